@@ -1,0 +1,92 @@
+"""The convolutions of a network and nothing else: what a training step could cost at the least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairtrial.resnetv2 import Unit, create_model
+
+
+class BareConvolutions(nn.Module):
+    """The convolutions of root and body in their order and shapes; no norm, relu, pooling, sum, WS or head.
+
+    images -> [last feature map, the output of each projection].
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        model = create_model(name, 10, "none", weight_std=False)
+        self.root = model.root.get_submodule("conv")
+        self.shrink = 2 if hasattr(model.root, "pool") else 1
+        self.units = [module for module in model.body.modules() if isinstance(module, Unit)]
+        self.body = model.body
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.root(x)
+        if self.shrink > 1:  # what pooling would leave, taken without arithmetic
+            x = x[:, :, :: self.shrink, :: self.shrink]
+        projections = []
+        for unit in self.units:
+            if unit.downsample is not None:
+                projections.append(unit.downsample(x))
+            x = unit.conv3(unit.conv2(unit.conv1(x)))
+        return [x, *projections]
+
+
+def bare_convolutions(
+    name: str,
+    batch_size: int,
+    image_size: int,
+    *,
+    device: str = "cpu",
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Callable[[], None]:
+    """A call that runs forward and backward of the bare convolutions of the model `name` once.
+
+    Give `memory_format` and `device` as in the training step that it is compared with.
+    """
+    model = BareConvolutions(name).to(device)
+    images = torch.rand(batch_size, 3, image_size, image_size, device=device).contiguous(
+        memory_format=memory_format
+    )
+    upstream = [torch.ones_like(out) for out in model(images)]
+
+    def step() -> None:
+        torch.autograd.backward(model(images), upstream)
+        model.zero_grad(set_to_none=True)
+        synchronize(device)
+
+    return step
+
+
+def training_pass(
+    model: nn.Module,
+    batch_size: int,
+    image_size: int,
+    *,
+    device: str = "cpu",
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Callable[[], None]:
+    """A call that runs forward, cross entropy and backward of `model` once: a step without its update."""
+    model = model.to(device)
+    images = torch.rand(batch_size, 3, image_size, image_size, device=device).contiguous(
+        memory_format=memory_format
+    )
+    labels = torch.arange(batch_size, device=device) % 10
+
+    def step() -> None:
+        F.cross_entropy(model(images), labels).backward()
+        model.zero_grad(set_to_none=True)
+        synchronize(device)
+
+    return step
+
+
+def synchronize(device: str | torch.device) -> None:
+    """Wait until the device has done what it was given, so that a reading of the clock means something."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)

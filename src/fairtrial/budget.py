@@ -1,0 +1,126 @@
+"""What a cell may spend, the clock that measures it, and the ledger that books it."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+UNITS: Final = {
+    "ex": ("examples", 1.0),
+    "kex": ("examples", 1e3),
+    "st": ("steps", 1.0),
+    "flop": ("flops", 1.0),
+    "mflop": ("flops", 1e6),
+    "gflop": ("flops", 1e9),
+    "tflop": ("flops", 1e12),
+    "s": ("seconds", 1.0),
+    "m": ("seconds", 60.0),
+    "min": ("seconds", 60.0),
+    "h": ("seconds", 3600.0),
+}
+KINDS: Final = {"examples": "ex", "steps": "st", "flops": "flop", "seconds": "s"}
+PARITY_GAP: Final = 0.02  # arms further apart in the declared budget get no verdict (STATISTICS 7)
+ACCOUNTS: Final = ("train", "eval", "load", "compile", "checkpoint")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each cell may spend on training: exactly one of examples, steps, flops, seconds.
+
+    flops: counted forward + backward of convolutions and matrix products, a multiply-accumulate counting 2.
+    seconds: device time of training alone; a calibration turns it into steps before the first step.
+    """
+
+    examples: float | None = None
+    steps: float | None = None
+    flops: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a budget has exactly one of {', '.join(KINDS)}; got {given or 'none'}")
+        amount = getattr(self, given[0])
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+            raise ValueError(f"budget {given[0]}={amount!r} is not a number")
+        if not math.isfinite(amount) or amount <= 0:
+            raise ValueError(f"budget {given[0]}={amount!r} is not a finite number above 0")
+        if given[0] in ("examples", "steps") and amount != int(amount):
+            raise ValueError(f"budget {given[0]}={amount!r} is not a whole number")
+
+    @property
+    def kind(self) -> str:
+        """'examples', 'steps', 'flops' or 'seconds'."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def amount(self) -> float:
+        """The number that goes with `kind`."""
+        return float(getattr(self, self.kind))
+
+    def __str__(self) -> str:
+        return f"{self.amount:.15g}{KINDS[self.kind]}"
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """'4000ex', '500st', '60s', '2gflop' -> Budget; ValueError lists the units."""
+        kind, amount = quantity(text)
+        return cls(**{kind: amount})
+
+    def steps_for(self, batch_size: int, *, step_flops: float = 0, step_seconds: float = 0) -> int:
+        """How many optimizer updates this budget buys: the nearest whole number, at least 1."""
+        price = {"examples": batch_size, "steps": 1, "flops": step_flops, "seconds": step_seconds}[self.kind]
+        if price <= 0:
+            raise ValueError(f"a budget in {self.kind} needs the {self.kind} of one step; got {price}")
+        return max(1, round(self.amount / price))
+
+
+def quantity(text: str) -> tuple[str, float]:
+    """'30m' -> ('seconds', 1800.0): a number with its unit."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", text.lower())
+    units = ", ".join(f"{unit} ({kind})" for unit, (kind, _) in UNITS.items())
+    if match is None or match[2] not in UNITS:
+        raise ValueError(f"{text!r} is not a number with a unit; units: {units}")
+    kind, factor = UNITS[match[2]]
+    try:
+        return kind, float(match[1]) * factor
+    except ValueError:
+        raise ValueError(f"{match[1]!r} is not a number; write for example 4000ex or 60s") from None
+
+
+@dataclass
+class Ledger:
+    """Seconds by account, read from a clock that is passed in; tests pass a fake one.
+
+    synchronize: called before each reading, so that work queued on a GPU is counted where it was caused.
+    """
+
+    now: Callable[[], float] = time.perf_counter
+    synchronize: Callable[[], None] = lambda: None
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
+
+    @contextmanager
+    def book(self, account: str) -> Iterator[None]:
+        """Book the time spent inside to one account."""
+        start = self._read()
+        try:
+            yield
+        finally:
+            self.seconds[account] += self._read() - start
+
+    def _read(self) -> float:
+        self.synchronize()
+        return self.now()
+
+
+def parity_gap(spent: list[float]) -> float:
+    """(max - min) / min of what arms spent; inf when one of them spent nothing."""
+    low, high = min(spent), max(spent)
+    if low <= 0:
+        return 0.0 if high <= 0 else math.inf
+    return (high - low) / low

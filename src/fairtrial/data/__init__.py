@@ -1,0 +1,30 @@
+"""Images as tensors, known by their content: open a data set, draw a few-shot subset, seal the test split."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairtrial.data.dataset import Dataset, Sealed, check_dataset, open_dataset
+    from fairtrial.data.specs import name_of
+    from fairtrial.data.subset import Subset, few_shot
+
+__all__ = ["Dataset", "Sealed", "Subset", "check_dataset", "few_shot", "name_of", "open_dataset"]
+
+_HOMES = {
+    "Dataset": "dataset",
+    "Sealed": "dataset",
+    "check_dataset": "dataset",
+    "open_dataset": "dataset",
+    "name_of": "specs",
+    "Subset": "subset",
+    "few_shot": "subset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use (PEP 562): `fairtrial.data.specs` must not cost an import of torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

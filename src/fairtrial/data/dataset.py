@@ -1,0 +1,113 @@
+"""Open a data set by its specification, as uint8 tensors; keep the test split sealed until the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from fairtrial.data import cache, digits, folder, parquet, torchvision_sets
+from fairtrial.data.source import SHOWN, Source
+from fairtrial.data.specs import Spec, parse
+from fairtrial.errors import Fault, Problem, fault
+
+MAX_RESOLUTION: Final = 4096
+LIST_ALL: Final = "see them all with `fairtrial doctor --data SPEC`"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Both splits on the CPU. images: (N, 3, H, W) uint8; labels: (N,) int64."""
+
+    name: str  # identity of the data regardless of its path
+    classes: tuple[str, ...]
+    train_images: Tensor = field(repr=False)
+    train_labels: Tensor = field(repr=False)
+    test_images: Tensor = field(repr=False)
+    test_labels: Tensor = field(repr=False)
+    sha256: str  # of pixels and labels: identity of the content
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the training split declares."""
+        return len(self.classes)
+
+
+class Sealed:
+    """A test split that opens once: `reads` goes into the cell's record and proves it."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self._images, self._labels = images, labels
+        self.reads = 0
+
+    def open(self) -> tuple[Tensor, Tensor]:
+        """The images and labels, the first time; RuntimeError afterwards."""
+        if self.reads:
+            raise RuntimeError("the test split opens once per cell, at its end; it was opened before")
+        self.reads += 1
+        return self._images, self._labels
+
+
+OPENERS: Final[dict[str, Callable[[Spec, bool], Source]]] = {
+    "digits": lambda spec, download: digits.source(),
+    "torchvision": lambda spec, download: torchvision_sets.source(spec.name, download),
+    "parquet": lambda spec, download: parquet.source(_path(spec)),
+    "folder": lambda spec, download: folder.source(_path(spec)),
+}
+
+
+def open_dataset(spec: str, *, resolution: int | None = None, download: bool = False) -> Dataset:
+    """Both splits of the data that a specification names (forms: `fairtrial.data.specs`).
+
+    resolution: images are resized to this square; None keeps their size (digits: 16). download: fetches a
+    torchvision set that is missing. Bad data is a Fault that names the offenders: 20 shown, the rest counted.
+    """
+    try:
+        return _open(spec, resolution, download)
+    except Fault as found:
+        raise Fault(_shortened(found.problems), found.code) from None
+
+
+def check_dataset(spec: str, *, resolution: int | None = None) -> list[Problem]:
+    """Every problem of the data behind a specification, none left out; empty when it opens."""
+    try:
+        _open(spec, resolution, download=False)
+    except Fault as found:
+        return list(found.problems)
+    return []
+
+
+def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
+    parsed = parse(spec)
+    if resolution is not None and not 2 <= resolution <= MAX_RESOLUTION:
+        do = "use 32 for CIFAR-like images, 128 or more for photographs"
+        raise fault(f"expected a resolution in 2..{MAX_RESOLUTION}; got {resolution}", "resolution", do)
+    arrays, sha256 = cache.through(OPENERS[parsed.kind](parsed, download), resolution)
+    return Dataset(
+        name=parsed.name,
+        classes=arrays.classes,
+        train_images=torch.from_numpy(arrays.train_images),
+        train_labels=torch.from_numpy(arrays.train_labels),
+        test_images=torch.from_numpy(arrays.test_images),
+        test_labels=torch.from_numpy(arrays.test_labels),
+        sha256=sha256,
+        notes=arrays.notes,
+    )
+
+
+def _path(spec: Spec) -> Path:
+    assert spec.path is not None  # `parse` gives these kinds a path
+    return spec.path
+
+
+def _shortened(problems: tuple[Problem, ...]) -> list[Problem]:
+    more = len(problems) - SHOWN
+    if more <= 0:
+        return list(problems)
+    what = f"{len(problems)} problems in all; {more} more are not shown"
+    return [*problems[:SHOWN], Problem(what, f"from {problems[SHOWN].where}", LIST_ALL)]

@@ -1,0 +1,137 @@
+"""An image folder: DIR/train/<class>/* and DIR/test/<class>/*, one image per file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fairtrial.data.source import Arrays, Source, Split, decoded, listed
+from fairtrial.errors import BAD_INPUT, Fault, Problem
+
+JUNK: Final = ("Thumbs.db", "desktop.ini", "__MACOSX")  # and every name that starts with a dot
+_LAYOUT: Final = "lay the images out as DIR/train/CLASS/* and DIR/test/CLASS/*"
+
+
+@dataclass
+class _Scan:
+    """What a walk over the two splits found."""
+
+    files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)  # split -> class -> files
+    skipped: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    digest: str = ""
+
+
+def source(path: Path) -> Source:
+    """The folder, walked and hashed. The class index comes from the names under train/, sorted."""
+    scan = _Scan()
+    for split in ("train", "test"):
+        classes = {name: _images(entry, scan) for name, entry in _entries(path / split, scan, folders=True)}
+        scan.files[split] = classes
+    _check(path, scan)
+    stamp = hashlib.sha256()
+    for split, classes in scan.files.items():
+        for name, files in classes.items():
+            for file in files:
+                stamp.update(f"{split}/{name}/{file.name}\n{_digest(file, scan)}\n".encode())
+    if scan.problems:
+        raise Fault(scan.problems, BAD_INPUT)
+    return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}", partial(_build, scan))
+
+
+def _build(scan: _Scan, resolution: int | None) -> Arrays:
+    classes = tuple(sorted(scan.files["train"]))
+    splits = {}
+    for split, members in scan.files.items():
+        files = [file for name in sorted(members) for file in members[name]]
+        labels = [classes.index(name) for name in sorted(members) for _ in members[name]]
+        splits[split] = Split(np.array(labels, np.int64), partial(_read, files), partial(_where, files))
+    notes = (f"skipped {len(scan.skipped)} files: {listed(scan.skipped)}",) if scan.skipped else ()
+    return decoded(classes, splits["train"], splits["test"], resolution, notes)
+
+
+def _read(files: list[Path], row: int) -> bytes:
+    return files[row].read_bytes()
+
+
+def _where(files: list[Path], row: int) -> str:
+    return str(files[row])
+
+
+def _entries(parent: Path, scan: _Scan, *, folders: bool) -> Iterator[tuple[str, Path]]:
+    """The entries of a folder by name; what is of the wrong kind or cannot be read joins the problems."""
+    wanted = "a folder of a class" if folders else "an image file"
+    try:
+        paths = sorted(parent.iterdir())
+    except OSError as error:
+        scan.problems.append(Problem(f"expected a folder: {error.strerror}", _shown(parent), _LAYOUT))
+        return
+    for path in paths:
+        if path.name.startswith(".") or path.name in JUNK:
+            scan.skipped.append(_shown(path.relative_to(parent.parent if folders else parent.parent.parent)))
+            continue
+        try:
+            path.name.encode()
+            mode = path.stat().st_mode
+        except UnicodeEncodeError:
+            what = "expected a file name in UTF-8"
+            scan.problems.append(Problem(what, _shown(path), "rename the file"))
+            continue
+        except OSError as error:
+            what = f"expected {wanted}; it cannot be read: {error.strerror}"
+            scan.problems.append(Problem(what, _shown(path), "mend or remove the link or file"))
+            continue
+        if stat.S_ISDIR(mode) if folders else stat.S_ISREG(mode):
+            yield path.name, path
+        else:
+            what = f"expected {wanted}; got {_kind(mode)}"
+            scan.problems.append(Problem(what, _shown(path), "move it out of the image folder"))
+
+
+def _images(parent: Path, scan: _Scan) -> list[Path]:
+    before = len(scan.problems)
+    files = [path for _, path in _entries(parent, scan, folders=False)]
+    if not files and len(scan.problems) == before:
+        what = f"expected images of class {parent.name!r}; the folder is empty"
+        do = "add images, or remove the class from both splits"
+        scan.problems.append(Problem(what, _shown(parent), do))
+    return files
+
+
+def _check(path: Path, scan: _Scan) -> None:
+    train, test = scan.files["train"], scan.files["test"]
+    for split, classes in scan.files.items():
+        if not classes and (path / split).is_dir():
+            what = "expected one folder per class; there is none"
+            scan.problems.append(Problem(what, _shown(path / split), _LAYOUT))
+    unknown = sorted(set(test) - set(train)) if train else []
+    for name in unknown:
+        what = f"expected the classes of training ({listed(sorted(train))}); the test split also has {name!r}"
+        scan.problems.append(Problem(what, _shown(path / "test" / name), "add training images, or remove it"))
+
+
+def _digest(file: Path, scan: _Scan) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        what = f"expected an image file; it cannot be read: {error.strerror}"
+        scan.problems.append(Problem(what, _shown(file), "make the file readable, or remove it"))
+        return ""
+
+
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a special file"
+
+
+def _shown(path: Path) -> str:
+    """A path that any terminal and any JSON takes, even when the name is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

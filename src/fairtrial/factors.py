@@ -1,0 +1,166 @@
+"""The table of what can be swept or fixed: names, allowed values, defaults, words.
+
+A setting equal to its default is left out of a cell's identity, so a factor added here later changes no old cell;
+for the same reason a default never changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fairtrial.errors import did_you_mean
+
+ALL: Final = "all"  # every training image but the validation ones
+MODEL_NAMES: Final = (
+    "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
+)  # fmt: skip
+NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How values of one type are told apart, read from text, and described."""
+
+    says: str
+    canon: Callable[[Any], Any]  # the one spelling of a value; raises ValueError with the reason
+    parse: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One row of the table; `label` is how a level reads in a sentence."""
+
+    kind: Kind
+    default: Any
+    label: str
+
+
+def _whole(low: int, high: int = 2**31 - 1) -> Kind:
+    def canon(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"is {type(value).__name__}, not a whole number")
+        if not low <= value <= high:
+            raise ValueError(f"is outside {low}..{high}")
+        return value
+
+    return Kind(f"a whole number from {low} to {high}", canon, _number)
+
+
+def _real(low: float, *, above: bool = False) -> Kind:
+    sign = ">" if above else ">="
+
+    def canon(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"is {type(value).__name__}, not a number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise ValueError("is not finite")
+        if number < low or (above and number == low):
+            raise ValueError(f"is not {sign} {low:g}")
+        return number
+
+    return Kind(f"a finite number {sign} {low:g}", canon, _number)
+
+
+def _choice(*names: str) -> Kind:
+    def canon(value: Any) -> str:
+        if value not in names or not isinstance(value, str):
+            raise ValueError(f"is not one of {', '.join(names)}{did_you_mean(value, names)}")
+        return value
+
+    return Kind("one of " + ", ".join(names), canon, str)
+
+
+def _switch() -> Kind:
+    def canon(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"is {type(value).__name__}, not True or False")
+        return value
+
+    return Kind("True or False (on, off)", canon, _boolean)
+
+
+def _text() -> Kind:
+    def canon(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError("is not a text")
+        return value
+
+    return Kind("a text", canon, str)
+
+
+def _or(word: Any, spelled: str, kind: Kind) -> Kind:
+    def canon(value: Any) -> Any:
+        return word if value is word or (isinstance(word, str) and value == word) else kind.canon(value)
+
+    def parse(text: str) -> Any:
+        return word if text == spelled else kind.parse(text)
+
+    return Kind(f"{spelled}, or {kind.says}", canon, parse)
+
+
+def _number(text: str) -> Any:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text  # the check then says what is wrong with it
+
+
+def _boolean(text: str) -> Any:
+    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    return words.get(text.lower(), text)
+
+
+FACTORS: Final[dict[str, Factor]] = {
+    "model": Factor(_choice(*MODEL_NAMES), "mini", "{}"),
+    "norm": Factor(_choice(*NORM_NAMES), "gn", "{}"),
+    "weight_std": Factor(_switch(), True, "ws"),
+    "batch_size": Factor(_whole(1, 2**20), 64, "batch {}"),  # images per optimizer update
+    "stat_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "statistics batch {}"),
+    "micro_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "micro-batch {}"),
+    "bn_split": Factor(_switch(), False, "BN split"),  # lets micro_batch change BN's statistics, knowingly
+    "mixup": Factor(_real(0.0), 0.0, "mixup {}"),  # alpha; 0 is off
+    "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{} shots"),  # images per class
+    "val_per_class": Factor(_whole(0), 0, "{} validation images per class"),
+    "data": Factor(_text(), "digits", "{}"),
+    "resolution": Factor(_whole(1, 4096), 32, "{} px"),
+    "augment": Factor(_choice("none", "crop", "crop-flip"), "none", "augment {}"),
+    "lr": Factor(_real(0.0, above=True), 0.1, "lr {}"),  # at 64 images per update; recipe.py scales it
+    "weight_decay": Factor(_real(0.0), 0.0, "weight decay {}"),
+    "warmup": Factor(_real(0.0), 0.0, "warm-up {}"),  # fraction of the budget
+}
+
+
+def canon(name: str, value: Any) -> Any:
+    """The one spelling of a setting's value; ValueError says what is wrong and what is allowed."""
+    kind = FACTORS[name].kind
+    try:
+        return kind.canon(value)
+    except ValueError as error:
+        raise ValueError(f"{name}={value!r} {error}; {name} takes {kind.says}") from None
+
+
+def label(levels: dict[str, Any]) -> str:
+    """An arm in words: {'norm': 'gn', 'weight_std': True, 'batch_size': 4} -> 'gn+ws, batch 4'."""
+    words = [name_of_norm(levels)] if {"norm", "weight_std"} & set(levels) else []
+    for name, value in levels.items():
+        if name in ("norm", "weight_std"):
+            continue
+        off = name == "mixup" and value == 0
+        words.append("mixup off" if off else FACTORS[name].label.format(value))
+    return ", ".join(words)
+
+
+def name_of_norm(levels: dict[str, Any]) -> str:
+    """'bn', 'gn+ws', '+ws' or 'no ws': the part of an arm's name that norm and weight_std give."""
+    if "norm" not in levels:
+        return "ws" if levels["weight_std"] else "no ws"
+    return levels["norm"] + ("+ws" if levels.get("weight_std") else "")

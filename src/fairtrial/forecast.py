@@ -1,0 +1,69 @@
+"""Seconds per step of each arm, from calibrations and from cells that ran; what a study will take."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+from fairtrial.budget import Budget
+from fairtrial.store import Store
+from fairtrial.study import Cell, Study, digest
+
+
+def arm_of(settings: dict[str, Any]) -> str:
+    """What the time of a step depends on, as a short key: every setting but those that only choose values."""
+    silent = ("lr", "weight_decay", "warmup", "shots", "val_per_class")
+    return digest({name: value for name, value in settings.items() if name not in silent})[:12]
+
+
+def step_seconds(store: Store, threads: int) -> dict[str, float]:
+    """Arm key -> seconds per step: the newest calibration at this thread count, else the median of recorded cells."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for record in store.read_attempts()[0]:
+        if record["status"] == "done" and record["spent"]["steps"] and record["origin"]["threads"] == threads:
+            times[arm_of(record["settings"])].append(record["spent"]["train_s"] / record["spent"]["steps"])
+    known = {arm: median(seconds) for arm, seconds in times.items()}
+    return known | calibrated(store, threads)
+
+
+def calibrated(store: Store, threads: int) -> dict[str, float]:
+    """Arm key -> seconds per step from calibrations alone; the newest one wins."""
+    return {
+        arm: seconds
+        for record in store.calibrations()
+        if record["origin"]["threads"] == threads
+        for arm, seconds in record["step_s"].items()
+    }
+
+
+def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
+    """Training seconds that a cell will take; None when no step of its arm was ever timed."""
+    if cell.budget.kind == "seconds":
+        return cell.budget.amount
+    seconds = known.get(arm_of(cell.settings))
+    if seconds is None or cell.budget.kind == "flops":
+        return None
+    return seconds * cell.budget.steps_for(cell.settings["batch_size"])
+
+
+def uncalibrated(study: Study, store: Store, threads: int) -> list[Cell]:
+    """One cell of each arm whose step was never calibrated at this thread count."""
+    known = calibrated(store, threads)
+    first = {arm_of(cell.settings): cell for cell in reversed(study.cells())}
+    return [cell for arm, cell in first.items() if arm not in known]
+
+
+def overhead(store: Store) -> float:
+    """(evaluation + loading) over training seconds, as the median of recorded cells; 0 when there are none."""
+    shares = [
+        (record["spent"]["eval_s"] + record["spent"]["load_s"]) / record["spent"]["train_s"]
+        for record in store.read_attempts()[0]
+        if record["spent"]["train_s"] > 0
+    ]
+    return median(shares) if shares else 0.0
+
+
+def per_cell(budget: Budget) -> str:
+    """A budget in words: '2,048 examples', '60 seconds'."""
+    return f"{budget.amount:,.15g} {budget.kind}"

@@ -1,0 +1,143 @@
+"""What a person sees while a study runs: a live grid in a terminal, one plain line per cell elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fairtrial.books import Books
+from fairtrial.study import Cell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MARKS = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E"}
+
+
+class Progress(Protocol):
+    """What the driver tells of its work."""
+
+    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+        """A cell has an outcome."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
+
+
+@contextmanager
+def progress_for(cells: list[Cell], books: Books, jobs: int, total_s: float | None) -> Iterator[Progress]:
+    """The display that suits where stderr goes; CI and NO_COLOR ask for plain lines too."""
+    watch = Watch(cells, books, jobs, total_s)
+    if not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("NO_COLOR"):
+        yield Lines(watch)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        grid = Grid(watch, live)
+        grid.tick()
+        yield grid
+
+
+class Watch:
+    """How much is done, spent and left."""
+
+    def __init__(self, cells: list[Cell], books: Books, jobs: int, total_s: float | None) -> None:
+        self.cells, self.books, self.jobs, self.total_s = cells, books, jobs, total_s
+        self.arms = list(dict.fromkeys(cell.arm for cell in cells))
+        self.arm_of = {cell.id: cell.arm for cell in cells}
+
+    def done(self) -> int:
+        """How many declared cells have an outcome."""
+        ended = self.books.outcomes()
+        return sum(cell.id in ended for cell in self.cells)
+
+    def left_s(self) -> float:
+        """Wall seconds that the pending cells will take, from what finished cells of their arm took."""
+        pending = self.books.pending(self.cells)
+        return sum(self.books.typical_s(cell) for cell in pending) / self.jobs
+
+    def money(self) -> str:
+        """Budget and time, in words."""
+        spent = f"{duration(self.books.spent_s)} of device time"
+        if self.total_s is not None:
+            spent += f", {duration(max(0.0, self.total_s - self.books.spent_s))} of the budget left"
+        return f"{spent}, about {duration(self.left_s())} to go"
+
+
+class Lines:
+    """One line per finished cell, for logs."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._done, self._all = watch.done(), len(watch.cells)
+        if self._done:
+            print(f"{self._done} of {self._all} cells are done already", file=sys.stderr, flush=True)
+
+    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+        self._done += 1
+        width = len(str(self._all))
+        score = record["measured"]["test_acc"]
+        told = f"test_acc {score:.4f}" if score is not None else record["status"]
+        arm = self._watch.arm_of[record["cell"]]
+        line = f"[{self._done:{width}}/{self._all}] seed {record['seed']}  {arm:<24} {told:<16} {wall_s:6.1f} s"
+        print(line, file=sys.stderr, flush=True)
+
+    def tick(self) -> None:
+        """Nothing: a log grows by results only."""
+
+
+class Grid:
+    """Arms by seeds, with the running mean and interval of each arm."""
+
+    def __init__(self, watch: Watch, live: Any) -> None:
+        self._watch, self._live, self._started = watch, live, time.monotonic()
+
+    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+        self.tick()
+
+    def tick(self) -> None:
+        self._live.update(self._table())
+
+    def _table(self) -> Table:
+        from rich.table import Table
+
+        watch = self._watch
+        title = f"{watch.done()} of {len(watch.cells)} cells · {watch.money()}"
+        table = Table("arm", "seeds", "mean test_acc [95 %]", title=title, title_justify="left", box=None)
+        records = {record["cell"]: record for record in watch.books.records}
+        ended = watch.books.outcomes()
+        for arm in watch.arms:
+            cells = [cell for cell in watch.cells if cell.arm == arm]
+            marks = "".join(MARKS.get(ended.get(cell.id, ""), "·") for cell in cells)
+            scores = [records[cell.id]["measured"]["test_acc"] for cell in cells if ended.get(cell.id) == "done"]
+            table.add_row(arm, marks, _running(scores))
+        return table
+
+
+def _running(scores: list[float]) -> str:
+    if not scores:
+        return ""
+    if len(scores) < 3:
+        return f"{100 * sum(scores) / len(scores):.1f}"
+    from fairtrial.stats import mean_interval
+
+    interval = mean_interval(scores)
+    return f"{100 * interval.estimate:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: '42 s', '3 min 10 s', '2 h 5 min'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+

@@ -1,0 +1,23 @@
+"""Where the rooms of the house lie: beside src/ in a checkout, inside the package in an installed wheel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import fairtrial
+
+_PACKAGE = Path(fairtrial.__file__).resolve().parent
+
+
+def room(name: str) -> Path:
+    """The folder of a room: 'ablations' or 'analysis'."""
+    checkout = _PACKAGE.parents[1] / name
+    return checkout if checkout.is_dir() else _PACKAGE / "_rooms" / name
+
+
+def enter(name: str) -> None:
+    """Make a room importable under its own name."""
+    parent = str(room(name).parent)
+    if parent not in sys.path:
+        sys.path.insert(0, parent)

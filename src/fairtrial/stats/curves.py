@@ -1,0 +1,110 @@
+"""Learning curves: a band for the whole curve beside the pointwise one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from fairtrial.stats.array_records import Band
+from fairtrial.stats.inputs import Random, check_share, constant, generator
+
+_RESAMPLES = 9999
+_LEAST = 10  # curves, before they are resampled
+
+
+def simultaneous_band(
+    curves: Mapping[Any, Collection[float]] | Collection[Collection[float]] | np.ndarray,
+    level: float = 0.95,
+    *,
+    method: str = "bonferroni",
+    at: Collection[float] | None = None,
+    rng: Random | None = None,
+    unit: str = "seed",
+    scope: str = "this test set",
+) -> Band:
+    """A band that holds the whole mean curve with this confidence.
+
+    curves: (S seeds, T checkpoints), or seed -> curve; T counts the plotted checkpoints. method "bonferroni":
+    m_t ± t(1 - α/(2T), S-1)·s_t/√S. "sup-t": the quantile of the largest studentized deviation when whole
+    curves are resampled; needs rng and S >= 10. auc: area under each curve (trapezoid) over `at`, or over
+    checkpoint numbers. S < 3: no band. A checkpoint without variance has no limits and a warning; ragged or
+    non-finite curves raise.
+    """
+    check_share(level, "level")
+    table = _table(curves)
+    seeds, checkpoints = table.shape
+    if method not in ("bonferroni", "sup-t"):
+        raise ValueError(f"unknown method {method!r}; known: bonferroni, sup-t")
+    mean = table.mean(axis=0)
+    still = np.array([constant(column) for column in table.T])
+    se = table.std(axis=0, ddof=1) / math.sqrt(seeds) if seeds > 1 else np.full(checkpoints, math.inf)
+    pointwise = wide = math.inf
+    if seeds >= 3:
+        pointwise = float(stdtrit(seeds - 1, (1 + level) / 2))
+        wide = float(stdtrit(seeds - 1, 1 - (1 - level) / (2 * checkpoints)))
+    if method == "sup-t":
+        wide = _sup_t(table[:, ~still], level, generator(rng, "whole curves are resampled"))
+    near, far = (np.where(still, math.inf, factor * np.where(still, 1, se)) for factor in (pointwise, wide))
+    return Band(
+        method=f"{method} band over {checkpoints} checkpoints",
+        n=seeds,
+        unit=unit,
+        scope=scope,
+        warnings=_warnings(seeds, still),
+        level=level,
+        estimate=mean,
+        low=mean - far,
+        high=mean + far,
+        pointwise_low=mean - near,
+        pointwise_high=mean + near,
+        auc=np.trapezoid(table, at if at is None else np.array(list(at), dtype=float), axis=1),
+    )
+
+
+def _table(curves: Any) -> np.ndarray:
+    rows = list(curves.values()) if hasattr(curves, "items") else list(curves)
+    lengths = sorted({len(row) for row in rows})
+    if not rows or lengths[0] == 0:
+        raise ValueError("curves is empty")
+    if len(lengths) > 1:
+        raise ValueError(f"curves have one value per checkpoint; got lengths {lengths}")
+    table = np.array([list(row) for row in rows], dtype=float)
+    if not np.isfinite(table).all():
+        bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+        seeds = list(curves) if hasattr(curves, "items") else list(range(len(rows)))
+        raise ValueError(
+            f"curves is not finite at seeds {[seeds[i] for i in bad]}; apply the failure policy first"
+        )
+    return table
+
+
+def _sup_t(table: np.ndarray, level: float, rng: np.random.Generator) -> float:
+    """The level quantile of max |m* - m| / se* over resamples of whole curves."""
+    seeds, checkpoints = table.shape
+    if seeds < _LEAST:
+        raise ValueError(f"method='sup-t' resamples at least {_LEAST} curves; got {seeds}: use 'bonferroni'")
+    if not checkpoints:
+        return math.inf
+    table = table[np.lexsort(table.T)]  # so that the order of the seeds does not matter
+    centred = table - table.mean(axis=0)
+    times = rng.multinomial(
+        seeds, np.full(seeds, 1 / seeds), size=_RESAMPLES
+    )  # how often each curve is drawn
+    mean = times @ centred / seeds
+    variance = np.maximum(times @ centred**2 / seeds - mean**2, 0) * seeds / (seeds - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(mean) * math.sqrt(seeds) / np.sqrt(variance)
+    return float(np.quantile(np.nan_to_num(t, nan=0.0, posinf=np.finfo(float).max).max(axis=1), level))
+
+
+def _warnings(seeds: int, still: np.ndarray) -> tuple[str, ...]:
+    if seeds < 3:
+        return ("no interval: fewer than 3 replication units",)
+    if still.any():
+        where = np.flatnonzero(still).tolist()
+        return (f"no interval at checkpoints {where}: zero observed variance",)
+    return ()

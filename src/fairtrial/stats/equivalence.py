@@ -1,0 +1,61 @@
+"""Two one-sided tests: is the difference small enough not to matter?"""
+
+from __future__ import annotations
+
+from scipy.special import stdtr
+
+from fairtrial.stats.inputs import Groups, Values, check_share, joined
+from fairtrial.stats.margins import Margin, limits
+from fairtrial.stats.records import Equivalence
+from fairtrial.stats.student import fit_mean
+
+
+def tost(
+    a: Values,
+    b: Values | None = None,
+    *,
+    margin: Margin,
+    alpha: float = 0.05,
+    groups: Groups | None = None,
+    unit: str = "seed",
+    scope: str = "this test set",
+) -> Equivalence:
+    """Two one-sided t tests of a mean paired difference against a margin (Schuirmann 1987).
+
+    a, b: the arms, joined as in `paired_interval`; or a alone holds the differences. margin: delta for
+    (-delta, delta), or (low, high) around 0, in logs when a and b are logs. t_lower = (d̄ - low)/se is tested
+    above and t_upper = (d̄ - high)/se below; p is the larger one. `equivalent`: the 1 - 2·alpha interval lies
+    strictly inside. n < 3 or zero variance: not equivalent, p = 1, and a warning.
+    """
+    check_share(alpha, "alpha", below=0.5)
+    lower, upper = limits(margin)
+    arms = joined({"a": a} if b is None else {"a": a, "b": b}, groups)
+    values = arms[0] if b is None else arms[0] - arms[1]
+    level = 1 - 2 * alpha
+    fit = fit_mean(values, level, *arms)
+    t_lower = t_upper = 0.0
+    p_lower = p_upper = 1.0
+    if not fit.warnings:
+        t_lower, t_upper = (fit.estimate - lower) / fit.se, (fit.estimate - upper) / fit.se
+        p_lower, p_upper = float(stdtr(fit.df, -t_lower)), float(stdtr(fit.df, t_upper))
+    return Equivalence(
+        estimate=fit.estimate,
+        low=fit.low,
+        high=fit.high,
+        level=level,
+        method="two one-sided paired t tests" + (" of group means" if groups is not None else ""),
+        n=len(values),
+        unit=unit,
+        scope=scope,
+        warnings=fit.warnings,
+        margin=(lower, upper),
+        alpha=alpha,
+        se=fit.se,
+        df=fit.df,
+        t_lower=t_lower,
+        t_upper=t_upper,
+        p_lower=p_lower,
+        p_upper=p_upper,
+        p=max(p_lower, p_upper),
+        equivalent=lower < fit.low and fit.high < upper,
+    )

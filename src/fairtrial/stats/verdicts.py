@@ -1,0 +1,208 @@
+"""What a contrast says, decided by a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+from fairtrial.stats.margins import Margin, limits
+from fairtrial.stats.pilot import more_seeds
+from fairtrial.stats.records import HolmStep, Interval, MoreSeeds, RatioInterval, Verdict
+
+Limits: TypeAlias = Interval | tuple[float, float]
+
+_PARITY = 0.02  # the declared budget may differ between arms by this share
+_CHECKPOINTS = 3  # per arm, before a claim reaches beyond them
+
+# (the difference lies, the equivalence interval is inside the margin) -> verdict
+_WORDS = {
+    ("above", False): "better",
+    ("below", False): "worse",
+    ("around", False): "inconclusive",
+    ("above", True): "different_but_negligible",
+    ("below", True): "different_but_negligible",
+    ("around", True): "equivalent",
+}
+
+
+def verdict(
+    difference: Limits,
+    equivalence: Limits | None,
+    margin: Margin | None,
+    *,
+    higher_is_better: bool = True,
+    parity_gap: float | None = None,
+    tuning_trials: tuple[int, int] | None = None,
+    checkpoints: int | tuple[int, int] | None = None,
+    declared: bool = True,
+    planned: int | None = None,
+    n: int | None = None,
+    sd: float | None = None,
+    cost_s: float | None = None,
+    holm: HolmStep | None = None,
+) -> Verdict:
+    """The verdict on a difference, treatment minus control, with its reason and its stamps.
+
+    difference: the interval at the level of the Holm step; equivalence: the 1 - 2·alpha interval; records, or
+    bare (low, high). Excluding 0 and lying inside the margin are strict. margin: delta or (low, high);
+    without a margin or an equivalence interval, equivalence is never claimed. No interval gives
+    `inconclusive`.
+
+    parity_gap: (max - min)/min of the declared budgets; above .02 the verdict is `refused`. tuning_trials:
+    trials per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream checkpoints per arm, None
+    without upstream.
+    declared: contrast, look and margin stood in the study before the first run. planned: the seeds planned.
+    n, sd: pairs and sd of the paired differences, taken from `difference` where it has them; with a margin
+    they give `more`, the seeds an inconclusive contrast asks for, and cost_s prices them. holm:
+    `holm(p).at(i)`, kept for the record.
+    """
+    bounds = None if margin is None else limits(margin)
+    outer, inner = _limits(difference, "difference"), _limits(equivalence, "equivalence")
+    n = n if n is not None else getattr(difference, "n", None)
+    sd = sd if sd is not None else getattr(difference, "sd", None)
+    side, inside = _side(outer, higher_is_better), _inside(inner, bounds)
+    word, more = _WORDS[side, inside and _finite(outer)], None
+    refusal = _refusal(parity_gap, tuning_trials)
+    if refusal:
+        word, reason = "refused", refusal
+    else:
+        more = _more(bounds, n, sd, _level(difference), cost_s) if word == "inconclusive" else None
+        reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(more)
+    return Verdict(
+        method="difference and equivalence intervals against 0 and the margin",
+        n=0 if n is None else n,
+        unit=getattr(difference, "unit", "seed"),
+        scope=getattr(difference, "scope", "this test set"),
+        warnings=_warnings(difference, equivalence),
+        verdict=word,
+        reason=reason,
+        stamps=_stamps(checkpoints, declared, n, planned),
+        estimate=getattr(difference, "estimate", None),
+        low=outer[0],
+        high=outer[1],
+        level=_level(difference),
+        equivalence_low=inner[0],
+        equivalence_high=inner[1],
+        equivalence_level=_level(equivalence),
+        margin=bounds,
+        higher_is_better=higher_is_better,
+        parity_gap=parity_gap,
+        holm=holm,
+        more=more,
+    )
+
+
+def _limits(interval: Limits | None, name: str) -> tuple[float, float]:
+    if interval is None:
+        return -math.inf, math.inf
+    if isinstance(interval, RatioInterval):
+        raise ValueError(
+            f"{name} is a ratio: pass the paired_interval of the logarithms, and a margin in logs"
+        )
+    low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
+    if not low <= high:
+        raise ValueError(f"{name} is an interval low <= high; got ({low!r}, {high!r})")
+    return float(low), float(high)
+
+
+def _level(interval: Limits | None) -> float | None:
+    return interval.level if isinstance(interval, Interval) else None
+
+
+def _finite(bounds: tuple[float, float]) -> bool:
+    return math.isfinite(bounds[0]) and math.isfinite(bounds[1])
+
+
+def _side(outer: tuple[float, float], higher_is_better: bool) -> str:
+    low, high = outer if higher_is_better else (-outer[1], -outer[0])
+    if not _finite(outer) or low <= 0 <= high:
+        return "around"
+    return "above" if low > 0 else "below"
+
+
+def _inside(inner: tuple[float, float], bounds: tuple[float, float] | None) -> bool:
+    return bounds is not None and bounds[0] < inner[0] and inner[1] < bounds[1]
+
+
+def _refusal(parity_gap: float | None, tuning_trials: tuple[int, int] | None) -> str:
+    if parity_gap is not None and not parity_gap >= 0:
+        raise ValueError(f"parity_gap is a share of at least 0; got {parity_gap!r}")
+    if parity_gap is not None and parity_gap > _PARITY:
+        return f"the declared budgets differ by {100 * parity_gap:.3g} %, more than {100 * _PARITY:g} %"
+    if tuning_trials is not None and tuning_trials[0] != tuning_trials[1]:
+        return f"the arms had {tuning_trials[0]} and {tuning_trials[1]} tuning trials"
+    return ""
+
+
+def _stamps(
+    checkpoints: int | tuple[int, int] | None, declared: bool, n: int | None, planned: int | None
+) -> tuple[str, ...]:
+    stamps = []
+    if checkpoints is not None:
+        fewest = checkpoints if isinstance(checkpoints, int) else min(checkpoints)
+        if fewest < _CHECKPOINTS:
+            stamps.append(f"conditional on {'this checkpoint' if fewest <= 1 else 'these checkpoints'}")
+    if not declared:
+        stamps.append("exploratory")
+    if planned is not None and n is not None and n < planned:
+        stamps.append(f"{n} of {planned} seeds")
+    return tuple(stamps)
+
+
+def _warnings(*intervals: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(warning for each in intervals for warning in getattr(each, "warnings", ())))
+
+
+def _reason(
+    word: str,
+    outer: tuple[float, float],
+    inner: tuple[float, float],
+    bounds: tuple[float, float] | None,
+    difference: Limits,
+    equivalence: Limits | None,
+) -> str:
+    if not _finite(outer):
+        if getattr(difference, "estimate", None) == 0 and getattr(difference, "sd", None) == 0:
+            return "every difference is exactly 0: is the factor consumed at all?"
+        return (_warnings(difference) or ("no interval of the difference",))[0]
+    verb = "contains 0" if outer[0] <= 0 <= outer[1] else "excludes 0"
+    first = f"the {_named(difference)} {_shown(outer)} {verb}"
+    if bounds is None:
+        return f"{first}; no margin was declared"
+    if not _finite(inner):
+        return f"{first}; there is no equivalence interval"
+    place = "inside" if word in ("equivalent", "different_but_negligible") else "not inside"
+    return f"{first}; the {_named(equivalence)} {_shown(inner)} is {place} the margin {_shown(bounds)}"
+
+
+def _named(interval: Limits | None) -> str:
+    level = _level(interval)
+    return "interval" if level is None else f"{100 * level:.4g} % interval"
+
+
+def _shown(bounds: tuple[float, float]) -> str:
+    return f"[{bounds[0]:.4g}, {bounds[1]:.4g}]"
+
+
+def _more(
+    bounds: tuple[float, float] | None,
+    n: int | None,
+    sd: float | None,
+    level: float | None,
+    cost_s: float | None,
+) -> MoreSeeds | None:
+    """Seeds to detect the nearer side of the margin, at the level at which the difference was tested."""
+    if bounds is None or n is None or sd is None or n < 3 or not 0 < sd < math.inf:
+        return None
+    alpha = 0.05 if level is None else 1 - level
+    try:
+        return more_seeds(n, sd, min(-bounds[0], bounds[1]), alpha=alpha, cost_s=cost_s)
+    except ValueError:  # a million seeds would not do
+        return None
+
+
+def _wish(more: MoreSeeds | None) -> str:
+    if more is None:
+        return ""
+    hours = "" if more.conservative_s is None else f", {more.conservative_s / 3600:.3g} device-hours"
+    return f"; to detect the margin, {more.more_plugin} to {more.more_conservative} more seeds{hours}"

@@ -1,0 +1,49 @@
+"""How far a study is: counts by outcome, complete blocks, what runs, what was lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from fairtrial.books import Books
+from fairtrial.progress import duration
+from fairtrial.store import ENDED, Store
+from fairtrial.study import Study
+
+
+def status(study: Study, store: Store) -> dict[str, Any]:
+    """The state of a study as data; `lines` puts it in words."""
+    cells, books = study.cells(), Books(store)
+    ended = books.outcomes()
+    counts = Counter(ended.get(cell.id, "pending") for cell in cells)
+    blocks = Counter(cell.seed for cell in cells if cell.id in ended)
+    width = len(cells) // len(tuple(study.seeds))
+    mine = {cell.id for cell in cells}
+    return {
+        "study": study.id,
+        "cells": len(cells),
+        "counts": dict(counts),
+        "complete_seeds": sum(count == width for count in blocks.values()),
+        "seeds": len(tuple(study.seeds)),
+        "running": len(store.abandoned()),
+        "ended_attempts": dict(Counter(r["status"] for r in books.records if r["status"] in ENDED)),
+        "device_s": books.spent_s,
+        "lost_s": sum(record["spent"]["lost_s"] for record in books.records),
+        "other_cells": len({record["cell"] for record in books.records} - mine),
+    }
+
+
+def lines(found: dict[str, Any]) -> Iterable[str]:
+    """The state as a person reads it."""
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(found["counts"].items()))
+    yield f"study     {found['study']}: {found['cells']} cells: {counts}"
+    yield f"blocks    {found['complete_seeds']} of {found['seeds']} seeds complete in every arm"
+    if found["running"]:
+        yield f"leases    {found['running']} cells are being run, or were when their driver vanished"
+    if found["ended_attempts"]:
+        ended = ", ".join(f"{count} {name}" for name, count in sorted(found["ended_attempts"].items()))
+        yield f"attempts  {ended}; their cells were run again or are pending"
+    yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
+    if found["other_cells"]:
+        yield f"others    {found['other_cells']} cells of earlier declarations stay recorded and are not counted"

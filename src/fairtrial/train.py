@@ -1,0 +1,190 @@
+"""The only training loop, and the evaluation that follows it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairtrial.augment import crop_flip, draws, mixup, normalize
+from fairtrial.budget import Ledger
+from fairtrial.recipe import Recipe
+from fairtrial.seeds import stream
+
+CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
+EVAL_BATCH: Final = 500  # images; evaluation does not depend on it
+PADS: Final = {32: 4}  # pixels of zero padding by resolution; an eighth of it elsewhere
+VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)  # fractions of the budget at which validation images are looked at
+
+
+class Order:
+    """The stream of example ids: one permutation per epoch, epochs joined end to end, then chunked.
+
+    The sequence is the same at every batch size; a batch may span two epochs, and no batch is ever short.
+    """
+
+    def __init__(self, ids: np.ndarray, replicate: int) -> None:
+        self._ids, self._replicate = ids, replicate
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def batch(self, step: int, batch_size: int) -> list[tuple[int, np.ndarray]]:
+        """(epoch, ids) of each run within batch number `step`; most batches have one run."""
+        runs, position, end = [], step * batch_size, (step + 1) * batch_size
+        while position < end:
+            epoch, start = divmod(position, len(self._ids))
+            ids = self._epoch(epoch)[start : start + end - position]
+            runs.append((epoch, ids))
+            position += len(ids)
+        return runs
+
+    def head(self, count: int) -> np.ndarray:
+        """The first `count` ids; their digest goes into the cell's record."""
+        return np.concatenate([ids for _, ids in self.batch(0, count)])
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self._epochs:
+            permutation = stream("order", self._replicate, epoch).permutation(len(self._ids))
+            self._epochs = {e: ids for e, ids in self._epochs.items() if e == epoch - 1}  # the batch may span two
+            self._epochs[epoch] = self._ids[permutation]
+        return self._epochs[epoch]
+
+
+@dataclass
+class Task:
+    """Images and draws of one cell. images: padded (N, 3, H + 2 pad, W + 2 pad) uint8 on the device."""
+
+    images: Tensor
+    labels: Tensor  # (N,) int64
+    val_images: Tensor  # (V, 3, H, W) uint8, carved from the training images
+    val_labels: Tensor
+    num_classes: int
+    order: Order
+    augment: str
+    pad: int
+    replicate: int
+    _tables: dict = field(default_factory=dict)
+
+    def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
+        """Batch number `step`: (B, 3, H, W) float32 and targets, class ids or soft ones with MixUp."""
+        runs = self.order.batch(step, batch_size)
+        ids = np.concatenate([ids for _, ids in runs])
+        rows = self._draws(*runs[0])
+        for epoch, more in runs[1:]:
+            rows = rows.followed_by(self._draws(epoch, more))
+        index = torch.from_numpy(ids).to(self.labels.device)
+        images = normalize(crop_flip(self.images, index, rows, self.pad))
+        return mixup(images, self.labels[index], alpha, (self.replicate, runs[0][0], step), self.num_classes)
+
+    def _draws(self, epoch: int, ids: np.ndarray):
+        if epoch not in self._tables:
+            self._tables = {e: table for e, table in self._tables.items() if e == epoch - 1}
+            self._tables[epoch] = draws(self.augment, self.replicate, epoch, len(self.labels), self.pad)
+        return self._tables[epoch].rows(ids)
+
+
+def pad_of(resolution: int) -> int:
+    """Pixels that a random crop may move an image each way: 4 at 32 px (He et al. 2016, section 4.2)."""
+    return PADS.get(resolution, max(1, resolution // 8))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training gave. val_curve: (step, accuracy, loss) at the fractions VAL_POINTS."""
+
+    steps: int
+    train_loss: float | None  # mean of the last tenth of the steps
+    val_curve: tuple[tuple[int, float, float | None], ...]
+    divergence_step: int | None  # the first step with a loss that is no finite number
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation. correct: (n,) bool, in the order of the images."""
+
+    accuracy: float
+    loss: float | None  # None when it is no finite number
+    correct: np.ndarray
+
+
+def fit(model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger, *, validate: bool = True) -> Outcome:
+    """Train for `steps` optimizer updates; look at validation images at fixed fractions, never at test images."""
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
+    )
+    losses = torch.zeros(steps, device=task.images.device)
+    looks = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
+    curve = []
+    done = 0
+    for look in looks:
+        with ledger.book("train"):
+            model.train()
+            for step in range(done, look):
+                _set_lr(optimizer, recipe.lr_at(step / steps))
+                losses[step] = update(model, optimizer, *task.batch(step, recipe.batch_size, recipe.mixup), recipe)
+                if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(losses[step]):
+                    break
+            done = step + 1
+        if not math.isfinite(losses[done - 1]):
+            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]))
+        if validate and len(task.val_labels):
+            with ledger.book("eval"):
+                score = evaluate(model, task.val_images, task.val_labels)
+            curve.append((done, score.accuracy, score.loss))
+    return Outcome(done, float(losses[-max(1, steps // 10) :].mean()), tuple(curve), None)
+
+
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """One optimizer update from one batch, in micro-batches where the recipe says so; the mean loss.
+
+    The micro-batches' gradients add up to that of the whole batch: exact for networks that see one image at a time.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    if recipe.micro_batch is None or recipe.micro_batch >= len(x):
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+    else:
+        loss = x.new_zeros(())
+        for part, targets in zip(x.split(recipe.micro_batch), y.split(recipe.micro_batch), strict=True):
+            share = F.cross_entropy(model(part), targets) * (len(part) / len(x))
+            share.backward()
+            loss += share.detach()
+    optimizer.step()
+    return loss.detach()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
+    """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64."""
+    model.eval()
+    hits, losses = [], []
+    for x, y in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
+        logits = model(normalize(x))
+        hits.append(logits.argmax(1) == y)
+        losses.append(F.cross_entropy(logits, y, reduction="sum").double())
+    correct = torch.cat(hits).cpu().numpy()
+    loss = float(torch.stack(losses).sum()) / len(correct)
+    return Score(float(correct.mean()), loss if math.isfinite(loss) else None, correct)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """sha256 over names and values of all parameters and buffers."""
+    total = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        total.update(name.encode())
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def _first_bad(losses: Tensor) -> int:
+    return int((~torch.isfinite(losses)).nonzero()[0])

@@ -1,0 +1,190 @@
+"""Decoded images on disk: found again, shared, mended, and never needed."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fairtrial.data import cache, folder
+from fairtrial.data.source import Source
+from tests.data.making import png, write_folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    return folder.source(write_folder(tmp_path / "pets"))
+
+
+@pytest.fixture
+def entry(source, cache_home):
+    """The one entry after a first opening."""
+    cache.through(source, None)
+    (file,) = (cache_home / "fairtrial" / "images").glob("*.npy")
+    return file
+
+
+def built(source):
+    """The source, and a list that grows each time it is decoded."""
+    calls = []
+    return Source(source.stamp, lambda resolution: (calls.append(resolution), source.build(resolution))[1]), calls
+
+
+def same(a, b):
+    pairs = [(getattr(a, name), getattr(b, name)) for name in ("train_images", "train_labels", "test_images", "test_labels")]
+    return all(np.array_equal(x, y) for x, y in pairs) and (a.classes, a.notes) == (b.classes, b.notes)
+
+
+def test_the_second_opening_does_not_decode(source):
+    counted, calls = built(source)
+    first, first_digest = cache.through(counted, None)
+    second, second_digest = cache.through(counted, None)
+    assert calls == [None]
+    assert same(first, second)
+    assert first_digest == second_digest == first.sha256()
+
+
+def test_another_resolution_is_another_entry(source):
+    counted, calls = built(source)
+    assert cache.through(counted, 4)[0].train_images.shape[2:] == (4, 4)
+    assert cache.through(counted, 6)[0].train_images.shape[2:] == (6, 6)
+    assert calls == [4, 6]
+
+
+def test_another_decoder_is_another_entry(source, monkeypatch):
+    counted, calls = built(source)
+    cache.through(counted, None)
+    monkeypatch.setattr(cache, "DECODER", "another Pillow")
+    cache.through(counted, None)
+    assert len(calls) == 2
+
+
+def test_a_changed_source_is_another_entry(source, tmp_path):
+    first, _ = cache.through(source, None)
+    (tmp_path / "pets" / "train" / "cat" / "0.png").write_bytes(png(99))
+    second, _ = cache.through(folder.source(tmp_path / "pets"), None)
+    assert not same(first, second)
+
+
+def test_loaded_images_are_mapped_and_writing_to_them_changes_no_file(source, entry):
+    before = entry.read_bytes()
+    arrays, _ = cache.through(source, None)
+    assert isinstance(arrays.train_images, np.memmap)
+    arrays.train_images[:] = 0
+    arrays.train_images.flush()
+    assert entry.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["npy", "json"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "swapped"])
+def test_a_damaged_entry_is_noticed_and_mended(source, entry, kind, damage, caplog):
+    file = entry.with_suffix(f".{kind}")
+    good = file.read_bytes()
+    bad = {
+        "empty": b"",
+        "cut": good[:-1],
+        "flipped": good[:200] + bytes([good[200] ^ 1]) + good[201:],
+        "text": b"not what it was",
+        "swapped": good[:-2] + good[-1:] + good[-2:-1] if good[-1] != good[-2] else good[:-1] + b"\x00",
+    }[damage]
+    file.write_bytes(bad)
+    counted, calls = built(source)
+    with caplog.at_level(logging.WARNING):
+        arrays, digest = cache.through(counted, None)
+    assert calls == [None]
+    assert "damaged" in caplog.text and str(entry.stem) in caplog.text
+    assert digest == arrays.sha256()
+    assert file.read_bytes() == good
+
+
+def test_an_entry_of_objects_is_never_unpickled(source, entry, tmp_path):
+    class Canary:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "canary"),)
+
+    np.save(entry, np.array([Canary()]), allow_pickle=True)
+    cache.through(source, None)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_labels_in_a_forged_record_are_noticed(source, entry):
+    record = json.loads(entry.with_suffix(".json").read_bytes())
+    record["train_labels"][0] = 1
+    record.pop("seal")
+    entry.with_suffix(".json").write_text(json.dumps(record | {"seal": cache._seal(record)}))
+    assert cache.through(source, None)[0].train_labels[0] == 0
+
+
+def test_a_half_written_entry_is_no_entry(source, entry):
+    """The images are published first: a process that died between the two files left no record."""
+    entry.with_suffix(".json").unlink()
+    counted, calls = built(source)
+    cache.through(counted, None)
+    assert calls == [None]
+    assert entry.with_suffix(".json").exists()
+
+
+@pytest.mark.parametrize("obstacle", ["file", "read-only", "no home"])
+def test_without_a_writable_folder_it_works_uncached(source, cache_home, obstacle, monkeypatch):
+    if obstacle == "file":
+        cache_home.write_text("in the way")
+    elif obstacle == "no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
+    else:  # root writes anywhere, so the refusal is played
+        monkeypatch.setattr(cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no")))
+    counted, calls = built(source)
+    first, _ = cache.through(counted, None)
+    second, _ = cache.through(counted, None)
+    assert len(calls) == 2
+    assert same(first, second)
+
+
+def test_a_full_disk_leaves_no_file_behind(source, cache_home, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.os, "fsync", full)
+    cache.through(source, None)
+    assert list((cache_home / "fairtrial" / "images").iterdir()) == []
+
+
+def test_a_relative_cache_home_is_ignored_as_the_specification_asks(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.folder() == tmp_path / ".cache" / "fairtrial"
+
+
+def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
+    """Both decode behind the same starting gun; then the entry is whole and one more opening decodes nothing."""
+    path, gun = write_folder(tmp_path / "pets", train=40), tmp_path / "gun"
+    code = (
+        "import sys, time; from pathlib import Path; from fairtrial.data import cache, folder\n"
+        "source = folder.source(Path(sys.argv[1])); print('ready', flush=True)\n"
+        "while not Path(sys.argv[2]).exists(): time.sleep(0.001)\n"
+        "print(cache.through(source, 64)[1])"
+    )
+    command = [sys.executable, "-c", code, str(path), str(gun)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    gun.touch()
+    digests = {child.communicate(timeout=30)[0].strip() for child in children}
+    assert [child.returncode for child in children] == [0, 0]
+    counted, calls = built(folder.source(path))
+    assert {cache.through(counted, 64)[1]} == digests
+    assert calls == []
+    assert not list((cache_home / "fairtrial" / "images").glob(".fairtrial-*"))
+
+
+def test_opening_does_not_import_torch_or_torchvision():
+    code = "import sys; from fairtrial.data import cache, folder, parquet, digits, torchvision_sets, few_shot; print('torch' in sys.modules)"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert time.monotonic() - started < 20

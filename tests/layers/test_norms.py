@@ -1,0 +1,147 @@
+"""Every row of NORMS through the same battery; each against float64 NumPy; the traps of batch statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fairtrial.layers import NORMS
+
+ROWS = list(NORMS)
+BATCH, CHANNELS, SIDE, GROUPS = 6, 16, 5, 4
+
+
+def images(batch: int = BATCH, channels: int = CHANNELS, side: int = SIDE, seed: int = 0) -> torch.Tensor:
+    draws = np.random.default_rng(seed).normal(0.5, 2.0, (batch, channels, side, side))
+    return torch.from_numpy(draws.astype(np.float32))
+
+
+def build(row: str, **options) -> nn.Module:
+    return NORMS[row].build(CHANNELS, groups=GROUPS, **options)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_shape_is_kept(row):
+    assert build(row)(images()).shape == (BATCH, CHANNELS, SIDE, SIDE)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("constant", [False, True])
+def test_gradients_are_finite_even_where_an_image_is_constant(row, constant):
+    layer, x = build(row), images()
+    if constant:
+        x[:] = 3.0
+    x.requires_grad_()
+    (layer(x) * images(seed=1)).sum().backward()
+    grads = [x.grad, *(parameter.grad for parameter in layer.parameters())]
+    assert all(torch.isfinite(grad).all() for grad in grads)
+    assert constant or all(grad.any() for grad in grads)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_state_dict_makes_a_round_trip(row):
+    layer = build(row)
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    layer(images())  # moves the running statistics of bn
+    copy = build(row)
+    copy.load_state_dict(layer.state_dict())
+    assert torch.equal(copy.eval()(images(seed=1)), layer.eval()(images(seed=1)))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_mixes_batch_says_whether_a_changed_neighbour_changes_an_image(row):
+    layer, x = build(row), images()
+    before = layer(x)[0]
+    x[1] = images(seed=1)[1]
+    assert torch.equal(layer(x)[0], before) is not NORMS[row].mixes_batch
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_no_row_mixes_the_batch_in_evaluation(row):
+    layer, x = build(row), images()
+    layer(x)
+    layer.eval()
+    before = layer(x)[0]
+    x[1] = images(seed=1)[1]
+    assert torch.equal(layer(x)[0], before)
+
+
+# Which axes of (batch, group, channel of the group, height, width) share a mean and a variance.
+SHARED = {"bn": (0, 3, 4), "gn": (2, 3, 4), "ln": (1, 2, 3, 4), "in": (3, 4), "none": None}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_values_are_those_of_float64_numpy(row):
+    x = images()
+    expected = x.numpy().astype(np.float64)
+    if SHARED[row]:
+        split = expected.reshape(BATCH, GROUPS, CHANNELS // GROUPS, SIDE, SIDE)
+        mean, var = split.mean(SHARED[row], keepdims=True), split.var(SHARED[row], keepdims=True)
+        expected = ((split - mean) / np.sqrt(var + 1e-5)).reshape(x.shape)
+    torch.testing.assert_close(build(row)(x).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_channels_last_images_give_the_same_values(row):
+    layer, x = build(row), images()
+    torch.testing.assert_close(
+        layer(x.contiguous(memory_format=torch.channels_last)), layer(x), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_ghost_bn_equals_bn_on_each_chunk_running_statistics_included():
+    ghost, plain = build("bn", stat_batch=2), build("bn")
+    x = images()
+    out = ghost(x)
+    assert torch.equal(out, torch.cat([plain(x[i : i + 2]) for i in range(0, BATCH, 2)]))
+    assert not torch.allclose(out, build("bn")(x), atol=1e-2)
+    assert all(torch.equal(ghost.state_dict()[key], value) for key, value in plain.state_dict().items())
+
+
+def test_the_running_statistics_of_bn_are_those_of_float64_numpy():
+    layer, x = build("bn"), images()
+    layer(x)
+    pixels = x.numpy().astype(np.float64)
+    mean = 0.1 * pixels.mean((0, 2, 3))  # momentum 0.1 from a start of 0
+    var = 0.9 + 0.1 * pixels.var((0, 2, 3), ddof=1)  # from a start of 1; the running variance is the sample's
+    np.testing.assert_allclose(layer.running_mean.numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.numpy(), var, rtol=1e-5)
+
+
+def test_ghost_bn_evaluates_as_plain_bn_whatever_the_batch():
+    ghost, plain = build("bn", stat_batch=4), build("bn")
+    ghost(images(batch=8))
+    plain.load_state_dict(ghost.state_dict())
+    x = images(batch=3, seed=1)
+    assert torch.equal(ghost.eval()(x), plain.eval()(x))
+
+
+def test_a_batch_that_does_not_split_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"batch of 6 images .* stat_batch=4"):
+        build("bn", stat_batch=4)(images())
+
+
+def test_a_statistic_of_no_image_is_refused():
+    with pytest.raises(ValueError, match="stat_batch=0"):
+        build("bn", stat_batch=0)
+
+
+@pytest.mark.parametrize(("batch", "stat_batch"), [(1, None), (4, 1)])
+def test_bn_with_one_value_per_channel_is_refused_in_training_only(batch, stat_batch):
+    layer, x = build("bn", stat_batch=stat_batch), images(batch, side=1)
+    with pytest.raises(ValueError, match=r"one value per channel .* Use 2 or more images"):
+        layer(x)
+    assert layer.eval()(x).shape == x.shape
+
+
+def test_bn_over_one_image_of_several_pixels_is_defined():
+    assert build("bn")(images(batch=1)).isfinite().all()
+
+
+def test_a_group_of_one_value_is_refused():
+    with pytest.raises(ValueError, match="each group holds one value"):
+        build("in")(images(side=1))
+    assert build("gn")(images(side=1)).any()

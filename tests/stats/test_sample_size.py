@@ -1,0 +1,119 @@
+"""Power and seeds against the tables of section 8 and against statsmodels."""
+
+import math
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import TTestIndPower, TTestPower
+
+from fairtrial.stats import minimal_detectable_effect, power, seeds_needed
+
+EFFECTS = (0.5, 0.8, 1.0, 1.5, 2, 3)
+SIZES = (3, 4, 5, 6, 8, 10, 15, 20)
+
+
+@pytest.mark.parametrize(
+    ("paired", "wanted", "seeds"),
+    [
+        (True, 0.8, (34, 15, 10, 6, 5, 4)),
+        (True, 0.9, (44, 19, 13, 7, 5, 4)),
+        (False, 0.8, (64, 26, 17, 9, 6, 4)),
+        (False, 0.9, (86, 34, 23, 11, 7, 4)),
+    ],
+)
+def test_the_seeds_of_section_8(paired, wanted, seeds):
+    assert tuple(seeds_needed(effect, power=wanted, paired=paired) for effect in EFFECTS) == seeds
+
+
+@pytest.mark.parametrize(
+    ("paired", "effects"),
+    [
+        (True, (3.2640, 2.1279, 1.6820, 1.4345, 1.1560, 0.9960, 0.7780, 0.6604)),
+        (False, (3.0709, 2.3808, 2.0244, 1.7955, 1.5066, 1.3249, 1.0598, 0.9091)),
+    ],
+)
+def test_the_detectable_effects_of_section_8(paired, effects):
+    got = [minimal_detectable_effect(n, paired=paired) for n in SIZES]
+    assert got == pytest.approx(effects, abs=5e-5)
+
+
+def test_power_agrees_with_statsmodels():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n, alpha = int(rng.integers(2, 200)), float(rng.choice([0.05, 0.01, 0.05 / 6]))
+        effect = float(rng.uniform(0.01, 2) / math.sqrt(n) * 3)
+        one, two = TTestPower(), TTestIndPower()
+        assert power(n, effect, alpha=alpha) == pytest.approx(one.power(effect, n, alpha), abs=1e-8)
+        assert power(n, effect, alpha=alpha, paired=False) == pytest.approx(
+            two.power(effect, n, alpha), abs=1e-8
+        )
+
+
+def test_only_the_size_of_the_effect_in_sd_counts():
+    assert power(7, 3.0, 2.0) == power(7, 1.5) == power(7, -1.5)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_no_effect_is_found_with_probability_alpha(n):
+    assert power(n, 0, alpha=0.03) == pytest.approx(0.03, abs=1e-12)
+
+
+def test_power_grows_with_n_to_one_and_never_passes_it():
+    curve = [power(n, 0.7) for n in (*range(2, 60), 200, 1000)]
+    assert all(b >= a for a, b in pairwise(curve))
+    assert curve[-1] == pytest.approx(1)
+    assert max(curve) <= 1
+
+
+def test_one_seed_fewer_is_not_enough():
+    for effect in (0.1, 0.33, 0.9, 1.7):
+        n = seeds_needed(effect)
+        assert power(n, effect) >= 0.8 > power(n - 1, effect)
+
+
+def test_the_detectable_effect_has_the_power_asked_for():
+    for n, wanted in ((2, 0.8), (3, 0.5), (12, 0.95)):
+        assert power(n, minimal_detectable_effect(n, 1.3, power=wanted), 1.3) == pytest.approx(
+            wanted, abs=1e-10
+        )
+
+
+def test_a_large_effect_needs_two_seeds():
+    assert seeds_needed(100) == 2
+
+
+def test_noether_by_hand():
+    assert seeds_needed(gamma=0.75) == math.ceil((1.6448536 + 0.8416212) ** 2 / (6 * 0.0625))
+    assert seeds_needed(gamma=0.25) == seeds_needed(gamma=0.75) == 17
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: power(1, 1), "n is at least 2"),
+        (lambda: power(2.5, 1), "n is a whole number"),
+        (lambda: power(5, 1, 0), "sd is above 0"),
+        (lambda: power(5, math.nan), "effect is finite"),
+        (lambda: power(5, 1, alpha=0), "alpha"),
+        (lambda: seeds_needed(0), "effect is not 0"),
+        (lambda: seeds_needed(1, -1), "sd is above 0"),
+        (lambda: seeds_needed(1, power=0.05), "power lies strictly between alpha"),
+        (lambda: seeds_needed(0.001), "needs more than 1000000 seeds"),
+        (lambda: seeds_needed(), "either effect or gamma"),
+        (lambda: seeds_needed(1, gamma=0.7), "either effect or gamma"),
+        (lambda: seeds_needed(gamma=0.5), "gamma"),
+        (lambda: minimal_detectable_effect(1), "n is at least 2"),
+    ],
+)
+def test_impossible_questions_are_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_a_plan_of_many_contrasts_is_quick():
+    start = time.process_time()
+    for n in range(2, 22):
+        minimal_detectable_effect(n)
+    assert time.process_time() - start < 0.5  # about 40 ms where this was written

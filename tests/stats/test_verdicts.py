@@ -1,0 +1,163 @@
+"""The table of section 7, row by row, with its refusals and stamps."""
+
+import math
+
+import pytest
+
+from fairtrial.stats import holm, more_seeds, paired_interval, ratio_interval, tost, verdict
+
+TABLE = [
+    ((0.2, 0.8), (0.3, 0.7), "different_but_negligible"),
+    ((-0.8, -0.2), (-0.7, -0.3), "different_but_negligible"),
+    ((0.2, 1.8), (0.3, 1.7), "better"),
+    ((-1.8, -0.2), (-1.7, -0.3), "worse"),
+    ((-0.2, 0.8), (-0.1, 0.7), "equivalent"),
+    ((-0.2, 1.8), (-0.1, 1.7), "inconclusive"),
+]
+
+
+@pytest.mark.parametrize(("difference", "equivalence", "word"), TABLE)
+def test_the_table_of_section_7(difference, equivalence, word):
+    assert verdict(difference, equivalence, 1.0).verdict == word
+
+
+@pytest.mark.parametrize(("difference", "equivalence", "word"), TABLE)
+def test_where_lower_is_better_the_signs_turn(difference, equivalence, word):
+    turned = {"better": "worse", "worse": "better"}.get(word, word)
+    got = verdict(difference, equivalence, 1.0, higher_is_better=False)
+    assert (got.verdict, got.low, got.high) == (turned, *difference)
+
+
+@pytest.mark.parametrize(
+    ("difference", "equivalence", "word"),
+    [
+        ((0.0, 0.8), (0.1, 0.7), "equivalent"),  # 0 is not excluded by a limit on it
+        ((-0.8, 0.0), (-0.7, -0.1), "equivalent"),
+        ((0.2, 1.2), (0.3, 1.0), "better"),  # nor is a limit on the margin inside it
+        ((-1.2, -0.2), (-1.0, -0.3), "worse"),
+        ((0.0, 1.2), (0.1, 1.0), "inconclusive"),
+    ],
+)
+def test_a_limit_on_0_or_on_the_margin_does_not_count(difference, equivalence, word):
+    assert verdict(difference, equivalence, 1.0).verdict == word
+
+
+def test_without_a_margin_equivalence_is_never_claimed():
+    assert verdict((-0.001, 0.001), (-0.0005, 0.0005), None).verdict == "inconclusive"
+    assert verdict((0.1, 0.2), None, None).verdict == "better"
+    assert "no margin was declared" in verdict((0.1, 0.2), None, None).reason
+
+
+def test_a_margin_need_not_be_symmetric():
+    assert verdict((-0.4, 0.2), (-0.3, 0.1), (-0.2, 1.0)).verdict == "inconclusive"
+    assert verdict((-0.4, 0.2), (-0.1, 0.1), (-0.2, 1.0)).verdict == "equivalent"
+
+
+def test_the_worked_data_are_better_at_95_percent_and_not_negligible(worked):
+    got = verdict(paired_interval(*worked), tost(*worked, margin=1.0), 1.0)
+    assert (got.verdict, got.level, got.equivalence_level, got.n) == ("better", 0.95, pytest.approx(0.9), 10)
+    assert got.estimate == pytest.approx(0.813)
+    assert "95 % interval [0.4032, 1.223] excludes 0" in got.reason
+    assert "90 % interval [0.4809, 1.145] is not inside the margin [-1, 1]" in got.reason
+
+
+def test_the_level_of_the_holm_step_decides(worked):
+    family = holm([0.2, paired_interval(*worked).p, 0.3], alpha=0.002)
+    step = family.at(1)
+    got = verdict(paired_interval(*worked, level=step.step_level), tost(*worked, margin=1.0), 1.0, holm=step)
+    assert (got.verdict, got.level) == ("inconclusive", pytest.approx(1 - 0.002 / 3))
+    assert (got.holm.family, got.holm.step, got.holm.reject) == (3, 1, False)
+
+
+def test_identical_arms_ask_whether_the_factor_is_consumed():
+    x = [0.1, 0.5, 0.7]
+    got = verdict(paired_interval(x, x), tost(x, x, margin=1.0), 1.0)
+    assert got.verdict == "inconclusive"
+    assert "is the factor consumed at all?" in got.reason
+    assert got.warnings == ("no interval: zero observed variance",)
+
+
+def test_no_interval_is_inconclusive_whatever_the_equivalence_interval_says():
+    nothing = (-math.inf, math.inf)
+    assert verdict(nothing, nothing, 1.0).verdict == "inconclusive"
+    assert verdict(nothing, (-0.1, 0.1), 1.0).verdict == "inconclusive"
+    assert verdict((0.1, math.inf), (0.1, math.inf), 1.0).verdict == "inconclusive"
+    assert verdict((0.1, 0.2), nothing, 1.0).verdict == "better"
+
+
+def test_unequal_budgets_get_no_verdict():
+    got = verdict((0.2, 1.8), (0.3, 1.7), 1.0, parity_gap=0.021)
+    assert got.verdict == "refused"
+    assert got.reason == "the declared budgets differ by 2.1 %, more than 2 %"
+    assert verdict((0.2, 1.8), (0.3, 1.7), 1.0, parity_gap=0.02).verdict == "better"
+
+
+def test_unequal_tuning_gets_no_verdict():
+    assert verdict((0.2, 1.8), (0.3, 1.7), 1.0, tuning_trials=(8, 4)).verdict == "refused"
+    assert verdict((0.2, 1.8), (0.3, 1.7), 1.0, tuning_trials=(8, 8)).verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "stamps"),
+    [
+        ({}, ()),
+        ({"checkpoints": 1}, ("conditional on this checkpoint",)),
+        ({"checkpoints": (4, 1)}, ("conditional on this checkpoint",)),
+        ({"checkpoints": 2}, ("conditional on these checkpoints",)),
+        ({"checkpoints": 3}, ()),
+        ({"declared": False}, ("exploratory",)),
+        ({"n": 8, "planned": 10}, ("8 of 10 seeds",)),
+        ({"n": 10, "planned": 10}, ()),
+        (
+            {"checkpoints": 1, "declared": False, "parity_gap": 1},
+            ("conditional on this checkpoint", "exploratory"),
+        ),
+    ],
+)
+def test_stamps(keywords, stamps):
+    assert verdict((0.2, 1.8), (0.3, 1.7), 1.0, **keywords).stamps == stamps
+
+
+def test_an_inconclusive_verdict_names_the_seeds_and_the_hours():
+    got = verdict((-0.1, 2.0), (0.1, 1.8), 1.0, n=5, sd=1.2, cost_s=600)
+    assert got.more == more_seeds(5, 1.2, 1.0, cost_s=600)
+    assert f"{got.more.more_plugin} to {got.more.more_conservative} more seeds" in got.reason
+    assert "4.17 device-hours" in got.reason
+
+
+def test_n_and_sd_come_from_the_record_and_alpha_from_its_level():
+    a, b = [1.0, 2.0, 0.5, 3.0], [1.2, 1.0, 0.7, 2.0]
+    difference = paired_interval(a, b, level=0.99)
+    got = verdict(difference, tost(a, b, margin=0.5), 0.5)
+    assert got.more == more_seeds(4, difference.sd, 0.5, alpha=1 - 0.99)
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"n": 2, "sd": 1.0}, {"n": 5, "sd": 0.0}, {"n": 5, "sd": 1e9}, {"n": 5}, {}]
+)
+def test_seeds_that_cannot_be_counted_are_left_out(keywords):
+    got = verdict((-0.1, 2.0), (0.1, 1.8), 1.0, **keywords)
+    assert (got.verdict, got.more) == ("inconclusive", None)
+
+
+def test_only_an_inconclusive_verdict_asks_for_more():
+    assert verdict((0.2, 1.8), (0.3, 1.7), 1.0, n=5, sd=1.2).more is None
+
+
+def test_a_ratio_has_no_0_to_exclude_and_is_refused():
+    with pytest.raises(ValueError, match="difference is a ratio"):
+        verdict(ratio_interval([1, 2, 3], [1, 3, 2]), None, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "said"),
+    [
+        (((1, -1), None, 1), {}, "difference is an interval"),
+        (((0, 1), (math.nan, 1), 1), {}, "equivalence is an interval"),
+        (((0, 1), None, -1), {}, "margin"),
+        (((0, 1), None, 1), {"parity_gap": math.nan}, "parity_gap"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments, keywords, said):
+    with pytest.raises(ValueError, match=said):
+        verdict(*arguments, **keywords)

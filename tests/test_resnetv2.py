@@ -1,0 +1,300 @@
+"""The networks: sizes and names as published, one start for all arms, exact micro-batches."""
+
+from __future__ import annotations
+
+import math
+from zlib import crc32
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fairtrial.layers import NORMS
+from fairtrial.resnetv2 import MODELS, ResNetV2, Unit, create_model, groups_of, init_weights
+
+ARMS = [(norm, weight_std) for norm in NORMS for weight_std in (False, True)]
+MILLIONS = {  # shared reference table: timm at 1000 classes, the block layout of big_transfer at 10
+    "r50x1": (25.55, 23.52),
+    "r50x3": (217.32, 211.24),
+    "r101x1": (44.54, 42.51),
+    "r101x3": (387.93, 381.85),
+    "r152x2": (236.34, 232.28),
+    "r152x4": (936.53, 928.42),
+}
+
+
+def draw(name: str, seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng([seed, crc32(name.encode())])
+
+
+def started(norm: str = "gn", weight_std: bool = True, name: str = "mini", **options) -> ResNetV2:
+    model = create_model(name, 10, norm, weight_std, **options)
+    init_weights(model, draw)
+    return model
+
+
+def awake(model: ResNetV2) -> ResNetV2:
+    """With a head that is not zero, so that a gradient reaches the body."""
+    weight = draw("awake").normal(0, 0.1, tuple(model.head.conv.weight.shape))
+    with torch.no_grad():
+        model.head.conv.weight.copy_(torch.from_numpy(weight))
+    return model
+
+
+def batch(images: int, side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = np.random.default_rng(7)
+    x = generator.normal(size=(images, 3, side, side)).astype(np.float32)
+    return torch.from_numpy(x), torch.from_numpy(generator.integers(0, 10, images))
+
+
+def shape_only(name: str, num_classes: int = 10, *arm) -> ResNetV2:
+    with torch.device("meta"):
+        return create_model(name, num_classes, *arm)
+
+
+def millions(model: ResNetV2) -> float:
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
+
+
+@pytest.mark.parametrize("name", MILLIONS)
+@pytest.mark.parametrize(("column", "num_classes"), [(0, 1000), (1, 10)])
+def test_parameter_counts_are_the_published_ones(name, column, num_classes):
+    # Half of the last digit, and 1e-4 because R101x3 stands at 387.935 and was published as 387.93.
+    assert millions(shape_only(name, num_classes)) == pytest.approx(MILLIONS[name][column], abs=0.005 + 1e-4)
+
+
+def test_mini_has_the_parameters_counted_by_hand():
+    def unit(cin, cmid, project):
+        cout = 4 * cmid
+        norms = 2 * (cin + cmid + cmid)
+        return cin * cmid + 9 * cmid * cmid + cmid * cout + (cin * cout if project else 0) + norms
+
+    body = sum(
+        unit(cin, cmid, True) + unit(4 * cmid, cmid, False) for cin, cmid in ((16, 16), (64, 32), (128, 64))
+    )
+    assert millions(shape_only("mini")) * 1e6 == 27 * 16 + body + 2 * 256 + 256 * 10 + 10
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_only_the_norms_own_parameters_differ_between_arms(norm):
+    convolutions = {name for name, _ in shape_only("mini", 10, "none", False).named_parameters()}
+    names = {name for name, _ in shape_only("mini", 10, norm, True).named_parameters()}
+    assert convolutions <= names
+    assert all(".norm" in name for name in names - convolutions)
+
+
+def test_parameters_are_named_as_in_big_transfer():
+    shapes = {name: tuple(value.shape) for name, value in shape_only("r50x1", 1000).named_parameters()}
+    assert next(iter(shapes)) == "root.conv.weight"
+    assert list(shapes)[-2:] == ["head.conv.weight", "head.conv.bias"]
+    expected = {
+        "root.conv.weight": (64, 3, 7, 7),
+        "body.block1.unit01.norm1.weight": (64,),
+        "body.block1.unit01.conv1.weight": (64, 64, 1, 1),
+        "body.block1.unit01.downsample.weight": (256, 64, 1, 1),
+        "body.block2.unit01.norm1.bias": (256,),
+        "body.block2.unit01.conv2.weight": (128, 128, 3, 3),
+        "body.block3.unit06.norm3.weight": (256,),
+        "body.block4.unit03.conv3.weight": (2048, 512, 1, 1),
+        "head.norm.weight": (2048,),
+        "head.conv.weight": (1000, 2048, 1, 1),
+        "head.conv.bias": (1000,),
+    }
+    assert {name: shapes.get(name) for name in expected} == expected
+    assert sum(name.endswith("downsample.weight") for name in shapes) == 4
+
+
+@pytest.mark.parametrize(("name", "side", "pixels"), [("mini", 32, 4), ("mini-x2", 32, 4), ("r50x1", 224, 7)])
+def test_the_strides_leave_the_pixels_that_the_layout_says(name, side, pixels):
+    model = shape_only(name)
+    x = torch.empty(2, 3, side, side, device="meta")
+    assert model.body(model.root(x)).shape[2:] == (pixels, pixels)
+    assert model(x).shape == (2, 10)
+
+
+def test_the_stride_stands_on_the_3x3_convolution_and_on_the_projection():
+    unit = shape_only("r50x1").body.block2.unit01
+    strides = [conv.stride[0] for conv in (unit.conv1, unit.conv2, unit.conv3, unit.downsample)]
+    assert strides == [1, 2, 1, 2]
+
+
+def test_the_pooling_of_bit_sees_zeros_beyond_the_border():
+    root = create_model("r50x1", 10).root
+    x = torch.full((1, 64, 4, 4), -1.0)
+    assert root.pool(root.pad(x))[0, 0].tolist() == [[0.0, 0.0], [0.0, -1.0]]
+
+
+@pytest.mark.parametrize("weight_std", [False, True])
+def test_a_unit_is_the_formula_of_the_paper(weight_std):
+    """out = downsample(a) + conv3(relu n3(conv2(relu n2(conv1 a)))) with a = relu n1(x); in float64."""
+
+    def conv(layer, x, stride=1, padding=0):
+        weight = layer.weight
+        if weight_std:
+            flat = weight.flatten(1)
+            flat = (flat - flat.mean(1, keepdim=True)) / (
+                flat.var(1, correction=0, keepdim=True) + 1e-10
+            ).sqrt()
+            weight = flat.reshape(weight.shape)
+        return F.conv2d(x, weight, stride=stride, padding=padding)
+
+    def norm_relu(layer, x):
+        grouped = x.reshape(x.shape[0], layer.num_groups, -1)
+        mean, var = grouped.mean(2, keepdim=True), grouped.var(2, correction=0, keepdim=True)
+        return ((grouped - mean) / (var + 1e-5).sqrt()).reshape(x.shape).clamp(min=0)
+
+    unit = started("gn", weight_std).body.block2.unit01.double()
+    x = batch(2)[0].double().repeat(1, 22, 1, 1)[:, :64]
+    a = norm_relu(unit.norm1, x)
+    expected = conv(unit.conv2, norm_relu(unit.norm2, conv(unit.conv1, a)), stride=2, padding=1)
+    expected = conv(unit.downsample, a, stride=2) + conv(unit.conv3, norm_relu(unit.norm3, expected))
+    torch.testing.assert_close(unit(x), expected)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("project", [False, True])
+def test_a_unit_leaves_its_input_as_it_was(norm, project):
+    block = started(norm).body.block1
+    unit = block.unit01 if project else block.unit02
+    assert isinstance(unit, Unit) and (unit.downsample is not None) is project
+    x = torch.from_numpy(draw("x").normal(size=(2, 16 if project else 64, 8, 8)).astype(np.float32))
+    before = x.clone()
+    unit(x)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_group_of_every_network_has_its_size(name):
+    spec = MODELS[name]
+    channels = [spec.width * 2**block * factor for block in range(len(spec.units)) for factor in (1, 4)]
+    for each in channels:
+        groups = groups_of(spec, each)
+        assert each % groups == 0
+        assert each // groups >= 8 if spec.small_images else groups == 32
+
+
+def test_the_groups_of_mini_are_these():
+    assert [groups_of(MODELS["mini"], channels) for channels in (16, 32, 64, 128, 256)] == [2, 4, 8, 16, 32]
+
+
+def test_convolutions_start_equal_in_all_arms():
+    reference = dict(started("bn", False).named_parameters())
+    for arm in ARMS:
+        for name, value in started(*arm).named_parameters():
+            assert name not in reference or torch.equal(value, reference[name]), (arm, name)
+
+
+def test_another_draw_gives_another_start():
+    model = started()
+    before = {name: value.clone() for name, value in model.named_parameters() if "conv" in name}
+    init_weights(model, lambda name: draw(name, seed=1))
+    same = [
+        name
+        for name, value in model.named_parameters()
+        if name in before and torch.equal(value, before[name])
+    ]
+    assert same == ["head.conv.weight", "head.conv.bias"]
+
+
+def test_each_convolution_asks_for_its_own_name_once():
+    asked = []
+    model = create_model("mini", 10)
+    init_weights(model, lambda name: asked.append(name) or draw(name))
+    body = [
+        name for name, value in model.named_parameters() if value.ndim == 4 and not name.startswith("head")
+    ]
+    assert asked == body
+
+
+def test_the_start_is_he_normal_with_a_silent_head():
+    model = started(name="mini-x3")
+    for name, value in model.named_parameters():
+        if name.startswith("head.conv") or name.endswith("bias"):
+            assert not value.any()
+        elif value.ndim == 1:
+            assert (value == 1).all()
+        elif value.numel() > 50_000:  # the relative error of a standard deviation is 1 / sqrt(2 n): 0.3 %
+            assert value.std().item() == pytest.approx(math.sqrt(2 / value[0].numel()), rel=0.015), name
+            assert abs(value.mean().item()) < 4 * value.std().item() / math.sqrt(value.numel()), name
+
+
+def test_a_second_start_forgets_the_running_statistics():
+    model = started("bn")
+    fresh = {key: value.clone() for key, value in model.state_dict().items()}
+    model(batch(4)[0])
+    init_weights(model, draw)
+    assert all(torch.equal(value, fresh[key]) for key, value in model.state_dict().items())
+
+
+def test_making_and_starting_a_network_leaves_the_global_generators_alone():
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    started()
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=str)
+def test_every_arm_gives_logits_and_a_gradient_for_every_parameter(arm):
+    model = awake(started(*arm))
+    images, labels = batch(4)
+    logits = model(images)
+    F.cross_entropy(logits, labels).backward()
+    assert logits.shape == (4, 10)
+    assert all(value.grad.isfinite().all() and value.grad.any() for value in model.parameters())
+
+
+@pytest.mark.parametrize("arm", [("gn", True), ("bn", False)], ids=str)
+def test_a_repeat_is_bit_identical(arm):
+    def gradients():
+        model = awake(started(*arm))
+        images, labels = batch(8)
+        F.cross_entropy(model(images), labels).backward()
+        return [value.grad for value in model.parameters()]
+
+    assert all(torch.equal(a, b) for a, b in zip(gradients(), gradients(), strict=True))
+
+
+def accumulated(arm: tuple, micro_batch: int, **options) -> torch.Tensor:
+    """The gradient of the mean loss of 32 images, seen `micro_batch` at a time, as one vector in float64.
+
+    In float64, whose rounding is far below 1e-10: what is left is the statistics.
+    """
+    model = awake(started(*arm, **options)).double()
+    images, labels = batch(32)
+    for x, y in zip(images.double().split(micro_batch), labels.split(micro_batch), strict=True):
+        (F.cross_entropy(model(x), y) * len(x) / 32).backward()
+    return torch.cat([value.grad.flatten() for value in model.parameters()])
+
+
+def relative_difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return ((a - b).norm() / b.norm()).item()
+
+
+@pytest.mark.parametrize("arm", [("gn", False), ("gn", True), ("ln", True), ("none", True)], ids=str)
+def test_micro_batches_are_exact_where_the_batch_is_not_mixed(arm):
+    assert relative_difference(accumulated(arm, 8), accumulated(arm, 32)) < 1e-10
+
+
+def test_micro_batches_change_bn():
+    assert relative_difference(accumulated(("bn", False), 8), accumulated(("bn", False), 32)) > 0.01
+
+
+def test_micro_batches_are_exact_again_for_bn_with_statistics_of_their_size():
+    arm = ("bn", False)
+    assert relative_difference(accumulated(arm, 8), accumulated(arm, 32, stat_batch=8)) < 1e-10
+
+
+def test_an_unknown_model_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown model 'r50'; known: mini, mini-x2, .*r152x4"):
+        create_model("r50", 10)
+
+
+def test_an_unknown_norm_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown norm 'xx'; known: bn, gn, ln, in, none"):
+        create_model("mini", 10, "xx")
+
+
+def test_a_batch_statistic_for_a_norm_without_one_is_refused():
+    with pytest.raises(ValueError, match=r"stat_batch=8, but norm 'gn' .* it is for: bn"):
+        create_model("mini", 10, "gn", stat_batch=8)
