@@ -56,7 +56,7 @@ def ratio(benchmark) -> Callable[..., float]:
         seconds = interleaved({"reference": reference, "subject": subject}, rounds, calls)
         share = statistics.median(seconds["reference"]) / statistics.median(seconds["subject"])
         benchmark.extra_info.update({"ratio": share, "calls": calls, "rounds_s": seconds})
-        benchmark.pedantic(subject, rounds=3, iterations=calls)
+        benchmark.pedantic(subject, rounds=rounds, iterations=calls)
         return share
 
     return measure

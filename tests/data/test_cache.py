@@ -31,11 +31,16 @@ def entry(source, cache_home):
 def built(source):
     """The source, and a list that grows each time it is decoded."""
     calls = []
-    return Source(source.stamp, lambda resolution: (calls.append(resolution), source.build(resolution))[1]), calls
+    return Source(
+        source.stamp, lambda resolution: (calls.append(resolution), source.build(resolution))[1]
+    ), calls
 
 
 def same(a, b):
-    pairs = [(getattr(a, name), getattr(b, name)) for name in ("train_images", "train_labels", "test_images", "test_labels")]
+    pairs = [
+        (getattr(a, name), getattr(b, name))
+        for name in ("train_images", "train_labels", "test_images", "test_labels")
+    ]
     return all(np.array_equal(x, y) for x, y in pairs) and (a.classes, a.notes) == (b.classes, b.notes)
 
 
@@ -134,9 +139,13 @@ def test_without_a_writable_folder_it_works_uncached(source, cache_home, obstacl
         cache_home.write_text("in the way")
     elif obstacle == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
-        monkeypatch.setattr(cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
+        monkeypatch.setattr(
+            cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home"))
+        )
     else:  # root writes anywhere, so the refusal is played
-        monkeypatch.setattr(cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no")))
+        monkeypatch.setattr(
+            cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no"))
+        )
     counted, calls = built(source)
     first, _ = cache.through(counted, None)
     second, _ = cache.through(counted, None)
@@ -160,7 +169,7 @@ def test_a_relative_cache_home_is_ignored_as_the_specification_asks(monkeypatch,
 
 
 def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
-    """Both decode behind the same starting gun; then the entry is whole and one more opening decodes nothing."""
+    """Both decode behind the same starting gun; one more opening then decodes nothing."""
     path, gun = write_folder(tmp_path / "pets", train=40), tmp_path / "gun"
     code = (
         "import sys, time; from pathlib import Path; from fairtrial.data import cache, folder\n"
@@ -183,7 +192,10 @@ def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
 
 
 def test_opening_does_not_import_torch_or_torchvision():
-    code = "import sys; from fairtrial.data import cache, folder, parquet, digits, torchvision_sets, few_shot; print('torch' in sys.modules)"
+    code = (
+        "import sys; from fairtrial.data import cache, folder, parquet, digits, torchvision_sets, few_shot; "
+        "print('torch' in sys.modules)"
+    )
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

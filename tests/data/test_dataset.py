@@ -82,7 +82,9 @@ def test_cifar10_opens_with_its_names_and_its_note(real_data, decoded_home, monk
     assert torch.bincount(data.test_labels).tolist() == [1000] * 10
     assert data.notes == ("3.25 % of the CIFAR-10 test images have a near duplicate in training (ciFAIR)",)
     means = data.train_images.float().mean((0, 2, 3)) / 255
-    assert np.abs(means.numpy() - [0.4914, 0.4822, 0.4465]).max() < 1e-3  # of the originals, as widely published
+    assert (
+        np.abs(means.numpy() - [0.4914, 0.4822, 0.4465]).max() < 1e-3
+    )  # of the originals, as widely published
     subset = few_shot(data.train_labels.numpy(), 100, 0, val_per_class=50, num_classes=10)
     assert len(subset.train) == 1000
 
@@ -106,7 +108,8 @@ def test_tiny_imagenet_is_recognised(real_data):
     files = [real_data / "tiny-imagenet-32" / f"{split}.parquet" for split in ("train", "test")]
     classes = _names(parquet.read_schema(files[0]).metadata, "label")
     splits = [
-        source.Split(np.zeros(parquet.read_metadata(file).num_rows, np.int64), lambda i: b"", str) for file in files
+        source.Split(np.zeros(parquet.read_metadata(file).num_rows, np.int64), lambda i: b"", str)
+        for file in files
     ]
     known = source._recognised(classes, *splits)
     assert known is not None and known.name == "Tiny ImageNet"

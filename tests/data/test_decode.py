@@ -208,7 +208,7 @@ def test_a_shape_beyond_the_limits_is_refused(size, limit):
 @pytest.mark.parametrize("side", [9_460, 14_000])
 @pytest.mark.parametrize("tolerant", [False, True])
 def test_a_decompression_bomb_is_refused_before_it_unfolds(side, tolerant, monkeypatch):
-    """89.5 Mpx, where Pillow only warns, and 196 Mpx, where it raises; also with its own check switched off."""
+    """89.5 Mpx, where Pillow only warns, and 196 Mpx, where it raises; also with its own check off."""
     if tolerant:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     bomb = raw_png(side, side, 8, 2, [])

@@ -28,7 +28,9 @@ def test_every_third_image_of_a_class_is_a_test_image(arrays):
     expected = bunch.target[np.sort(test)]
     assert arrays.test_labels.tolist() == expected.tolist()
     scan = bunch.images[np.sort(test)[0]]
-    assert arrays.test_images[0, 0, ::2, ::2].tolist() == [[int(v * 255 / 16 + 0.5) for v in row] for row in scan]
+    assert arrays.test_images[0, 0, ::2, ::2].tolist() == [
+        [int(v * 255 / 16 + 0.5) for v in row] for row in scan
+    ]
 
 
 def test_both_splits_hold_all_classes_in_the_same_proportion(arrays):

@@ -123,7 +123,8 @@ def test_what_desktops_leave_behind_is_skipped_and_listed(pets):
     data = open_dataset(f"folder:{pets}")
     assert len(data.train_images) == 6
     assert data.notes == (
-        "skipped 5 files: train/.DS_Store, train/__MACOSX, train/cat/Thumbs.db, train/cat/desktop.ini, test/dog/._0.png",
+        "skipped 5 files: train/.DS_Store, train/__MACOSX, train/cat/Thumbs.db, train/cat/desktop.ini, "
+        "test/dog/._0.png",
     )
 
 

@@ -33,11 +33,16 @@ def test_images_and_labels_come_in_file_order(tmp_path):
 
 
 def test_class_names_come_from_the_metadata(tmp_path):
-    assert open_dataset(f"parquet:{write_parquet(tmp_path / 'a', names=['cat', 'dog'])}").classes == ("cat", "dog")
+    assert open_dataset(f"parquet:{write_parquet(tmp_path / 'a', names=['cat', 'dog'])}").classes == (
+        "cat",
+        "dog",
+    )
     assert open_dataset(f"parquet:{write_parquet(tmp_path / 'b')}").classes == ("0", "1")
 
 
-@pytest.mark.parametrize("metadata", [b"{", b"[]", b'{"info": 3}', b'{"info": {"features": {"label": {"names": 5}}}}'])
+@pytest.mark.parametrize(
+    "metadata", [b"{", b"[]", b'{"info": 3}', b'{"info": {"features": {"label": {"names": 5}}}}']
+)
 def test_unreadable_metadata_is_no_metadata(tmp_path, metadata):
     path = write_parquet(tmp_path / "mine")
     for split in ("train", "test"):
@@ -87,7 +92,9 @@ def test_missing_files_are_both_named(tmp_path):
     assert [problem.where.rsplit("/")[-1] for problem in found.problems] == ["train.parquet", "test.parquet"]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"text", lambda b: b[: len(b) // 2], lambda b: b[:-1]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b"", lambda b: b"text", lambda b: b[: len(b) // 2], lambda b: b[:-1]]
+)
 def test_a_damaged_file_is_named(tmp_path, damage):
     file = write_parquet(tmp_path / "mine") / "test.parquet"
     file.write_bytes(damage(file.read_bytes()))
@@ -126,7 +133,12 @@ def test_bad_images_are_all_named_by_row(tmp_path):
 # D3
 @pytest.mark.parametrize(
     ("labels", "row", "got"),
-    [([0, 1, 2, 1], 2, "got 2"), ([0, -1, 0, 1], 1, "got -1"), ([0, 1, 0, None], 3, "got none"), ([0, 1, 2**62, 1], 2, "got 4611686018427387904")],
+    [
+        ([0, 1, 2, 1], 2, "got 2"),
+        ([0, -1, 0, 1], 1, "got -1"),
+        ([0, 1, 0, None], 3, "got none"),
+        ([0, 1, 2**62, 1], 2, "got 4611686018427387904"),
+    ],
 )
 def test_a_bad_label_names_row_and_range(tmp_path, labels, row, got):
     problem = refused(write_parquet(tmp_path / "mine", (labels, [0, 1]), names=["cat", "dog"])).problems[0]
@@ -140,7 +152,10 @@ def test_without_names_the_training_labels_set_the_range(tmp_path):
 
 
 def test_a_huge_label_does_not_make_as_many_classes(tmp_path):
-    assert "0..3; got 2000000000" in refused(write_parquet(tmp_path / "m", ([0, 1, 2_000_000_000, 1], [0]))).problems[0].what
+    assert (
+        "0..3; got 2000000000"
+        in refused(write_parquet(tmp_path / "m", ([0, 1, 2_000_000_000, 1], [0]))).problems[0].what
+    )
 
 
 @pytest.mark.parametrize(("labels", "kind"), [([0.0, 1.0], "double"), (["cat", "dog"], "string")])

@@ -39,7 +39,9 @@ def test_a_link_keeps_its_own_name(tmp_path):
     assert name_of(f"folder:{tmp_path / 'pets'}") == "folder:pets"
 
 
-@pytest.mark.parametrize("spec", ["", "cifar", "CIFAR10", "parquet", "parquet:", "folder: ", "zip:x", "digits:16"])
+@pytest.mark.parametrize(
+    "spec", ["", "cifar", "CIFAR10", "parquet", "parquet:", "folder: ", "zip:x", "digits:16"]
+)
 def test_an_unknown_form_lists_the_forms(spec):
     with pytest.raises(Fault) as caught:
         parse(spec)

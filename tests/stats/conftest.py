@@ -28,7 +28,7 @@ def pairs_of_samples():
 
 @pytest.fixture
 def is_rate():
-    """True when `hits` of `draws` agrees with a true rate: the two-sided 1e-4 binomial window of section 14."""
+    """True when `hits` of `draws` agrees with a true rate, by the 1e-4 binomial window of section 14."""
 
     def check(hits, draws, rate):
         low, high = binom.ppf([5e-5, 1 - 5e-5], draws, rate)

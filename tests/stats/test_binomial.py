@@ -104,5 +104,5 @@ def test_the_coverage_of_a_proportion_by_exact_binomial_sum(p):
         f: sum(m for i, m in enumerate(mass) if m > 1e-12 and f(i, n).low <= p <= f(i, n).high)
         for f in (wilson, clopper_pearson)
     }
-    assert covers[wilson] == pytest.approx(0.95, abs=0.012)
+    assert covers[wilson] == pytest.approx(0.95, abs=0.015)  # the score limits waver most near the ends
     assert covers[clopper_pearson] >= 0.95

@@ -17,7 +17,7 @@ from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 SPLITS: Final = ("train", "test")
 IMAGE_COLUMNS: Final = ("img", "image")
 LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
-_INT32: Final = range(2**31)
+_MANY: Final = 2**31  # labels from here on are no labels
 
 
 def source(path: Path) -> Source:
@@ -78,7 +78,7 @@ class _Table:
             raise fault("expected images; the file has no row", str(file), "write the file again", BAD_INPUT)
         self.images = self._bytes(pyarrow, table, image)
         self.given = self._integers(pyarrow, table, label)
-        self.labels = np.array([value if value in _INT32 else -1 for value in self.given], np.int64)
+        self.labels = np.array([-1 if v is None or not 0 <= v < _MANY else v for v in self.given], np.int64)
         self.names = _names(schema.metadata or {}, label)
 
     def _column(self, names: list[str], known: tuple[str, ...]) -> str:

@@ -64,7 +64,7 @@ class ConfidenceSequence(Record):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Band(Record):
-    """A mean curve, its simultaneous band and the pointwise one; `auc` is the area under each seed's curve."""
+    """A mean curve, its simultaneous band and the pointwise one; `auc` is the area below each curve."""
 
     n: int
     level: float

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
@@ -13,6 +14,7 @@ from fairtrial.stats.inputs import Random, Values, check_count, check_share, con
 from fairtrial.stats.records import BootstrapInterval
 
 Statistic: TypeAlias = str | Callable[[np.ndarray], float]
+Rows: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 _NAMED: dict[str, Callable[..., np.ndarray]] = {
     "mean": np.mean,
@@ -25,14 +27,6 @@ _METHODS = ("percentile", "basic", "bca", "studentized")
 _LEAST = 5
 _EXACT = 50_000  # n^n resamples: up to n = 6
 _BLOCK = 2**20
-
-
-class _Draws(NamedTuple):
-    """The statistic of each resample, and for the mean its t value; slack keeps ties in spite of rounding."""
-
-    theta: float
-    values: np.ndarray
-    t: np.ndarray
 
 
 def bootstrap_interval(
@@ -59,17 +53,20 @@ def bootstrap_interval(
     name, function = _statistic(statistic, method)
     if len(values) < _LEAST:
         raise ValueError(f"x has {len(values)} values; a bootstrap needs at least {_LEAST}: use t")
-    draws = _draw(values, name, function, resamples, rng)
-    warnings = () if len(values) >= 10 else (f"under-covers at this n: {len(values)} values, t does not",)
-    low, high, z0, a, used = _limits(values, draws, level, method, name, function)
-    if used != method:
-        warnings += (f"{method} is not defined for these values: {used}",)
-    if constant(values) or not (math.isfinite(low) and math.isfinite(high)):
+    theta = float(function(values[None])[0])
+    drawn_value = partial(_t_values, theta=theta) if method == "studentized" else function
+    drawn = np.concatenate([drawn_value(values[rows]) for rows in _indices(len(values), resamples, rng)])
+    z0, a = (_bias(drawn, theta), _acceleration(values, function)) if method == "bca" else (None, None)
+    used, warnings = method, [] if len(values) >= 10 else [f"under-covers at this n = {len(values)}"]
+    if z0 is not None and a is not None and not math.isfinite(z0 + a):
+        used, z0, a = "standard-error", None, None
+        warnings.append("bca is not defined for these values: t with the bootstrap standard error instead")
+    low, high = _limits(values, drawn, theta, level, used, z0, a)
+    if constant(values) or not 1e-12 * np.abs(values).max() < high - low < math.inf:
         low, high = -math.inf, math.inf
-        why = "zero observed variance" if constant(draws.values) else "too few different resamples"
-        warnings += (f"no interval: {why}",)
+        warnings.append("no interval: zero observed variance")
     return BootstrapInterval(
-        estimate=draws.theta,
+        estimate=theta,
         low=low,
         high=high,
         level=level,
@@ -77,91 +74,75 @@ def bootstrap_interval(
         n=len(values),
         unit=unit,
         scope=scope,
-        warnings=warnings,
+        warnings=tuple(warnings),
         z0=z0,
         acceleration=a,
-        resamples=len(draws.values),
+        resamples=len(drawn),
     )
 
 
-def _statistic(statistic: Statistic, method: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+def _statistic(statistic: Statistic, method: str) -> tuple[str, Rows]:
     """A name, and a function of (rows, n) -> (rows,)."""
     if method not in _METHODS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(_METHODS)}")
     if isinstance(statistic, str) and statistic not in _NAMED:
         raise ValueError(f"unknown statistic {statistic!r}; known: {', '.join(_NAMED)}, or a function")
-    named = {function: name for name, function in _NAMED.items()}
-    name = statistic if isinstance(statistic, str) else named.get(statistic, "")
+    name = next((name for name, known in _NAMED.items() if statistic in (name, known)), "")
     if method == "bca" and name in _ROUGH:
         raise ValueError(f"bca has no jackknife for the {name}: use median_interval, or method='percentile'")
     if method == "studentized" and name != "mean":
         raise ValueError("method='studentized' knows the standard error of the mean only")
     if name:
-        return name, lambda rows: _NAMED[name](rows, axis=-1)
-    assert callable(statistic)
-    own = statistic
+        return name, partial(_NAMED[name], axis=-1)
+    own: Any = statistic
     return getattr(own, "__name__", "statistic"), lambda rows: np.array([float(own(row)) for row in rows])
 
 
-def _draw(
-    values: np.ndarray,
-    name: str,
-    function: Callable[[np.ndarray], np.ndarray],
-    resamples: int | Literal["exact"],
-    rng: Random | None,
-) -> _Draws:
-    n, theta = len(values), float(function(values[None])[0])
-    blocks = []
-    for index in _indices(n, resamples, rng):
-        rows = values[index]
-        sd = rows.std(axis=-1, ddof=1)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a resample without spread has t = ±inf, or 0/0
-            t = (
-                (rows.mean(axis=-1) - theta)
-                * math.sqrt(n)
-                / np.where(sd > 1e-12 * np.abs(values).max(), sd, 0)
-            )
-        blocks.append((function(rows), np.nan_to_num(t, nan=0.0, posinf=np.inf, neginf=-np.inf)))
-    drawn, t = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return _Draws(theta, drawn, t)
-
-
-def _indices(n: int, resamples: int | Literal["exact"], rng: Random | None) -> list[np.ndarray]:
+def _indices(n: int, resamples: int | Literal["exact"], rng: Random | None) -> Iterator[np.ndarray]:
+    """(rows, n) positions, in blocks that fit in memory."""
     if resamples == "exact":
         if n**n > _EXACT:
             raise ValueError(f"resamples='exact' counts up to {_EXACT} resamples; n = {n} has {n**n}")
-        return [np.indices((n,) * n).reshape(n, -1).T]
-    total = check_count(resamples, "resamples", least=99)
+        yield np.indices((n,) * n).reshape(n, -1).T
+        return
+    left, block = check_count(resamples, "resamples", least=99), _BLOCK // n + 1
     chance = generator(rng, "resamples are drawn at random")
-    sizes = [min(_BLOCK // n + 1, total - done) for done in range(0, total, _BLOCK // n + 1)]
-    return [chance.integers(0, n, size=(rows, n)) for rows in sizes]
+    while left > 0:
+        yield chance.integers(0, n, size=(min(left, block), n))
+        left -= block
+
+
+def _t_values(rows: np.ndarray, theta: float) -> np.ndarray:
+    """The t value of each resample; one without spread has ±inf, or 0 where it sits on the estimate."""
+    gap = (rows.mean(axis=-1) - theta) * math.sqrt(rows.shape[-1])
+    sd, size = rows.std(axis=-1, ddof=1), 1e-12 * float(np.abs(rows).max())
+    beyond = np.where(np.abs(gap) > size, np.copysign(np.inf, gap), 0.0)
+    return np.where(sd > size, gap / np.where(sd > size, sd, 1), beyond)
 
 
 def _limits(
     values: np.ndarray,
-    draws: _Draws,
+    drawn: np.ndarray,
+    theta: float,
     level: float,
     method: str,
-    name: str,
-    function: Callable[[np.ndarray], np.ndarray],
-) -> tuple[float, float, float | None, float | None, str]:
-    """Low, high, z0, acceleration, and the method that was used in the end."""
+    z0: float | None,
+    a: float | None,
+) -> tuple[float, float]:
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    se = float(values.std(ddof=1)) / math.sqrt(len(values))
     if method == "percentile":
-        low, high = _quantiles(draws.values, tails)
+        low, high = _quantiles(drawn, tails)
     elif method == "basic":
-        high, low = 2 * draws.theta - _quantiles(draws.values, tails)
+        high, low = 2 * theta - _quantiles(drawn, tails)
     elif method == "studentized":
-        high, low = draws.theta - _quantiles(draws.t, tails) * values.std(ddof=1) / math.sqrt(len(values))
+        high, low = theta - _quantiles(drawn, tails) * se
+    elif z0 is not None and a is not None:
+        z = z0 + ndtri(tails)
+        low, high = _quantiles(drawn, ndtr(z0 + z / (1 - a * z)))
     else:
-        z0, a = _bias(draws), _acceleration(values, function)
-        if math.isfinite(z0) and math.isfinite(a):
-            z = z0 + ndtri(tails)
-            low, high = _quantiles(draws.values, ndtr(z0 + z / (1 - a * z)))
-            return float(low), float(high), z0, a, method
-        half = float(stdtrit(len(values) - 1, tails[1])) * float(draws.values.std())
-        return draws.theta - half, draws.theta + half, None, None, "t with the standard error of the"
-    return float(low), float(high), None, None, method
+        low, high = theta + stdtrit(len(values) - 1, tails) * drawn.std()
+    return float(low), float(high)
 
 
 def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -170,18 +151,16 @@ def _quantiles(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(found), np.array([-np.inf, np.inf]), found)
 
 
-def _bias(draws: _Draws) -> float:
+def _bias(drawn: np.ndarray, theta: float) -> float:
     """z0: how far the resamples lie to one side of the estimate, ties counted half."""
-    slack = 1e-12 * float(np.abs(draws.values).max())
-    below = np.count_nonzero(draws.values < draws.theta - slack)
-    up_to = np.count_nonzero(draws.values <= draws.theta + slack)
-    return float(ndtri((below + up_to) / (2 * len(draws.values))))
+    slack = 1e-12 * float(np.abs(drawn).max())  # the same values in another order still tie
+    below = np.count_nonzero(drawn < theta - slack)
+    up_to = np.count_nonzero(drawn <= theta + slack)
+    return float(ndtri((below + up_to) / (2 * len(drawn))))
 
 
-def _acceleration(values: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> float:
+def _acceleration(values: np.ndarray, function: Rows) -> float:
     """A sixth of the skewness of the centred jackknife influences; NaN where they are all 0."""
-    n = len(values)
-    left_out = function(np.array([np.delete(values, i) for i in range(n)]))
+    left_out = function(np.array([np.delete(values, i) for i in range(len(values))]))
     u = left_out.mean() - left_out
-    squares = float((u**2).sum())
-    return float((u**3).sum()) / (6 * squares**1.5) if not constant(left_out) else math.nan
+    return math.nan if constant(left_out) else float((u**3).sum() / (6 * (u**2).sum() ** 1.5))

@@ -54,14 +54,14 @@ def simultaneous_band(
         n=seeds,
         unit=unit,
         scope=scope,
-        warnings=_warnings(seeds, still),
+        warnings=_warnings(seeds, still, wide),
         level=level,
         estimate=mean,
         low=mean - far,
         high=mean + far,
         pointwise_low=mean - near,
         pointwise_high=mean + near,
-        auc=np.trapezoid(table, at if at is None else np.array(list(at), dtype=float), axis=1),
+        auc=_area(table, at),
     )
 
 
@@ -82,6 +82,14 @@ def _table(curves: Any) -> np.ndarray:
     return table
 
 
+def _area(table: np.ndarray, at: Collection[float] | None) -> np.ndarray:
+    """The trapezoid rule along each row."""
+    x = np.arange(table.shape[1], dtype=float) if at is None else np.array(list(at), dtype=float)
+    if x.shape != table.shape[1:] or not np.isfinite(x).all() or (np.diff(x) <= 0).any():
+        raise ValueError(f"at rises and has one number per checkpoint, {table.shape[1]}; got {x.tolist()}")
+    return (table[:, 1:] + table[:, :-1]) @ np.diff(x) / 2
+
+
 def _sup_t(table: np.ndarray, level: float, rng: np.random.Generator) -> float:
     """The level quantile of max |m* - m| / se* over resamples of whole curves."""
     seeds, checkpoints = table.shape
@@ -91,19 +99,23 @@ def _sup_t(table: np.ndarray, level: float, rng: np.random.Generator) -> float:
         return math.inf
     table = table[np.lexsort(table.T)]  # so that the order of the seeds does not matter
     centred = table - table.mean(axis=0)
-    times = rng.multinomial(
-        seeds, np.full(seeds, 1 / seeds), size=_RESAMPLES
-    )  # how often each curve is drawn
+    # How often each curve is drawn in each resample.
+    times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=_RESAMPLES)
     mean = times @ centred / seeds
     variance = np.maximum(times @ centred**2 / seeds - mean**2, 0) * seeds / (seeds - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean) * math.sqrt(seeds) / np.sqrt(variance)
-    return float(np.quantile(np.nan_to_num(t, nan=0.0, posinf=np.finfo(float).max).max(axis=1), level))
+    largest = np.nan_to_num(t, nan=0.0, posinf=np.inf).max(
+        axis=1
+    )  # a resample without spread has 0/0, or inf
+    return float(np.quantile(largest, level, method="higher"))
 
 
-def _warnings(seeds: int, still: np.ndarray) -> tuple[str, ...]:
+def _warnings(seeds: int, still: np.ndarray, wide: float) -> tuple[str, ...]:
     if seeds < 3:
         return ("no interval: fewer than 3 replication units",)
+    if math.isinf(wide) and not still.all():
+        return ("no interval: too many resamples have a checkpoint without variance",)
     if still.any():
         where = np.flatnonzero(still).tolist()
         return (f"no interval at checkpoints {where}: zero observed variance",)

@@ -66,8 +66,7 @@ def paired_interval(
 
     a, b: seed -> value with the same seeds, or (n,) arrays already joined. groups: a label per seed; both
     arms are averaged inside each label first. Mismatched seeds raise ValueError and are listed.
-    n < 3 or zero variance of a - b: no interval, t = 0, p = 1, and a warning; identical arms estimate exactly
-    0.
+    n < 3 or zero variance of a - b: no interval, t = 0, p = 1, and a warning. Identical arms estimate 0.
     """
     check_share(level, "level")
     first, second = joined({"a": a, "b": b}, groups)

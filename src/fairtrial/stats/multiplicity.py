@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fairtrial.stats.array_records import Adjusted, Holm
@@ -71,7 +73,7 @@ def benjamini_hochberg(
 
 
 def _shares(p: Values) -> np.ndarray:
-    values = np.array(list(p.values()) if hasattr(p, "values") and callable(p.values) else p, dtype=float)
+    values = np.array(list(p.values()) if isinstance(p, Mapping) else p, dtype=float)
     if values.ndim != 1:
         raise ValueError(f"p is a list of p values; got an array of shape {values.shape}")
     bad = np.flatnonzero(~((values >= 0) & (values <= 1))).tolist()

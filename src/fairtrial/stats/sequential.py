@@ -17,14 +17,13 @@ def confidence_sequence(
     unit: str = "seed",
     scope: str = "this test set",
 ) -> ConfidenceSequence:
-    """Limits of the mean after each difference, valid together at all n (t mixture of Wang & Ramdas, 2310.03722).
+    """Limits of the mean after each difference, valid together at all n (Wang & Ramdas, arXiv 2310.03722).
 
     d: differences in order of arrival; here, unlike elsewhere, the order matters. g: the scale of the
-    Gaussian mixture over the standardized effect. Arrays over n = 2..len(d), with t = (m - null)·√n/s and v =
-    n-1: E = (1+ng)^(-1/2) · [(1 + t²/v) / (1 + t²/((1+ng)·v))]^(n/2), Q = (√(1+ng)/α)^(2/n), and
-    half-width = s/√n · √(v·(Q-1) / (1 - Q/(1+ng))), infinite when Q >= 1+ng.
-    While the variance is zero there is no interval and the e-value is 1. Fewer than 2 differences: empty
-    arrays.
+    Gaussian mixture over the standardized effect. Arrays over n = 2..len(d), with t = (m - null)·√n/s, v = n-1:
+        e_value    = (1+ng)^(-1/2) · [(1 + t²/v) / (1 + t²/((1+ng)·v))]^(n/2)
+        half-width = s/√n · √(v·(Q-1) / (1 - Q/(1+ng))), Q = (√(1+ng)/α)^(2/n), infinite when Q >= 1+ng.
+    While the variance is zero there is no interval and the e-value is 1. Below 2 differences: empty arrays.
     """
     check_share(alpha, "alpha")
     if not 0 < g < np.inf or not np.isfinite(null):
@@ -32,6 +31,7 @@ def confidence_sequence(
     values = sample(d, "d")
     n = np.arange(2, len(values) + 1)
     mean, sd, still = _running(values)
+    sd = np.where(still, 1.0, sd)
     half = np.where(still, np.inf, sd / np.sqrt(n) * _width(n, g, alpha))
     return ConfidenceSequence(
         method=f"t confidence sequence, g = {g:g}",
@@ -43,7 +43,7 @@ def confidence_sequence(
         estimate=mean,
         low=mean - half,
         high=mean + half,
-        e_value=np.where(still, 1.0, _e_value(n, (mean - null) / np.where(still, 1, sd), g)),
+        e_value=np.where(still, 1.0, _e_value(n, (mean - null) / sd, g)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -42,17 +41,13 @@ def time_to_target(
         name: flag for name, flag in (("reached_a", reached_a), ("reached_b", reached_b)) if flag is not None
     }
     columns = dict(zip((*arms, *flags), joined({**arms, **flags}), strict=True))
-    cut, medians, reached = [], [], []
-    for name in arms:
-        times = columns[name]
-        hit = (times <= budget) & (columns.get(f"reached_{name}", np.ones_like(times)) != 0)
-        cut.append(np.where(hit, times, budget))
-        medians.append(float(np.median(np.where(hit, times, math.inf))))
-        reached.append(clopper_pearson(int(hit.sum()), len(hit), level, unit=unit, scope=scope))
-    fit = paired_interval(*cut, level, unit=unit, scope=scope)
-    nobody = (
-        ("nobody reached the target: both means are the budget",) if not any(r.k for r in reached) else ()
+    hit_a, hit_b = (
+        (columns[name] <= budget) & (columns.get(f"reached_{name}", np.ones(1)) != 0) for name in arms
     )
+    cut_a, cut_b = np.where(hit_a, columns["a"], budget), np.where(hit_b, columns["b"], budget)
+    fit = paired_interval(cut_a, cut_b, level, unit=unit, scope=scope)
+    reached = hit_a.any() or hit_b.any()
+    nobody = () if reached else ("nobody reached the target: both means are the budget",)
     countable = fit.n <= MOST_PAIRS or rng is not None
     return TimeToTarget(
         estimate=fit.estimate,
@@ -65,27 +60,24 @@ def time_to_target(
         scope=scope,
         warnings=nobody + fit.warnings,
         budget=float(budget),
-        rmst_a=float(cut[0].mean()),
-        rmst_b=float(cut[1].mean()),
-        median_a=medians[0],
-        median_b=medians[1],
-        reached_a=reached[0],
-        reached_b=reached[1],
+        rmst_a=float(cut_a.mean()),
+        rmst_b=float(cut_b.mean()),
+        median_a=float(np.median(np.where(hit_a, cut_a, math.inf))),
+        median_b=float(np.median(np.where(hit_b, cut_b, math.inf))),
+        reached_a=clopper_pearson(int(hit_a.sum()), fit.n, level, unit=unit, scope=scope),
+        reached_b=clopper_pearson(int(hit_b.sum()), fit.n, level, unit=unit, scope=scope),
         t=fit.t,
         p=fit.p,
-        sign_flip_p=sign_flip_p(cut[0] - cut[1], rng=rng).p if countable else None,
+        sign_flip_p=sign_flip_p(cut_a - cut_b, rng=rng).p if countable else None,
     )
 
 
-def _finite(times: Values, name: str, budget: float) -> Any:
-    """The times in the same form, a miss at twice the budget so that it passes the door; NaN does not."""
+def _finite(times: Values, name: str, budget: float) -> Values:
+    """The times in the same form, a miss at twice the budget so that it passes the door, as NaN does not."""
     late = 2 * budget
-    if hasattr(times, "items"):
-        found = {seed: late if time == math.inf else time for seed, time in times.items()}
-        least = min(found.values(), default=0)
-    else:
-        found = [late if time == math.inf else time for time in times]
-        least = min(found, default=0)
-    if least < 0:
-        raise ValueError(f"{name} holds times of at least 0; got {least!r}")
-    return found
+    by_seed = dict(times.items()) if hasattr(times, "items") else dict(enumerate(times))
+    found = {seed: late if time == math.inf else time for seed, time in by_seed.items()}
+    early = [seed for seed, time in found.items() if time < 0]
+    if early:
+        raise ValueError(f"{name} holds times of at least 0; not so at {early}")
+    return found if hasattr(times, "items") else list(found.values())

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairtrial.stats.array_records import WestfallYoung
 from fairtrial.stats.exact import MOST_PAIRS, flipped_sums, random_signs
-from fairtrial.stats.inputs import Random, Values, generator, joined
+from fairtrial.stats.inputs import Random, Values, check_share, generator, joined
 
 _RESAMPLES = 9999
 _SLACK = 1e-12
@@ -29,6 +29,7 @@ def westfall_young(
     its own, made monotone. All 2^n flips up to n = 20, 9 999 random ones beyond, and rng is then required. A
     column without variance has t = 0 if its mean is 0, else infinite. Arrays in the order of the columns.
     """
+    check_share(alpha, "alpha")
     columns = _columns(diffs)
     n = len(columns[0])
     signs = None
@@ -45,14 +46,13 @@ def westfall_young(
         raw[j], adjusted[j] = (_p(each, observed[j], exact=signs is None) for each in (flips, ceiling))
     adjusted[order[::-1]] = np.maximum.accumulate(adjusted[order[::-1]])
     smallest = 2 / 2**n if signs is None else 1 / (1 + _RESAMPLES)
+    weak = f"cannot reject at n = {n}: the smallest p is {smallest:.4g}, above {alpha:g}"
     return WestfallYoung(
         method=f"Westfall-Young step-down max t, {'all sign flips' if signs is None else 'Monte Carlo'}",
         n=n,
         unit=unit,
         scope=scope,
-        warnings=()
-        if smallest <= alpha
-        else (f"cannot reject at n = {n}: the smallest p is {smallest:.4g}",),
+        warnings=(weak,) if smallest > alpha else (),
         t=_t(observed, n),
         raw_p=raw,
         adjusted_p=adjusted,
@@ -72,7 +72,7 @@ def _columns(diffs: Mapping[str, Values] | np.ndarray) -> list[np.ndarray]:
 
 
 def _share(column: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """(Σ ± d)² / (n·Σ d²), in [0, 1]: t² = (n-1)·share / (1-share) rises with it, and it is never infinite."""
+    """(Σ ± d)² / (n·Σ d²), from 0 to 1: t² = (n-1)·share / (1-share) rises with it, and it stays finite."""
     size = float(np.abs(column).max())
     if size == 0:
         return np.zeros_like(sums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.special import gammaln
@@ -64,7 +65,7 @@ def expected_best(
 
 
 def _filled(x: Values, worst: float | None) -> Values:
-    values = np.array(list(x.values()) if hasattr(x, "items") else x, dtype=float)
+    values = np.array(list(x.values()) if isinstance(x, Mapping) else x, dtype=float)
     if not np.isnan(values).any():
         return values
     if worst is None:
@@ -97,11 +98,8 @@ def _band(
     low, high = np.full(len(k), -math.inf), np.full(len(k), math.inf)
     inside = k <= len(scores) / 2
     if rng is None or not inside.any():
-        return (
-            low,
-            high,
-            ("no interval: no rng was passed" if rng is None else "no interval: k is above n/2",),
-        )
+        why = "no rng was passed" if rng is None else "k is above n/2"
+        return low, high, (f"no interval: {why}",)
     chance = generator(rng, "trials are resampled")
     rows = np.sort(chance.choice(scores, size=(_RESAMPLES, len(scores))), axis=1)
     curves = (rows if higher_is_better else rows[:, ::-1]) @ weights[:, inside]

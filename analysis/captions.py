@@ -1,0 +1,55 @@
+"""What stands under every figure and table: n, unit, budget, preset, origin, failures."""
+
+from __future__ import annotations
+
+from analysis.table import Results
+from analysis.words import clean, listed, plural, preset, share
+from fairtrial.forecast import per_cell
+from fairtrial.stats import clopper_pearson
+
+
+def provenance(results: Results) -> str:
+    """The sentence that every caption ends with."""
+    parts = [
+        f"{per_cell(results.study.budget)} per run",
+        preset(results.study),
+        commits(results),
+        f"study hash {results.hash}",
+    ]
+    if not results.complete:
+        parts.insert(0, f"incomplete: {results.progress}")
+    rate = failures(results)
+    return ". ".join(part[0].upper() + part[1:] for part in [*parts, *([rate] if rate else [])]) + "."
+
+
+def seeds(results: Results) -> str:
+    """'n = 10 seeds'; what a seed draws anew."""
+    return f"n = {plural(len(results.seeds), 'seed')}, the replication unit"
+
+
+def commits(results: Results) -> str:
+    """'commit 1a2b3c4, modified'; every code version that a used record came from."""
+    found = {
+        (clean(origin["commit"])[:7] if origin.get("commit") else None, bool(_modified(origin)))
+        for origin in (record["origin"] for record in results.records.values())
+    }
+    named = sorted(f"{commit}, modified" if modified else commit for commit, modified in found if commit)
+    if not named:
+        return "commit not recorded"
+    unknown = ["unrecorded"] if any(commit is None for commit, _ in found) else []
+    return f"commit{'s' if len(named + unknown) > 1 else ''} {listed(named + unknown)}"
+
+
+def _modified(origin: dict) -> bool:
+    clean_tree = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
+    return bool(origin.get("dirty")) and origin["dirty"] != clean_tree
+
+
+def failures(results: Results) -> str:
+    """'2 of 130 runs failed (1.5 %, 95 % Clopper-Pearson 0.2 to 5.5 %) and score chance'; empty without any."""
+    lost, ended = int(results.ended["failed"].sum()), len(results.ended)
+    if not lost:
+        return ""
+    rate = clopper_pearson(lost, ended, unit="run")
+    bounds = f"{100 * rate.low:.2g} to {100 * rate.high:.2g} %"
+    return f"{lost} of {ended} runs failed ({share(rate.estimate)}, 95 % Clopper-Pearson {bounds}) and score chance"

@@ -1,0 +1,83 @@
+"""The sides of a declared contrast: which cells they are, what each seed scored there, what they spent."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from analysis.table import Results, per_seed
+from fairtrial import factors
+from fairtrial.stats import paired_interval
+from fairtrial.stats.records import PairedInterval
+from fairtrial.study import Contrast
+
+SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "seconds": "train_s"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One arm of a contrast: seed -> value, what its runs spent, which of them failed."""
+
+    name: str
+    values: Mapping[int, float]
+    spent: float | None  # mean of the declared budget's column over the runs that finished
+    runs: int
+    failures: Counter[str]
+    failed_seeds: frozenset[int]
+    per_seed: int  # runs that are averaged within a seed
+
+
+def corners(contrast: Contrast) -> list[dict[str, Any]]:
+    """The levels of each side: treatment and control; for an interaction both at each level of `by`."""
+    ats = [{name: level} for name, pair in contrast.by.items() for level in pair] or [{}]
+    return [{**arm, **contrast.at, **at} for at, arm in product(ats, (contrast.treatment, contrast.control))]
+
+
+def sides(results: Results, contrast: Contrast) -> tuple[Side, ...]:
+    """Each corner with its recorded values, averaged within a seed over the swept factors it does not name."""
+    return tuple(_side(results, contrast.metric, levels) for levels in corners(contrast))
+
+
+def _side(results: Results, metric: str, levels: dict[str, Any]) -> Side:
+    cells = results.where(levels)
+    finished = cells[cells["status"] == "done"]
+    failed = cells[cells["failed"].astype(bool)]
+    spent = finished[SPENT[results.study.budget.kind]].astype(float) if len(finished) else None
+    return Side(
+        name=factors.label({name: levels[name] for name in results.study.factors if name in levels}),
+        values=per_seed(cells, metric),
+        spent=None if spent is None else float(spent.mean()),
+        runs=int((cells["status"] != "pending").sum()),
+        failures=Counter(failed["status"]),
+        failed_seeds=frozenset(int(seed) for seed in failed["seed"]),
+        per_seed=len(cells) // len(results.seeds),
+    )
+
+
+def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]:
+    """Seed -> treatment minus control, or the gain at the first level minus that at the second."""
+    complete = [seed for seed in seeds if all(seed in part.values for part in parts)]
+    signs = (1, -1) if len(parts) == 2 else (1, -1, -1, 1)
+    return {
+        seed: sum(sign * part.values[seed] for sign, part in zip(signs, parts, strict=True)) for seed in complete
+    }
+
+
+def interval(
+    parts: Sequence[Side], seeds: Sequence[int], level: float, *, without: frozenset[int] = frozenset()
+) -> PairedInterval:
+    """The paired t interval of `differences`, joined on the seed."""
+    kept = [seed for seed in differences(parts, seeds) if seed not in without]
+    columns = [{seed: part.values[seed] for seed in kept} for part in parts]
+    if len(columns) == 4:
+        columns = [{s: columns[i][s] - columns[i + 1][s] for s in kept} for i in (0, 2)]
+    return paired_interval(columns[0], columns[1], level)
+
+
+def has_limits(found: PairedInterval | None) -> bool:
+    """Whether there is an interval at all: three seeds or more, and some variance."""
+    return found is not None and math.isfinite(found.low)

@@ -1,0 +1,175 @@
+"""Verdicts -> sentences that a report can quote."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from analysis.contrasts import has_limits
+from analysis.verdicts import Finding, told
+from analysis.words import clean, duration, level, listed, p_value, plural
+from fairtrial import factors
+from fairtrial.budget import PARITY_GAP
+from fairtrial.study import Contrast
+
+_NORM: Final = ("norm", "weight_std")
+_WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "broke", "diverged": "diverged"}
+
+
+def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
+    """One verdict in words. kind: of the budget, 'examples'. swept: the names of the study's factors."""
+    body = _interaction(finding) if finding.contrast.by else _simple(finding)
+    mean = [name for name in swept if name not in {*_named(finding.contrast)}]
+    if mean:
+        body += f", averaged over {listed(mean)}"
+    parts = [body, *_failures(finding), *_wishes(finding)]
+    if finding.verdict != "refused":
+        parts[0] += _evidence(finding, kind)
+    stamps = f" ({'; '.join(finding.stamps)})" if finding.stamps else ""
+    return clean("; ".join(parts) + stamps) + "."
+
+
+def title(contrast: Contrast) -> str:
+    """The contrast without a verdict: 'gn+ws against bn at batch 4'."""
+    treatment, control, at = arms(contrast)
+    if contrast.by:
+        first, second = _by(contrast)
+        return f"{_change(contrast)}{at}: {first} against {second}"
+    return f"{treatment} against {control}{at}"
+
+
+def arms(contrast: Contrast) -> tuple[str, str, str]:
+    """Treatment, control and ' at ...'; a shared norm or weight_std is part of both arms' names."""
+    at = dict(contrast.at)
+    shared = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & {*contrast.treatment}}
+    both = [_name({**shared, **arm}) for arm in (contrast.treatment, contrast.control)]
+    return both[0], both[1], f" at {_name(at)}" if at else ""
+
+
+def _name(levels: Any) -> str:
+    """An arm in words, norm first whatever the order it was written in."""
+    return clean(factors.label({name: levels[name] for name in factors.FACTORS if name in levels}))
+
+
+def _named(contrast: Contrast) -> set[str]:
+    return {*contrast.treatment, *contrast.at, *contrast.by}
+
+
+def _by(contrast: Contrast) -> tuple[str, str]:
+    """('with gn', 'with bn') or ('at batch 4', 'at batch 64')."""
+    ((name, (first, second)),) = contrast.by.items()
+    word = "with" if name in (*_NORM, "model", "data") else "at"
+    return f"{word} {level(name, first)}", f"{word} {level(name, second)}"
+
+
+def _change(contrast: Contrast) -> str:
+    if dict(contrast.treatment) == {"weight_std": True}:
+        return "weight standardization"
+    treatment, control, _ = arms(contrast)
+    return f"{treatment} instead of {control}"
+
+
+def _simple(finding: Finding) -> str:
+    treatment, control, at = arms(finding.contrast)
+    if finding.verdict == "refused":
+        return f"No verdict on {treatment} against {control}{at}: {finding.reason}"
+    assert finding.interval is not None
+    size = finding.scale.gap(abs(finding.interval.estimate))
+    if finding.verdict == "inconclusive":
+        return f"{treatment} and {control} cannot be told apart{at}: {_shown(finding)}"
+    if finding.verdict == "equivalent":
+        return f"{treatment} and {control} are equivalent within {_margin(finding)}{at}: {_shown(finding)}"
+    verb = "beats" if _helps(finding) else "loses to"
+    but = f", a difference below the margin of {_margin(finding)}" if finding.verdict not in ("better", "worse") else ""
+    return f"{treatment} {verb} {control}{at} by {size}{but} {_bounds(finding)}"
+
+
+def _interaction(finding: Finding) -> str:
+    """'"WS repairs GN": weight standardization is worth 14.2 points more with gn than with bn at batch 64 [..]'."""
+    first, second = _by(finding.contrast)
+    _, _, at = arms(finding.contrast)
+    change, name = _change(finding.contrast), f'"{clean(finding.contrast.name)}"'
+    if finding.verdict == "refused":
+        return f"No verdict on {name}{at}: {finding.reason}"
+    assert finding.interval is not None
+    if finding.verdict == "inconclusive":
+        return f"{name}: whether {change} is worth more {first} or {second}{at} cannot be told: {_shown(finding)}"
+    if finding.verdict == "equivalent":
+        return f"{name}: {change} is worth the same {first} as {second}{at} within {_margin(finding)}: {_shown(finding)}"
+    more = "more" if _helps(finding) else "less"
+    but = f", a difference below the margin of {_margin(finding)}" if finding.verdict not in ("better", "worse") else ""
+    size = finding.scale.gap(abs(finding.interval.estimate))
+    return f"{name}: {change} is worth {size} {more} {first} than {second}{at}{but} {_bounds(finding)}"
+
+
+def _helps(finding: Finding) -> bool:
+    assert finding.interval is not None and finding.ruling is not None
+    return (finding.interval.estimate > 0) == finding.ruling.higher_is_better
+
+
+def _margin(finding: Finding) -> str:
+    return f"±{finding.scale.gap(finding.margin)}"
+
+
+def _bounds(finding: Finding) -> str:
+    """The interval in the direction in which the sentence tells the difference."""
+    found = finding.interval
+    assert found is not None
+    low, high = (found.low, found.high) if found.estimate > 0 else (-found.high, -found.low)
+    return finding.scale.bounds(low, high)
+
+
+def _shown(finding: Finding) -> str:
+    """The signed difference; an equivalence shows the interval that decided it."""
+    found = finding.interval
+    assert found is not None
+    if finding.verdict == "equivalent" and finding.equivalence is not None:
+        inner = finding.equivalence
+        level = f"{100 * inner.level:g} %"
+        return f"{finding.scale.gap(found.estimate)} {finding.scale.bounds(inner.low, inner.high)} ({level})"
+    return told(finding.scale, found).rpartition(",")[0]
+
+
+def _evidence(finding: Finding, kind: str) -> str:
+    """', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
+    found, step = finding.interval, finding.step
+    assert found is not None and step is not None
+    words = [f"n = {found.n} paired seeds", parity_words(finding.gap, kind)]
+    if not has_limits(found):
+        words.append(finding.reason)
+    elif finding.verdict == "equivalent" and finding.equivalence is not None:
+        words.append(f"TOST {p_value(finding.equivalence.p)}")
+    else:
+        words.append(p_value(step.p) if step.family == 1 else f"Holm {p_value(step.adjusted_p)}")
+    return ", " + ", ".join(words)
+
+
+def parity_words(gap: float | None, kind: str) -> str:
+    """'equal examples', 'seconds within 0.8 %'."""
+    if gap is None:
+        return f"{kind} not compared"
+    if gap <= 1e-9:
+        return f"equal {kind}"
+    return f"{kind} {'within' if gap <= PARITY_GAP else 'apart by'} {100 * gap:.2g} %"
+
+
+def _failures(finding: Finding) -> list[str]:
+    """['2 of 10 seeds of bn at batch 4 diverged and score chance']."""
+    told = []
+    for side in finding.sides:
+        for status, number in sorted(side.failures.items()):
+            unit = "seeds" if side.per_seed == 1 else "runs"
+            told.append(f"{number} of {side.runs} {unit} of {side.name} {_WORDS[status]} and score chance")
+    return told
+
+
+def _wishes(finding: Finding) -> list[str]:
+    more = finding.ruling.more if finding.ruling is not None else None
+    if more is None or finding.verdict != "inconclusive":
+        return []
+    margin = finding.scale.gap(finding.margin)
+    if not more.more_plugin:
+        return [f"n = {more.n} has the power to see {margin}, and the difference lies too near to that to decide"]
+    low, high = more.more_plugin, more.more_conservative
+    seeds = plural(high, "more seed") if low == high else f"{low} to {high} more seeds"
+    cost = "" if more.conservative_s is None else f" ({duration(more.conservative_s)})"
+    return [f"about {seeds}{cost} would decide whether it reaches {margin}"]

@@ -1,0 +1,134 @@
+"""Recorded attempts -> one table of cells, with the declared failure policy applied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import pandas as pd
+
+from fairtrial.books import seconds_of
+from fairtrial.checks import METRICS
+from fairtrial.store import FAILED, Store, outcomes, rows
+from fairtrial.study import Study
+
+Record = dict[str, Any]
+STABLE: Final = (
+    "status", "steps", "examples", "flops", "parameters", "classes", "test_acc", "test_loss", "val_acc",
+    "train_loss", "test_n", "test_reads", "divergence_step", "weights_sha256",
+)  # fmt: skip  (columns of summary.csv after the levels: no clock, no attempt number)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a study declared and what its cells came to.
+
+    frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance), `failed`
+    says so. plain: the same rows as recorded. records: cell -> the attempt that counts.
+    """
+
+    study: Study
+    declared: Record
+    frame: pd.DataFrame
+    plain: list[Record]
+    records: dict[str, Record]
+    block_s: float | None  # mean device-seconds that one more seed of every arm costs
+
+    @property
+    def done(self) -> int:
+        """Cells with an outcome."""
+        return int((self.frame["status"] != "pending").sum())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every declared cell has an outcome."""
+        return self.done == len(self.frame)
+
+    @property
+    def progress(self) -> str:
+        """'26 of 130 cells'."""
+        return f"{self.done} of {len(self.frame)} cells"
+
+    @property
+    def hash(self) -> str:
+        """The first 8 digits of the declaration's hash."""
+        return self.declared["history"][-1]["hash"][:8]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The declared seeds."""
+        return tuple(self.study.seeds)
+
+    @cached_property
+    def ended(self) -> pd.DataFrame:
+        """The cells with an outcome."""
+        return self.frame[self.frame["status"] != "pending"]
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """The cells with an outcome, without the A/A arm."""
+        return self.ended[self.ended["replica"] == 0]
+
+    def where(self, levels: Mapping[str, Any], replica: int = 0) -> pd.DataFrame:
+        """The declared cells with these levels."""
+        chosen = self.frame["replica"] == replica
+        for name, level in levels.items():
+            chosen &= self.frame[name].map(lambda value, level=level: value == level)
+        return self.frame[chosen]
+
+
+def load(store: Store) -> Results:
+    """Read a study's folder; a Fault when a file of it cannot be trusted."""
+    declared = store.declared()
+    study = Study.of(declared["declaration"])
+    attempts = store.attempts()
+    cells = study.cells()
+    plain = rows(cells, attempts)
+    known = outcomes(attempts)
+    mine = {cell.id: known[cell.id] for cell in cells if cell.id in known}
+    frame = pd.DataFrame(list(_scored(plain, mine)), dtype=object)
+    for name in METRICS:
+        frame[name] = frame[name].astype(float)
+    return Results(study, declared, frame, plain, mine, _block_s(study, mine))
+
+
+def _scored(plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:
+    classes = {r["settings"]["data"]: r["measured"]["classes"] for r in records.values() if r["measured"].get("classes")}
+    for row in plain:
+        failed = row["status"] in FAILED
+        record = records.get(row["cell"])
+        values = {name: row.get(name) for name in METRICS}
+        if failed and record is not None:
+            values = chance(classes.get(record["settings"]["data"]))
+        numbers = {name: math.nan if value is None else value for name, value in values.items()}
+        yield row | numbers | {"failed": failed}
+
+
+def chance(classes: int | None) -> dict[str, float]:
+    """What a failed seed scores on each metric: a guess among equally likely classes; NaN when none was counted."""
+    if not classes:
+        return dict.fromkeys(METRICS, math.nan)
+    return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}
+
+
+def _block_s(study: Study, records: Mapping[str, Record]) -> float | None:
+    arms = len(study.arms()) + (study.aa is not None)
+    return arms * sum(map(seconds_of, records.values())) / len(records) if records else None
+
+
+def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:
+    """Seed -> mean over its cells, for the seeds whose cells all have a value."""
+    values = cells.groupby("seed", sort=False)[metric].agg(lambda column: column.mean(skipna=False))
+    return {int(seed): float(value) for seed, value in values.items() if math.isfinite(value)}
+
+
+def summary(results: Results) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of summary.csv: one row per cell, as recorded, and its score under the failure policy."""
+    names = ["cell", "arm", "seed", "replica", *results.study.factors, *STABLE, "score"]
+    scores = [None if math.isnan(score) else score for score in results.frame["test_acc"]]
+    return names, [
+        [row.get(name) for name in names[:-1]] + [score] for row, score in zip(results.plain, scores, strict=True)
+    ]

@@ -1,0 +1,67 @@
+"""The A/A check: one arm against itself under other draws must say "no difference"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from analysis.table import Results, per_seed
+from analysis.verdicts import told
+from analysis.words import SCALES, Scale
+from fairtrial import factors
+from fairtrial.stats import paired_interval
+from fairtrial.stats.records import PairedInterval
+
+LEVEL: Final = 0.99  # a false alarm in one study of a hundred
+
+
+@dataclass(frozen=True)
+class Twins:
+    """What the A/A arm says; `holds` is None where nothing can be said yet."""
+
+    arm: str
+    scale: Scale
+    holds: bool | None
+    reason: str
+    differences: Mapping[int, float] = field(default_factory=dict)
+    interval: PairedInterval | None = None
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the study's own control failed."""
+        return self.holds is False
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the report and the command line."""
+        if self.holds:
+            return f"A/A: no difference ({self.reason}, at {100 * LEVEL:g} %)."
+        if self.holds is None:
+            return f"A/A: undecided ({self.reason})."
+        return f"A/A ALARM: {self.arm} differs from itself ({self.reason}); mistrust every verdict of this study."
+
+
+def compare(results: Results, *, partial: bool = False) -> Twins | None:
+    """The A/A arm (replica 1) minus its twin, paired on the seed; None when the study declares no A/A arm."""
+    study = results.study
+    if study.aa is None:
+        return None
+    metric = study.contrasts[0].metric if study.contrasts else "test_acc"
+    arm, scale = factors.label({name: study.aa[name] for name in study.factors}), SCALES[metric]
+    second, first = (per_seed(results.where(study.aa, replica), metric) for replica in (1, 0))
+    seeds = [seed for seed in results.seeds if seed in first and seed in second]
+    differences = {seed: second[seed] - first[seed] for seed in seeds}
+    if not results.complete and not partial:
+        return Twins(arm, scale, None, f"incomplete: {results.progress}", differences)
+    if not seeds:
+        return Twins(arm, scale, None, "no complete pair yet")
+    found = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)
+    if not any(differences.values()) and len(seeds) > 1:
+        same = "both runs gave the same values: do the draws reach the network at all?"
+        return Twins(arm, scale, False, same, differences)
+    if not math.isfinite(found.low):
+        return Twins(arm, scale, None, found.warnings[0], differences)
+    reason = f"{arm}: {told(scale, found)}"
+    return Twins(arm, scale, found.low <= 0 <= found.high, reason, differences, found)

@@ -1,0 +1,178 @@
+"""Each declared contrast -> what the recorded cells say about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from analysis.contrasts import Side, differences, has_limits, interval, sides
+from analysis.table import Results
+from analysis.words import SCALES, Scale
+from fairtrial.budget import parity_gap
+from fairtrial.checks import LOWER_IS_BETTER
+from fairtrial.seeds import ROOT
+from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, tost, verdict
+from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
+from fairtrial.study import Contrast
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A contrast with its verdict: better, worse, equivalent, different_but_negligible, inconclusive or refused.
+
+    sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
+    differences: seed -> value. interval: 95 %; whisker: 1 - alpha/m. The fields after `reason` stay empty where
+    no statistics were made.
+    """
+
+    contrast: Contrast
+    scale: Scale
+    margin: float
+    sides: tuple[Side, ...]
+    differences: dict[int, float]
+    gap: float | None  # of the declared budget between the sides, as measured
+    verdict: str
+    reason: str
+    interval: PairedInterval | None = None
+    whisker: PairedInterval | None = None
+    flip: ExactTest | None = None
+    equivalence: Equivalence | None = None
+    effect: float | None = None  # Hedges' g of the paired differences
+    step: HolmStep | None = None
+    ruling: Verdict | None = None
+    stamps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether any of its runs failed."""
+        return any(side.failures for side in self.sides)
+
+
+def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
+    """The declared contrasts with their verdicts; Holm runs over all of them.
+
+    An incomplete study is refused every verdict unless `partial`. Complete pairs are then used, and the look is
+    stamped exploratory, because it was not declared.
+    """
+    measured = [_measured(results, contrast, partial) for contrast in results.study.contrasts]
+    alpha = results.declared["declaration"]["alpha"]
+    steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=alpha)
+    return tuple(
+        finding if finding.interval is None else _ruled(results, finding, steps.at(index), alpha)
+        for index, finding in enumerate(measured)
+    )
+
+
+def _measured(results: Results, contrast: Contrast, partial: bool) -> Finding:
+    parts = sides(results, contrast)
+    spent = [part.spent for part in parts if part.spent is not None]
+    finding = Finding(
+        contrast=contrast,
+        scale=SCALES[contrast.metric],
+        margin=results.study.margin if contrast.margin is None else contrast.margin,
+        sides=parts,
+        differences=differences(parts, results.seeds),
+        gap=parity_gap(spent) if len(spent) == len(parts) else None,
+        verdict="refused",
+        reason="" if results.complete or partial else f"incomplete: {results.progress}",
+    )
+    finding = replace(finding, reason=finding.reason or _missing(finding))
+    return finding if finding.reason else replace(finding, interval=interval(parts, results.seeds, 0.95))
+
+
+def _missing(finding: Finding) -> str:
+    if finding.differences:
+        return ""
+    for part in finding.sides:
+        if not part.values and part.failures:
+            return f"every run of {part.name} failed, and no run on its data says how many classes make chance"
+        if not part.values and part.runs:
+            return f"{finding.contrast.metric} was not recorded for {part.name}"
+    return "no complete pair of seeds yet"
+
+
+def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> Finding:
+    parts, seeds = finding.sides, results.seeds
+    equivalence = tost(finding.differences, margin=finding.margin, alpha=alpha)
+    ruling = verdict(
+        interval(parts, seeds, step.step_level),
+        equivalence,
+        finding.margin,
+        higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
+        parity_gap=finding.gap,
+        declared=results.complete and registered(results, finding.contrast),
+        planned=len(seeds),
+        cost_s=results.block_s,
+        holm=step,
+    )
+    finding = replace(
+        finding,
+        verdict=ruling.verdict,
+        reason=ruling.reason,
+        whisker=interval(parts, seeds, 1 - alpha / step.family),
+        flip=sign_flip_p(finding.differences, alpha=1 - step.step_level, rng=ROOT),
+        equivalence=equivalence,
+        effect=_effect(finding),
+        step=step,
+        ruling=ruling,
+    )
+    return replace(
+        finding,
+        stamps=(*ruling.stamps, *_turned(results, finding)),
+        warnings=tuple(dict.fromkeys([*ruling.warnings, *_warnings(results, finding)])),
+    )
+
+
+def registered(results: Results, contrast: Contrast) -> bool:
+    """Whether the contrast, as it stands, was declared while none of its study's cells had an outcome."""
+    history = results.declared["history"]
+    mine = history[-1]["contrasts"].get(contrast.name)
+    return any(entry["seen"] == 0 and mine in entry["contrasts"].values() for entry in history)
+
+
+def _effect(finding: Finding) -> float | None:
+    if not has_limits(finding.interval):
+        return None
+    values = list(finding.differences.values())
+    return hedges_g(values, [0.0] * len(values), paired=True).estimate
+
+
+def _warnings(results: Results, finding: Finding) -> Iterator[str]:
+    flip, step = finding.flip, finding.step
+    assert flip is not None and step is not None
+    alpha = 1 - step.step_level
+    if flip.smallest_p > alpha:
+        yield f"the exact sign-flip test cannot reject at n = {flip.n} and level {alpha:.3g}"
+    elif (flip.p <= alpha) != step.reject:
+        says = "rejects" if flip.p <= alpha else "does not reject"
+        yield f"the exact sign-flip test {says} (p = {flip.p:.2g} at level {alpha:.3g}), unlike the t interval"
+    lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
+    if lost and len(lost & finding.differences.keys()) < len(finding.differences):
+        left = interval(finding.sides, results.seeds, 0.95, without=lost)
+        yield f"without the failed seeds: {told(finding.scale, left)}"
+    tests = _test_images(results)
+    if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
+        yield f"the margin is below twice the resolution of {tests} test images"
+
+
+def told(scale: Scale, found: Interval) -> str:
+    """'3.1 points [1.0, 5.2], n = 8'; no brackets where there is no interval."""
+    bounds = f" {scale.bounds(found.low, found.high)}" if math.isfinite(found.low) else ""
+    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}"
+
+
+def _test_images(results: Results) -> int:
+    """The size of the smallest test set; 0 when none was read."""
+    return min((row["test_n"] for row in results.plain if row.get("test_n")), default=0)
+
+
+def _turned(results: Results, finding: Finding) -> Iterator[str]:
+    """An interaction whose sign turns on the logit scale may be an artefact of the ceiling (STATISTICS 3)."""
+    tests, found = _test_images(results), finding.interval
+    if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or found is None:
+        return
+    cells = [{seed: part.values[seed] for seed in finding.differences} for part in finding.sides]
+    if interaction_interval(*cells, scale="logit", n_test=tests).estimate * found.estimate < 0:
+        yield "scale-dependent: the sign turns on the logit scale"

@@ -1,0 +1,105 @@
+"""How numbers and names read: one spelling for figures, tables and sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fairtrial import factors
+
+_LONGEST: Final = 300  # characters of one string that came from a record
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the values of a metric are shown: `factor` turns them into `unit`."""
+
+    name: str
+    unit: str
+    factor: float
+    digits: int
+
+    def show(self, value: float) -> str:
+        """A value as text, without its unit: 0.0812 -> '8.1'."""
+        return fixed(value * self.factor, self.digits)
+
+    def gap(self, value: float) -> str:
+        """A difference with its unit: '8.1 points', '0.120 in test loss'."""
+        return f"{self.show(value)} {self.unit}"
+
+    def bounds(self, low: float, high: float) -> str:
+        """'[6.2, 10.0]'."""
+        return f"[{self.show(low)}, {self.show(high)}]"
+
+    def mean(self, value: float) -> str:
+        """A level rather than a difference: '96.3 %', '0.120'."""
+        return self.show(value) + (" %" if self.factor == 100 else "")
+
+
+SCALES: Final = {
+    "test_acc": Scale("test accuracy", "points", 100, 1),
+    "val_acc": Scale("validation accuracy", "points of validation accuracy", 100, 1),
+    "test_loss": Scale("test loss", "in test loss", 1, 3),
+}
+
+
+def clean(text: Any) -> str:
+    """A string from a record on one line, without control characters and not endless."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many decimals, never '-0.0'; an infinite one as a sign."""
+    if not math.isfinite(value):
+        return "?" if math.isnan(value) else ("-inf" if value < 0 else "inf")
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def p_value(p: float) -> str:
+    """'p = 0.0004', 'p < 0.0001'."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}" if p < 0.001 else f"p = {p:.2g}"
+
+
+def share(value: float) -> str:
+    """A fraction as percent, at most three digits: '0.8 %'."""
+    return f"{100 * value:.3g} %" if math.isfinite(value) else "all of it"
+
+
+def count(number: float) -> str:
+    """'3 072', with thin groups; '3.87e+10' where nobody counts digits."""
+    return f"{number:,.0f}".replace(",", " ") if number < 1e7 else f"{number:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Device time in the unit that fits: '45 device-seconds', '12 device-minutes', '3.1 device-hours'."""
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:.2g} device-{unit}" if seconds < 100 * size else f"{seconds / size:.0f} device-{unit}"
+    return f"{seconds:.2g} device-seconds"
+
+
+def listed(words: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def plural(number: int, word: str) -> str:
+    """'1 seed', '2 seeds'."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def level(name: str, value: Any) -> str:
+    """One level in words: 'batch 4', 'gn', 'ws', 'no ws'."""
+    return clean(factors.label({name: value}))
+
+
+def preset(study: Any) -> str:
+    """What a preset's results may be called; a laptop preset never wears BiT's name."""
+    settings = study.settings({name: levels[0] for name, levels in study.factors.items()})
+    said = {name: "swept" if name in study.factors else clean(settings[name]) for name in ("data", "model")}
+    what = f"{said['data']}, {said['model']} network trained from scratch"
+    return f"preset {clean(study.preset)}: {what}; not a BiT result"

@@ -1,0 +1,52 @@
+"""A whole training step, augmentation and optimizer included, against the network's bare convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from bare import bare_convolutions
+
+from fairtrial.recipe import Recipe
+from fairtrial.resnetv2 import create_model
+from fairtrial.train import Order, Task, update
+
+ARMS = {"bn": ("bn", False), "bn+ws": ("bn", True), "gn": ("gn", False), "gn+ws": ("gn", True)}
+SHAPES = ((64, 32), (4, 16))  # batch, image side: bound by arithmetic, and by the number of calls
+IMAGES, PAD = 2000, 4
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(("batch_size", "side"), SHAPES)
+def test_training_step_against_bare_convolutions(benchmark, ratio, batch_size, side, arm):
+    """extra_info['ratio']: throughput as a share of the bare convolutions' in the same run (aim: 0.6 at 64, 32 px)."""
+    benchmark.group = f"training step of mini, batch {batch_size}, {side} px"
+    ratio(bare_convolutions("mini", batch_size, side), training_step(arm, batch_size, side), rounds=15)
+
+
+def training_step(arm: str, batch_size: int, side: int) -> Callable[[], None]:
+    """A call that draws, crops and flips a batch, and updates the network with it."""
+    rng = np.random.default_rng(0)
+    padded_side = side + 2 * PAD
+    task = Task(
+        images=torch.from_numpy(rng.integers(0, 256, (IMAGES, 3, padded_side, padded_side), dtype=np.uint8)),
+        labels=torch.arange(IMAGES) % 10,
+        val_images=torch.empty(0, 3, side, side),
+        val_labels=torch.empty(0, dtype=torch.int64),
+        num_classes=10,
+        order=Order(np.arange(IMAGES), 0),
+        augment="crop-flip",
+        pad=PAD,
+        replicate=0,
+    )
+    recipe = Recipe(batch_size, None, lr=0.01, warmup=0.0, weight_decay=0.0, mixup=0.0)
+    model = create_model("mini", 10, *ARMS[arm]).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, foreach=True)
+    steps = iter(range(10**9))
+
+    def step() -> None:
+        update(model, optimizer, *task.batch(next(steps), batch_size, recipe.mixup), recipe)
+
+    return step

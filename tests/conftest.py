@@ -1,0 +1,18 @@
+"""Shared by all tests: one thread per process, and where the real images lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"  # before torch is imported: as in a job, and pytest-xdist has the other cores
+
+
+@pytest.fixture(scope="session")
+def image_folder() -> Path:
+    """The folder with cifar10/ and tiny-imagenet-32/; tests that need it are skipped, with the reason, without it."""
+    folder = os.environ.get("FAIRTRIAL_TEST_DATA")
+    if not folder:
+        pytest.skip("FAIRTRIAL_TEST_DATA names no folder of real images")
+    return Path(folder)
