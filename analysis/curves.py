@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from analysis.groups import Group
 from analysis.style import ALARM, QUIET, Look, looks, spread
-from analysis.words import Scale, clean, level
+from analysis.words import Scale, clean
 from fairtrial import factors
 
 _DODGE = 0.07  # of the distance between two levels
@@ -32,16 +32,17 @@ def curves(groups: Sequence[Group], axis: str, scale: Scale, chance: float | Non
         rest = {name: value for name, value in group.levels.items() if name != axis}
         lines.setdefault(clean(factors.label(rest)) if rest else "", []).append(group)
     arms = [{n: v for n, v in line[0].levels.items() if n != axis} for line in lines.values()]
-    ends = []
+    ends: list[tuple[str, float, Look]] = []
     for rank, (look, line) in enumerate(zip(looks(arms), lines.values(), strict=True)):
         shift = _DODGE * step * (rank - (len(lines) - 1) / 2)
-        ends.append(_line(line, [at[group.levels[axis]] + shift for group in line], look, scale, ax))
+        end = _line(line, [at[group.levels[axis]] + shift for group in line], look, scale, ax)
+        ends.append((list(lines)[rank], end, look))
     _chance_line(groups, chance, scale, ax)
     ax.set_xticks(list(at.values()), [clean(each) for each in levels])
-    ax.set_xlabel(clean(axis.replace("_", " ")) + (" (log scale)" if positions(levels)[0] != 0.0 or levels[0] == 1 else ""))
+    ax.set_xlabel(axis.replace("_", " "))
     ax.set_ylabel(scale.name + (", %" if scale.factor == 100 else ""))
     ax.grid(False, axis="x")
-    _labels(list(lines), ends, looks(arms), ax)
+    name_ends(ends, ax)
     return ax
 
 
@@ -104,11 +105,13 @@ def _chance_line(groups: Sequence[Group], chance: float | None, scale: Scale, ax
     ax.text(0.01, chance * scale.factor, "chance", transform=ax.get_yaxis_transform(), fontsize=6, color=QUIET, va="bottom")
 
 
-def _labels(names: Sequence[str], ends: Sequence[float], arms: Sequence[Look], ax: Axes) -> None:
-    """Each arm's name at the right end of its line, in its colour."""
-    shown = [(name, end, look) for name, end, look in zip(names, ends, arms, strict=True) if math.isfinite(end)]
+def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes) -> None:
+    """Each line's name at its right end, in its colour; names never overlap."""
+    shown = [end for end in ends if math.isfinite(end[1])]
     low, high = ax.get_ylim()
-    for (name, _, look), y in zip(shown, spread([end for _, end, _ in shown], 0.055 * (high - low)), strict=True):
+    inches = ax.get_figure().get_figheight() * 0.8  # type: ignore[union-attr]
+    gap = (high - low) * 0.125 / inches  # a line of text is about an eighth of an inch
+    for (name, _, look), y in zip(shown, spread([end for _, end, _ in shown], gap), strict=True):
         ax.annotate(
             name,
             (1, y),
@@ -120,8 +123,3 @@ def _labels(names: Sequence[str], ends: Sequence[float], arms: Sequence[Look], a
             fontweight="bold",
             annotation_clip=False,
         )
-
-
-def level_title(axis: str, value: Any) -> str:
-    """The title of a panel: 'batch 4'."""
-    return level(axis, value)

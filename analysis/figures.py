@@ -19,7 +19,7 @@ from analysis.captions import provenance, seeds
 from analysis.curves import curves, strips
 from analysis.forest import forest, rows_of
 from analysis.groups import axis_of, gather, metric_of
-from analysis.interplay import interplay
+from analysis.interplay import interplay, name_lines
 from analysis.table import Results, chance
 from analysis.twins import Twins
 from analysis.verdicts import Finding
@@ -41,6 +41,7 @@ class Drawn:
     name: str
     caption: str
     files: dict[str, bytes]
+    wide: bool  # over both columns of a paper
 
     @property
     def svg(self) -> str:
@@ -105,10 +106,11 @@ def _two_by_two(results: Results, partial: bool) -> Iterator[tuple[str, str, Fig
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, value in zip(axes, panels, strict=True):
         mine = [group for group in groups if axis is None or group.levels[axis] == value]
-        interplay(mine, SCALES[metric], ax, labels=False)
+        interplay(mine, SCALES[metric], ax)
         if axis:
             ax.set_title(level(axis, value))
-    interplay_labels(groups, axis, panels[-1], metric, axes[-1])
+    last = [group for group in groups if axis is None or group.levels[axis] == panels[-1]]
+    name_lines(last, SCALES[metric], axes[-1])
     axes[0].set_ylabel(SCALES[metric].name + (", %" if SCALES[metric].factor == 100 else ""))
     averaged = [name for name in swept if name not in names]
     mean = f" Averaged within a seed over {', '.join(averaged)}." if averaged else ""
@@ -130,7 +132,7 @@ def _render(results: Results, name: str, caption: str, figure: Figure) -> Drawn:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, **options)
         files[kind] = buffer.getvalue()
-    return Drawn(name, f"{caption} {provenance(results)}", files)
+    return Drawn(name, f"{caption} {provenance(results)}", files, wide=figure.get_figwidth() > style.COLUMN)
 
 
 def write(drawn: Sequence[Drawn], folder: Path) -> list[Path]:

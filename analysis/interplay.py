@@ -6,37 +6,45 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.curves import dots
+from analysis.curves import dots, name_ends
 from analysis.groups import Group
-from analysis.style import Look, looks, spread
+from analysis.style import Look, looks
 from analysis.words import Scale, clean
 
+_TWO = ("norm", "weight_std")
 
-def interplay(groups: Sequence[Group], scale: Scale, ax: Axes, *, labels: bool = True) -> Axes:
+
+def interplay(groups: Sequence[Group], scale: Scale, ax: Axes) -> Axes:
     """Draw one line per norm from 'no ws' to 'ws'; a point keeps the colour of its own arm."""
-    norms = list(dict.fromkeys(group.levels["norm"] for group in groups))
-    styles = dict(zip(map(_key, groups), looks([_arm(group) for group in groups]), strict=True))
-    ends: list[tuple[str, float, Look]] = []
-    for rank, norm in enumerate(norms):
-        pair = sorted((g for g in groups if g.levels["norm"] == norm), key=lambda g: g.levels["weight_std"])
-        xs = [g.levels["weight_std"] + 0.06 * (rank - (len(norms) - 1) / 2) for g in pair]
-        strong = styles[_key(pair[-1])]
-        ax.plot(xs, [g.centre * scale.factor for g in pair], color=strong.color, linewidth=1, zorder=2.5)
+    styles = _styles(groups)
+    lines = _lines(groups)
+    for rank, pair in enumerate(lines.values()):
+        xs = [group.levels["weight_std"] + 0.06 * (rank - (len(lines) - 1) / 2) for group in pair]
+        color = styles[_key(pair[-1])].color
+        ax.plot(xs, [group.centre * scale.factor for group in pair], color=color, linewidth=1, zorder=2.5)
         for x, group in zip(xs, pair, strict=True):
             _point(x, group, styles[_key(group)], scale, ax)
-        ends.append((clean(norm), pair[-1].centre * scale.factor, strong))
     ax.set_xlim(-0.3, 1.3)
     ax.set_xticks([0, 1], ["no ws", "ws"])
     ax.grid(False, axis="x")
-    if labels:
-        low, high = ax.get_ylim()
-        for (name, _, look), y in zip(ends, spread([end for _, end, _ in ends], 0.06 * (high - low)), strict=True):
-            ax.text(1.02, y, name, transform=ax.get_yaxis_transform(), va="center", color=look.color, fontweight="bold")
     return ax
 
 
-def _arm(group: Group) -> dict:
-    return {name: group.levels[name] for name in ("norm", "weight_std")}
+def name_lines(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
+    """Write each norm at the right end of its line, once every panel is drawn."""
+    styles = _styles(groups)
+    ends = [(norm, pair[-1].centre * scale.factor, styles[_key(pair[-1])]) for norm, pair in _lines(groups).items()]
+    name_ends(ends, ax)
+
+
+def _lines(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    norms = dict.fromkeys(group.levels["norm"] for group in groups)
+    order = sorted(groups, key=lambda group: group.levels["weight_std"])
+    return {clean(norm): [group for group in order if group.levels["norm"] == norm] for norm in norms}
+
+
+def _styles(groups: Sequence[Group]) -> dict[tuple, Look]:
+    return dict(zip(map(_key, groups), looks([dict(zip(_TWO, _key(g), strict=True)) for g in groups]), strict=True))
 
 
 def _key(group: Group) -> tuple:

@@ -102,7 +102,8 @@ def _sup_t(table: np.ndarray, level: float, rng: np.random.Generator) -> float:
     # How often each curve is drawn in each resample.
     times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=_RESAMPLES)
     mean = times @ centred / seeds
-    variance = np.maximum(times @ centred**2 / seeds - mean**2, 0) * seeds / (seeds - 1)
+    variance = (times @ centred**2 / seeds - mean**2) * seeds / (seeds - 1)
+    variance[variance <= 1e-12 * (centred**2).max(axis=0)] = 0  # what rounding leaves of equal values
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean) * math.sqrt(seeds) / np.sqrt(variance)
     largest = np.nan_to_num(t, nan=0.0, posinf=np.inf).max(

@@ -20,7 +20,7 @@ def confidence_sequence(
     """Limits of the mean after each difference, valid together at all n (Wang & Ramdas, arXiv 2310.03722).
 
     d: differences in order of arrival; here, unlike elsewhere, the order matters. g: the scale of the
-    Gaussian mixture over the standardized effect. Arrays over n = 2..len(d), with t = (m - null)·√n/s, v = n-1:
+    Gaussian mixture over the standardized effect. Arrays over n = 2..len(d); t = (m - null)·√n/s, v = n-1:
         e_value    = (1+ng)^(-1/2) · [(1 + t²/v) / (1 + t²/((1+ng)·v))]^(n/2)
         half-width = s/√n · √(v·(Q-1) / (1 - Q/(1+ng))), Q = (√(1+ng)/α)^(2/n), infinite when Q >= 1+ng.
     While the variance is zero there is no interval and the e-value is 1. Below 2 differences: empty arrays.

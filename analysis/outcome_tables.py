@@ -1,0 +1,84 @@
+"""The two tables of results: what each arm reached, and what each contrast says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.captions import provenance, seeds
+from analysis.groups import Group, gather, metric_of
+from analysis.sentences import parity_words, title
+from analysis.table import Results
+from analysis.tables import Table
+from analysis.verdicts import Finding
+from analysis.words import SCALES, Scale, clean
+
+
+def arm_table(results: Results, *, partial: bool) -> Table:
+    """One row per arm: mean, interval, spread, range, failures."""
+    metric = metric_of(results.study)
+    scale = SCALES[metric]
+    groups = gather(results, list(results.study.factors), metric, intervals=results.complete or partial)
+    caption = (
+        f"{scale.name[0].upper()}{scale.name[1:]} of each arm{', %' if scale.factor == 100 else ''}: mean over seeds with "
+        f"95 % t interval, failed runs scored as chance. {seeds(results)}. {provenance(results)}"
+    )
+    return Table("arms", caption, pd.DataFrame([_arm(group, scale) for group in groups]))
+
+
+def _arm(group: Group, scale: Scale) -> dict[str, str]:
+    values, mean = sorted(group.values.values()), group.mean
+    return {
+        "arm": group.label,
+        "n": str(len(values)),
+        "failed": str(len(group.failed)),
+        "mean": scale.show(group.centre) if values else "",
+        "95 % low": scale.show(mean.low) if mean else "",
+        "95 % high": scale.show(mean.high) if mean else "",
+        "sd": scale.show(mean.sd) if mean else "",
+        "min": scale.show(values[0]) if values else "",
+        "max": scale.show(values[-1]) if values else "",
+    }
+
+
+def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
+    """One row per declared contrast: everything that its verdict rests on."""
+    caption = (
+        f"Declared contrasts, treatment minus control, paired on the seed; 95 % paired t intervals, not adjusted. Holm p "
+        f"over {len(findings)} contrasts; sign flip: exact test as a check; TOST p against the margin; g: Hedges' g of the "
+        f"paired differences; r: correlation of the arms over seeds. {seeds(results)}. {provenance(results)}"
+    )
+    rows = [_contrast(finding, results.study.budget.kind) for finding in findings]
+    return Table("contrasts", caption, pd.DataFrame(rows))
+
+
+def _contrast(finding: Finding, kind: str) -> dict[str, Any]:
+    scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
+    limits = found is not None and math.isfinite(found.low)
+    return {
+        "contrast": clean(finding.contrast.name),
+        "arms": title(finding.contrast),
+        "verdict": finding.verdict.replace("_", " "),
+        "unit": scale.unit,
+        "difference": scale.show(found.estimate) if found else "",
+        "95 % low": scale.show(found.low) if found and limits else "",
+        "95 % high": scale.show(found.high) if found and limits else "",
+        "margin": scale.show(finding.margin),
+        "n": str(len(finding.differences)),
+        "p": _p(found.p) if found and limits else "",
+        "Holm p": _p(finding.step.adjusted_p) if finding.step and limits else "",
+        "sign flip p": _p(flip.p) if flip else "",
+        "TOST p": _p(equal.p) if equal and limits else "",
+        "g": "" if finding.effect is None else f"{finding.effect:.2f}",
+        "r": f"{found.r:.2f}" if found and found.r is not None and limits else "",
+        "budget": parity_words(finding.gap, kind),
+        "failed runs": str(sum(sum(side.failures.values()) for side in finding.sides)),
+        "stamps": "; ".join(finding.stamps) or ("" if finding.verdict == "refused" else "confirmatory"),
+    }
+
+
+def _p(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -1,0 +1,94 @@
+"""Report -> one self-contained page: no script, nothing loaded, every string escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.captions import commits, failures
+from analysis.figures import Drawn
+from analysis.table import Results
+from analysis.tables import Table, markdown_text
+from analysis.twins import Twins
+from analysis.verdicts import Finding
+from analysis.words import clean, preset
+from fairtrial.forecast import per_cell
+
+
+def facts(results: Results, findings: Sequence[Finding], said: Sequence[str], twins: Twins | None) -> dict[str, Any]:
+    """What both the HTML and the Markdown page say."""
+    study = results.study
+    told = [
+        ("study", f"{clean(study.name)}, hash {results.hash}"),
+        ("preset", preset(study).removeprefix("preset ")),
+        ("budget", f"{per_cell(study.budget)} per run"),
+        ("runs", f"{results.progress}; {len(results.seeds)} seeds crossed with {len(study.arms())} arms"),
+        ("code", commits(results)),
+        ("failed", failures(results) or "no run failed"),
+    ]
+    cards = [
+        {
+            "name": clean(finding.contrast.name),
+            "verdict": finding.verdict,
+            "word": finding.verdict.replace("_", " "),
+            "sentence": sentence,
+            "reason": clean(finding.reason),
+            "warnings": [clean(warning) for warning in finding.warnings],
+            "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
+        }
+        for finding, sentence in zip(findings, said, strict=True)
+    ]
+    return {
+        "question": clean(study.question),
+        "name": clean(study.name),
+        "complete": results.complete,
+        "progress": results.progress,
+        "facts": told,
+        "cards": cards,
+        "twins": twins,
+    }
+
+
+def html(told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]) -> str:
+    """The page; figures stand in it as SVG."""
+    env = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawn = [{"name": f.name, "caption": f.caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures]
+    shown = [
+        {
+            "name": table.name,
+            "caption": table.caption,
+            "columns": [(column, column in table.marked) for column in table.frame.columns],
+            "rows": table.frame.astype(str).values.tolist(),
+        }
+        for table in tables
+    ]
+    return env.get_template("page.html").render(**told, figures=drawn, tables=shown, warnings=warnings) + "\n"
+
+
+def markdown(told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]) -> str:
+    """The same page for a repository or a notebook; figures are linked."""
+    text = markdown_text
+    lines = [f"# {text(told['question'])}", ""]
+    if told["twins"] is not None:
+        lines += [f"**{text(told['twins'].sentence)}**" if told["twins"].alarm else text(told["twins"].sentence), ""]
+    if not told["complete"]:
+        lines += [f"**incomplete: {text(told['progress'])}**", ""]
+    lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in told["cards"]]
+    lines += ["", *(f"- {name}: {text(value)}" for name, value in told["facts"])]
+    for figure in figures:
+        lines += ["", f"![{figure.name}](figures/{figure.name}.png)", "", text(figure.caption)]
+    for table in tables:
+        lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
+    if warnings:
+        lines += ["", "## Warnings", "", *(f"- {text(warning)}" for warning in warnings)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,91 @@
+"""What each arm was given and what it spent: the budget parity table (STATISTICS 11)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.captions import provenance
+from analysis.contrasts import SPENT
+from analysis.table import Results
+from analysis.tables import Table
+from analysis.words import clean, fixed
+from fairtrial.budget import PARITY_GAP, parity_gap
+from fairtrial.stats import clopper_pearson, mean_interval
+
+_COLUMNS: Final = {
+    "parameters": "parameters",
+    "examples": "examples",
+    "steps": "steps",
+    "flops": "GFLOP",
+    "train_s": "training s",
+    "eval_s": "evaluation s",
+    "peak_memory_bytes": "peak MiB",
+    "joules": "joules",
+}
+_UNIT: Final = {"flops": 1e9, "peak_memory_bytes": 2**20}
+_DIGITS: Final = {"flops": 1, "train_s": 2, "eval_s": 2, "peak_memory_bytes": 0, "joules": 0}
+
+
+def parity(results: Results) -> Table:
+    """One row per arm, means over its finished runs; the last row holds the largest relative gap of each column."""
+    arms = list(dict.fromkeys(results.frame["arm"]))
+    means = {arm: _means(results, arm) for arm in arms}
+    told = [_row(results, arm, means[arm]) for arm in arms]
+    gaps = {name: _gap([mean[name] for mean in means.values()]) for name in _COLUMNS}
+    last = {"arm": "largest gap", **{_COLUMNS[name]: _percent(gap) for name, gap in gaps.items()}}
+    frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
+    column = SPENT[results.study.budget.kind]
+    over = gaps[column] is not None and gaps[column] > PARITY_GAP  # type: ignore[operator]
+    kind = results.study.budget.kind
+    says = "more: contrasts between such arms are refused" if over else "no more than the 2 % that a verdict allows"
+    caption = (
+        f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by at most "
+        f"{_percent(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; training s: 95 % t "
+        f"interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. Tuning trials: 0 for every arm. "
+        f"{provenance(results)}"
+    )
+    return Table("budget-parity", caption, frame, marked=(_COLUMNS[column],) if over else ())
+
+
+def _means(results: Results, arm: str) -> dict[str, float | None]:
+    runs = results.ended[(results.ended["arm"] == arm) & (results.ended["status"] == "done")]
+    values = {name: runs[name].dropna().astype(float) if name in runs else runs["seed"][:0] for name in _COLUMNS}
+    return {name: float(column.mean()) if len(column) else None for name, column in values.items()}
+
+
+def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str, Any]:
+    runs = results.ended[results.ended["arm"] == arm]
+    done = runs[runs["status"] == "done"]
+    row: dict[str, Any] = {"arm": clean(arm)}
+    for name, title in _COLUMNS.items():
+        mean = means[name]
+        row[title] = "" if mean is None else fixed(mean / _UNIT.get(name, 1), _DIGITS.get(name, 0))
+        if name == "train_s":
+            seconds = done[name].astype(float).tolist() if len(done) else []
+            found = mean_interval(seconds) if len(seconds) >= 3 and results.complete else None
+            limits = found is not None and math.isfinite(found.low)
+            row["training s, 95 %"] = f"{found.low:.2f} to {found.high:.2f}" if found and limits else ""
+    lost = int(runs["failed"].sum())
+    row["seeds"] = str(len(runs))
+    row["failed"] = f"{lost}/{len(runs)}" if len(runs) else ""
+    if len(runs):
+        rate = clopper_pearson(lost, len(runs))
+        row["failed, 95 %"] = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
+    return row
+
+
+def _gap(means: list[float | None]) -> float | None:
+    known = [mean for mean in means if mean is not None]
+    return parity_gap(known) if len(known) > 1 else None
+
+
+def _percent(gap: float | None) -> str:
+    return "" if gap is None else "inf" if math.isinf(gap) else f"{100 * gap:.2g} %"
+
+
+def _empty(means: dict[str, dict[str, float | None]]) -> list[str]:
+    """Columns that no record fills, such as joules without a counter."""
+    return [title for name, title in _COLUMNS.items() if all(mean[name] is None for mean in means.values())]

@@ -1,0 +1,123 @@
+"""Recorded cells of one study -> report, figures, tables, verdicts, written under the study's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import figures, page, table, tables, twins, verdicts
+from analysis.fairness import fairness
+from analysis.outcome_tables import arm_table, contrast_table
+from analysis.parity import parity
+from analysis.sentences import sentence, title
+from analysis.table import Results
+from analysis.twins import Twins
+from analysis.verdicts import Finding
+from analysis.words import clean
+from fairtrial import files
+from fairtrial.stats.records import plain
+from fairtrial.store import Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and what it says: one sentence per declared contrast, then that of the A/A check."""
+
+    path: Path
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+    complete: bool
+    figures: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    verdicts: tuple[str, ...]
+    alarm: bool
+
+
+def build(store: Store, *, allow_partial: bool = False) -> Report:
+    """Rebuild everything derived from a study's records; equal records give equal bytes.
+
+    An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs are
+    used, and every figure and verdict says so.
+    """
+    results = table.load(store)
+    findings = verdicts.judge(results, partial=allow_partial)
+    control = twins.compare(results, partial=allow_partial)
+    said = [sentence(each, results.study.budget.kind, tuple(results.study.factors)) for each in findings]
+    warnings = list(_warnings(results, findings, control))
+    drawn = figures.draw(results, findings, control, partial=allow_partial)
+    made = [
+        *([contrast_table(results, findings)] if findings else []),
+        arm_table(results, partial=allow_partial),
+        parity(results),
+        fairness(results),
+    ]
+    told = page.facts(results, findings, said, control)
+    folder = store.folder
+    files.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
+    files.publish(folder / "verdicts.json", _json(results, findings, said, control), overwrite=True)
+    files.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
+    files.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
+    return Report(
+        path=folder / "report.html",
+        sentences=(*said, *([control.sentence] if control else [])),
+        warnings=tuple(warnings),
+        complete=results.complete,
+        figures=tuple(figures.write(drawn, folder / "figures")),
+        tables=tuple(tables.write(made, folder / "tables")),
+        verdicts=tuple(finding.verdict for finding in findings),
+        alarm=control is not None and control.alarm,
+    )
+
+
+def _warnings(results: Results, findings: Sequence[Finding], control: Twins | None) -> list[str]:
+    found = [control.sentence] if control is not None and control.alarm else []
+    if not results.complete:
+        found.append(f"incomplete: {results.progress}")
+    if len(results.declared["history"]) > 1:
+        found.append(f"the declaration was changed {len(results.declared['history']) - 1} times; study.json has its history")
+    return found + [f"{clean(f.contrast.name)}: {clean(warning)}" for f in findings for warning in f.warnings]
+
+
+def _json(results: Results, findings: Sequence[Finding], said: Sequence[str], control: Twins | None) -> str:
+    record = {
+        "study": results.study.name,
+        "preset": results.study.preset,
+        "hash": results.declared["history"][-1]["hash"],
+        "complete": results.complete,
+        "cells": {"done": results.done, "declared": len(results.frame)},
+        "contrasts": [_finding(finding, text) for finding, text in zip(findings, said, strict=True)],
+        "aa": None if control is None else _twins(control),
+    }
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finding(finding: Finding, text: str) -> dict[str, Any]:
+    names = ("interval", "whisker", "flip", "equivalence", "step", "ruling")
+    return {
+        "contrast": finding.contrast.record(),
+        "arms": title(finding.contrast),
+        "verdict": finding.verdict,
+        "sentence": text,
+        "reason": finding.reason,
+        "margin": finding.margin,
+        "differences": {str(seed): value for seed, value in finding.differences.items()},
+        "parity_gap": plain(finding.gap),
+        "failures": {side.name: dict(sorted(side.failures.items())) for side in finding.sides if side.failures},
+        "hedges_g": finding.effect,
+        **{name: plain(getattr(finding, name)) for name in names},
+        "stamps": list(finding.stamps),
+        "warnings": list(finding.warnings),
+    }
+
+
+def _twins(control: Twins) -> dict[str, Any]:
+    return {
+        "arm": control.arm,
+        "holds": control.holds,
+        "sentence": control.sentence,
+        "differences": {str(seed): value for seed, value in control.differences.items()},
+        "interval": plain(control.interval),
+    }
