@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairtrial.stats.inputs import check_count, check_share, constant, generator, joined, sample
+from fairtrial.stats.inputs import constant, generator, joined, sample
+from fairtrial.stats.scalars import check_count, check_share
 
 
 @pytest.mark.parametrize(

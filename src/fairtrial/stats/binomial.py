@@ -7,8 +7,9 @@ import math
 import numpy as np
 from scipy.special import bdtr, betaincinv, ndtri
 
-from fairtrial.stats.inputs import Values, check_count, check_share, constant, sample
+from fairtrial.stats.inputs import Values, constant, sample
 from fairtrial.stats.records import MedianInterval, Proportion
+from fairtrial.stats.scalars import check_count, check_share
 
 
 def median_interval(

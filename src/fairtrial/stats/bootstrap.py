@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from fairtrial.stats.inputs import Random, Values, check_count, check_share, constant, generator, sample
+from fairtrial.stats.inputs import Random, Values, constant, generator, sample
 from fairtrial.stats.records import BootstrapInterval
+from fairtrial.stats.scalars import check_count, check_share
 
 Statistic: TypeAlias = str | Callable[[np.ndarray], float]
 Rows: TypeAlias = Callable[[np.ndarray], np.ndarray]

@@ -8,8 +8,9 @@ from typing import cast
 
 import numpy as np
 
-from fairtrial.stats.inputs import Values, check_share, joined, sample
+from fairtrial.stats.inputs import Values, joined, sample
 from fairtrial.stats.records import InteractionInterval, RatioInterval, WelchInterval
+from fairtrial.stats.scalars import check_share
 from fairtrial.stats.scales import on_scale
 from fairtrial.stats.student import Fit, fit_contrast, fit_mean
 

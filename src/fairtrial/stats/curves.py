@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fairtrial.stats.array_records import Band
-from fairtrial.stats.inputs import Random, check_share, constant, generator
+from fairtrial.stats.inputs import Random, constant, generator
+from fairtrial.stats.scalars import check_share
 
 _RESAMPLES = 9999
 _LEAST = 10  # curves, before they are resampled

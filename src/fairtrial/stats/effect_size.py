@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from fairtrial.stats.inputs import Values, check_share, constant, joined, sample
+from fairtrial.stats.inputs import Values, constant, joined, sample
 from fairtrial.stats.noncentral import upper_tail
 from fairtrial.stats.records import EffectSize
+from fairtrial.stats.scalars import check_share
 
 
 def hedges_g(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from scipy.special import stdtr
 
-from fairtrial.stats.inputs import Groups, Values, check_share, joined
+from fairtrial.stats.inputs import Groups, Values, joined
 from fairtrial.stats.margins import Margin, limits
 from fairtrial.stats.records import Equivalence
+from fairtrial.stats.scalars import check_share
 from fairtrial.stats.student import fit_mean
 
 

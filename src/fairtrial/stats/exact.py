@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairtrial.stats.inputs import Random, Values, check_share, generator, sample
+from fairtrial.stats.inputs import Random, Values, generator, sample
 from fairtrial.stats.records import ExactTest
+from fairtrial.stats.scalars import check_share
 
 MOST_PAIRS = 20  # 2^20 sign vectors are still counted one by one
 _SPLITS = 100_000

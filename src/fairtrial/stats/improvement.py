@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from fairtrial.stats.inputs import Random, Values, check_share, generator, sample
+from fairtrial.stats.inputs import Random, Values, generator, sample
 from fairtrial.stats.records import Improvement
+from fairtrial.stats.scalars import check_share
 
 _RESAMPLES = 9999
 _LEAST = 5

@@ -15,21 +15,6 @@ Random: TypeAlias = np.random.Generator | int
 _TINY = 1e-12  # a spread below this share of the largest input is rounding, not variance
 
 
-def check_share(value: float, name: str, *, below: float = 1.0) -> None:
-    """Levels, alphas and powers lie strictly between 0 and `below`."""
-    if not 0 < value < below:
-        raise ValueError(f"{name} lies strictly between 0 and {below:g}; got {value!r}")
-
-
-def check_count(value: int, name: str, *, least: int) -> int:
-    """The value as an int; anything that is not a whole number of at least `least` is refused."""
-    if isinstance(value, bool) or value != value or value in (np.inf, -np.inf) or int(value) != value:
-        raise ValueError(f"{name} is a whole number; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} is at least {least}; got {value!r}")
-    return int(value)
-
-
 def generator(rng: Random | None, why: str) -> np.random.Generator:
     """The caller's generator; chance is never drawn without one."""
     if rng is None:

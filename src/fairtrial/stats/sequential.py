@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fairtrial.stats.array_records import ConfidenceSequence
-from fairtrial.stats.inputs import Values, check_share, sample
+from fairtrial.stats.inputs import Values, sample
+from fairtrial.stats.scalars import check_share
 
 
 def confidence_sequence(

@@ -8,9 +8,10 @@ import numpy as np
 
 from fairtrial.stats.binomial import clopper_pearson
 from fairtrial.stats.exact import MOST_PAIRS, sign_flip_p
-from fairtrial.stats.inputs import Random, Values, check_share, joined
+from fairtrial.stats.inputs import Random, Values, joined
 from fairtrial.stats.means import paired_interval
 from fairtrial.stats.records import TimeToTarget
+from fairtrial.stats.scalars import check_share
 
 
 def time_to_target(

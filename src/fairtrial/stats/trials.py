@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from fairtrial.stats.array_records import ExpectedBest
-from fairtrial.stats.inputs import Random, Values, check_count, check_share, generator, sample
+from fairtrial.stats.inputs import Random, Values, generator, sample
+from fairtrial.stats.scalars import check_count, check_share
 
 _RESAMPLES = 9999
 
