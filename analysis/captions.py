@@ -23,8 +23,9 @@ def provenance(results: Results) -> str:
 
 
 def seeds(results: Results) -> str:
-    """'n = 10 seeds'; what a seed draws anew."""
-    return f"n = {plural(len(results.seeds), 'seed')}, the replication unit"
+    """'n = 10 seeds, the replication unit'."""
+    declared = plural(len(results.seeds), "seed")
+    return f"n = {declared}, the replication unit" if results.complete else f"n: seeds so far, of {declared}"
 
 
 def commits(results: Results) -> str:
@@ -46,10 +47,10 @@ def _modified(origin: dict) -> bool:
 
 
 def failures(results: Results) -> str:
-    """'2 of 130 runs failed (1.5 %, 95 % Clopper-Pearson 0.2 to 5.5 %) and score chance'; empty without any."""
+    """'2 of 130 runs failed (1.5 %, 95 % Clopper-Pearson 0.2 to 5.5 %) and score chance'; or nothing."""
     lost, ended = int(results.ended["failed"].sum()), len(results.ended)
     if not lost:
         return ""
     rate = clopper_pearson(lost, ended, unit="run")
-    bounds = f"{100 * rate.low:.2g} to {100 * rate.high:.2g} %"
-    return f"{lost} of {ended} runs failed ({share(rate.estimate)}, 95 % Clopper-Pearson {bounds}) and score chance"
+    bounds = f"95 % Clopper-Pearson {100 * rate.low:.2g} to {100 * rate.high:.2g} %"
+    return f"{lost} of {ended} runs failed ({share(rate.estimate)}, {bounds}) and score chance"

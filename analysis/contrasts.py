@@ -38,7 +38,7 @@ def corners(contrast: Contrast) -> list[dict[str, Any]]:
 
 
 def sides(results: Results, contrast: Contrast) -> tuple[Side, ...]:
-    """Each corner with its recorded values, averaged within a seed over the swept factors it does not name."""
+    """Each corner with its recorded values, averaged within a seed over swept factors it does not name."""
     return tuple(_side(results, contrast.metric, levels) for levels in corners(contrast))
 
 
@@ -63,7 +63,8 @@ def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]
     complete = [seed for seed in seeds if all(seed in part.values for part in parts)]
     signs = (1, -1) if len(parts) == 2 else (1, -1, -1, 1)
     return {
-        seed: sum(sign * part.values[seed] for sign, part in zip(signs, parts, strict=True)) for seed in complete
+        seed: sum(sign * part.values[seed] for sign, part in zip(signs, parts, strict=True))
+        for seed in complete
     }
 
 

@@ -11,9 +11,10 @@ from analysis.captions import commits, provenance
 from analysis.contrasts import SPENT
 from analysis.table import Results
 from analysis.tables import Table
-from analysis.words import clean, listed, plural
+from analysis.words import clean, gap, listed, plural
 from fairtrial import recipe
 from fairtrial.budget import PARITY_GAP, parity_gap
+from fairtrial.factors import ALL
 from fairtrial.forecast import per_cell
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
@@ -34,7 +35,9 @@ def fairness(results: Results) -> Table:
         _machine(results),
     ]
     caption = f"What makes the comparison fair, as far as the records show it. {provenance(results)}"
-    return Table("fairness", caption, pd.DataFrame(rows, columns=["promise", "holds", "what the records show"]))
+    return Table(
+        "fairness", caption, pd.DataFrame(rows, columns=["promise", "holds", "what the records show"])
+    )
 
 
 def _values(results: Results, name: str) -> list[Any]:
@@ -66,8 +69,8 @@ def _start(results: Results) -> Row:
     shown = f"arms of one norm start from equal weights in {equal} of {len(blocks)} blocks of one seed"
     if len(norms) > 1:
         shown += (
-            f"; across norms ({_said(norms)}) the digests cannot be compared, because the parameters differ: there the "
-            "design draws each parameter from a stream named after it"
+            f"; across norms ({_said(norms)}) the digests cannot be compared, because the parameters differ: "
+            "there the design draws each parameter from a stream named after it"
         )
     return "same start", _yes(equal == len(blocks)), shown
 
@@ -87,7 +90,11 @@ def _same(results: Results, stream: str, names: Sequence[str], title: str) -> Ro
 
 def _rate(results: Results) -> Row:
     rates = _values(results, "lr")
-    tuned = "a swept factor" if "lr" in results.study.factors else "one rule for all arms, not tuned for any (0 trials)"
+    tuned = (
+        "a swept factor"
+        if "lr" in results.study.factors
+        else "one rule for all arms, not tuned for any (0 trials)"
+    )
     shown = f"lr {_said(rates)} at {recipe.BASE_BATCH} images per update, in proportion to the batch; {tuned}"
     return "learning rate", "as stated", shown
 
@@ -101,13 +108,9 @@ def _budget(results: Results) -> Row:
         name: parity_gap([float(mean) for mean in done.groupby("arm")[column].mean()])
         for name, column in SPENT.items()
     }
-    other = [f"{name} by {_percent(gap)}" for name, gap in spread.items() if name != kind]
-    shown = f"{per_cell(results.study.budget)} per run; arms differ in {kind} by {_percent(spread[kind])}, in {listed(other)}"
-    return "budget", _yes(spread[kind] <= PARITY_GAP), shown
-
-
-def _percent(gap: float) -> str:
-    return f"{100 * gap:.2g} %" if gap < 10 else f"x{1 + gap:.3g}"
+    other = [f"{name} by {gap(value)}" for name, value in spread.items() if name != kind]
+    shown = f"arms differ in {kind} by {gap(spread[kind])}, in {listed(other)}"
+    return "budget", _yes(spread[kind] <= PARITY_GAP), f"{per_cell(results.study.budget)} per run; {shown}"
 
 
 def _test_set(results: Results) -> Row:
@@ -126,17 +129,23 @@ def _batch(results: Results) -> Row:
 
 
 def _unit(results: Results) -> Row:
-    few = _values(results, "shots") != ["all"]
-    draws = ("few-shot subset, " if few else "") + "initial weights, order and augmentation together"
-    return "replication unit", "as stated", f"{plural(len(results.seeds), 'seed')}; each draws {draws}; one test set"
+    shots = _values(results, "shots")
+    subset = "" if shots == [ALL] else f"a subset ({_said(shots)} images per class), "
+    draws = f"{subset}initial weights, order and augmentation together"
+    return (
+        "replication unit",
+        "as stated",
+        f"{plural(len(results.seeds), 'seed')}; each draws {draws}; one test set",
+    )
 
 
 def _recipe(results: Results) -> Row:
     px, mixup = _values(results, "resolution"), _values(results, "mixup")
     shown = (
-        f"own: SGD with momentum {recipe.MOMENTUM:g}, cosine to zero, warm-up {_said(_values(results, 'warmup'))}, weight "
-        f"decay {_said(_values(results, 'weight_decay'))}, MixUp {_said(mixup)}, augmentation "
-        f"{_said(_values(results, 'augment'))}; {_said(px)} px"
+        f"own: SGD with momentum {recipe.MOMENTUM:g}, cosine to zero, "
+        f"warm-up {_said(_values(results, 'warmup'))}, "
+        f"weight decay {_said(_values(results, 'weight_decay'))}, MixUp {_said(mixup)}, "
+        f"augmentation {_said(_values(results, 'augment'))}; {_said(px)} px"
     )
     return "recipe", "as stated", shown
 
@@ -144,7 +153,9 @@ def _recipe(results: Results) -> Row:
 def _machine(results: Results) -> Row:
     told, mixed = [], False
     for name in ("device", "cpu", "threads", "torch", "precision"):
-        found = {clean(r["origin"][name]) for r in results.records.values() if r["origin"].get(name) is not None}
+        found = {
+            clean(r["origin"][name]) for r in results.records.values() if r["origin"].get(name) is not None
+        }
         mixed |= len(found) > 1
         told.append(f"{name} {_said(sorted(found))}" if found else f"{name} not recorded")
     return "one machine", _yes(not mixed), f"{'; '.join(told)}; {commits(results)}"

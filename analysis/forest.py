@@ -16,7 +16,8 @@ from analysis.twins import LEVEL, Twins
 from analysis.verdicts import Finding
 from analysis.words import Scale, clean
 
-_WIDE = 34  # characters of a row's name
+Bounds = tuple[float, float]
+_WIDE = 36  # characters of a row's name
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,13 @@ class Row:
     differences: Mapping[int, float]
     failed: frozenset[int]
     margin: float | None
-    bounds: tuple[float, float] | None
-    whisker: tuple[float, float] | None
+    bounds: Bounds | None
+    whisker: Bounds | None
+
+    @property
+    def mean(self) -> float | None:
+        """The mean difference; None without any pair."""
+        return sum(self.differences.values()) / len(self.differences) if self.differences else None
 
 
 def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
@@ -42,7 +48,7 @@ def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
         bounds = (twins.interval.low, twins.interval.high) if twins.interval is not None else None
         word = {True: "no difference", False: "ALARM", None: "undecided"}[twins.holds]
         color = ALARM if twins.alarm else QUIET
-        title = f"{clean(twins.arm)} against itself, {100 * LEVEL:g} % interval"
+        title = f"{clean(twins.arm)} against itself" + (f": {100 * LEVEL:g} % interval" if bounds else "")
         args = twins.scale, twins.differences, frozenset[int](), None, bounds, None
         found.append(Row("A/A check", title, word, color, *args))
     return found
@@ -55,7 +61,9 @@ def _row(finding: Finding) -> Row:
     return Row(
         name=clean(finding.contrast.name),
         title=title(finding.contrast),
-        verdict=finding.verdict.replace("_", " ") if not finding.reason.startswith("incomplete") else "incomplete",
+        verdict=finding.verdict.replace("_", " ")
+        if not finding.reason.startswith("incomplete")
+        else "incomplete",
         color=VERDICT[finding.verdict],
         scale=finding.scale,
         differences=finding.differences,
@@ -66,31 +74,65 @@ def _row(finding: Finding) -> Row:
     )
 
 
-def forest(rows: Sequence[Row], ax: Axes) -> Axes:
-    """Draw the rows from top to bottom; all share one scale."""
+def forest(
+    rows: Sequence[Row],
+    ax: Axes,
+    view: Bounds | None = None,
+    *,
+    left: bool = True,
+    right: bool = True,
+) -> Axes:
+    """Draw the rows from top to bottom on one scale; names on the left, verdicts and numbers on the right.
+
+    view: the differences to show, where not all of them are to be seen.
+    """
     factor = rows[0].scale.factor
+    if view is not None:
+        ax.set_xlim(view[0] * factor, view[1] * factor)
     for y, row in enumerate(rows):
         _draw(row, y, factor, ax)
+        if left:
+            _name(row, y, ax)
+        if right:
+            _say(row, y, ax)
     ax.axvline(0, color=INK, linewidth=0.8, zorder=1.5)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_yticks([])
     ax.grid(False, axis="y")
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(f"difference in {rows[0].scale.name}" + (", points" if factor == 100 else ""))
-    ax.margins(x=0.04)
+    if view is None:
+        ax.margins(x=0.04)
     return ax
 
 
+def crowd(rows: Sequence[Row]) -> Bounds | None:
+    """The range of the rows that lie close to 0, where a few wide ones would flatten them; else None."""
+    reach = sorted(_reach(row) for row in rows)
+    near = [width for width in reach if width <= 3 * reach[(len(reach) - 1) // 2]]
+    if not near[-1] or reach[-1] <= 4 * near[-1]:
+        return None
+    return -1.1 * near[-1], 1.1 * near[-1]
+
+
+def _reach(row: Row) -> float:
+    """How far from 0 the row is drawn."""
+    ends = [*row.differences.values(), *(row.bounds or ()), *(row.whisker or ()), row.margin or 0.0]
+    return max(abs(end) for end in ends)
+
+
 def _draw(row: Row, y: int, factor: float, ax: Axes) -> None:
-    beside = ax.get_yaxis_transform()
     if row.margin is not None:
         low, wide = -row.margin * factor, 2 * row.margin * factor
         ax.add_patch(Rectangle((low, y - 0.42), wide, 0.84, facecolor=BAND, edgecolor="none", zorder=0.5))
-    for rank, (seed, value) in enumerate(row.differences.items()):
-        lost = seed in row.failed
+    places = [
+        (seed, value, y - 0.14 - 0.06 * (i % 3)) for i, (seed, value) in enumerate(row.differences.items())
+    ]
+    for lost in (False, True):
+        mine = [(value * factor, height) for seed, value, height in places if (seed in row.failed) == lost]
         ax.plot(
-            value * factor,
-            y - 0.16 - 0.07 * (rank % 3),
+            [value for value, _ in mine],
+            [height for _, height in mine],
             marker="x" if lost else "o",
             markersize=3.4 if lost else 2.6,
             markeredgewidth=0.9 if lost else 0,
@@ -98,20 +140,42 @@ def _draw(row: Row, y: int, factor: float, ax: Axes) -> None:
             alpha=1 if lost else 0.55,
             linestyle="none",
         )
-    mean = sum(row.differences.values()) / len(row.differences) * factor if row.differences else None
-    for bounds, width, size in ((row.whisker, 0.8, 0.07), (row.bounds, 2.2, 0)):
-        if bounds is not None:
-            low, high = (bound * factor for bound in bounds)
-            ax.plot([low, high], [y + 0.12] * 2, color=row.color, linewidth=width, solid_capstyle="butt")
-            if size:
-                ax.vlines([low, high], y + 0.12 - size, y + 0.12 + size, color=row.color, linewidth=width)
-    if mean is not None:
-        ax.plot(mean, y + 0.12, marker="D", markersize=4, color=row.color, markeredgecolor="white", markeredgewidth=0.5)
-    name = textwrap.fill(row.name, _WIDE)
-    ax.text(-0.02, y - 0.02, name, transform=beside, ha="right", va="bottom", fontweight="bold")
-    ax.text(-0.02, y + 0.02, textwrap.fill(row.title, _WIDE + 6), transform=beside, ha="right", va="top", fontsize=6.5)
-    numbers = "" if mean is None else row.scale.show(mean / factor)
+    bar = y + 0.12
+    if row.whisker is not None:
+        low, high = (bound * factor for bound in row.whisker)
+        ax.plot([low, high], [bar, bar], color=row.color, linewidth=0.8)
+        ax.vlines([low, high], bar - 0.07, bar + 0.07, color=row.color, linewidth=0.8)
     if row.bounds is not None:
-        numbers += f" {row.scale.bounds(*row.bounds)}"
-    ax.text(1.02, y - 0.02, textwrap.fill(row.verdict, 20), transform=beside, color=row.color, va="bottom", fontweight="bold")
-    ax.text(1.02, y + 0.02, f"{numbers}\nn = {len(row.differences)}", transform=beside, va="top", fontsize=6.5)
+        low, high = (bound * factor for bound in row.bounds)
+        ax.plot([low, high], [bar, bar], color=row.color, linewidth=2.2, solid_capstyle="butt")
+    if row.mean is not None:
+        mean = row.mean * factor
+        ax.plot(mean, bar, "D", markersize=4, color=row.color, markeredgecolor="white", markeredgewidth=0.5)
+
+
+def _name(row: Row, y: int, ax: Axes) -> None:
+    beside, (name, title) = ax.get_yaxis_transform(), _lines(row)
+    ax.text(-0.02, y - 0.02, name, transform=beside, ha="right", va="bottom", fontweight="bold")
+    ax.text(-0.02, y + 0.02, title, transform=beside, ha="right", va="top", fontsize=6.5)
+
+
+def _lines(row: Row) -> tuple[str, str]:
+    """Name and title, at most three lines each."""
+    parts = row.title.partition(": ") if len(row.title) > _WIDE + 6 else (row.title, "", "")
+    title = [line for part in (parts[0] + parts[1], parts[2]) for line in textwrap.wrap(part, _WIDE + 6)]
+    return textwrap.fill(row.name, _WIDE, max_lines=3, placeholder=" ..."), "\n".join(title[:3])
+
+
+def pitch(rows: Sequence[Row]) -> float:
+    """Inches from row to row, so that the longest name fits."""
+    name, title = (max(_lines(row)[part].count("\n") for row in rows) for part in (0, 1))
+    return 0.52 + 2 * 0.13 * max(0, name - 1, title - 1)
+
+
+def _say(row: Row, y: int, ax: Axes) -> None:
+    beside, word = ax.get_yaxis_transform(), textwrap.fill(row.verdict, 20)
+    numbers = "" if row.mean is None else row.scale.show(row.mean)
+    numbers += f" {row.scale.bounds(*row.bounds)}" if row.bounds is not None else ""
+    ax.text(1.03, y - 0.02, word, transform=beside, color=row.color, va="bottom", fontweight="bold")
+    text = f"{numbers}\nn = {len(row.differences)}"
+    ax.text(1.03, y + 0.02, text, transform=beside, va="top", fontsize=6.5)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.curves import dots, name_ends
+from analysis.curves import chance_line, dots, name_ends, within
 from analysis.groups import Group
 from analysis.style import Look, looks
 from analysis.words import Scale, clean
@@ -14,7 +14,7 @@ from analysis.words import Scale, clean
 _TWO = ("norm", "weight_std")
 
 
-def interplay(groups: Sequence[Group], scale: Scale, ax: Axes) -> Axes:
+def interplay(groups: Sequence[Group], scale: Scale, chance: float | None, ax: Axes) -> Axes:
     """Draw one line per norm from 'no ws' to 'ws'; a point keeps the colour of its own arm."""
     styles = _styles(groups)
     lines = _lines(groups)
@@ -24,6 +24,7 @@ def interplay(groups: Sequence[Group], scale: Scale, ax: Axes) -> Axes:
         ax.plot(xs, [group.centre * scale.factor for group in pair], color=color, linewidth=1, zorder=2.5)
         for x, group in zip(xs, pair, strict=True):
             _point(x, group, styles[_key(group)], scale, ax)
+    chance_line(groups, chance, scale, ax)
     ax.set_xlim(-0.3, 1.3)
     ax.set_xticks([0, 1], ["no ws", "ws"])
     ax.grid(False, axis="x")
@@ -31,9 +32,13 @@ def interplay(groups: Sequence[Group], scale: Scale, ax: Axes) -> Axes:
 
 
 def name_lines(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
-    """Write each norm at the right end of its line, once every panel is drawn."""
+    """Write each norm at the right end of its line, once every panel is drawn and shares its scale."""
+    within(scale, ax)
     styles = _styles(groups)
-    ends = [(norm, pair[-1].centre * scale.factor, styles[_key(pair[-1])]) for norm, pair in _lines(groups).items()]
+    ends = [
+        (norm, pair[-1].centre * scale.factor, styles[_key(pair[-1])])
+        for norm, pair in _lines(groups).items()
+    ]
     name_ends(ends, ax)
 
 
@@ -44,7 +49,9 @@ def _lines(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def _styles(groups: Sequence[Group]) -> dict[tuple, Look]:
-    return dict(zip(map(_key, groups), looks([dict(zip(_TWO, _key(g), strict=True)) for g in groups]), strict=True))
+    return dict(
+        zip(map(_key, groups), looks([dict(zip(_TWO, _key(g), strict=True)) for g in groups]), strict=True)
+    )
 
 
 def _key(group: Group) -> tuple:

@@ -22,10 +22,9 @@ def arm_table(results: Results, *, partial: bool) -> Table:
     metric = metric_of(results.study)
     scale = SCALES[metric]
     groups = gather(results, list(results.study.factors), metric, intervals=results.complete or partial)
-    caption = (
-        f"{scale.name[0].upper()}{scale.name[1:]} of each arm{', %' if scale.factor == 100 else ''}: mean over seeds with "
-        f"95 % t interval, failed runs scored as chance. {seeds(results)}. {provenance(results)}"
-    )
+    what = f"{scale.name[0].upper()}{scale.name[1:]} of each arm" + (", %" if scale.factor == 100 else "")
+    how = "mean over seeds with 95 % t interval, failed runs scored as chance"
+    caption = f"{what}: {how}. {seeds(results)}. {provenance(results)}"
     return Table("arms", caption, pd.DataFrame([_arm(group, scale) for group in groups]))
 
 
@@ -47,9 +46,10 @@ def _arm(group: Group, scale: Scale) -> dict[str, str]:
 def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     """One row per declared contrast: everything that its verdict rests on."""
     caption = (
-        f"Declared contrasts, treatment minus control, paired on the seed; 95 % paired t intervals, not adjusted. Holm p "
-        f"over {len(findings)} contrasts; sign flip: exact test as a check; TOST p against the margin; g: Hedges' g of the "
-        f"paired differences; r: correlation of the arms over seeds. {seeds(results)}. {provenance(results)}"
+        "Declared contrasts, treatment minus control, paired on the seed; 95 % paired t intervals, not "
+        f"adjusted. Holm p over {len(findings)} contrasts; sign flip: exact test as a check; TOST p against "
+        "the margin; g: Hedges' g of the paired differences; r: correlation of the arms over seeds. "
+        f"{seeds(results)}. {provenance(results)}"
     )
     rows = [_contrast(finding, results.study.budget.kind) for finding in findings]
     return Table("contrasts", caption, pd.DataFrame(rows))

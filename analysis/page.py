@@ -11,22 +11,26 @@ from markupsafe import Markup
 
 from analysis.captions import commits, failures
 from analysis.figures import Drawn
+from analysis.sentences import grounds
 from analysis.table import Results
 from analysis.tables import Table, markdown_text
 from analysis.twins import Twins
 from analysis.verdicts import Finding
-from analysis.words import clean, preset
+from analysis.words import clean, plural, preset
 from fairtrial.forecast import per_cell
 
 
-def facts(results: Results, findings: Sequence[Finding], said: Sequence[str], twins: Twins | None) -> dict[str, Any]:
+def facts(
+    results: Results, findings: Sequence[Finding], said: Sequence[str], twins: Twins | None
+) -> dict[str, Any]:
     """What both the HTML and the Markdown page say."""
     study = results.study
+    arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
     told = [
         ("study", f"{clean(study.name)}, hash {results.hash}"),
         ("preset", preset(study).removeprefix("preset ")),
         ("budget", f"{per_cell(study.budget)} per run"),
-        ("runs", f"{results.progress}; {len(results.seeds)} seeds crossed with {len(study.arms())} arms"),
+        ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
     ]
@@ -36,8 +40,8 @@ def facts(results: Results, findings: Sequence[Finding], said: Sequence[str], tw
             "verdict": finding.verdict,
             "word": finding.verdict.replace("_", " "),
             "sentence": sentence,
-            "reason": clean(finding.reason),
-            "warnings": [clean(warning) for warning in finding.warnings],
+            "grounds": _capital(grounds(finding)),
+            "warnings": [_capital(clean(warning)) for warning in finding.warnings],
             "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
         }
         for finding, sentence in zip(findings, said, strict=True)
@@ -53,7 +57,13 @@ def facts(results: Results, findings: Sequence[Finding], said: Sequence[str], tw
     }
 
 
-def html(told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]) -> str:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def html(
+    told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]
+) -> str:
     """The page; figures stand in it as SVG."""
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -75,12 +85,17 @@ def html(told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table]
     return env.get_template("page.html").render(**told, figures=drawn, tables=shown, warnings=warnings) + "\n"
 
 
-def markdown(told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]) -> str:
+def markdown(
+    told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]
+) -> str:
     """The same page for a repository or a notebook; figures are linked."""
     text = markdown_text
     lines = [f"# {text(told['question'])}", ""]
     if told["twins"] is not None:
-        lines += [f"**{text(told['twins'].sentence)}**" if told["twins"].alarm else text(told["twins"].sentence), ""]
+        lines += [
+            f"**{text(told['twins'].sentence)}**" if told["twins"].alarm else text(told["twins"].sentence),
+            "",
+        ]
     if not told["complete"]:
         lines += [f"**incomplete: {text(told['progress'])}**", ""]
     lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in told["cards"]]

@@ -11,7 +11,7 @@ from analysis.captions import provenance
 from analysis.contrasts import SPENT
 from analysis.table import Results
 from analysis.tables import Table
-from analysis.words import clean, fixed
+from analysis.words import clean, fixed, gap
 from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.stats import clopper_pearson, mean_interval
 
@@ -30,29 +30,32 @@ _DIGITS: Final = {"flops": 1, "train_s": 2, "eval_s": 2, "peak_memory_bytes": 0,
 
 
 def parity(results: Results) -> Table:
-    """One row per arm, means over its finished runs; the last row holds the largest relative gap of each column."""
+    """One row per arm, means over its finished runs; the last row: the largest relative gaps."""
     arms = list(dict.fromkeys(results.frame["arm"]))
     means = {arm: _means(results, arm) for arm in arms}
     told = [_row(results, arm, means[arm]) for arm in arms]
     gaps = {name: _gap([mean[name] for mean in means.values()]) for name in _COLUMNS}
-    last = {"arm": "largest gap", **{_COLUMNS[name]: _percent(gap) for name, gap in gaps.items()}}
+    last = {"arm": "largest gap", **{_COLUMNS[name]: gap(value) for name, value in gaps.items()}}
     frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
     column = SPENT[results.study.budget.kind]
     over = gaps[column] is not None and gaps[column] > PARITY_GAP  # type: ignore[operator]
     kind = results.study.budget.kind
-    says = "more: contrasts between such arms are refused" if over else "no more than the 2 % that a verdict allows"
+    limit = f"the {100 * PARITY_GAP:g} % that a verdict allows"
+    says = f"more than {limit}: such contrasts are refused" if over else f"within {limit}"
     caption = (
-        f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by at most "
-        f"{_percent(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; training s: 95 % t "
-        f"interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. Tuning trials: 0 for every arm. "
-        f"{provenance(results)}"
+        f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
+        f"at most {gap(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; "
+        "training s: 95 % t interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. "
+        f"Tuning trials: 0 for every arm. {provenance(results)}"
     )
     return Table("budget-parity", caption, frame, marked=(_COLUMNS[column],) if over else ())
 
 
 def _means(results: Results, arm: str) -> dict[str, float | None]:
     runs = results.ended[(results.ended["arm"] == arm) & (results.ended["status"] == "done")]
-    values = {name: runs[name].dropna().astype(float) if name in runs else runs["seed"][:0] for name in _COLUMNS}
+    values = {
+        name: runs[name].dropna().astype(float) if name in runs else runs["seed"][:0] for name in _COLUMNS
+    }
     return {name: float(column.mean()) if len(column) else None for name, column in values.items()}
 
 
@@ -67,7 +70,9 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
             seconds = done[name].astype(float).tolist() if len(done) else []
             found = mean_interval(seconds) if len(seconds) >= 3 and results.complete else None
             limits = found is not None and math.isfinite(found.low)
-            row["training s, 95 %"] = f"{found.low:.2f} to {found.high:.2f}" if found and limits else ""
+            row["training s, 95 %"] = (
+                f"{max(0.0, found.low):.2f} to {found.high:.2f}" if found and limits else ""
+            )
     lost = int(runs["failed"].sum())
     row["seeds"] = str(len(runs))
     row["failed"] = f"{lost}/{len(runs)}" if len(runs) else ""
@@ -80,10 +85,6 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
 def _gap(means: list[float | None]) -> float | None:
     known = [mean for mean in means if mean is not None]
     return parity_gap(known) if len(known) > 1 else None
-
-
-def _percent(gap: float | None) -> str:
-    return "" if gap is None else "inf" if math.isinf(gap) else f"{100 * gap:.2g} %"
 
 
 def _empty(means: dict[str, dict[str, float | None]]) -> list[str]:

@@ -16,7 +16,7 @@ from analysis.sentences import sentence, title
 from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
-from analysis.words import clean
+from analysis.words import clean, plural
 from fairtrial import files
 from fairtrial.stats.records import plain
 from fairtrial.store import Store
@@ -39,8 +39,8 @@ class Report:
 def build(store: Store, *, allow_partial: bool = False) -> Report:
     """Rebuild everything derived from a study's records; equal records give equal bytes.
 
-    An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs are
-    used, and every figure and verdict says so.
+    An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs
+    are used, and every figure and verdict says so.
     """
     results = table.load(store)
     findings = verdicts.judge(results, partial=allow_partial)
@@ -77,7 +77,10 @@ def _warnings(results: Results, findings: Sequence[Finding], control: Twins | No
     if not results.complete:
         found.append(f"incomplete: {results.progress}")
     if len(results.declared["history"]) > 1:
-        found.append(f"the declaration was changed {len(results.declared['history']) - 1} times; study.json has its history")
+        changes = plural(len(results.declared["history"]) - 1, "time")
+        found.append(
+            f"the declaration was changed {changes} since the first run; study.json holds its history"
+        )
     return found + [f"{clean(f.contrast.name)}: {clean(warning)}" for f in findings for warning in f.warnings]
 
 
@@ -105,7 +108,9 @@ def _finding(finding: Finding, text: str) -> dict[str, Any]:
         "margin": finding.margin,
         "differences": {str(seed): value for seed, value in finding.differences.items()},
         "parity_gap": plain(finding.gap),
-        "failures": {side.name: dict(sorted(side.failures.items())) for side in finding.sides if side.failures},
+        "failures": {
+            side.name: dict(sorted(side.failures.items())) for side in finding.sides if side.failures
+        },
         "hedges_g": finding.effect,
         **{name: plain(getattr(finding, name)) for name in names},
         "stamps": list(finding.stamps),

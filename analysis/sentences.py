@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from analysis.contrasts import has_limits
@@ -18,22 +19,39 @@ _WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "b
 def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
     """One verdict in words. kind: of the budget, 'examples'. swept: the names of the study's factors."""
     body = _interaction(finding) if finding.contrast.by else _simple(finding)
-    mean = [name for name in swept if name not in {*_named(finding.contrast)}]
+    mean = [name.replace("_", " ") for name in swept if name not in _named(finding.contrast)]
     if mean:
         body += f", averaged over {listed(mean)}"
     parts = [body, *_failures(finding), *_wishes(finding)]
     if finding.verdict != "refused":
         parts[0] += _evidence(finding, kind)
     stamps = f" ({'; '.join(finding.stamps)})" if finding.stamps else ""
-    return clean("; ".join(parts) + stamps) + "."
+    text = "; ".join(parts) + stamps
+    return text if text.endswith("?") else f"{text}."
+
+
+def grounds(finding: Finding) -> str:
+    """What decided: the interval of the Holm step against 0, the equivalence interval against the margin."""
+    ruling, step, scale = finding.ruling, finding.step, finding.scale
+    if finding.verdict == "refused" or ruling is None or step is None or not math.isfinite(ruling.low):
+        return clean(finding.reason)
+    verb = "contains" if ruling.low <= 0 <= ruling.high else "excludes"
+    inside = -finding.margin < ruling.equivalence_low and ruling.equivalence_high < finding.margin
+    outer = f"{100 * step.step_level:.4g} % interval {scale.bounds(ruling.low, ruling.high)}"
+    limits = scale.bounds(ruling.equivalence_low, ruling.equivalence_high)
+    place = f" (Holm, step {step.step} of {step.family})" if step.family > 1 else ""
+    inner = f"{100 * (ruling.equivalence_level or 0):g} % interval {limits}"
+    return (
+        f"Decided by the {outer}{place}, which {verb} 0, and the {inner}, "
+        f"which is {'' if inside else 'not '}inside the margin of {_margin(finding)}."
+    )
 
 
 def title(contrast: Contrast) -> str:
     """The contrast without a verdict: 'gn+ws against bn at batch 4'."""
     treatment, control, at = arms(contrast)
-    if contrast.by:
-        first, second = _by(contrast)
-        return f"{_change(contrast)}{at}: {first} against {second}"
+    for name, (first, second) in contrast.by.items():
+        return f"{_change(contrast)}{at}: {level(name, first)} against {level(name, second)}"
     return f"{treatment} against {control}{at}"
 
 
@@ -79,12 +97,16 @@ def _simple(finding: Finding) -> str:
     if finding.verdict == "equivalent":
         return f"{treatment} and {control} are equivalent within {_margin(finding)}{at}: {_shown(finding)}"
     verb = "beats" if _helps(finding) else "loses to"
-    but = f", a difference below the margin of {_margin(finding)}" if finding.verdict not in ("better", "worse") else ""
+    but = (
+        f", a difference below the margin of {_margin(finding)}"
+        if finding.verdict not in ("better", "worse")
+        else ""
+    )
     return f"{treatment} {verb} {control}{at} by {size}{but} {_bounds(finding)}"
 
 
 def _interaction(finding: Finding) -> str:
-    """'"WS repairs GN": weight standardization is worth 14.2 points more with gn than with bn at batch 64 [..]'."""
+    """'"WS repairs GN": weight standardization is worth 14.2 points more with gn than with bn ...'."""
     first, second = _by(finding.contrast)
     _, _, at = arms(finding.contrast)
     change, name = _change(finding.contrast), f'"{clean(finding.contrast.name)}"'
@@ -92,11 +114,17 @@ def _interaction(finding: Finding) -> str:
         return f"No verdict on {name}{at}: {finding.reason}"
     assert finding.interval is not None
     if finding.verdict == "inconclusive":
-        return f"{name}: whether {change} is worth more {first} or {second}{at} cannot be told: {_shown(finding)}"
+        question = f"whether {change} is worth more {first} or {second}{at}"
+        return f"{name}: {question} cannot be told: {_shown(finding)}"
     if finding.verdict == "equivalent":
-        return f"{name}: {change} is worth the same {first} as {second}{at} within {_margin(finding)}: {_shown(finding)}"
+        within = f"{at} within {_margin(finding)}"
+        return f"{name}: {change} is worth the same {first} as {second}{within}: {_shown(finding)}"
     more = "more" if _helps(finding) else "less"
-    but = f", a difference below the margin of {_margin(finding)}" if finding.verdict not in ("better", "worse") else ""
+    but = (
+        f", a difference below the margin of {_margin(finding)}"
+        if finding.verdict not in ("better", "worse")
+        else ""
+    )
     size = finding.scale.gap(abs(finding.interval.estimate))
     return f"{name}: {change} is worth {size} {more} {first} than {second}{at}{but} {_bounds(finding)}"
 
@@ -168,8 +196,10 @@ def _wishes(finding: Finding) -> list[str]:
         return []
     margin = finding.scale.gap(finding.margin)
     if not more.more_plugin:
-        return [f"n = {more.n} has the power to see {margin}, and the difference lies too near to that to decide"]
+        return [
+            f"n = {more.n} has the power to see {margin}, but the difference lies too near to that to decide"
+        ]
     low, high = more.more_plugin, more.more_conservative
     seeds = plural(high, "more seed") if low == high else f"{low} to {high} more seeds"
-    cost = "" if more.conservative_s is None else f" ({duration(more.conservative_s)})"
-    return [f"about {seeds}{cost} would decide whether it reaches {margin}"]
+    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)})"
+    return [f"to see a difference of {margin} takes about {seeds}{cost}"]

@@ -14,7 +14,7 @@ QUIET: Final = "#6b6b6b"
 BAND: Final = "#e9e9e4"
 ALARM: Final = "#b00020"
 
-RC: Final[dict[str, Any]] = {
+RC: Final[Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
     "font.size": 7.5,
     "axes.labelsize": 7.5,
@@ -83,11 +83,11 @@ def looks(arms: Sequence[Mapping[str, Any]]) -> list[Look]:
         return [_LOOKS[name] for name in names]
     order = list(_LOOKS.values())
     order = order[3:4] + order[0:1] + order[4:5] + order[6:7] + order[1:3] + order[5:6] + order[7:]
-    return [order[index % len(order)] for index in range(len(names))]
+    return [order[index % len(order)]._replace(dashed=False) for index in range(len(names))]
 
 
-def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """The positions, moved apart as little as keeps neighbours `gap` away from each other."""
+def spread(positions: Sequence[float], gap: float, within: tuple[float, float]) -> list[float]:
+    """The positions, moved apart until neighbours are `gap` away from each other, and kept within a range."""
     order = sorted(range(len(positions)), key=lambda index: positions[index])
     blocks: list[tuple[float, list[int]]] = []  # (centre, members), members `gap` apart around the centre
     for index in order:
@@ -101,4 +101,6 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
     for centre, members in blocks:
         for rank, index in enumerate(members):
             placed[index] = centre + gap * (rank - (len(members) - 1) / 2)
-    return [placed[index] for index in range(len(positions))]
+    moved = [placed[index] for index in range(len(positions))]
+    over, under = max([*moved, within[1]]) - within[1], within[0] - min([*moved, within[0]])
+    return [position - over + under for position in moved]

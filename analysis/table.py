@@ -17,8 +17,20 @@ from fairtrial.study import Study
 
 Record = dict[str, Any]
 STABLE: Final = (
-    "status", "steps", "examples", "flops", "parameters", "classes", "test_acc", "test_loss", "val_acc",
-    "train_loss", "test_n", "test_reads", "divergence_step", "weights_sha256",
+    "status",
+    "steps",
+    "examples",
+    "flops",
+    "parameters",
+    "classes",
+    "test_acc",
+    "test_loss",
+    "val_acc",
+    "train_loss",
+    "test_n",
+    "test_reads",
+    "divergence_step",
+    "weights_sha256",
 )  # fmt: skip  (columns of summary.csv after the levels: no clock, no attempt number)
 
 
@@ -26,8 +38,8 @@ STABLE: Final = (
 class Results:
     """What a study declared and what its cells came to.
 
-    frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance), `failed`
-    says so. plain: the same rows as recorded. records: cell -> the attempt that counts.
+    frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance),
+    `failed` says so. plain: the same rows as recorded. records: cell -> the attempt that counts.
     """
 
     study: Study
@@ -96,19 +108,23 @@ def load(store: Store) -> Results:
 
 
 def _scored(plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:
-    classes = {r["settings"]["data"]: r["measured"]["classes"] for r in records.values() if r["measured"].get("classes")}
+    classes = {
+        r["settings"]["data"]: r["measured"]["classes"]
+        for r in records.values()
+        if r["measured"].get("classes")
+    }
     for row in plain:
         failed = row["status"] in FAILED
         record = records.get(row["cell"])
-        values = {name: row.get(name) for name in METRICS}
+        values: dict[str, Any] = {name: row.get(name) for name in METRICS}
         if failed and record is not None:
-            values = chance(classes.get(record["settings"]["data"]))
+            values |= chance(classes.get(record["settings"]["data"]))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
         yield row | numbers | {"failed": failed}
 
 
 def chance(classes: int | None) -> dict[str, float]:
-    """What a failed seed scores on each metric: a guess among equally likely classes; NaN when none was counted."""
+    """What a failed seed scores on each metric: a guess among equal classes; NaN when none was counted."""
     if not classes:
         return dict.fromkeys(METRICS, math.nan)
     return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}
@@ -122,13 +138,15 @@ def _block_s(study: Study, records: Mapping[str, Record]) -> float | None:
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:
     """Seed -> mean over its cells, for the seeds whose cells all have a value."""
     values = cells.groupby("seed", sort=False)[metric].agg(lambda column: column.mean(skipna=False))
-    return {int(seed): float(value) for seed, value in values.items() if math.isfinite(value)}
+    pairs = zip(values.index.tolist(), values.tolist(), strict=True)
+    return {int(seed): float(value) for seed, value in pairs if math.isfinite(value)}
 
 
 def summary(results: Results) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of summary.csv: one row per cell, as recorded, and its score under the failure policy."""
+    """Header and rows of summary.csv: each cell as recorded, and its score under the failure policy."""
     names = ["cell", "arm", "seed", "replica", *results.study.factors, *STABLE, "score"]
     scores = [None if math.isnan(score) else score for score in results.frame["test_acc"]]
     return names, [
-        [row.get(name) for name in names[:-1]] + [score] for row, score in zip(results.plain, scores, strict=True)
+        [row.get(name) for name in names[:-1]] + [score]
+        for row, score in zip(results.plain, scores, strict=True)
     ]

@@ -26,7 +26,11 @@ class Table:
 
     def markdown(self) -> str:
         """A pipe table."""
-        lines = [list(self.frame.columns), ["---"] * len(self.frame.columns), *self.frame.astype(str).values.tolist()]
+        lines = [
+            list(self.frame.columns),
+            ["---"] * len(self.frame.columns),
+            *self.frame.astype(str).values.tolist(),
+        ]
         head, rule, *body = ("| " + " | ".join(map(str, line)) + " |" for line in _escaped(lines))
         return "\n".join([head, rule, *body]) + "\n"
 
@@ -36,7 +40,9 @@ class Table:
 
     def latex(self) -> str:
         """A tabular with booktabs rules; the caption is a comment above it."""
-        shown = self.frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+        shown = (
+            self.frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+        )
         return f"% {self.caption}\n{shown.to_latex(hrules=True)}"
 
 
@@ -60,7 +66,11 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) and not _is_number(value):
+    if (
+        isinstance(value, str)
+        and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        and not _is_number(value)
+    ):
         return f"'{value}"
     return "" if value is None else value
 

@@ -37,10 +37,11 @@ class Twins:
     def sentence(self) -> str:
         """One sentence for the report and the command line."""
         if self.holds:
-            return f"A/A: no difference ({self.reason}, at {100 * LEVEL:g} %)."
+            return f"A/A: no difference ({self.arm}: {self.reason}, at {100 * LEVEL:g} %)."
         if self.holds is None:
             return f"A/A: undecided ({self.reason})."
-        return f"A/A ALARM: {self.arm} differs from itself ({self.reason}); mistrust every verdict of this study."
+        why = f"{self.arm} differs from itself ({self.reason})"
+        return f"A/A ALARM: {why}; mistrust every verdict of this study."
 
 
 def compare(results: Results, *, partial: bool = False) -> Twins | None:
@@ -63,5 +64,4 @@ def compare(results: Results, *, partial: bool = False) -> Twins | None:
         return Twins(arm, scale, False, same, differences)
     if not math.isfinite(found.low):
         return Twins(arm, scale, None, found.warnings[0], differences)
-    reason = f"{arm}: {told(scale, found)}"
-    return Twins(arm, scale, found.low <= 0 <= found.high, reason, differences, found)
+    return Twins(arm, scale, found.low <= 0 <= found.high, told(scale, found), differences, found)

@@ -19,11 +19,11 @@ from fairtrial.study import Contrast
 
 @dataclass(frozen=True)
 class Finding:
-    """A contrast with its verdict: better, worse, equivalent, different_but_negligible, inconclusive or refused.
+    """A contrast with its verdict.
 
     sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
-    differences: seed -> value. interval: 95 %; whisker: 1 - alpha/m. The fields after `reason` stay empty where
-    no statistics were made.
+    verdict: better, worse, equivalent, different_but_negligible, inconclusive or refused. interval: 95 %;
+    whisker: 1 - alpha/m. The fields after `reason` stay empty where no statistics were made.
     """
 
     contrast: Contrast
@@ -53,8 +53,8 @@ class Finding:
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     """The declared contrasts with their verdicts; Holm runs over all of them.
 
-    An incomplete study is refused every verdict unless `partial`. Complete pairs are then used, and the look is
-    stamped exploratory, because it was not declared.
+    An incomplete study is refused every verdict unless `partial`. Complete pairs are then used, and the look
+    is stamped exploratory, because it was not declared.
     """
     measured = [_measured(results, contrast, partial) for contrast in results.study.contrasts]
     alpha = results.declared["declaration"]["alpha"]
@@ -87,7 +87,9 @@ def _missing(finding: Finding) -> str:
         return ""
     for part in finding.sides:
         if not part.values and part.failures:
-            return f"every run of {part.name} failed, and no run on its data says how many classes make chance"
+            return (
+                f"every run of {part.name} failed, and no run on its data says how many classes make chance"
+            )
         if not part.values and part.runs:
             return f"{finding.contrast.metric} was not recorded for {part.name}"
     return "no complete pair of seeds yet"
@@ -146,8 +148,10 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
     if flip.smallest_p > alpha:
         yield f"the exact sign-flip test cannot reject at n = {flip.n} and level {alpha:.3g}"
     elif (flip.p <= alpha) != step.reject:
-        says = "rejects" if flip.p <= alpha else "does not reject"
-        yield f"the exact sign-flip test {says} (p = {flip.p:.2g} at level {alpha:.3g}), unlike the t interval"
+        says = (
+            f"{'rejects' if flip.p <= alpha else 'does not reject'} (p = {flip.p:.2g} at level {alpha:.3g})"
+        )
+        yield f"the exact sign-flip test {says}, unlike the t interval"
     lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
     if lost and len(lost & finding.differences.keys()) < len(finding.differences):
         left = interval(finding.sides, results.seeds, 0.95, without=lost)
@@ -174,5 +178,6 @@ def _turned(results: Results, finding: Finding) -> Iterator[str]:
     if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or found is None:
         return
     cells = [{seed: part.values[seed] for seed in finding.differences} for part in finding.sides]
-    if interaction_interval(*cells, scale="logit", n_test=tests).estimate * found.estimate < 0:
+    logit = interaction_interval(cells[0], cells[1], cells[2], cells[3], scale="logit", n_test=tests)
+    if logit.estimate * found.estimate < 0:
         yield "scale-dependent: the sign turns on the logit scale"

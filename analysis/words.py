@@ -69,16 +69,22 @@ def share(value: float) -> str:
     return f"{100 * value:.3g} %" if math.isfinite(value) else "all of it"
 
 
-def count(number: float) -> str:
-    """'3 072', with thin groups; '3.87e+10' where nobody counts digits."""
-    return f"{number:,.0f}".replace(",", " ") if number < 1e7 else f"{number:.3g}"
+def gap(value: float | None) -> str:
+    """A relative gap: '0.8 %', 'x16' beyond 100 %; empty where there is none."""
+    if value is None:
+        return ""
+    return f"{100 * value:.2g} %" if value < 1 else f"x{1 + value:.3g}"
 
 
 def duration(seconds: float) -> str:
     """Device time in the unit that fits: '45 device-seconds', '12 device-minutes', '3.1 device-hours'."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= size:
-            return f"{seconds / size:.2g} device-{unit}" if seconds < 100 * size else f"{seconds / size:.0f} device-{unit}"
+            return (
+                f"{seconds / size:.2g} device-{unit}"
+                if seconds < 100 * size
+                else f"{seconds / size:.0f} device-{unit}"
+            )
     return f"{seconds:.2g} device-seconds"
 
 

@@ -11,7 +11,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 @pytest.fixture(scope="session")
 def image_folder() -> Path:
-    """The folder with cifar10/ and tiny-imagenet-32/; tests that need it are skipped, with the reason, without it."""
+    """The folder with cifar10/ and tiny-imagenet-32/; without it the test is skipped, with the reason."""
     folder = os.environ.get("FAIRTRIAL_TEST_DATA")
     if not folder:
         pytest.skip("FAIRTRIAL_TEST_DATA names no folder of real images")

@@ -43,7 +43,9 @@ def test_the_order_can_be_asked_backwards():
     order = Order(np.arange(20), 1)
     forwards = [order.batch(step, 7) for step in range(6)]
     backwards = [order.batch(step, 7) for step in reversed(range(6))][::-1]
-    assert [[i.tolist() for _, i in runs] for runs in forwards] == [[i.tolist() for _, i in runs] for runs in backwards]
+    assert [[i.tolist() for _, i in runs] for runs in forwards] == [
+        [i.tolist() for _, i in runs] for runs in backwards
+    ]
 
 
 @pytest.mark.parametrize("replicate", [1, 2])
@@ -80,8 +82,12 @@ def test_mixup_on_and_off_see_the_same_images_in_the_same_order():
         assert soft.shape == (8, 4) and y.shape == (8,)
 
 
-@pytest.mark.parametrize(("norm", "weight_std", "equal"), [("gn", False, True), ("gn", True, True), ("bn", False, False)])
-def test_four_micro_batches_of_8_give_the_gradient_of_32_unless_the_norm_mixes_the_batch(norm, weight_std, equal):
+@pytest.mark.parametrize(
+    ("norm", "weight_std", "equal"), [("gn", False, True), ("gn", True, True), ("bn", False, False)]
+)
+def test_four_micro_batches_of_8_give_the_gradient_of_32_unless_the_norm_mixes_the_batch(
+    norm, weight_std, equal
+):
     x, y = task(32).batch(0, 32, 0.0)
     gradients = []
     for micro in (None, 8):
@@ -98,7 +104,9 @@ def test_the_loss_of_micro_batches_is_that_of_the_batch():
     losses = []
     for micro in (None, 8):
         model = network()
-        losses.append(update(model, torch.optim.SGD(model.parameters(), lr=0.0), x, y, Recipe(32, micro, 0, 0, 0, 0)))
+        losses.append(
+            update(model, torch.optim.SGD(model.parameters(), lr=0.0), x, y, Recipe(32, micro, 0, 0, 0, 0))
+        )
     torch.testing.assert_close(*losses)
 
 
@@ -106,7 +114,9 @@ def test_training_learns_and_looks_at_validation_images_four_times():
     outcome = fit(network(), task(), RECIPE, 40, Ledger())
     assert outcome.steps == 40 and outcome.divergence_step is None
     assert [step for step, _, _ in outcome.val_curve] == [10, 20, 30, 40]
-    assert outcome.val_curve[-1][2] < outcome.val_curve[0][2]  # the validation images here are training images
+    assert (
+        outcome.val_curve[-1][2] < outcome.val_curve[0][2]
+    )  # the validation images here are training images
     assert outcome.train_loss < math.log(4)
 
 

@@ -51,8 +51,14 @@ def test_validation_images_are_carved_from_the_training_images_and_never_trained
 
 
 def test_arms_share_the_weights_of_convolutions_of_one_name():
-    arms = [build_model(settings(norm=norm, weight_std=ws), 10, 0, 0) for norm in ("bn", "gn") for ws in (False, True)]
-    convolutions = [{n: p for n, p in arm.named_parameters() if "conv" in n or "downsample" in n} for arm in arms]
+    arms = [
+        build_model(settings(norm=norm, weight_std=ws), 10, 0, 0)
+        for norm in ("bn", "gn")
+        for ws in (False, True)
+    ]
+    convolutions = [
+        {n: p for n, p in arm.named_parameters() if "conv" in n or "downsample" in n} for arm in arms
+    ]
     assert all(found.keys() == convolutions[0].keys() and len(found) > 10 for found in convolutions)
     for name, weight in convolutions[0].items():
         assert all(torch.equal(weight, other[name]) for other in convolutions[1:]), name
@@ -129,7 +135,10 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
     arms = [settings(norm="gn"), settings(norm="ln")]
     step_s = dict(calibrate(arms, ["digits", "digits"], Place()))
     assert step_s[1] > step_s[0] + 0.9 * pause
-    steps = [run(Budget(seconds=1.0), norm=arm["norm"], step_s=step_s[i])["spent"]["steps"] for i, arm in enumerate(arms)]
+    steps = [
+        run(Budget(seconds=1.0), norm=arm["norm"], step_s=step_s[i])["spent"]["steps"]
+        for i, arm in enumerate(arms)
+    ]
     assert steps[1] < steps[0] and steps[1] == round(1.0 / step_s[1])
     fixed = [run(Budget(steps=2), norm=arm["norm"])["spent"]["steps"] for arm in arms]
     assert fixed == [2, 2]

@@ -2,67 +2,85 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections import Counter, defaultdict
+from statistics import fmean
+from typing import Final
 
 from fairtrial.forecast import arm_of
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.store import MOST_KILLS, OUTCOMES, Store
 from fairtrial.study import Cell
+from fairtrial.trust import Record
 
-Record = dict[str, Any]
-RETRIED = ("error", "oom", "timeout")  # outcomes that --retry runs again; a divergence would only repeat itself
+RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
 
 
 class Books:
-    """The attempts of one study, read once and kept up to date; the writer of attempts that have no result."""
+    """A study's attempts, read once and kept up to date; the writer of attempts that have no result."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.records: list[Record] = []
         self.spent_s = 0.0  # device seconds of every attempt, lost ones included
-        self._attempts: dict[str, int] = {}
-        self._kills: Counter[str] = Counter()
+        self._last: dict[str, int] = {}  # cell -> its highest attempt
+        self._counts: dict[str, Record] = {}  # cell -> the attempt that counts
+        self._kills: Counter[str] = Counter()  # cell -> jobs it took down since it last had an outcome
+        self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
+        self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm -> seconds of its finished cells
         for record in store.attempts():
             self.note(record)
 
     def note(self, record: Record) -> None:
-        """Take in one more published attempt."""
+        """Take in one more published attempt; of one cell, they come in the order of their numbers."""
+        cell, settings = record["cell"], record["settings"]
+        if record["attempt"] <= self._last.get(cell, 0):
+            return  # known already
         self.records.append(record)
-        cell = record["cell"]
-        self._attempts[cell] = max(record["attempt"], self._attempts.get(cell, 0))
+        self._last[cell] = record["attempt"]
         self.spent_s += seconds_of(record)
-        if record["status"] == "killed" and record["error"]["where"] == "job":
+        if record["status"] in OUTCOMES:
+            self._counts[cell] = record
+            self._kills[cell] = 0
+        elif record["status"] == "killed" and record["error"]["where"] == "job":
             self._kills[cell] += 1
+        if record["status"] == "done":
+            self._times[arm_of(settings)].append(seconds_of(record))
+        if sha256 := record["origin"].get("data"):
+            self._data.setdefault((settings["data"], settings["resolution"]), sha256)
 
     def outcomes(self) -> dict[str, str]:
         """Cell -> status of the attempt that counts."""
-        return {record["cell"]: record["status"] for record in self.records if record["status"] in OUTCOMES}
+        return {cell: record["status"] for cell, record in self._counts.items()}
+
+    def outcome(self, cell: str) -> Record | None:
+        """The attempt of a cell that counts; None while it is pending."""
+        return self._counts.get(cell)
 
     def pending(self, cells: list[Cell], *, retry: bool = False) -> list[Cell]:
         """The cells that have no outcome yet, in their order."""
         ended = self.outcomes()
         return [cell for cell in cells if cell.id not in ended or (retry and ended[cell.id] in RETRIED)]
 
-    def begin(self, cell: Cell, pid: int) -> int:
+    def begin(self, cell: Cell, pid: int, origin: Record) -> int:
         """Lease the cell to a process; the number of the new attempt, larger than any before."""
-        attempt = self._attempts[cell.id] = self._attempts.get(cell.id, 0) + 1
-        self.store.lease(cell.id, attempt, pid)
+        attempt = self._last.get(cell.id, 0) + 1
+        self.store.lease(cell_message(cell), attempt, pid, origin)
         return attempt
 
-    def renew(self, cell: Cell) -> None:
+    def renew(self, cell: Cell, attempt: int, ran_s: float) -> None:
         """Say that a cell is still being worked on."""
-        self.store.renew(cell.id, self._attempts[cell.id])
+        self.store.renew(cell.id, attempt, ran_s)
 
-    def close(self, cell: Cell, result: Record, *, attempt: int | None = None, threads: int | None = None) -> None:
-        """Publish an attempt without a result; one that the job published just before stands instead."""
-        attempt = attempt or self._attempts[cell.id]
-        origin = {} if threads is None else {"threads": threads}
-        record = attempt_record(self.store.name, cell_message(cell), attempt, result, origin)
-        if self.store.publish(record):
-            self.note(record)
-        else:
-            self.store.release(cell.id, attempt)
+    def close(self, cell: Record, attempt: int, result: Record, origin: Record) -> Record:
+        """End an attempt without a result; what its job has just published stands instead. What stands."""
+        self.store.publish(attempt_record(self.store.name, cell, attempt, result, origin))
+        return self.take(cell["id"], attempt)
+
+    def take(self, cell: str, attempt: int) -> Record:
+        """Read an attempt that has been published: what is on the disk counts."""
+        record = self.store.attempt(cell, attempt)
+        self.note(record)
+        return record
 
     def hopeless(self, cell: Cell) -> bool:
         """Whether the cell has taken its job down as often as is allowed."""
@@ -70,14 +88,12 @@ class Books:
 
     def data_sha256(self, cell: Cell) -> str | None:
         """The digest of the images that recorded cells of this data saw; None when none is recorded."""
-        same = (r["origin"].get("data") for r in self.records if r["settings"]["data"] == cell.settings["data"])
-        return next((sha256 for sha256 in same if sha256), None)
+        return self._data.get((cell.settings["data"], cell.settings["resolution"]))
 
     def typical_s(self, cell: Cell) -> float:
-        """Mean device seconds of this arm's finished cells; 0 when none has finished."""
-        arm = arm_of(cell.settings)
-        seen = [seconds_of(r) for r in self.records if r["status"] == "done" and arm_of(r["settings"]) == arm]
-        return sum(seen) / len(seen) if seen else 0.0
+        """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
+        seen = self._times.get(arm_of(cell.settings)) or [s for times in self._times.values() for s in times]
+        return fmean(seen) if seen else 0.0
 
 
 def seconds_of(record: Record) -> float:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from fairtrial.errors import shown
+
 UNITS: Final = {
     "ex": ("examples", 1.0),
     "kex": ("examples", 1e3),
@@ -47,9 +49,9 @@ class Budget:
             raise ValueError(f"a budget has exactly one of {', '.join(KINDS)}; got {given or 'none'}")
         amount = getattr(self, given[0])
         if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise ValueError(f"budget {given[0]}={amount!r} is not a number")
-        if not math.isfinite(amount) or amount <= 0:
-            raise ValueError(f"budget {given[0]}={amount!r} is not a finite number above 0")
+            raise ValueError(f"budget {given[0]}={shown(amount)} is not a number")
+        if not 0 < amount < 1e300:
+            raise ValueError(f"budget {given[0]}={shown(amount)} is not a finite number above 0")
         if given[0] in ("examples", "steps") and amount != int(amount):
             raise ValueError(f"budget {given[0]}={amount!r} is not a whole number")
 
@@ -64,7 +66,9 @@ class Budget:
         return float(getattr(self, self.kind))
 
     def __str__(self) -> str:
-        return f"{self.amount:.15g}{KINDS[self.kind]}"
+        """The text that `parse` reads; part of a cell's identity, so two budgets never share one."""
+        texts = (f"{self.amount:.{digits}g}" for digits in (15, 16, 17))
+        return next(text for text in texts if float(text) == self.amount) + KINDS[self.kind]
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -82,15 +86,16 @@ class Budget:
 
 def quantity(text: str) -> tuple[str, float]:
     """'30m' -> ('seconds', 1800.0): a number with its unit."""
-    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", text.lower())
+    match = re.fullmatch(r"\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", text.lower())
     units = ", ".join(f"{unit} ({kind})" for unit, (kind, _) in UNITS.items())
     if match is None or match[2] not in UNITS:
         raise ValueError(f"{text!r} is not a number with a unit; units: {units}")
     kind, factor = UNITS[match[2]]
     try:
-        return kind, float(match[1]) * factor
+        number = float(match[1])
     except ValueError:
         raise ValueError(f"{match[1]!r} is not a number; write for example 4000ex or 60s") from None
+    return kind, number if factor == 1 else float(f"{number * factor:.15g}")  # 1.001kex is 1001, no hair less
 
 
 @dataclass

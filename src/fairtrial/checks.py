@@ -1,7 +1,7 @@
 """What a study must fulfil before it may run; every fault found at once.
 
-Each check yields Problems whose `where` is a path into the Study, such as factors['norm']; the loader turns it
-into a file and a line, or into the option that gave the value.
+Each Problem says where the value was written: a file and a line, or an option, as far as `Study.places`
+knows; the path into the Study, such as factors['norm'], otherwise.
 """
 
 from __future__ import annotations
@@ -9,167 +9,241 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
+from fairtrial import contrast
 from fairtrial import factors as table
 from fairtrial.budget import Budget
-from fairtrial.data.specs import name_of
-from fairtrial.errors import Fault, Problem, did_you_mean
+from fairtrial.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
+from fairtrial.contrast import METRICS as METRICS
+from fairtrial.contrast import Contrast
+from fairtrial.errors import Fault, Problem, did_you_mean, shown
+from fairtrial.places import at
+from fairtrial.presets import PRESETS
 from fairtrial.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from fairtrial.study import Study
 
-METRICS: Final = ("test_acc", "test_loss", "val_acc")
-LOWER_IS_BETTER: Final = ("test_loss",)
 MOST_CELLS: Final = 100_000
+LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
+BY_PRESET: Final = ("factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_BATCH: Final = ("norm", "batch_size", "micro_batch", "stat_batch", "bn_split")
+_TYPES: Final[dict[str, tuple[Any, str]]] = {
+    "question": (str, "a text"),
+    "factors": (Mapping, "a table such as {'norm': ('bn', 'gn')}"),
+    "budget": (Budget, "a Budget such as Budget(examples=2000)"),
+    "fixed": (Mapping, "a table such as {'lr': 0.3}"),
+    "seeds": (LISTS, "range(10), or a tuple such as (0, 1, 2)"),
+    "primary": (tuple, "a Contrast, or a tuple of them"),
+    "secondary": (tuple, "a Contrast, or a tuple of them"),
+    "aa": ((Mapping, NoneType), "one level of each swept factor, such as {'norm': 'gn'}"),
+    "presets": (Mapping, "a table such as {'mini': {'seeds': range(5)}}"),
+}
 
 
 def problems(study: Study) -> Iterator[Problem]:
-    """Everything that is wrong with a study, in the order of its fields."""
-    if not isinstance(study.name, str) or not _NAME.fullmatch(study.name):
-        allowed = "a lower-case letter, then up to 39 lower-case letters, digits or hyphens"
-        yield Problem(f"study name {study.name!r} is not allowed", "name", f"use {allowed}")
-    if not isinstance(study.budget, Budget):
-        yield Problem(f"budget={study.budget!r} is not a Budget", "budget", "write Budget(examples=2000)")
+    """Everything that is wrong with a study; a check waits until what it reads is sound."""
+    yield from _name_problems(study)
+    types = list(_type_problems(study))
+    yield from types
+    if types:
+        return
     settings = [*_setting_problems(study), *_seed_problems(study)]
     yield from settings
-    if not isinstance(study.margin, (int, float)) or not 0 < study.margin < math.inf:
-        yield Problem(f"margin={study.margin!r} is not a number above 0", "margin", "write for example 0.01")
     if not settings:  # the rest reads levels that must exist
-        yield from _arm_problems(study)
-        yield from _contrast_problems(study)
+        yield from _batch_problems(study)
+        yield from _aa_problems(study)
+        for declared in study.contrasts:
+            yield from contrast.problems(declared, study)
+        yield from _preset_problems(study)
+
+
+def _name_problems(study: Study) -> Iterator[Problem]:
+    if not isinstance(study.name, str) or not _NAME.fullmatch(study.name):
+        what = f"study name {shown(study.name)} is not allowed"
+        do = "use a lower-case letter, then up to 39 lower-case letters, digits or hyphens"
+        yield Problem(what, at(study.places, "name"), do)
+
+
+def _type_problems(study: Study) -> Iterator[Problem]:
+    for name, (expected, says) in _TYPES.items():
+        value = getattr(study, name)
+        if not isinstance(value, expected):
+            yield Problem(
+                f"{name}={shown(value)} is {type(value).__name__}", at(study.places, name), f"give {says}"
+            )
+        elif name in ("primary", "secondary") and not all(isinstance(one, Contrast) for one in value):
+            yield Problem(f"{name}={shown(value)} holds no Contrast", at(study.places, name), f"give {says}")
+    if not contrast.is_margin(study.margin):
+        what = f"margin={shown(study.margin)} is not a number above 0"
+        yield Problem(what, at(study.places, "margin"), "write for example 0.01")
+    if study.preset not in PRESETS:
+        yield _unknown_preset(study.preset, at(study.places, "preset"))
+
+
+def _unknown_preset(name: Any, where: str) -> Problem:
+    what = f"unknown preset {shown(name)}{did_you_mean(name, PRESETS)}"
+    return Problem(what, where, f"choose one of: {', '.join(PRESETS)}")
 
 
 def _setting_problems(study: Study) -> Iterator[Problem]:
     if not study.factors:
-        yield Problem("no factor is swept", "factors", "sweep at least one factor, e.g. norm=('bn', 'gn')")
+        yield Problem(
+            "no factor is swept", at(study.places, "factors"), "sweep at least one, e.g. norm=('bn', 'gn')"
+        )
+    if too_many := list(_count_problems(study)):
+        yield from too_many
+        return
     for name, levels in study.factors.items():
-        where = f"factors[{name!r}]"
+        where = at(study.places, f"factors[{name!r}]")
         if name in study.fixed:
             yield Problem(f"{name} is both swept and fixed", where, f"take {name} out of fixed")
-        if isinstance(levels, str) or not isinstance(levels, Iterable):
-            yield Problem(f"{name}={levels!r} is not a tuple of levels", where, f"write ({levels!r},)")
-        elif not tuple(levels):
+        if not isinstance(levels, LISTS):
+            yield Problem(
+                f"{name}={shown(levels)} is not a tuple of levels", where, f"write ({shown(levels)},)"
+            )
+        elif not levels:
             yield Problem(f"factor {name} has no levels", where, "give at least one level, or fix it")
         else:
-            yield from _level_problems(name, tuple(levels), where)
+            yield from _level_problems(name, levels, where)
     for name, value in study.fixed.items():
-        yield from _level_problems(name, (value,), f"fixed[{name!r}]")
-    sizes = [len(levels) for levels in (*study.factors.values(), study.seeds) if isinstance(levels, Sized)]
-    if math.prod(sizes) > MOST_CELLS:
-        what = f"{math.prod(sizes):,} cells; at most {MOST_CELLS:,} are allowed"
-        yield Problem(what, "factors", "sweep fewer levels or fewer seeds")
+        yield from _level_problems(name, (value,), at(study.places, f"fixed[{name!r}]"))
 
 
-def _level_problems(name: str, levels: tuple, where: str) -> Iterator[Problem]:
+def _count_problems(study: Study) -> Iterator[Problem]:
+    arms = math.prod(_length(levels) for levels in study.factors.values() if isinstance(levels, LISTS))
+    seeds = _length(study.seeds)  # type: ignore[arg-type]
+    if max(arms, seeds, arms * seeds) > MOST_CELLS:
+        what = f"{arms * seeds:,} cells ({arms:,} arms x {seeds:,} seeds); at most {MOST_CELLS:,} are allowed"
+        yield Problem(what, at(study.places, "factors", "seeds"), "sweep fewer levels or fewer seeds")
+
+
+def _length(values: tuple | list | range) -> int:
+    if isinstance(values, range):  # len() cannot tell above 2**63
+        return max(0, -((values.start - values.stop) // values.step))
+    return len(values)
+
+
+def _level_problems(name: str, levels: tuple | list | range, where: str) -> Iterator[Problem]:
     if name not in table.FACTORS:
-        known = ", ".join(table.FACTORS)
-        yield Problem(f"unknown factor {name!r}{did_you_mean(name, table.FACTORS)}", where, f"known: {known}")
+        what = f"unknown factor {shown(name)}{did_you_mean(name, table.FACTORS)}"
+        yield Problem(what, where, f"known: {', '.join(table.FACTORS)}")
         return
-    seen = []
+    seen: dict[Any, Any] = {}
     for level in levels:
         try:
-            value = table.canon(name, level)
-            if name == "data":
-                name_of(value)
+            value = table.identity(name, level)
         except ValueError as error:
             yield Problem(str(error), where, f"give {name} as {table.FACTORS[name].kind.says}")
-            continue
-        except Fault as error:
+        except Fault as error:  # a data specification of no known form
             yield Problem(error.problems[0].what, where, error.problems[0].do)
-            continue
-        if value in seen:
-            yield Problem(f"{name}: level {level!r} stands twice (as {value!r})", where, "drop the duplicate")
-        seen.append(value)
+        else:
+            if value in seen:
+                what = f"two levels of {name} are the same: {shown(seen[value])} and {shown(level)}"
+                yield Problem(what, where, "give each level once")
+            seen.setdefault(value, level)
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
-    where = "seeds"
-    if not isinstance(study.seeds, Iterable) or isinstance(study.seeds, str):
-        yield Problem(f"seeds={study.seeds!r} is not a sequence", where, "write range(10) or (0, 1, 2)")
-        return
-    if isinstance(study.seeds, Sized) and len(study.seeds) > MOST_CELLS:
+    where, seeds = at(study.places, "seeds"), study.seeds
+    if _length(seeds) > MOST_CELLS:  # type: ignore[arg-type]
         return  # counted above
-    seeds = tuple(study.seeds)
-    for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < MAX_SEED:
-            yield Problem(f"seed {seed!r} is not a whole number in 0..{MAX_SEED - 1}", where, "0 is a seed too")
-    twice = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
+    bad = [s for s in seeds if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < MAX_SEED]
+    if bad:
+        what = f"not a whole number in 0..{MAX_SEED - 1}: seed {_few(bad)}"
+        yield Problem(what, where, "use small whole numbers; 0 is a seed too")
+    twice = [seed for seed, count in Counter(s for s in seeds if isinstance(s, int)).items() if count > 1]
     if twice:
-        what = f"seeds {', '.join(map(str, twice))} stand twice; a copy would count as a new replicate"
+        what = f"seed {_few(twice)} stands more than once; a copy would count as a new replicate"
         yield Problem(what, where, "give each seed once")
     if not seeds:
         yield Problem("no seeds: nothing to run", where, "give at least 3 seeds for an interval")
-    elif len(seeds) == 1 and (study.primary or study.secondary):
+    elif len(seeds) == 1 and study.contrasts:
         what = "one seed (n = 1) gives no interval, but contrasts are declared"
         yield Problem(what, where, "give at least 3 seeds: --seeds 3")
 
 
-def _arm_problems(study: Study) -> Iterator[Problem]:
-    if study.aa is not None:
-        if set(study.aa) != set(study.factors):
-            what = f"the A/A arm names {sorted(study.aa)}, the study sweeps {sorted(study.factors)}"
-            yield Problem(what, "aa", "give aa one level of each swept factor")
-        else:
-            yield from _unswept(study, study.aa, "aa", "the A/A arm")
+def _few(values: list) -> str:
+    more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+    return ", ".join(map(shown, values[:5])) + more
+
+
+def _batch_problems(study: Study) -> Iterator[Problem]:
+    """Batch sizes that do not split, and batch statistics that would be undefined or changed in silence."""
+    swept = [name for name in study.factors if name in _BATCH]
     seen: set[str] = set()
-    for levels in study.arms():
-        settings = study.settings(levels)
-        for problem in _batch_problems(settings):
-            if problem.what not in seen:
-                seen.add(problem.what)
-                yield problem
+    for levels in product(*(study.factors[name] for name in swept)):
+        settings = study.settings(dict(zip(swept, levels, strict=True)))
+        for what, names, do in _splits(settings):
+            if what not in seen:
+                seen.add(what)
+                paths = [_path(study, name) for name in names if name in study.factors or name in study.fixed]
+                yield Problem(what, at(study.places, *paths), do)
 
 
-def _batch_problems(settings: dict[str, Any]) -> Iterator[Problem]:
+def _splits(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """(what, the settings that cause it, what to do) of one arm."""
     batch, micro, stat = (settings[name] for name in ("batch_size", "micro_batch", "stat_batch"))
-    for part, whole, name in ((micro, batch, "micro_batch"), (stat, micro or batch, "stat_batch")):
+    forward, outer = (batch, "batch_size") if micro is None else (micro, "micro_batch")
+    for part, whole, names in (
+        (micro, batch, ("micro_batch", "batch_size")),
+        (stat, forward, ("stat_batch", outer)),
+    ):
         if part is not None and whole % part:
             divisors = ", ".join(str(d) for d in range(1, whole + 1) if whole % d == 0)
-            what = f"{name}={part} does not divide the {whole} images it splits"
-            yield Problem(what, "factors['batch_size']", f"choose a divisor of {whole}: {divisors}")
+            what = f"{names[0]}={part} does not divide {names[1]}={whole}"
+            yield what, names, f"choose a divisor of {whole}: {divisors}"
     if settings["norm"] != "bn":
         return
-    if (stat or micro or batch) == 1:
-        what = "norm='bn' over 1 image: a batch statistic of one image is undefined where one value is left"
-        yield Problem(what, "factors['batch_size']", "use a batch of at least 2, or another norm for batch 1")
+    if (stat or forward) == 1:
+        name = outer if stat is None else "stat_batch"
+        what = f"norm='bn' with {name}=1: a batch statistic of one image is undefined where one value is left"
+        yield what, ("norm", name), "use at least 2 images per statistic, or another norm for 1"
     if micro not in (None, batch) and not settings["bn_split"]:
         what = f"micro_batch={micro} would change BN's batch statistics from {batch} to {micro} images"
-        yield Problem(what, "factors['micro_batch']", "drop micro_batch, or state bn_split=True to allow it")
+        yield what, ("norm", "micro_batch"), "drop micro_batch, or state bn_split=True to allow it"
 
 
-def _contrast_problems(study: Study) -> Iterator[Problem]:
-    names = [contrast.name for contrast in study.contrasts]
-    for contrast in study.contrasts:
-        where, title = f"contrast {contrast.name!r}", f"contrast {contrast.name!r}"
-        if names.count(contrast.name) > 1:
-            yield Problem(f"{title} is declared twice", where, "give each contrast its own name")
-        if contrast.metric not in METRICS:
-            what = f"{title}: unknown metric {contrast.metric!r}{did_you_mean(contrast.metric, METRICS)}"
-            yield Problem(what, where, f"known: {', '.join(METRICS)}")
-        if set(contrast.treatment) != set(contrast.control) or not contrast.treatment:
-            what = f"{title}: treatment and control must name the same factors"
-            yield Problem(what, where, "give both a level of each factor that differs")
-        elif dict(contrast.treatment) == dict(contrast.control):
-            yield Problem(f"{title}: treatment and control are one arm", where, "let one level differ")
-        if len(contrast.by) > 1 or any(len(tuple(pair)) != 2 for pair in contrast.by.values()):
-            yield Problem(f"{title}: by={dict(contrast.by)!r}", where, "name one factor with two levels")
-        for levels in (contrast.treatment, contrast.control, contrast.at):
-            yield from _unswept(study, levels, where, title)
-        for name, pair in contrast.by.items():
-            for level in pair:
-                yield from _unswept(study, {name: level}, where, title)
+def _path(study: Study, name: str) -> str:
+    return f"factors[{name!r}]" if name in study.factors else f"fixed[{name!r}]"
 
 
-def _unswept(study: Study, levels: Levels, where: str, title: str) -> Iterator[Problem]:
-    for name, level in levels.items():
-        swept = study.factors.get(name)
-        if swept is None:
-            known = ", ".join(study.factors)
-            yield Problem(f"{title} names {name}, which is not swept", where, f"swept factors: {known}")
-        elif table.canon(name, level) not in [table.canon(name, other) for other in swept]:
-            listed = ", ".join(map(str, swept))
-            yield Problem(f"{title} names {name}={level!r}, not a level of it", where, f"levels: {listed}")
+def _aa_problems(study: Study) -> Iterator[Problem]:
+    if study.aa is None:
+        return
+    if set(study.aa) != set(study.factors):
+        what = f"the A/A arm names {', '.join(study.aa)}; the study sweeps {', '.join(study.factors)}"
+        yield Problem(what, at(study.places, "aa"), "give aa one level of each swept factor")
+    else:
+        yield from contrast.unswept(study.aa, study, "the A/A arm", "aa")
+
+
+def _preset_problems(study: Study) -> Iterator[Problem]:
+    """What would go wrong under --preset, found before anybody asks for it."""
+    for preset, values in study.presets.items():
+        path = f"presets[{preset!r}]"
+        where = at(study.places, path)
+        if preset not in PRESETS:
+            yield _unknown_preset(preset, where)
+            continue
+        if not isinstance(values, Mapping):
+            what = f"{path}={shown(values)} is {type(values).__name__}, not a table"
+            yield Problem(what, where, "write for example {'seeds': range(5)}")
+            continue
+        unknown = [str(name) for name in values if name not in BY_PRESET]
+        if unknown:
+            what = f"{path} changes {', '.join(unknown)}{did_you_mean(unknown[0], BY_PRESET)}"
+            yield Problem(what, where, f"a preset may change: {', '.join(BY_PRESET)}")
+            continue
+        try:
+            replace(study, **{**values, "preset": preset, "presets": {}, "places": {}})
+        except Fault as error:
+            yield from (
+                Problem(problem.what, f"{where}, {problem.where}", problem.do) for problem in error.problems
+            )

@@ -1,60 +1,118 @@
-"""What this machine has and lacks for a study, each line with what to do."""
+"""What this machine has and lacks for a study, each lack with what to do about it."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
+import platform
+import re
 import shutil
-import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
-from fairtrial.errors import BAD_INPUT, DONE, USAGE, Problem
+from fairtrial.data.specs import name_of
+from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
+from fairtrial.options import cores
 
-EXTRAS = {"data": "pyarrow", "stats": "statsmodels", "gpu": "pynvml", "postgres": "psycopg", "ray": "ray"}
-OLDEST_TORCH = (2, 6)
-
-
-def examine(results: Path, data: str | None) -> int:
-    """Print what is found; the exit code of the worst of it."""
-    import torch
-
-    print(f"python      {sys.version.split()[0]}")
-    print(f"torch       {torch.__version__}, {torch.get_num_threads()} threads by default")
-    print(f"cores       {len(os.sched_getaffinity(0))}")
-    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    print(f"gpu         {', '.join(devices) or 'none: runs use the CPU'}")
-    for extra, module in EXTRAS.items():
-        found = importlib.util.find_spec(module) is not None
-        print(f"extra {extra:<9} {'installed' if found else f'not installed: pip install "fairtrial[{extra}]"'}")
-    problems = [*_torch_problems(torch.__version__), *_results_problems(results)]
-    code = USAGE if problems else DONE
-    if data is not None:
-        from fairtrial.data import check_dataset
-
-        broken = check_dataset(data)
-        print(f"data        {data}: {'opens' if not broken else f'{len(broken)} problems'}")
-        code = BAD_INPUT if broken else code
-        problems += broken
-    for problem in problems:
-        print(problem.block(), file=sys.stderr)
-    return code
+# extra -> the module that it brings, and what it is for
+EXTRAS: Final = {
+    "data": ("pyarrow", "parquet files"),
+    "stats": ("statsmodels", "mixed models"),
+    "gpu": ("pynvml", "joules of a GPU"),
+    "postgres": ("psycopg", "a queue for many machines"),
+    "ray": ("ray", "workers on a cluster"),
+    "slurm": ("submitit", "jobs on Slurm"),
+    "dashboard": ("optuna_dashboard", "a live view of a study"),
+    "bench": ("pytest_benchmark", "the benchmarks in bench/"),
+}
+OLDEST_TORCH: Final = (2, 6)
+LOW_DISK_MB: Final = 100
 
 
-def _torch_problems(version: str) -> list[Problem]:
-    numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
+def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | None]:
+    """What is found, and a Fault with every problem; its exit code is that of the first one."""
+    torch, devices = _torch()
+    folder = next(path for path in (results.absolute(), *results.absolute().parents) if path.is_dir())
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    missing = [extra for extra, (module, _) in EXTRAS.items() if importlib.util.find_spec(module) is None]
+    found = {
+        "python": platform.python_version(),
+        "torch": torch,
+        "cores": cores(),
+        "devices": devices,
+        "extras": {extra: extra not in missing for extra in EXTRAS},
+        "results": str(results),
+        "free_mb": free_mb,
+        "data": data,
+    }
+    parts = {
+        USAGE: _torch_problems(torch),
+        RESOURCES: _folder_problems(folder, free_mb),
+        BAD_INPUT: _data_problems(data),
+    }
+    problems = [problem for part in parts.values() for problem in part]
+    code = next((code for code, part in parts.items() if part), USAGE)
+    return found, Fault(problems, code) if problems else None
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """The findings as a person reads them."""
+    yield f"python    {found['python']}"
+    yield f"torch     {found['torch'] or 'not installed'}"
+    yield f"cores     {found['cores']}: so many cells run side by side unless --jobs says otherwise"
+    yield f"gpu       {', '.join(found['devices']) or 'none: runs use the CPU'}"
+    for extra, installed in found["extras"].items():
+        does = EXTRAS[extra][1]
+        yield (
+            f"extra     {extra:<9} {does}"
+            if installed
+            else (f'extra     {extra:<9} {does}: not installed; pip install "fairtrial[{extra}]"')
+        )
+    yield f"results   {found['results']} ({found['free_mb']:,} MB free)"
+    if found["data"] is not None:
+        yield f"data      {found['data']}"
+
+
+def _torch() -> tuple[str | None, list[str]]:
+    """Its version, and the GPUs that it sees."""
+    try:
+        import torch
+    except (ImportError, OSError):  # not there, or its libraries do not fit
+        return None, []
+    devices = [
+        f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())
+    ]
+    return str(torch.__version__), devices
+
+
+def _torch_problems(version: str | None) -> list[Problem]:
+    if version is None:
+        return [
+            Problem("torch is not installed, or does not load", "this environment", "pip install fairtrial")
+        ]
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers >= OLDEST_TORCH:
         return []
     what = f"torch {version} is too old: before 2.6 weights_only could be bypassed (CVE-2025-32434)"
     return [Problem(what, "this environment", "pip install 'torch>=2.6'")]
 
 
-def _results_problems(results: Path) -> list[Problem]:
-    folder = next((p for p in (results, *results.resolve().parents) if p.exists()), Path("/"))
-    free_mb = shutil.disk_usage(folder).free // 2**20
-    print(f"results     {results} ({free_mb:,} MB free)")
+def _folder_problems(folder: Path, free_mb: int) -> list[Problem]:
+    if free_mb < LOW_DISK_MB:
+        what = f"{free_mb:,} MB are free; {LOW_DISK_MB} are a sensible minimum"
+        return [Problem(what, str(folder), "free some space, or give another --results folder")]
     try:
         with tempfile.TemporaryFile(dir=folder):
             return []
     except OSError as error:
         return [Problem(f"cannot write: {error.strerror}", str(folder), "give a writable --results folder")]
+
+
+def _data_problems(data: str | None) -> list[Problem]:
+    if data is None:
+        return []
+    name_of(data)  # a Fault (exit 2) when the specification has no known form
+    from fairtrial.data import check_dataset
+
+    return check_dataset(data)

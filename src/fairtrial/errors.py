@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, Final
 
 # Exit codes of the command line (docs/exit-codes.md).
 DONE = 0
@@ -18,6 +19,8 @@ REGRESSION = 7
 PREEMPTED = 75
 INTERRUPTED = 130
 
+MOST_SHOWN: Final = 20  # problems that are printed; the rest is counted (`--json` has them all)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -28,8 +31,9 @@ class Problem:
     do: str
 
     def block(self) -> str:
-        """The three parts as a person reads them."""
-        return f"error: {self.what}\n  where: {self.where}\n  do:    {self.do}"
+        """The three parts as a person reads them, one line each."""
+        what, where, do = map(_one_line, (self.what, self.where, self.do))
+        return f"error: {what}\n  where: {where}\n  do:    {do}"
 
 
 class Fault(Exception):
@@ -41,11 +45,17 @@ class Fault(Exception):
         super().__init__("\n".join(problem.what for problem in self.problems))
 
     def block(self) -> str:
-        """All problems, one block each."""
-        return "\n".join(problem.block() for problem in self.problems)
+        """The problems, one block each; at most MOST_SHOWN of them."""
+        blocks = [problem.block() for problem in self.problems[:MOST_SHOWN]]
+        more = len(self.problems) - len(blocks)
+        return "\n".join([*blocks, f"... and {more} more of {len(self.problems)}"] if more else blocks)
 
-    def record(self) -> dict:
-        """The same for `--json`."""
+    def objects(self) -> list[dict[str, Any]]:
+        """The problems for `--json`: code, what, where, do of each."""
+        return [{"code": self.code, **vars(problem)} for problem in self.problems]
+
+    def record(self) -> dict[str, Any]:
+        """The whole fault as one JSON object, on its way between processes."""
         return {"code": self.code, "problems": [vars(problem) for problem in self.problems]}
 
 
@@ -55,6 +65,21 @@ def fault(what: str, where: str, do: str, code: int = USAGE) -> Fault:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """', did you mean ...?' when a known name is near; the empty text otherwise."""
-    near = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    """', did you mean ...?' when a known name begins the word, or is near; the empty text otherwise."""
+    text, names = str(word), list(known)
+    begins = [name for name in names if len(name) > 2 and text.startswith(name)]
+    near = begins or get_close_matches(text, names, n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def shown(value: object) -> str:
+    """A value on one short line, whatever it is."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more than 4300 digits
+        return f"{type(value).__name__} of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

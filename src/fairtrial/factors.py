@@ -1,23 +1,24 @@
 """The table of what can be swept or fixed: names, allowed values, defaults, words.
 
-A setting equal to its default is left out of a cell's identity, so a factor added here later changes no old cell;
-for the same reason a default never changes.
+A setting equal to its default is left out of a cell's identity, so a factor added here later changes no old
+cell; for the same reason a default never changes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial.errors import did_you_mean
+from fairtrial.data.specs import name_of
+from fairtrial.errors import did_you_mean, shown
 
 ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
     "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
-NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none")
+NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none", "frn", "evonorm_s0")
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def _whole(low: int, high: int = 2**31 - 1) -> Kind:
     return Kind(f"a whole number from {low} to {high}", canon, _number)
 
 
-def _real(low: float, *, above: bool = False) -> Kind:
+def _real(low: float, *, above: bool = False, below: float = math.inf) -> Kind:
     sign = ">" if above else ">="
+    says = f"a finite number {sign} {low:g}" + (f" and < {below:g}" if below < math.inf else "")
 
     def canon(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -63,15 +65,17 @@ def _real(low: float, *, above: bool = False) -> Kind:
             raise ValueError("is not finite")
         if number < low or (above and number == low):
             raise ValueError(f"is not {sign} {low:g}")
-        return number
+        if number >= below:
+            raise ValueError(f"is not < {below:g}")
+        return number + 0.0  # -0.0 becomes 0.0
 
-    return Kind(f"a finite number {sign} {low:g}", canon, _number)
+    return Kind(says, canon, _number)
 
 
 def _choice(*names: str) -> Kind:
     def canon(value: Any) -> str:
-        if value not in names or not isinstance(value, str):
-            raise ValueError(f"is not one of {', '.join(names)}{did_you_mean(value, names)}")
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"is not a known name{did_you_mean(value, names)}")
         return value
 
     return Kind("one of " + ", ".join(names), canon, str)
@@ -96,13 +100,16 @@ def _text() -> Kind:
 
 
 def _or(word: Any, spelled: str, kind: Kind) -> Kind:
+    """`word` in a study, `spelled` on the command line; or a value of another kind."""
+
     def canon(value: Any) -> Any:
         return word if value is word or (isinstance(word, str) and value == word) else kind.canon(value)
 
     def parse(text: str) -> Any:
         return word if text == spelled else kind.parse(text)
 
-    return Kind(f"{spelled}, or {kind.says}", canon, parse)
+    says = repr(word) if word == spelled else f"{word} (as an option: {spelled})"
+    return Kind(f"{says}, or {kind.says}", canon, parse)
 
 
 def _number(text: str) -> Any:
@@ -131,36 +138,50 @@ FACTORS: Final[dict[str, Factor]] = {
     "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{} shots"),  # images per class
     "val_per_class": Factor(_whole(0), 0, "{} validation images per class"),
     "data": Factor(_text(), "digits", "{}"),
-    "resolution": Factor(_whole(1, 4096), 32, "{} px"),
+    "resolution": Factor(_whole(2, 4096), 32, "{} px"),
     "augment": Factor(_choice("none", "crop", "crop-flip"), "none", "augment {}"),
     "lr": Factor(_real(0.0, above=True), 0.1, "lr {}"),  # at 64 images per update; recipe.py scales it
     "weight_decay": Factor(_real(0.0), 0.0, "weight decay {}"),
-    "warmup": Factor(_real(0.0), 0.0, "warm-up {}"),  # fraction of the budget
+    "warmup": Factor(_real(0.0, below=1.0), 0.0, "warm-up {}"),  # fraction of the budget
 }
 
 
 def canon(name: str, value: Any) -> Any:
-    """The one spelling of a setting's value; ValueError says what is wrong and what is allowed."""
-    kind = FACTORS[name].kind
+    """The one spelling of a setting's value; ValueError says what is wrong with it."""
     try:
-        return kind.canon(value)
+        return FACTORS[name].kind.canon(value)
     except ValueError as error:
-        raise ValueError(f"{name}={value!r} {error}; {name} takes {kind.says}") from None
+        raise ValueError(f"{name}={shown(value)} {error}") from None
 
 
-def label(levels: dict[str, Any]) -> str:
+def identity(name: str, value: Any) -> Any:
+    """What a setting is in a cell's identity: its one spelling; data counts by its name, wherever it lies."""
+    value = canon(name, value)
+    return name_of(value) if name == "data" else value
+
+
+def identities(levels: Mapping[str, Any]) -> dict[str, Any]:
+    """`identity` of every level."""
+    return {name: identity(name, level) for name, level in levels.items()}
+
+
+def label(levels: Mapping[str, Any]) -> str:
     """An arm in words: {'norm': 'gn', 'weight_std': True, 'batch_size': 4} -> 'gn+ws, batch 4'."""
     words = [name_of_norm(levels)] if {"norm", "weight_std"} & set(levels) else []
-    for name, value in levels.items():
-        if name in ("norm", "weight_std"):
-            continue
-        off = name == "mixup" and value == 0
-        words.append("mixup off" if off else FACTORS[name].label.format(value))
+    words += [_words(name, value) for name, value in levels.items() if name not in ("norm", "weight_std")]
     return ", ".join(words)
 
 
-def name_of_norm(levels: dict[str, Any]) -> str:
-    """'bn', 'gn+ws', '+ws' or 'no ws': the part of an arm's name that norm and weight_std give."""
+def name_of_norm(levels: Mapping[str, Any]) -> str:
+    """'bn', 'gn+ws', 'ws' or 'no ws': the part of an arm's name that norm and weight_std give."""
     if "norm" not in levels:
         return "ws" if levels["weight_std"] else "no ws"
     return levels["norm"] + ("+ws" if levels.get("weight_std") else "")
+
+
+def _words(name: str, value: Any) -> str:
+    form = FACTORS[name].label
+    if isinstance(value, bool):
+        return form if value else f"no {form}"
+    off = value is None or (name == "mixup" and value == 0)
+    return form.format("off" if off else value)

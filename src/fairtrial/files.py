@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,48 +17,54 @@ MARK: Final = ".fairtrial-"  # temporary files carry it, so that repair deletes 
 RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
 DEPTH_CAP: Final = 50
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def publish(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write, fsync, then show the file under its name; without `overwrite` an existing one is a FileExistsError.
+    """Write, fsync, show the file under its name; without `overwrite` an existing one is a FileExistsError.
 
-    The temporary file lies in the same folder; the name is given by link (or rename), then the folder is fsynced,
-    so that after a crash the file is there in full or not there. A full disk is a Fault with exit code 6.
+    The temporary file lies in the same folder; the name is given by link (or rename), then the folder is
+    fsynced: after a crash the file is there in full or not there. A full disk is a Fault with exit code 6.
     """
-    try:
-        with _temporary(path.parent, text) as temporary:
+    with writing(path):
+        temporary = path.parent / f"{MARK}{secrets.token_hex(8)}.tmp"
+        try:
+            _write(temporary, text.encode())
             if overwrite:
-                os.replace(temporary, path)
+                temporary.replace(path)
             else:
-                os.link(temporary, path)
+                path.hardlink_to(temporary)
+        finally:
+            temporary.unlink(missing_ok=True)  # renamed away when it was an overwrite
         _sync_folder(path.parent)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        what = f"could not write {path.name}: {error.strerror}"
-        do = "free some space, then run the same command again" if error.errno in _FULL else "check the folder"
-        raise fault(what, str(path.parent), do, RESOURCES) from error
 
 
 @contextlib.contextmanager
-def _temporary(folder: Path, text: str) -> Iterator[str]:
-    handle, name = tempfile.mkstemp(prefix=MARK, suffix=".tmp", dir=folder)
+def writing(path: Path) -> Iterator[None]:
+    """An OSError while `path` is written becomes a Fault with exit code 6; a FileExistsError stays one."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        yield name
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        do = "check that the folder is there and may be written to"
+        if error.errno in _FULL:
+            do = "free some space, then run the same command again"
+        elif error.errno in _NO_LINKS:
+            do = "choose a --results folder on a file system with hard links"
+        what = f"could not write {path.name}: {error.strerror}"
+        raise fault(what, str(path.parent), do, RESOURCES) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, _NEW, 0o666)
+    try:
+        while data:
+            data = data[os.write(handle, data) :]  # near a limit a write may be short
+        os.fsync(handle)
     finally:
-        with contextlib.suppress(FileNotFoundError):  # renamed away
-            os.unlink(name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -70,7 +76,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
-    """A JSON object from a file; anything else is a Fault that names file and byte offset."""
+    """A JSON object from a file; FileNotFoundError, or a Fault that says where the file breaks off."""
     do = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
     try:
         size = path.stat().st_size
@@ -78,17 +84,22 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
             raise fault(f"{size:,} bytes where at most {cap:,} are expected", str(path), do, BAD_INPUT)
         text = path.read_bytes().decode("utf-8")
         value = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999 and a lone \ud800
     except UnicodeDecodeError as error:
-        raise fault(f"not UTF-8 text ({error.reason})", f"{path}, byte {error.start}", do, BAD_INPUT) from None
+        where = f"{path}, byte {error.start} of {size}"
+        raise fault(f"not UTF-8 text ({error.reason})", where, do, BAD_INPUT) from None
     except json.JSONDecodeError as error:
         where = f"{path}, byte {len(text[: error.pos].encode())} of {size}"
         raise fault(f"not a whole JSON object: {error.msg}", where, do, BAD_INPUT) from None
     except (RecursionError, ValueError) as error:
         raise fault(f"not a JSON object that can be trusted: {error}", str(path), do, BAD_INPUT) from None
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise fault(f"could not read: {error.strerror}", str(path), "check the path", BAD_INPUT) from None
     if not isinstance(value, dict) or _depth(value) > DEPTH_CAP:
-        raise fault(f"a JSON {type(value).__name__} where a flat object is expected", str(path), do, BAD_INPUT)
+        what = f"a JSON {type(value).__name__} where a flat object is expected"
+        raise fault(what, str(path), do, BAD_INPUT)
     return value
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
+from fairtrial import origin
 from fairtrial.budget import Budget
 from fairtrial.store import Store
-from fairtrial.study import Cell, Study, digest
+from fairtrial.study import Cell, digest
 
 
 def arm_of(settings: dict[str, Any]) -> str:
@@ -17,24 +19,32 @@ def arm_of(settings: dict[str, Any]) -> str:
     return digest({name: value for name, value in settings.items() if name not in silent})[:12]
 
 
-def step_seconds(store: Store, threads: int) -> dict[str, float]:
-    """Arm key -> seconds per step: the newest calibration at this thread count, else the median of recorded cells."""
+def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
+    """Arm key -> seconds per step as here: the newest calibration, else the median of recorded cells."""
     times: dict[str, list[float]] = defaultdict(list)
     for record in store.read_attempts()[0]:
-        if record["status"] == "done" and record["spent"]["steps"] and record["origin"]["threads"] == threads:
-            times[arm_of(record["settings"])].append(record["spent"]["train_s"] / record["spent"]["steps"])
+        spent = record["spent"]
+        if record["status"] == "done" and spent["steps"] and _as_here(record["origin"], threads, device):
+            times[arm_of(record["settings"])].append(spent["train_s"] / spent["steps"])
     known = {arm: median(seconds) for arm, seconds in times.items()}
-    return known | calibrated(store, threads)
+    return known | calibrated(store, threads, device)
 
 
-def calibrated(store: Store, threads: int) -> dict[str, float]:
-    """Arm key -> seconds per step from calibrations alone; the newest one wins."""
+def calibrated(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
+    """Arm key -> seconds per step from calibrations made as here; the newest one wins."""
     return {
         arm: seconds
         for record in store.calibrations()
-        if record["origin"]["threads"] == threads
+        if _as_here(record["origin"], threads, device)
         for arm, seconds in record["step_s"].items()
     }
+
+
+def _as_here(recorded: dict[str, Any], threads: int, device: str) -> bool:
+    """Whether a time was taken on a processor like this one, with as many threads, on this kind of device."""
+    if recorded["threads"] != threads or recorded["cpu"] != origin.cpu_model():
+        return False
+    return (recorded["device"] == "cpu") == (device == "cpu")
 
 
 def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
@@ -47,15 +57,16 @@ def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
     return seconds * cell.budget.steps_for(cell.settings["batch_size"])
 
 
-def uncalibrated(study: Study, store: Store, threads: int) -> list[Cell]:
-    """One cell of each arm whose step was never calibrated at this thread count."""
-    known = calibrated(store, threads)
-    first = {arm_of(cell.settings): cell for cell in reversed(study.cells())}
-    return [cell for arm, cell in first.items() if arm not in known]
+def arms_of(cells: Iterable[Cell]) -> dict[str, Cell]:
+    """Arm key -> its first cell."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(arm_of(cell.settings), cell)
+    return first
 
 
 def overhead(store: Store) -> float:
-    """(evaluation + loading) over training seconds, as the median of recorded cells; 0 when there are none."""
+    """(evaluation + loading) over training seconds, the median of recorded cells; 0 when there are none."""
     shares = [
         (record["spent"]["eval_s"] + record["spent"]["load_s"]) / record["spent"]["train_s"]
         for record in store.read_attempts()[0]

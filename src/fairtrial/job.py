@@ -1,11 +1,12 @@
 """A process that runs cells one after the other: JSON lines in, attempt files and JSON lines out.
 
 The driver (runner.py) starts it as `python -m fairtrial.job`. It ends when its input closes, so that no job
-outlives its driver. Messages in: {"do": "start" | "cell" | "calibrate", ...}; every answer is one JSON line.
+outlives its driver. Messages in: the start, then {"do": "cell" | "calibrate", ...}. Each answer is one line.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -15,33 +16,41 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fairtrial.budget import Budget
 from fairtrial.errors import REFUSED, Fault, fault
 from fairtrial.record import attempt_record, failure
 from fairtrial.store import Store
+from fairtrial.study import canonical
+from fairtrial.trust import Record
 
 Message = dict[str, Any]
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
     """Read messages until the input closes."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # the whole group gets them; the driver decides
+    _die_with_the_driver()
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
-    answer = os.fdopen(os.dup(1), "w", buffering=1)
+    answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, not between our lines
     work = Job(inbox.get())
-    say({"ready": True, "origin": work.origin}, answer)
+    _say({"ready": True, "origin": work.origin}, answer)
     while True:
         message = inbox.get()
         try:
             handle = {"cell": work.cell, "calibrate": work.calibrate}[message["do"]]
-            say(handle(message), answer)
+            _say(handle(message), answer)
         except Fault as error:
-            say({"fault": error.record()}, answer)
+            _say({"fault": error.record()}, answer)
+
+
+def _die_with_the_driver() -> None:
+    """Let the kernel end this job with its driver, where it can: a call may keep `_listen` from running."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _listen(inbox: queue.Queue[Message]) -> None:
@@ -50,8 +59,7 @@ def _listen(inbox: queue.Queue[Message]) -> None:
     os._exit(0)  # the driver is gone: an unfinished cell stays pending
 
 
-def say(message: Message, answer: Any) -> None:
-    """One line to the driver."""
+def _say(message: Message, answer: Any) -> None:
     answer.write(json.dumps(message) + "\n")
     answer.flush()
 
@@ -62,8 +70,9 @@ class Job:
     def __init__(self, start: Message) -> None:
         import torch
 
+        on_cpu = start["device"] == "cpu"
         torch.set_num_threads(start["threads"])
-        torch.use_deterministic_algorithms(start["device"] != "cpu")
+        torch.use_deterministic_algorithms(not on_cpu)
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
@@ -73,41 +82,48 @@ class Job:
         self.trial = trial
         self.place = trial.Place(device=start["device"], download=start["download"])
         self.store = Store(Path(start["folder"]))
-        name = torch.cuda.get_device_name(start["device"]) if start["device"] != "cpu" else "cpu"
-        self.origin = origin.gather(name, start["threads"])
+        name = "cpu" if on_cpu else torch.cuda.get_device_name(start["device"])
+        flags = {
+            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "cuda": torch.version.cuda,
+        }
+        self.origin = origin.gather(name, start["threads"], flags)
 
     def cell(self, message: Message) -> Message:
-        """Run one cell, publish its attempt, tell the driver what it needs to show."""
-        cell, started = message["cell"], time.monotonic()
-        self._check_data(cell, message["data_sha256"])
-        result = self._run(cell, message["step_s"])
+        """Run one cell, publish its attempt, tell the driver where to look."""
+        cell, attempt, started = message["cell"], message["attempt"], time.monotonic()
+        result = self._result(cell, message["step_s"], message["data_sha256"])
         wall_s = time.monotonic() - started
-        record = attempt_record(self.store.name, cell, message["attempt"], result, self.origin)
-        counted = self.store.publish(record)
-        told = {"cell": cell["id"], "attempt": message["attempt"], "wall_s": wall_s, "superseded": not counted}
-        return told | {"record": record}
+        self.store.publish(attempt_record(self.store.name, cell, attempt, result, self.origin))
+        return {"cell": cell["id"], "attempt": attempt, "wall_s": wall_s}
 
-    def _run(self, cell: Message, step_s: float) -> Message:
+    def _result(self, cell: Record, step_s: float, data_sha256: str | None) -> Record:
         started = time.monotonic()
         try:
-            return self.trial.run_cell(
+            self._check_data(cell, data_sha256)
+            result = self.trial.run_cell(
                 cell["settings"], Budget.parse(cell["budget"]), cell["seed"], cell["replica"],
                 cell["data"], self.place, step_s,
             )  # fmt: skip
+            canonical(result)  # a NaN cannot be recorded: better an error than a job that dies of it
+            return result
         except Fault:
             raise
         except Exception as error:  # every other end of a cell is an outcome, and stays in n
-            status = "oom" if _is_memory(error) else "error"
             lines = traceback.format_exception_only(error)[-1].strip()
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}:{frame.lineno}"
-            return failure(status, lines[:2000], where, time.monotonic() - started)
+            return failure("oom" if _is_memory(error) else "error", lines, where, time.monotonic() - started)
 
-    def _check_data(self, cell: Message, recorded: str | None) -> None:
+    def _check_data(self, cell: Record, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""
-        found = self.trial.dataset_of(cell["data"], cell["settings"]["resolution"], self.place.download).sha256
+        resolution = cell["settings"]["resolution"]
+        found = self.trial.dataset_of(cell["data"], resolution, self.place.download).sha256
         if recorded is not None and recorded != found:
-            what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now it is {found[:12]}..."
+            what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now {found[:12]}..."
             raise fault(what, cell["data"], "put the data back, or use another --results folder", REFUSED)
 
     def calibrate(self, message: Message) -> Message:
@@ -117,8 +133,10 @@ class Job:
         return {"step_s": [seconds[index] for index in range(len(arms))], "origin": self.origin}
 
 
-def _is_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out: on a CPU, torch says so in the text of a RuntimeError alone."""
+    says = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, MemoryError) or "out of memory" in says or "allocate memory" in says
 
 
 if __name__ == "__main__":

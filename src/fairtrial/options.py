@@ -1,17 +1,23 @@
-"""What the command line changes of a study: preset, data, budget, seeds, levels."""
+"""What the command line changes of a study, and how numbers in options are read."""
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from fairtrial import factors as table
 from fairtrial.budget import Budget, quantity
-from fairtrial.errors import Fault, did_you_mean, fault
+from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.study import Study
-from fairtrial.study_file import relocate
+
+MOST_SIDE_BY_SIDE: Final = 1024  # threads, or jobs
+_SEEDS: Final = "write a count (10), a list (0,3,7) or a span (5..9)"
+
+Value = TypeVar("Value")
 
 
 def apply(
@@ -23,81 +29,144 @@ def apply(
     seeds: str | None = None,
     settings: Sequence[str] = (),
 ) -> Study:
-    """The study with the options merged over it; a Fault names the option that gave a bad value."""
-    if preset is not None:
-        study = study.under(preset)
-    places: dict[str, str] = {}
+    """The study with the options merged over it; a Fault names every option that gave a bad value."""
+    problems: list[Problem] = []
     changes: dict[str, Any] = {}
-    levels, fixed = dict(study.factors), dict(study.fixed)
-    for name, values in _settings(settings).items():
-        places |= {f"factors[{name!r}]": f"--set {name}", f"fixed[{name!r}]": f"--set {name}"}
-        if name in levels or len(values) > 1:
-            fixed.pop(name, None)
-            levels[name] = values
-        else:
-            fixed[name] = values[0]
-    if data is not None:
-        fixed["data"] = data
-        places["fixed['data']"] = "--data"
+    if preset is not None:
+        study = _kept(problems, lambda: study.under(preset), study)
     if budget is not None:
-        changes["budget"] = _budget(budget)
+        changes["budget"] = _kept(problems, lambda: _budget(budget), study.budget)
     if seeds is not None:
-        changes["seeds"] = parse_seeds(seeds)
-        places["seeds"] = "--seeds"
+        changes["seeds"] = _kept(problems, lambda: parse_seeds(seeds), study.seeds)
+    chosen = dict(_settings(settings, problems))
+    if data is not None:
+        if "data" in chosen:
+            problems.append(
+                Problem("the data is given twice", "--data and --set data", "keep one of the two")
+            )
+        chosen["data"] = (data,)
+    options = {name: f"--set {name}" for name in chosen} | ({} if data is None else {"data": "--data"})
+    merged = _kept(problems, lambda: _merged(study, chosen, options, changes), study)
+    if problems:
+        raise Fault(problems)
+    return merged
+
+
+def together(**reads: Callable[[], Any]) -> dict[str, Any]:
+    """What each of them gives; a Fault holds the problems of all of them."""
+    problems: list[Problem] = []
+    found = {name: _kept(problems, read, None) for name, read in reads.items()}
+    if problems:
+        raise Fault(problems)
+    return found
+
+
+def _kept(problems: list[Problem], read: Callable[[], Value], otherwise: Value) -> Value:
+    """What `read` gives; the other value when it found problems, which are kept."""
     try:
-        return replace(study, factors=levels, fixed=fixed, **changes)
+        return read()
     except Fault as error:
-        raise relocate(error, places) from None
+        problems += error.problems
+        return otherwise
 
 
-def _settings(texts: Sequence[str]) -> dict[str, tuple]:
-    found: dict[str, tuple] = {}
+def _merged(
+    study: Study, chosen: dict[str, tuple], options: dict[str, str], changes: dict[str, Any]
+) -> Study:
+    """The study with other levels. options: factor -> the option that gave its levels."""
+    places = {**study.places, **{name: f"--{name}" for name in changes}}
+    swept, fixed = dict(study.factors), dict(study.fixed)
+    for name, levels in chosen.items():
+        places |= {f"factors[{name!r}]": options[name], f"fixed[{name!r}]": options[name]}
+        if name in swept or len(levels) > 1:
+            fixed.pop(name, None)
+            swept[name] = levels
+        else:
+            fixed[name] = levels[0]
+    changes |= {"factors": swept, "fixed": fixed, "presets": {}, "places": places}  # the preset is applied
+    return replace(study, **changes)
+
+
+def _settings(texts: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, tuple]]:
+    """(factor, levels) of each --set that can be read."""
+    seen = set()
     for text in texts:
         name, equals, values = text.partition("=")
-        name = name.strip()
-        where = f"--set {text}"
+        name, parts = name.strip(), [part.strip() for part in values.split(",")]
+        where, form = f"--set {text}", "write --set factor=level,level"
         if not equals:
-            raise fault(f"--set {text!r} has no '='", where, "write --set factor=level,level")
-        if name not in table.FACTORS:
-            known = ", ".join(table.FACTORS)
-            raise fault(f"unknown factor {name!r}{did_you_mean(name, table.FACTORS)}", where, f"known: {known}")
-        if name in found:
-            raise fault(f"factor {name} is set twice", where, "give all its levels in one --set")
-        parts = [part.strip() for part in values.split(",")]
-        if not all(parts):
-            raise fault(f"--set {text!r} has an empty level", where, f"write --set {name}=level,level")
-        found[name] = tuple(table.FACTORS[name].kind.parse(part) for part in parts)
-    return found
+            problems.append(Problem(f"--set {text!r} has no '='", where, form))
+        elif name not in table.FACTORS:
+            what = f"unknown factor {name!r}{did_you_mean(name, table.FACTORS)}"
+            problems.append(Problem(what, where, f"known: {', '.join(table.FACTORS)}"))
+        elif name in seen:
+            problems.append(Problem(f"factor {name} is set twice", where, "give all its levels in one --set"))
+        elif not all(parts):
+            problems.append(Problem(f"--set {text!r} has an empty level", where, form))
+        else:
+            seen.add(name)
+            yield name, tuple(table.FACTORS[name].kind.parse(part) for part in parts)
 
 
 def parse_seeds(text: str) -> tuple[int, ...] | range:
     """'10' -> seeds 0..9; '0,3,7' -> those; '5..9' -> 5, 6, 7, 8, 9."""
-    do = "write a count (10), a list (0,3,7) or a span (5..9)"
-    if re.fullmatch(r"-?\d+", text):
+    if re.fullmatch(r"-?[0-9]{1,20}", text):
         if int(text) < 1:
-            raise fault(f"--seeds {text}: no seeds, nothing to run", "--seeds", do)
+            raise fault(f"--seeds {text}: no seeds, nothing to run", "--seeds", _SEEDS)
         return range(int(text))
-    if span := re.fullmatch(r"(\d+)\.\.(\d+)", text):
+    if span := re.fullmatch(r"([0-9]{1,20})\.\.([0-9]{1,20})", text):
         return range(int(span[1]), int(span[2]) + 1)
-    try:
+    if re.fullmatch(r"-?[0-9]{1,20}( *, *-?[0-9]{1,20})+", text):
         return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise fault(f"--seeds {text!r} is neither a count nor a list of whole numbers", "--seeds", do) from None
+    raise fault(f"--seeds {text!r} is neither a count nor a list of whole numbers", "--seeds", _SEEDS)
 
 
 def _budget(text: str) -> Budget:
     try:
         return Budget.parse(text)
     except ValueError as error:
-        raise fault(str(error), f"--budget {text}", "write for example --budget 4000ex or --budget 60s") from None
+        raise fault(
+            str(error), f"--budget {text}", "write for example --budget 4000ex or --budget 60s"
+        ) from None
 
 
 def seconds(text: str, option: str) -> float:
     """'30m' -> 1800.0 for options that take a time; a Fault names the option."""
+    do = f"write for example {option} 30m"
     try:
         kind, amount = quantity(text)
     except ValueError as error:
-        raise fault(str(error), f"{option} {text}", f"write for example {option} 30m") from None
-    if kind != "seconds" or not amount > 0:
-        raise fault(f"{text!r} is not a time above 0", f"{option} {text}", f"write for example {option} 30m")
+        raise fault(str(error), f"{option} {text}", do) from None
+    if kind != "seconds" or not 0 < amount < math.inf:
+        raise fault(f"{text!r} is not a time above 0", f"{option} {text}", do)
     return amount
+
+
+def count(text: str, option: str, most: int | None = None) -> int:
+    """'2' -> 2 for options that take a whole number above 0; a Fault names the option."""
+    if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= (most or 10**9):
+        return int(text)
+    told = "above 0" if most is None else f"from 1 to {most}; this machine has {cores()} cores"
+    raise fault(f"{option} {text} is not a whole number {told}", option, f"write for example {option} 2")
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device(name: str) -> str:
+    """'cpu', 'cuda' or 'cuda:N' as torch calls it; a Fault says which devices there are."""
+    match = re.fullmatch(r"cpu|cuda(?::([0-9]{1,3}))?", name)
+    if match is None:
+        near = did_you_mean(name, ("cpu", "cuda"))
+        raise fault(f"unknown device {name!r}{near}", "--device", "use cpu, cuda or cuda:N")
+    if name == "cpu":
+        return name
+    import torch
+
+    index, there = int(match[1] or 0), [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if index >= len(there):
+        what = f"device {name!r} is not there; this machine has {', '.join(there) or 'no GPU'}"
+        raise fault(what, "--device", f"use --device {there[0] if there else 'cpu'}")
+    return there[index]

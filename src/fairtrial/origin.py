@@ -1,4 +1,4 @@
-"""Where a record came from: code, versions, machine, flags; and which of these must not be mixed in one study."""
+"""Where a record came from: code, versions, machine, flags; what of it must not be mixed in one study."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from fairtrial.errors import REFUSED, Fault, Problem
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 ALLOWED_ENV: Final = ("OMP_", "MKL_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
-UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "precision", "data")  # one value each per study
+UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "precision")  # one value each per study
 
 
-def gather(device: str, threads: int) -> dict[str, Any]:
-    """Everything about this process that a reader may ask for later; never the whole environment."""
+def gather(device: str, threads: int, flags: dict[str, Any]) -> dict[str, Any]:
+    """Everything about this process that a reader may ask for later; never the whole environment.
+
+    flags: how torch was set, from the process that imported it.
+    """
     return {
         "fairtrial": fairtrial.__version__,
         "torch": ".".join(_version("torch").split(".")[:2]),
         "device": device,
         "threads": threads,
         "precision": "fp32",
+        "flags": flags,
         **_code(),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -59,18 +63,22 @@ def refuse_mixing(records: list[dict[str, Any]], mine: dict[str, Any]) -> None:
 def _code() -> dict[str, Any]:
     root = Path(fairtrial.__file__).resolve().parents[2]
     commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "diff", "HEAD") if commit else None
-    return {"commit": commit, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
+    if commit is None:
+        return {"commit": None, "dirty": None}
+    changes = _git(root, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", "src", "ablations")
+    dirty = hashlib.sha256(changes).hexdigest() if changes else None
+    return {"commit": commit.decode().strip(), "dirty": dirty}
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> bytes | None:
     if not (folder / ".git").exists():
         return None
+    command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _version(package: str) -> str:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from fairtrial import forecast
 from fairtrial.books import Books
+from fairtrial.budget import PARITY_GAP, parity_gap
+from fairtrial.errors import fault
 from fairtrial.progress import duration
 from fairtrial.runner import Options
 from fairtrial.seeds import STREAMS, key, nuisance, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.store import Store
-from fairtrial.study import ALPHA, Study, digest
+from fairtrial.study import ALPHA, Cell, Study, digest
 
-NUISANCE = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
+NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
+
+# The extra words at which each stream is looked at: ten classes, one parameter, two epochs, one step.
+EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
+    "subset": [(label,) for label in range(10)],
+    "init": [(key("root.conv.weight"),)],
+    "order": [(0,), (1,)],
+    "augment": [(0,), (1,)],
+    "mixup": [(0, 0)],
+    "eval": [()],
+}
 
 
 def plan(study: Study, options: Options) -> dict[str, Any]:
@@ -23,12 +35,12 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     store = Store.of(study, options.results)
     cells, books = study.cells(), Books(store)
     pending = books.pending(cells)
-    known = forecast.step_seconds(store, options.threads)
+    known = forecast.step_seconds(store, options.threads, options.device)
     times = [forecast.cell_seconds(cell, known) for cell in pending]
     untimed = {cell.arm for cell, seconds in zip(pending, times, strict=True) if seconds is None}
-    jobs = options.jobs_for(study)
+    jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(store))
-    n, family = len(tuple(study.seeds)), max(1, len(study.contrasts))
+    n, family = len(study.seeds), max(1, len(study.contrasts))
     return {
         "study": study.id,
         "question": study.question,
@@ -41,6 +53,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "pending": len(pending),
         "budget": str(study.budget),
         "budget_words": forecast.per_cell(study.budget),
+        "parity_gap": _gap(cells),
         "contrasts": [contrast.name for contrast in study.contrasts],
         "margin": study.margin,
         "jobs": jobs,
@@ -52,21 +65,54 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     }
 
 
+def _gap(cells: list[Cell]) -> float:
+    """How far apart the arms will be in examples: a budget is rounded to whole updates of each batch size."""
+    budget = cells[0].budget
+    if budget.kind != "examples":
+        return 0.0  # steps are equal; flops and seconds are known once they are counted
+    sizes = {cell.settings["batch_size"] for cell in cells}
+    return parity_gap([budget.steps_for(size) * size for size in sizes])
+
+
+def refuse_unaffordable(study: Study, options: Options) -> None:
+    """A Fault when one cell that is still to do takes longer than the whole study may cost."""
+    limit = options.total_budget_s
+    if limit is None:
+        return
+    store = Store.of(study, options.results)
+    known = forecast.step_seconds(store, options.threads, options.device)
+    times = [
+        (forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in Books(store).pending(study.cells())
+    ]
+    seconds, arm = max(times, default=(0.0, ""))
+    if seconds > limit:
+        what = f"one cell of {arm} takes {duration(seconds)}; the whole study may cost {duration(limit)}"
+        raise fault(
+            what, "--total-budget", f"allow more than {duration(seconds)}, or give a smaller --budget"
+        )
+
+
 def lines(plan: dict[str, Any]) -> Iterable[str]:
     """The plan as a person reads it."""
     replica = f" + an A/A arm x {plan['aa_cells']} seeds" if plan["aa_cells"] else ""
     yield f"study      {plan['study']} (preset {plan['preset']}), declaration {plan['hash'][:8]}"
     yield f"question   {plan['question']}"
-    yield f"cells      {plan['cells']} = {plan['arms']} arms x {plan['seeds']} seeds{replica}; {plan['pending']} to do"
+    cells = f"{plan['cells']} = {plan['arms']} arms x {plan['seeds']} seeds{replica}"
+    yield f"cells      {cells}; {plan['pending']} to do"
     yield f"budget     {plan['budget_words']} per cell"
+    if plan["parity_gap"] > PARITY_GAP:
+        yield (
+            f"warning    whole updates put the arms {100 * plan['parity_gap']:.0f} % apart in examples:"
+            " no verdict; choose a multiple of every batch size"
+        )
     names = ", ".join(plan["contrasts"]) or "none"
     yield f"contrasts  {len(plan['contrasts'])} declared ({names}); margin {100 * plan['margin']:g} points"
     if plan["detectable_sd"] is None:
         yield "detects    nothing: one seed has no spread"
     else:
         yield (
-            f"detects    a paired difference of {plan['detectable_sd']:.2f} standard deviations with 80 % power;"
-            f" {plan['detectable_sd_holm']:.2f} at the strictest Holm step"
+            f"detects    a paired difference of {plan['detectable_sd']:.2f} standard deviations"
+            f" with 80 % power; {plan['detectable_sd_holm']:.2f} at the strictest Holm step"
         )
     if not plan["pending"]:
         yield "forecast   nothing left to train"
@@ -83,43 +129,39 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
 
 
 def audit(study: Study) -> dict[str, dict[str, str]]:
-    """Arm -> stream -> short digest of what the stream would draw at every seed.
+    """Arm -> stream -> short digest of what it would draw at every seed; '-' where nothing is drawn.
 
-    Equal digests mean equal draws. subset, init, order and augment are shared by all arms; the A/A arm keeps the
-    subset and differs in the rest. mixup is drawn per update, so it is shared by arms of one batch size alone.
+    Equal digests mean equal draws. subset, init, order and augment are shared by all arms; the A/A arm keeps
+    the subset and differs in the rest. mixup is drawn per update, so arms of one batch size alone share it.
     """
     found: dict[str, dict[str, str]] = {}
-    for cell in study.cells():
-        if cell.arm in found:
-            continue
-        found[cell.arm] = {}
-        for name in STREAMS:
-            drawn = hashlib.blake2b(digest_size=4)
-            for seed in study.seeds:
-                replicate = nuisance(seed, cell.replica) if name in NUISANCE else seed
-                for extra in _extras(name, cell.settings):
-                    drawn.update(repr((extra, state(name, replicate, *extra))).encode())
-            found[cell.arm][name] = drawn.hexdigest()
+    owners: dict[tuple[int, int], tuple] = {}
+    for cell in study.cells()[: len(study.arms()) + (study.aa is not None)]:
+        found[cell.arm] = {name: _drawn(study, cell, name, owners) for name in STREAMS}
     return found
 
 
-def _extras(name: str, settings: dict[str, Any]) -> list[tuple[int, ...]]:
-    """Extra words at which a stream is looked at: the first classes, a parameter, the first epochs, the first steps."""
-    if name == "subset":
-        return [(label,) for label in range(10)]
-    if name == "init":
-        return [(key("root.conv.weight"),)]
-    if name in ("order", "augment"):
-        return [(0,), (1,)]
+def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tuple]) -> str:
+    """Digest of one stream of one arm over all seeds. owners: state -> the stream that has it, so far."""
+    if name == "mixup" and not cell.settings["mixup"]:
+        return "-"
+    drawn = hashlib.blake2b(digest_size=4)
     if name == "mixup":
-        return [(0, settings["batch_size"])] if settings["mixup"] else []
-    return [()]
+        drawn.update(str(cell.settings["batch_size"]).encode())
+    for seed in study.seeds:
+        replicate = nuisance(seed, cell.replica) if name in NUISANCE else seed
+        for extra in EXTRAS[name]:
+            words, who = state(name, replicate, *extra), (name, replicate, extra)
+            if owners.setdefault(words, who) != who:
+                do = "leave out one of the two seeds"
+                raise fault(f"two streams of chance share a state: {owners[words]} and {who}", "seeds", do)
+            drawn.update(repr((extra, words)).encode())
+    return drawn.hexdigest()
 
 
 def audit_lines(table: dict[str, dict[str, str]]) -> Iterable[str]:
     """The audit as a table; equal digests are equal draws."""
     width = max(len(arm) for arm in table)
-    yield " ".join(["arm".ljust(width), *(name.ljust(8) for name in STREAMS)])
-    for arm, row in table.items():
-        yield " ".join([arm.ljust(width), *(row[name].ljust(8) for name in STREAMS)])
-    yield "equal digests are equal draws; an A/A arm differs in init, order, augment; mixup goes by batch size"
+    for arm, row in [("arm", {name: name for name in STREAMS}), *table.items()]:
+        yield " ".join([arm.ljust(width), *(row[name].ljust(8) for name in STREAMS)]).rstrip()
+    yield "equal digests are equal draws; A/A differs in init, order, augment; mixup goes by batch size"

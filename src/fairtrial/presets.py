@@ -8,5 +8,11 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     # any laptop, minutes, no network
     "embedded": {"model": "mini", "data": "digits", "resolution": 16, "augment": "none", "val_per_class": 12},
     # CIFAR-10 or data of its size, from a download or from --data
-    "mini": {"model": "mini", "data": "cifar10", "resolution": 32, "augment": "crop-flip", "val_per_class": 50},
+    "mini": {
+        "model": "mini",
+        "data": "cifar10",
+        "resolution": 32,
+        "augment": "crop-flip",
+        "val_per_class": 50,
+    },
 }

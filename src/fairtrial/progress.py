@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairtrial.books import Books
@@ -51,6 +52,7 @@ class Watch:
         self.cells, self.books, self.jobs, self.total_s = cells, books, jobs, total_s
         self.arms = list(dict.fromkeys(cell.arm for cell in cells))
         self.arm_of = {cell.id: cell.arm for cell in cells}
+        self._one_of = {cell.arm: cell for cell in cells}
 
     def done(self) -> int:
         """How many declared cells have an outcome."""
@@ -59,8 +61,8 @@ class Watch:
 
     def left_s(self) -> float:
         """Wall seconds that the pending cells will take, from what finished cells of their arm took."""
-        pending = self.books.pending(self.cells)
-        return sum(self.books.typical_s(cell) for cell in pending) / self.jobs
+        pending = Counter(self.arm_of[cell.id] for cell in self.books.pending(self.cells))
+        return sum(n * self.books.typical_s(self._one_of[arm]) for arm, n in pending.items()) / self.jobs
 
     def money(self) -> str:
         """Budget and time, in words."""
@@ -70,23 +72,27 @@ class Watch:
         return f"{spent}, about {duration(self.left_s())} to go"
 
 
+def announce(line: str) -> None:
+    """One line on stderr; a run goes on when nobody reads it any more."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
 class Lines:
     """One line per finished cell, for logs."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._done, self._all = watch.done(), len(watch.cells)
-        if self._done:
-            print(f"{self._done} of {self._all} cells are done already", file=sys.stderr, flush=True)
+        if done := watch.done():
+            announce(f"{done} of {len(watch.cells)} cells are done already")
 
     def finished(self, record: dict[str, Any], wall_s: float) -> None:
-        self._done += 1
-        width = len(str(self._all))
+        done, cells = self._watch.done(), len(self._watch.cells)
         score = record["measured"]["test_acc"]
         told = f"test_acc {score:.4f}" if score is not None else record["status"]
         arm = self._watch.arm_of[record["cell"]]
-        line = f"[{self._done:{width}}/{self._all}] seed {record['seed']}  {arm:<24} {told:<16} {wall_s:6.1f} s"
-        print(line, file=sys.stderr, flush=True)
+        count = f"[{done:{len(str(cells))}}/{cells}]"
+        announce(f"{count} seed {record['seed']}  {arm:<24} {told:<16} {wall_s:6.1f} s")
 
     def tick(self) -> None:
         """Nothing: a log grows by results only."""
@@ -110,13 +116,13 @@ class Grid:
         watch = self._watch
         title = f"{watch.done()} of {len(watch.cells)} cells · {watch.money()}"
         table = Table("arm", "seeds", "mean test_acc [95 %]", title=title, title_justify="left", box=None)
-        records = {record["cell"]: record for record in watch.books.records}
-        ended = watch.books.outcomes()
-        for arm in watch.arms:
-            cells = [cell for cell in watch.cells if cell.arm == arm]
-            marks = "".join(MARKS.get(ended.get(cell.id, ""), "·") for cell in cells)
-            scores = [records[cell.id]["measured"]["test_acc"] for cell in cells if ended.get(cell.id) == "done"]
-            table.add_row(arm, marks, _running(scores))
+        ends: dict[str, list[Any]] = {arm: [] for arm in watch.arms}
+        for cell in watch.cells:
+            ends[watch.arm_of[cell.id]].append(watch.books.outcome(cell.id))
+        for arm, records in ends.items():
+            marks = "".join(MARKS[record["status"]] if record else "·" for record in records)
+            done = [record for record in records if record and record["status"] == "done"]
+            table.add_row(arm, marks, _running([record["measured"]["test_acc"] for record in done]))
         return table
 
 
@@ -139,5 +145,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-

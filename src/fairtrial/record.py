@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
-from fairtrial.store import SCHEMA
 from fairtrial.study import Cell
+from fairtrial.trust import SCHEMA, Record
 
 ACCOUNTS: Final = ("steps", "examples", "flops", "train_s", "eval_s", "load_s", "compile_s", "checkpoint_s")
+LONGEST: Final = 2000  # characters kept of an error's text
 
 
-def cell_message(cell: Cell) -> dict[str, Any]:
+def cell_message(cell: Cell) -> Record:
     """A cell as JSON, on its way to a job."""
     return {
         "id": cell.id,
@@ -24,10 +25,8 @@ def cell_message(cell: Cell) -> dict[str, Any]:
     }
 
 
-def attempt_record(
-    study: str, cell: dict[str, Any], attempt: int, result: dict[str, Any], origin: dict[str, Any]
-) -> dict[str, Any]:
-    """One attempt, ready for `Store.publish`. cell: a `cell_message`; result: of `trial.run_cell` or `failure`."""
+def attempt_record(study: str, cell: Record, attempt: int, result: Record, origin: Record) -> Record:
+    """One attempt, ready to publish. cell: a `cell_message`; result: of `trial.run_cell` or `failure`."""
     drawn = dict(result["drawn"])
     return {
         "schema": SCHEMA,
@@ -49,8 +48,9 @@ def attempt_record(
     }
 
 
-def failure(status: str, what: str, where: str, lost_s: float) -> dict[str, Any]:
+def failure(status: str, what: str, where: str, lost_s: float) -> Record:
     """How an attempt ended that has no result; its seconds are billed as lost."""
+    what = what[:LONGEST].encode("utf-8", "replace").decode()  # a file name in it may be no text
     return {
         "status": status,
         "spent": {**dict.fromkeys(ACCOUNTS, 0), "parameters": None, "lost_s": round(lost_s, 3)},

@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairtrial.layers import NORMS, StdConv2d
+from fairtrial.layers import CONVS, NORMS, ScaledStdConv2d
 
+Key = TypeVar("Key")
 Row = TypeVar("Row")
 
 EXPANSION = 4  # output channels of a bottleneck per middle channel
@@ -49,20 +50,47 @@ MODELS: dict[str, Spec] = {
 }
 
 
+@dataclass(frozen=True)
+class Built:
+    """What `create_model` was asked for; a checkpoint carries it."""
+
+    model: str
+    num_classes: int
+    norm: str
+    weight_std: bool | str
+    stat_batch: int | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the arms of one network differ in. norm: channels -> layer; activates: no relu follows it."""
+
+    conv: type[nn.Conv2d]
+    norm: Callable[[int], nn.Module]
+    activates: bool = False
+
+
 def groups_of(spec: Spec, channels: int) -> int:
     """The groups of GN for so many channels: 32 as in BiT; in a mini fewer, so that each holds 8 or more."""
     return min(32, channels // 8) if spec.small_images else 32
 
 
 def create_model(
-    name: str, num_classes: int, norm: str = "gn", weight_std: bool = True, *, stat_batch: int | None = None
+    name: str,
+    num_classes: int,
+    norm: str = "gn",
+    weight_std: bool | str = True,
+    *,
+    stat_batch: int | None = None,
 ) -> ResNetV2:
     """The network called `name`; give it a start with `init_weights`, or load one.
 
+    weight_std: False, True, or "scaled" as for a network without norms; all go with every norm.
     stat_batch: images per batch statistic in training (ghost BN), for a norm that mixes the batch.
     """
     spec = _known("model", name, MODELS)
     row = _known("norm", norm, NORMS)
+    conv = _known("weight_std", weight_std, CONVS)
     if stat_batch is not None and not row.mixes_batch:
         mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
         raise ValueError(
@@ -73,17 +101,19 @@ def create_model(
         return row.build(channels, groups=groups_of(spec, channels), stat_batch=stat_batch)
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
-        return ResNetV2(spec, num_classes, StdConv2d if weight_std else nn.Conv2d, build_norm)
+        model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates))
+    model.built = Built(name, num_classes, norm, weight_std, stat_batch)
+    return model
 
 
 class ResNetV2(nn.Module):
     """images (batch, 3, height, width) -> logits (batch, num_classes)."""
 
-    def __init__(
-        self, spec: Spec, num_classes: int, conv: type[nn.Conv2d], norm: Callable[[int], nn.Module]
-    ) -> None:
+    built: Built
+
+    def __init__(self, spec: Spec, num_classes: int, parts: Parts) -> None:
         super().__init__()
-        self.root = _root(spec, conv)
+        self.root = _root(spec, parts.conv)
         self.body = nn.Sequential()
         cin = spec.width
         for number, units in enumerate(spec.units):
@@ -91,13 +121,17 @@ class ResNetV2(nn.Module):
             block = nn.Sequential()
             for unit in range(units):
                 stride = 2 if number > 0 and unit == 0 else 1
-                block.add_module(f"unit{unit + 1:02d}", Unit(cin, cmid, stride, conv, norm))
+                block.add_module(f"unit{unit + 1:02d}", Unit(cin, cmid, stride, parts))
                 cin = EXPANSION * cmid
             self.body.add_module(f"block{number + 1}", block)
-        self.head = Head(cin, num_classes, norm)
+        self.head = Head(cin, num_classes, parts)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(self.root(x)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """images (batch, 3, height, width) -> what the linear map of the head sees, (batch, channels)."""
+        return self.head.features(self.body(self.root(x)))
 
 
 def _root(spec: Spec, conv: type[nn.Conv2d]) -> nn.Sequential:
@@ -114,11 +148,11 @@ def _root(spec: Spec, conv: type[nn.Conv2d]) -> nn.Sequential:
 class Unit(nn.Module):
     """Bottleneck whose first norm and relu feed both the residual branch and the projection."""
 
-    def __init__(
-        self, cin: int, cmid: int, stride: int, conv: type[nn.Conv2d], norm: Callable[[int], nn.Module]
-    ) -> None:
+    def __init__(self, cin: int, cmid: int, stride: int, parts: Parts) -> None:
         super().__init__()
         cout = EXPANSION * cmid
+        conv, norm = parts.conv, parts.norm
+        self.activated = _activated(parts)
         self.norm1 = norm(cin)
         self.conv1 = conv(cin, cmid, 1, bias=False)
         self.norm2 = norm(cmid)
@@ -129,25 +163,36 @@ class Unit(nn.Module):
         self.downsample = conv(cin, cout, 1, stride=stride, bias=False) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
-        out = _norm_relu(self.norm1, x)
+        out = self.activated(self.norm1, x)
         shortcut = x if self.downsample is None else self.downsample(out)
         out = self.conv1(out)
-        out = self.conv2(_norm_relu(self.norm2, out))
-        out = self.conv3(_norm_relu(self.norm3, out))
+        out = self.conv2(self.activated(self.norm2, out))
+        out = self.conv3(self.activated(self.norm3, out))
         return out.add_(shortcut)
 
 
 class Head(nn.Module):
     """Norm, relu, mean over the pixels and a linear map, stored as the 1x1 convolution that BiT has."""
 
-    def __init__(self, channels: int, num_classes: int, norm: Callable[[int], nn.Module]) -> None:
+    def __init__(self, channels: int, num_classes: int, parts: Parts) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.activated = _activated(parts)
+        self.norm = parts.norm(channels)
         self.conv = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = _norm_relu(self.norm, x).mean((2, 3))
-        return F.linear(features, self.conv.weight.flatten(1), self.conv.bias)
+        return F.linear(self.features(x), self.conv.weight.flatten(1), self.conv.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.activated(self.norm, x).mean((2, 3))
+
+
+def _activated(parts: Parts) -> Callable[[nn.Module, Tensor], Tensor]:
+    return _norm_alone if parts.activates else _norm_relu
+
+
+def _norm_alone(norm: nn.Module, x: Tensor) -> Tensor:
+    return norm(x)
 
 
 def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
@@ -157,7 +202,7 @@ def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def init_weights(model: nn.Module, draw: Callable[[str], np.random.Generator]) -> None:
-    """Start the network: He-normal convolutions, norms at scale 1 and shift 0, a head of zeros as in BiT.
+    """Start the network: He-normal convolutions, scales and gains 1, shifts 0, a head of zeros as in BiT.
 
     draw: full name of a parameter -> its own generator. A convolution thus starts equal in every arm that has
     one of this name and shape, whatever the norm, with or without weight standardization.
@@ -166,6 +211,8 @@ def init_weights(model: nn.Module, draw: Callable[[str], np.random.Generator]) -
         if isinstance(module, nn.Conv2d):
             if module.bias is None:
                 _he_normal(module.weight, draw(f"{name}.weight"))
+                if isinstance(module, ScaledStdConv2d):
+                    nn.init.ones_(module.gain)
             else:  # the head: no other convolution has a bias
                 nn.init.zeros_(module.weight)
                 nn.init.zeros_(module.bias)
@@ -181,7 +228,7 @@ def _he_normal(weight: Tensor, generator: np.random.Generator) -> None:
     weight.copy_(torch.from_numpy(generator.standard_normal(shape, dtype=np.float32) * np.float32(std)))
 
 
-def _known(kind: str, name: str, table: Mapping[str, Row]) -> Row:
+def _known(kind: str, name: Key, table: Mapping[Key, Row]) -> Row:
     if name not in table:
-        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
+        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(map(str, table))}")
     return table[name]

@@ -1,7 +1,7 @@
 """One seed becomes independent, named streams of chance.
 
-Scheme: each stream is `SeedSequence(root, spawn_key=(key(name), replicate, *extra))`, so a draw depends on its
-purpose and its replicate alone: never on the arm, on a position in a list, or on what was drawn before it.
+Scheme: each stream is `SeedSequence(root, spawn_key=(key(name), replicate, *extra))`, so a draw depends on
+its purpose and its replicate alone: never on the arm, a position in a list, or what was drawn before it.
 Adding an arm, a seed or a level therefore changes no existing cell.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # numpy is imported where a stream is opened: naming a seed m
 ROOT: Final = 20191224  # arXiv 1912.11370 v1 appeared on 24 December 2019
 MAX_SEED: Final = 2**31  # replicates above it belong to the A/A arm
 
-# The number of extra words is part of a stream's identity: (5,) and (5, 0) would otherwise collide without a sound.
+# The number of extra words is part of a stream's identity: (5,) and (5, 0) else collide without a sound.
 STREAMS: Final = {
     "subset": ("class",),
     "init": ("parameter",),
@@ -76,7 +76,7 @@ def state(name: str, replicate: int, *extra: int, root: int = ROOT) -> tuple[int
 
 
 def nuisance(seed: int, replica: int) -> int:
-    """The replicate of init, order, augment and mixup: the seed, moved out of reach for the A/A arm (replica 1).
+    """The replicate of init, order, augment and mixup: the seed, moved out of reach for the A/A arm (1).
 
     The A/A arm keeps the seed's images (subset) and draws all else anew.
     """

@@ -18,14 +18,14 @@ def status(study: Study, store: Store) -> dict[str, Any]:
     ended = books.outcomes()
     counts = Counter(ended.get(cell.id, "pending") for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
-    width = len(cells) // len(tuple(study.seeds))
+    width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in cells}
     return {
         "study": study.id,
         "cells": len(cells),
         "counts": dict(counts),
         "complete_seeds": sum(count == width for count in blocks.values()),
-        "seeds": len(tuple(study.seeds)),
+        "seeds": len(study.seeds),
         "running": len(store.abandoned()),
         "ended_attempts": dict(Counter(r["status"] for r in books.records if r["status"] in ENDED)),
         "device_s": books.spent_s,
@@ -46,4 +46,4 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
         yield f"attempts  {ended}; their cells were run again or are pending"
     yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
     if found["other_cells"]:
-        yield f"others    {found['other_cells']} cells of earlier declarations stay recorded and are not counted"
+        yield f"others    {found['other_cells']} cells of earlier declarations stay recorded, not counted"

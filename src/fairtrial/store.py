@@ -1,9 +1,9 @@
 """One immutable file per attempt; a study's folder and the table read from it.
 
-    results/<study>/study.json                    what was declared, with its hash and its history
-    results/<study>/cells/<cell>-<attempt>.json   one finished attempt
-    results/<study>/leases/<cell>-<attempt>.json  one running attempt
-    results/<study>/calibration-<n>.json          measured seconds per step, for forecasts and budgets in seconds
+results/<study>/study.json                    what was declared, with its hash and its history
+results/<study>/cells/<cell>-<attempt>.json   one finished attempt
+results/<study>/leases/<cell>-<attempt>.json  one running attempt
+results/<study>/calibration-<n>.json          measured seconds per step of each arm
 """
 
 from __future__ import annotations
@@ -13,24 +13,21 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from fairtrial import files, lock
+from fairtrial import files, lock, trust
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.study import Cell, Study, digest
+from fairtrial.trust import SCHEMA, Newer, Record, sealed
 
-SCHEMA: Final = 1
 OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
 FAILED: Final = ("diverged", "oom", "timeout", "error")  # these score chance accuracy
 ENDED: Final = ("killed", "interrupted")  # these leave the cell pending
 MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
-STUDY_CAP: Final = 4 * 1024 * 1024
-_FILE: Final = re.compile(r"([0-9a-f]{12})-([0-9]+)\.json")
-
-Record = dict[str, Any]
+_TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 
 
 @dataclass(frozen=True)
@@ -53,42 +50,35 @@ class Store:
 
     def declared(self) -> Record:
         """What study.json holds; a Fault when it is missing, damaged, newer or edited."""
-        path = self.folder / "study.json"
-        if not path.exists():
-            raise fault("no study is recorded here", str(path), f"run it first: fairtrial run {self.name}", BAD_INPUT)
-        record = files.read_json(path, cap=STUDY_CAP)
-        _check_schema(record, path)
-        if digest(record["declaration"]) != record["history"][-1]["hash"]:
-            do = "put the declared text back from version control, or start in another --results folder"
-            raise fault("the declaration was edited after it was hashed", str(path), do, BAD_INPUT)
-        return record
+        try:
+            return trust.declaration(self.folder / "study.json")
+        except FileNotFoundError:
+            do = f"run it first: fairtrial run {self.name}"
+            raise fault("no study is recorded here", str(self.folder / "study.json"), do, BAD_INPUT) from None
 
     def declare(self, study: Study) -> None:
-        """Record what is about to run; a changed declaration is added to the history with what was known by then."""
+        """Record what is about to run; a changed declaration joins the history with what was known then."""
         declaration = study.declaration()
         history: list[Record] = []
+        for part in ("cells", "leases"):  # a version control keeps no empty folder
+            with files.writing(self.folder / part):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
         if (self.folder / "study.json").exists():
             past = self.declared()
             self._same_study(past["declaration"], declaration)
             history = past["history"]
             if history[-1]["hash"] == digest(declaration):
                 return
-        else:
-            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
-            (self.folder / "leases").mkdir(exist_ok=True)
-        finished = {record["cell"] for record in self.attempts() if record["status"] in OUTCOMES}
-        contrasts = {
-            contrast.name: digest([contrast.record(), declaration | {"primary": 0, "secondary": 0, "question": 0}])
-            for contrast in study.contrasts
-        }
+        finished = outcomes(self.attempts())
+        frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
+        contrasts = {contrast.name: digest([contrast.record(), frame]) for contrast in study.contrasts}
         entry = {
             "hash": digest(declaration),
             "contrasts": contrasts,
             "seen": sum(cell.id in finished for cell in study.cells()),
         }
         record = {"schema": SCHEMA, "declaration": declaration, "history": [*history, entry]}
-        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        files.publish(self.folder / "study.json", text, overwrite=True)
+        files.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
 
     def _same_study(self, past: Record, now: Record) -> None:
         theirs, ours = (f"{one['study']} (preset {one['preset']})" for one in (past, now))
@@ -99,131 +89,135 @@ class Store:
     # attempts
 
     def publish(self, record: Record) -> bool:
-        """Publish one attempt; False when this attempt number is already taken (a late result is superseded)."""
-        record = {**record, "sha256": digest(record)}
-        path = self.folder / "cells" / f"{record['cell']}-{record['attempt']}.json"
+        """Publish one attempt; False when its number is already taken: then the file that stands counts."""
+        text = sealed(record)
+        path = self._file("cells", record["cell"], record["attempt"])
+        if len(text.encode()) > files.RECORD_CAP:
+            what = f"a record of {len(text.encode()):,} bytes; at most {files.RECORD_CAP:,} are read back"
+            raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
+        free = True
         try:
-            files.publish(path, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            files.publish(path, text)
         except FileExistsError:
-            return False
+            free = False
         self.release(record["cell"], record["attempt"])
-        return True
+        return free
+
+    def attempt(self, cell: str, attempt: int) -> Record:
+        """One published attempt."""
+        return trust.attempt(self._file("cells", cell, attempt))
 
     def attempts(self) -> list[Record]:
         """Every attempt, by cell and number; damaged files are one Fault that lists them all."""
         good, faults = self.read_attempts()
         if faults:
             raise files.gather(faults)
+        ids = sorted({record["study"] for record in good})
+        if len(ids) > 1:
+            what = f"the records of {len(ids)} studies lie in one folder: {', '.join(ids)}"
+            raise fault(what, str(self.folder / "cells"), "give each study its own folder", BAD_INPUT)
         return good
 
     def read_attempts(self) -> tuple[list[Record], list[Fault]]:
         """The attempts that can be trusted, and a Fault for each file that cannot."""
         good, faults = [], []
-        for path in sorted((self.folder / "cells").glob("*.json")):
+        for path in self._attempt_files():
             try:
-                good.append(_read_attempt(path))
+                good.append(trust.attempt(path))
             except Fault as error:
                 faults.append(error)
         return sorted(good, key=lambda record: (record["cell"], record["attempt"])), faults
 
+    def _attempt_files(self) -> list[Path]:
+        return sorted((self.folder / "cells").glob("*.json"))
+
+    def _file(self, part: str, cell: str, attempt: int) -> Path:
+        return self.folder / part / f"{cell}-{attempt}.json"
+
     # leases
 
-    def lease(self, cell: str, attempt: int, pid: int) -> None:
-        """Say who works on an attempt; its file's age bounds what a crash can lose."""
-        text = json.dumps({"pid": pid, "started": time.time()})
-        files.publish(self._lease(cell, attempt), text, overwrite=True)
+    def lease(self, cell: Record, attempt: int, pid: int, origin: Record) -> None:
+        """Say who works on an attempt: all that is needed to close it when nobody is left to do so."""
+        lease = {"cell": cell, "attempt": attempt, "pid": pid, "origin": origin, "started": time.time()}
+        files.publish(self._file("leases", cell["id"], attempt), json.dumps(lease), overwrite=True)
+        self.renew(cell["id"], attempt, 0.0)
 
-    def renew(self, cell: str, attempt: int) -> None:
-        """Touch a lease, so that lost seconds are known to within one heartbeat."""
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(self._lease(cell, attempt))
+    def renew(self, cell: str, attempt: int, ran_s: float) -> None:
+        """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
+        path = self._file("leases", cell, attempt)
+        with contextlib.suppress(FileNotFoundError):  # its job has just published
+            seen = trust.lease(path)["started"] + ran_s  # by the driver's own clock: a wall clock may jump
+            os.utime(path, (seen, seen))
 
     def release(self, cell: str, attempt: int) -> None:
         """Drop a lease; dropping it twice is fine."""
-        self._lease(cell, attempt).unlink(missing_ok=True)
+        self._file("leases", cell, attempt).unlink(missing_ok=True)
 
-    def abandoned(self) -> list[tuple[str, int, float]]:
-        """(cell, attempt, seconds it ran) of each lease; only the holder of the lock may ask."""
+    def abandoned(self) -> list[Record]:
+        """Every lease, with `ran_s`, the seconds it ran; they are abandoned if the asker holds the lock."""
         found = []
         for path in sorted((self.folder / "leases").glob("*.json")):
-            if match := _FILE.fullmatch(path.name):
-                started = files.read_json(path).get("started", path.stat().st_mtime)
-                found.append((match[1], int(match[2]), max(0.0, path.stat().st_mtime - started)))
+            with contextlib.suppress(FileNotFoundError):
+                lease = trust.lease(path)
+                found.append({**lease, "ran_s": max(0.0, path.stat().st_mtime - lease["started"])})
         return found
-
-    def _lease(self, cell: str, attempt: int) -> Path:
-        return self.folder / "leases" / f"{cell}-{attempt}.json"
 
     # calibrations
 
     def calibrate(self, record: Record) -> None:
         """Add a measured calibration; earlier ones stay."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        number = len(self.calibrations()) + 1
-        record = {"schema": SCHEMA, **record}
-        text = json.dumps({**record, "sha256": digest(record)}, indent=1, allow_nan=False) + "\n"
+        number = max(map(_number, self._calibration_files()), default=0) + 1
+        text = sealed({"schema": SCHEMA, **record}, indent=1)
         files.publish(self.folder / f"calibration-{number}.json", text)
 
     def calibrations(self) -> list[Record]:
         """Calibrations, oldest first."""
-        paths = sorted(self.folder.glob("calibration-*.json"), key=lambda path: int(path.stem.split("-")[1]))
-        return [_checked(path, files.read_json(path, cap=STUDY_CAP)) for path in paths]
+        return [trust.calibration(path) for path in self._calibration_files()]
+
+    def _calibration_files(self) -> list[Path]:
+        return sorted(self.folder.glob("calibration-*.json"), key=_number)
 
     # housekeeping
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with files.writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         with lock.hold(self.folder / ".lock"):
             yield
 
     def sweep(self) -> list[Path]:
         """Delete temporary files that a crash left; only the holder of the lock may ask."""
-        left = [path for folder in ("", "cells", "leases") for path in (self.folder / folder).glob(f"{files.MARK}*.tmp")]
+        parts = ("", "cells", "leases")
+        left = [path for part in parts for path in (self.folder / part).glob(f"{files.MARK}*.tmp")]
         for path in left:
             path.unlink(missing_ok=True)
         return left
 
     def set_aside(self) -> list[Path]:
-        """Move attempt files that cannot be trusted into damaged/, so that their cells run again."""
+        """Move files that cannot be trusted into damaged/, so that their cells run again."""
         moved = []
-        for path in sorted((self.folder / "cells").glob("*.json")):
+        for path, read in self._readers():
             try:
-                _read_attempt(path)
+                read(path)
+            except Newer:
+                raise
             except Fault:
                 (self.folder / "damaged").mkdir(exist_ok=True)
-                target = self.folder / "damaged" / f"{time.time_ns()}-{path.name}"
-                moved.append(path.rename(target))
+                moved.append(path.rename(self.folder / "damaged" / f"{time.time_ns()}-{path.name}"))
         return moved
 
-
-def _read_attempt(path: Path) -> Record:
-    record = _checked(path, files.read_json(path))
-    match = _FILE.fullmatch(path.name)
-    if not match or (match[1], int(match[2])) != (record.get("cell"), record.get("attempt")):
-        what = f"the file is called {path.name}, but holds attempt {record.get('attempt')} of {record.get('cell')}"
-        raise fault(what, str(path), "remove the copy", BAD_INPUT)
-    return record
+    def _readers(self) -> Iterator[tuple[Path, Callable[[Path], Record]]]:
+        yield from ((path, trust.declaration) for path in self.folder.glob("study.json"))
+        yield from ((path, trust.attempt) for path in self._attempt_files())
+        yield from ((path, trust.lease) for path in sorted((self.folder / "leases").glob("*.json")))
+        yield from ((path, trust.calibration) for path in self._calibration_files())
 
 
-def _checked(path: Path, record: Record) -> Record:
-    _check_schema(record, path)
-    told = record.pop("sha256", None)
-    if told != digest(record):
-        what = f"the record was edited: its sha256 is {digest(record)[:12]}..., it says {str(told)[:12]}..."
-        do = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
-        raise fault(what, str(path), do, BAD_INPUT)
-    return record
-
-
-def _check_schema(record: Record, path: Path) -> None:
-    schema = record.get("schema")
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise fault(f"schema is {schema!r}, not a version number", str(path), "is it a fairtrial file?", BAD_INPUT)
-    if schema > SCHEMA:
-        what = f"written by a newer fairtrial: schema {schema}, this one reads up to {SCHEMA}"
-        raise fault(what, str(path), "install a newer fairtrial", BAD_INPUT)
+def _number(calibration: Path) -> int:
+    digits = calibration.stem.removeprefix("calibration-")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def outcomes(attempts: Iterable[Record]) -> dict[str, Record]:
@@ -246,3 +240,8 @@ def _row(cell: Cell, record: Record | None) -> Record:
     if record is None:
         return row | {"status": "pending"}
     return row | {"status": record["status"], **record["spent"], **record["measured"]}
+
+
+def is_timing(column: str) -> bool:
+    """Whether a column of `rows` differs from one run to the next; all the others repeat bit for bit."""
+    return _TIMING.fullmatch(column) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Final
@@ -12,50 +12,13 @@ from typing import Any, Final
 from fairtrial import factors as table
 from fairtrial.budget import Budget
 from fairtrial.checks import problems
-from fairtrial.data.specs import name_of
-from fairtrial.errors import Fault, did_you_mean, fault
+from fairtrial.contrast import Contrast, Levels
+from fairtrial.errors import Fault
+from fairtrial.places import PLACES, Places
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.seeds import ROOT
 
 ALPHA: Final = 0.05
-
-Levels = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One declared comparison: the mean over seeds of (treatment - control), paired on the seed.
-
-    treatment, control: the levels that differ. at: levels that both share. by: one factor with two levels; the
-    contrast is then an interaction, the difference at the first level minus the difference at the second.
-    Swept factors that are not named are averaged over within a seed. margin: the smallest difference that matters,
-    in the unit of the metric; the study's margin when None.
-    """
-
-    name: str
-    treatment: Levels
-    control: Levels
-    at: Levels = field(default_factory=dict)
-    by: Levels = field(default_factory=dict)
-    metric: str = "test_acc"
-    margin: float | None = None
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Contrast:
-        """The contrast that `record` describes."""
-        return cls(**{**record, "by": {name: tuple(levels) for name, levels in record["by"].items()}})
-
-    def record(self) -> dict[str, Any]:
-        """JSON-ready form; its text is what a pre-registration hash covers."""
-        return {
-            "name": self.name,
-            "treatment": dict(self.treatment),
-            "control": dict(self.control),
-            "at": dict(self.at),
-            "by": {name: list(levels) for name, levels in self.by.items()},
-            "metric": self.metric,
-            "margin": self.margin,
-        }
 
 
 @dataclass(frozen=True)
@@ -68,7 +31,7 @@ class Cell:
     budget: Budget
     seed: int
     replica: int
-    data: str  # the spec that opens the images here; the identity holds only their name
+    data: str  # the spec that opens the images here; levels and settings hold only their name
 
     @property
     def arm(self) -> str:
@@ -80,34 +43,45 @@ class Cell:
 class Study:
     """A table that runs: arms = the product of the factors' levels, crossed with the seeds.
 
-    fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a preset
-    (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm that runs
-    twice, with other nuisance draws. Raises Fault with every problem found.
+    fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
+    preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm
+    that runs twice, with other nuisance draws. places: where each value was written; the loader knows.
+    Raises Fault with every problem found.
     """
 
     name: str
     question: str
-    factors: Mapping[str, tuple]
+    factors: Mapping[str, Sequence]
     budget: Budget
     fixed: Levels = field(default_factory=dict)
-    seeds: Iterable[int] = range(10)
+    seeds: Sequence[int] = range(10)
     primary: Contrast | tuple[Contrast, ...] = ()
-    secondary: tuple[Contrast, ...] = ()
+    secondary: Contrast | tuple[Contrast, ...] = ()
     margin: float = 0.01
     aa: Levels | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = DEFAULT
+    places: Places = field(default_factory=PLACES.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.primary, Contrast):
-            object.__setattr__(self, "primary", (self.primary,))
+        self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
         found = list(problems(self))
         if found:
             raise Fault(found)
-        object.__setattr__(self, "seeds", tuple(self.seeds))
-        swept = {name: tuple(table.canon(name, level) for level in levels) for name, levels in self.factors.items()}
-        object.__setattr__(self, "factors", swept)
-        object.__setattr__(self, "fixed", {name: table.canon(name, v) for name, v in self.fixed.items()})
+        self._set(
+            factors={
+                name: tuple(table.canon(name, v) for v in levels) for name, levels in self.factors.items()
+            },
+            fixed={name: table.canon(name, value) for name, value in self.fixed.items()},
+            seeds=tuple(self.seeds),
+            primary=tuple(contrast.canonical() for contrast in self.primary),  # type: ignore[union-attr]
+            secondary=tuple(contrast.canonical() for contrast in self.secondary),  # type: ignore[union-attr]
+            aa=None if self.aa is None else {name: table.canon(name, self.aa[name]) for name in self.factors},
+        )
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, declaration: Mapping[str, Any]) -> Study:
@@ -135,14 +109,12 @@ class Study:
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """The declared family: primary, then secondary."""
-        return tuple(self.primary) + self.secondary  # type: ignore[arg-type]
+        return (*self.primary, *self.secondary)  # type: ignore[misc]
 
     def under(self, preset: str) -> Study:
-        """The same study with another preset's values; unknown names are a Fault."""
-        if preset not in PRESETS:
-            what = f"unknown preset {preset!r}{did_you_mean(preset, PRESETS)}"
-            raise fault(what, "--preset", f"choose one of: {', '.join(PRESETS)}")
-        return replace(self, preset=preset, **dict(self.presets.get(preset, {})))
+        """The same study with another preset's values; an unknown preset is a Fault."""
+        changes = dict(self.presets.get(preset, {}))
+        return replace(self, preset=preset, **changes, places={**self.places, "preset": "--preset"})
 
     def settings(self, levels: Levels) -> dict[str, Any]:
         """Every setting of one arm, in the order of the table: default < preset < fixed < level."""
@@ -157,38 +129,40 @@ class Study:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""
         arms = [(levels, 0) for levels in self.arms()]
         if self.aa is not None:
-            arms.append(({name: self.aa[name] for name in self.factors}, 1))
+            arms.append((dict(self.aa), 1))
         return [self._cell(levels, seed, replica) for seed in self.seeds for levels, replica in arms]
 
     def _cell(self, levels: dict[str, Any], seed: int, replica: int) -> Cell:
-        settings = self.settings(levels)
-        spec, settings["data"] = settings["data"], name_of(settings["data"])
+        chosen = self.settings(levels)
+        settings = table.identities(chosen)
         cell = cell_id(settings, self.budget, seed, replica)
-        return Cell(cell, levels, settings, self.budget, seed, replica, spec)
+        return Cell(cell, table.identities(levels), settings, self.budget, seed, replica, chosen["data"])
 
     def declaration(self) -> dict[str, Any]:
         """What is fixed before the first run, JSON-ready; `digest` of it is the pre-registration hash."""
-        settings = self.settings({name: levels[0] for name, levels in self.factors.items()})
+        fixed = {name: value for name, value in self.settings({}).items() if name not in self.factors}
+        swept = self.factors.items()
         return {
             "study": self.name,
             "preset": self.preset,
             "question": self.question,
-            "factors": {name: list(levels) for name, levels in self.factors.items()},
-            "fixed": {
-                name: name_of(value) if name == "data" else value
-                for name, value in settings.items()
-                if name not in self.factors
-            },
+            "factors": {name: [table.identity(name, level) for level in levels] for name, levels in swept},
+            "fixed": table.identities(fixed),
             "budget": str(self.budget),
             "seeds": list(self.seeds),
             "primary": [contrast.record() for contrast in self.primary],  # type: ignore[union-attr]
-            "secondary": [contrast.record() for contrast in self.secondary],
+            "secondary": [contrast.record() for contrast in self.secondary],  # type: ignore[union-attr]
             "margin": self.margin,
             "alpha": ALPHA,
-            "aa": None if self.aa is None else dict(self.aa),
+            "aa": None if self.aa is None else table.identities(self.aa),
             "failure_policy": "a failed seed scores chance accuracy",
             "root": ROOT,
         }
+
+
+def _tuple(value: Any) -> Any:
+    """One contrast or a list of them as a tuple; anything else is left to the checks."""
+    return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value
 
 
 def cell_id(settings: Levels, budget: Budget, seed: int, replica: int = 0) -> str:

@@ -50,7 +50,9 @@ class Order:
     def _epoch(self, epoch: int) -> np.ndarray:
         if epoch not in self._epochs:
             permutation = stream("order", self._replicate, epoch).permutation(len(self._ids))
-            self._epochs = {e: ids for e, ids in self._epochs.items() if e == epoch - 1}  # the batch may span two
+            self._epochs = {
+                e: ids for e, ids in self._epochs.items() if e == epoch - 1
+            }  # the batch may span two
             self._epochs[epoch] = self._ids[permutation]
         return self._epochs[epoch]
 
@@ -112,21 +114,29 @@ class Score:
     correct: np.ndarray
 
 
-def fit(model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger, *, validate: bool = True) -> Outcome:
-    """Train for `steps` optimizer updates; look at validation images at fixed fractions, never at test images."""
+def fit(
+    model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger, *, validate: bool = True
+) -> Outcome:
+    """Train for `steps` optimizer updates; look at validation images at fixed fractions."""
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
+        model.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        foreach=True,
     )
     losses = torch.zeros(steps, device=task.images.device)
     looks = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
-    curve = []
+    curve: list[tuple[int, float, float | None]] = []
     done = 0
     for look in looks:
         with ledger.book("train"):
             model.train()
             for step in range(done, look):
                 _set_lr(optimizer, recipe.lr_at(step / steps))
-                losses[step] = update(model, optimizer, *task.batch(step, recipe.batch_size, recipe.mixup), recipe)
+                losses[step] = update(
+                    model, optimizer, *task.batch(step, recipe.batch_size, recipe.mixup), recipe
+                )
                 if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(losses[step]):
                     break
             done = step + 1
@@ -139,10 +149,12 @@ def fit(model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger
     return Outcome(done, float(losses[-max(1, steps // 10) :].mean()), tuple(curve), None)
 
 
-def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+def update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe
+) -> Tensor:
     """One optimizer update from one batch, in micro-batches where the recipe says so; the mean loss.
 
-    The micro-batches' gradients add up to that of the whole batch: exact for networks that see one image at a time.
+    The micro-batches' gradients add up to that of the whole batch, exactly so where images do not mix.
     """
     optimizer.zero_grad(set_to_none=True)
     if recipe.micro_batch is None or recipe.micro_batch >= len(x):

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,7 +20,7 @@ from fairtrial.augment import padded
 from fairtrial.budget import Budget, Ledger
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.factors import ALL
-from fairtrial.recipe import Recipe, own
+from fairtrial.recipe import own
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, nuisance, stream
 from fairtrial.train import Order, Outcome, Task, evaluate, fit, pad_of, weights_digest
@@ -40,7 +39,13 @@ class Place:
 
 
 def run_cell(
-    settings: dict[str, Any], budget: Budget, seed: int, replica: int, spec: str, place: Place, step_s: float = 0
+    settings: dict[str, Any],
+    budget: Budget,
+    seed: int,
+    replica: int,
+    spec: str,
+    place: Place,
+    step_s: float = 0,
 ) -> dict[str, Any]:
     """Train and score one cell -> status, spent, measured, drawn.
 
@@ -61,7 +66,9 @@ def run_cell(
         "init": weights_digest(model),
         "order": hashlib.sha256(task.order.head(1024).astype("<i8").tobytes()).hexdigest(),
     }
-    step_flops = flops_of_step(settings["model"], recipe.batch_size, settings["resolution"], dataset.num_classes)
+    step_flops = flops_of_step(
+        settings["model"], recipe.batch_size, settings["resolution"], dataset.num_classes
+    )
     steps = budget.steps_for(recipe.batch_size, step_flops=step_flops, step_seconds=step_s)
     outcome = fit(model, task, recipe, steps, ledger)
     status, measured = _measure(model, outcome, test, ledger, dataset.num_classes)
@@ -143,7 +150,9 @@ def build_task(
 
 def build_model(settings: dict[str, Any], classes: int, seed: int, replica: int) -> nn.Module:
     """The network of one cell; parameters of one name and shape start equal in all arms."""
-    stat_batch = settings["stat_batch"] if settings["norm"] == "bn" else None  # other norms see one image at a time
+    stat_batch = (
+        settings["stat_batch"] if settings["norm"] == "bn" else None
+    )  # other norms see one image at a time
     model = create_model(
         settings["model"], classes, settings["norm"], settings["weight_std"], stat_batch=stat_batch
     )
@@ -165,8 +174,8 @@ def _on_device(dataset: Dataset, pad: int, device: torch.device) -> torch.Tensor
 def flops_of_step(model: str, batch_size: int, resolution: int, classes: int) -> int:
     """Forward and backward of one step: convolutions and matrix products, a multiply-accumulate counting 2.
 
-    Counted on the meta device by torch's own counter, without normalization; equal for all norms by definition,
-    so a budget in flops is blind to the price of a norm (STATISTICS 11).
+    Counted on the meta device by torch's own counter, without normalization. Equal for all norms by definition,
+    so a budget in flops is blind to the price of a norm.
     """
     with torch.device("meta"):
         network = create_model(model, classes, "none", False)

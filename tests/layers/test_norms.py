@@ -69,19 +69,117 @@ def test_no_row_mixes_the_batch_in_evaluation(row):
     assert torch.equal(layer(x)[0], before)
 
 
-# Which axes of (batch, group, channel of the group, height, width) share a mean and a variance.
-SHARED = {"bn": (0, 3, 4), "gn": (2, 3, 4), "ln": (1, 2, 3, 4), "in": (3, 4), "none": None}
+def split(x: np.ndarray) -> np.ndarray:
+    """(batch, channels, height, width) -> (batch, group, channel of the group, height, width)."""
+    return x.reshape(BATCH, GROUPS, CHANNELS // GROUPS, SIDE, SIDE)
+
+
+def standardized(*axes: int):
+    """x -> x without its mean, over its standard deviation; both over these axes of split(x)."""
+
+    def formula(x: np.ndarray) -> np.ndarray:
+        mean, var = split(x).mean(axes, keepdims=True), split(x).var(axes, keepdims=True)
+        return ((split(x) - mean) / np.sqrt(var + 1e-5)).reshape(x.shape)
+
+    return formula
+
+
+def thresholded_response(x: np.ndarray) -> np.ndarray:
+    """FRN + TLU as it starts: scale 1, shift 0, threshold 0 (arXiv 1911.09737, eqs. 1 and 2)."""
+    return np.maximum(x / np.sqrt((x**2).mean((2, 3), keepdims=True) + 1e-6), 0)
+
+
+def swish_over_std(x: np.ndarray) -> np.ndarray:
+    """EvoNorm-S0 as it starts: scale 1, shift 0, v 1 (arXiv 2004.02967, table 2)."""
+    std = np.sqrt(split(x).var((2, 3, 4), keepdims=True) + 1e-5)
+    return (split(x / (1 + np.exp(-x))) / std).reshape(x.shape)
+
+
+FORMULAS = {
+    "bn": standardized(0, 3, 4),
+    "gn": standardized(2, 3, 4),
+    "ln": standardized(1, 2, 3, 4),
+    "in": standardized(3, 4),
+    "none": lambda x: x,
+    "frn": thresholded_response,
+    "evonorm_s0": swish_over_std,
+}
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_values_are_those_of_float64_numpy(row):
     x = images()
-    expected = x.numpy().astype(np.float64)
-    if SHARED[row]:
-        split = expected.reshape(BATCH, GROUPS, CHANNELS // GROUPS, SIDE, SIDE)
-        mean, var = split.mean(SHARED[row], keepdims=True), split.var(SHARED[row], keepdims=True)
-        expected = ((split - mean) / np.sqrt(var + 1e-5)).reshape(x.shape)
+    expected = FORMULAS[row](x.numpy().astype(np.float64))
     torch.testing.assert_close(build(row)(x).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_scale_and_shift_of_a_norm_are_its_last_step_before_a_threshold(row):
+    layer, x = build(row), images()
+    if row == "none":
+        assert not list(layer.parameters())
+        return
+    before = layer(x).detach()
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(0.5, 2, CHANNELS))
+        layer.bias.copy_(torch.linspace(0, 1, CHANNELS))  # no less than 0: a threshold of 0 stays out of it
+    expected = before * layer.weight.view(-1, 1, 1) + layer.bias.view(-1, 1, 1)
+    if row == "frn":  # where the threshold was met, the shift may lift the value over it
+        met = before == 0
+        assert met.any()
+        torch.testing.assert_close(layer(x)[~met], expected[~met], rtol=1e-5, atol=1e-5)
+        return
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_threshold_of_frn_is_the_least_value_of_its_channel():
+    layer, x = build("frn"), images()
+    with torch.no_grad():
+        layer.threshold.copy_(torch.linspace(-0.5, 0.5, CHANNELS))
+    least = layer(x).amin((0, 2, 3))
+    torch.testing.assert_close(least, layer.threshold, rtol=0, atol=0)
+
+
+def test_a_v_of_zero_halves_the_input_of_evonorm():
+    layer, x = build("evonorm_s0"), images()
+    with torch.no_grad():
+        layer.v.zero_()  # sigmoid(0) = 1/2
+    std = np.sqrt(split(x.numpy().astype(np.float64)).var((2, 3, 4), keepdims=True) + 1e-5)
+    expected = torch.from_numpy((split(x.numpy().astype(np.float64)) / 2 / std).reshape(x.shape))
+    torch.testing.assert_close(layer(x).double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_activates_says_whether_a_negative_input_is_held_back(row):
+    """A relu or a gate leaves far less of what is negative than of what is positive; a norm alone as much."""
+    out = build(row)(torch.cat([images() - 0.5, 0.5 - images()]))  # an input that is symmetric about zero
+    assert (out.clamp(max=0).abs().mean() < 0.3 * out.clamp(min=0).mean()).item() is NORMS[row].activates
+
+
+@pytest.mark.parametrize("row", ["frn", "evonorm_s0"])
+def test_the_gradients_of_the_activating_norms_are_exact_in_double_precision(row):
+    layer = NORMS[row].build(4, groups=2).double()
+    with torch.no_grad():
+        for number, value in enumerate(layer.parameters()):
+            value.add_(torch.linspace(-0.2, 0.3, 4) * (number + 1))
+    x = images(2, 4, 3).double().requires_grad_()
+    values = dict(layer.named_parameters())
+
+    def call(x, *parameters):
+        return torch.func.functional_call(layer, dict(zip(values, parameters, strict=True)), x)
+
+    assert torch.autograd.gradcheck(call, (x, *values.values()))
+
+
+@pytest.mark.parametrize("row", ["frn", "evonorm_s0"])
+def test_timm_gives_the_same_values(row):
+    layers = pytest.importorskip("timm.layers", reason="timm is a test oracle: pip install timm")
+    ours, x = build(row), images()
+    if row == "frn":
+        theirs = layers.FilterResponseNormTlu2d(CHANNELS, eps=1e-6)
+    else:
+        theirs = layers.EvoNorm2dS0(CHANNELS, groups=GROUPS, eps=1e-5)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -145,3 +243,11 @@ def test_a_group_of_one_value_is_refused():
     with pytest.raises(ValueError, match="each group holds one value"):
         build("in")(images(side=1))
     assert build("gn")(images(side=1)).any()
+
+
+@pytest.mark.parametrize(("row", "groups"), [("frn", GROUPS), ("evonorm_s0", CHANNELS)])
+def test_an_activating_norm_of_one_value_is_refused(row, groups):
+    layer = NORMS[row].build(CHANNELS, groups=groups)
+    with pytest.raises(ValueError, match=r"holds one (pixel|value).* Use larger images"):
+        layer(images(side=1))
+    assert layer(images(side=2)).any()

@@ -8,6 +8,8 @@ from typing import Protocol
 from torch import nn
 
 from fairtrial.layers.batch_norm import BatchNorm2d
+from fairtrial.layers.evonorm import EvoNormS0
+from fairtrial.layers.frn import FilterResponseNorm
 from fairtrial.layers.group_norm import GroupNorm
 
 
@@ -19,10 +21,14 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Norm:
-    """A row of the table: how to build the layer, and whether an image's output depends on its neighbours."""
+    """A row of the table: how to build the layer, and what a network must know of it.
+
+    mixes_batch: an image's output depends on its neighbours. activates: the relu that follows is part of it.
+    """
 
     build: Build
     mixes_batch: bool
+    activates: bool = False
 
 
 def batch_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
@@ -45,10 +51,20 @@ def no_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -
     return nn.Identity()
 
 
+def filter_response_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    return FilterResponseNorm(channels)
+
+
+def evonorm_s0(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    return EvoNormS0(groups, channels)
+
+
 NORMS: dict[str, Norm] = {
     "bn": Norm(batch_norm, mixes_batch=True),
     "gn": Norm(group_norm, mixes_batch=False),
     "ln": Norm(layer_norm, mixes_batch=False),
     "in": Norm(instance_norm, mixes_batch=False),
     "none": Norm(no_norm, mixes_batch=False),
+    "frn": Norm(filter_response_norm, mixes_batch=False, activates=True),
+    "evonorm_s0": Norm(evonorm_s0, mixes_batch=False, activates=True),
 }

@@ -1,0 +1,136 @@
+"""What the command line takes: its commands, their options, and its words for what it cannot read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fairtrial import __version__
+from fairtrial.errors import did_you_mean, fault
+from fairtrial.presets import DEFAULT, PRESETS
+from fairtrial.study_file import known_studies
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with its errors in the house's form and no guessing of cut options."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        word = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
+        near = did_you_mean(word[1], self.words()) if word else ""
+        raise fault(message + near, f"the command line of {self.prog}", f"see {self.prog} --help")
+
+    def words(self) -> list[str]:
+        """Every option and command, those of the commands included."""
+        found: list[str] = []
+        for action in self._actions:
+            found += action.option_strings
+            if isinstance(action.choices, dict):
+                found += [
+                    *action.choices,
+                    *(word for inner in action.choices.values() for word in inner.words()),
+                ]
+        return found
+
+
+def parser() -> Parser:
+    """`fairtrial COMMAND ...`"""
+    top = Parser(
+        prog="fairtrial",
+        description="Ablations of Big Transfer as fair trials: paired arms, intervals, verdicts.",
+        epilog=f"Studies in ablations/: {', '.join(known_studies())}. STUDY is one of them or a path.",
+    )
+    top.add_argument("--version", action="version", version=f"fairtrial {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, says, add in (
+        ("plan", "cells, detectable effect, forecast", _plan_options),
+        ("run", "run what is missing, then report", _run_options),
+        ("status", "how far the study is", None),
+        ("report", "figures, tables and verdicts from what is recorded", _report_options),
+        ("verdict", "the verdict sentences alone", _report_options),
+        ("repair", "move damaged records away and delete leftovers of a crash", None),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        command.add_argument(
+            "study", metavar="STUDY", help="a name in ablations/, or the path of a study file"
+        )
+        _study_options(command)
+        if add is not None:
+            add(command)
+    says = "what this machine has and lacks"
+    doctor = commands.add_parser("doctor", help=says, description=says)
+    doctor.add_argument("--data", metavar="SPEC", help="also check this data")
+    _results_options(doctor)
+    return top
+
+
+def driver(prog: str, description: str) -> Parser:
+    """The options of `run`, for a study file that is a program itself."""
+    alone = Parser(prog=prog, description=description)
+    _study_options(alone)
+    _run_options(alone)
+    return alone
+
+
+def _study_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the study")
+    group.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
+    group.add_argument("--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR or folder:DIR")
+    group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
+    group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")
+    group.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="FACTOR=LEVEL,...",
+        help="other levels of a factor, e.g. norm=bn,gn; may be given for several factors",
+    )  # fmt: skip
+    _results_options(parser)
+    group = parser.add_argument_group("the machine")
+    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, cuda:1")
+    group.add_argument("--jobs", metavar="N", help="cells side by side; default: one per core")
+    group.add_argument(
+        "--threads", default="1", metavar="N", help="threads per cell, default 1; part of the record"
+    )
+
+
+def _results_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
+    )
+
+
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--calibrate", action="store_true", help="measure the seconds of one step of each arm first"
+    )
+    parser.add_argument(
+        "--audit", action="store_true", help="a digest per stream and arm; equal means equal draws"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--total-budget", metavar="T", help="stop before the study has cost more device time: 30m"
+    )
+    parser.add_argument("--limit", metavar="N", help="run at most N cells now")
+    parser.add_argument("--cell-timeout", metavar="T", help="end a cell that takes longer: 20m")
+    parser.add_argument(
+        "--retry", action="store_true", help="run cells again that ended in error, oom or timeout"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
+    parser.add_argument(
+        "--allow-mixed", action="store_true", help="allow cells of other versions, threads, devices"
+    )
+    _report_options(parser)
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="draw although cells are missing, with a stamp"
+    )

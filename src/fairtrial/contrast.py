@@ -1,0 +1,137 @@
+"""One declared comparison: what it says, and what it must fulfil in its study."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from fairtrial import factors as table
+from fairtrial.errors import Fault, Problem, did_you_mean, shown
+from fairtrial.places import at
+
+if TYPE_CHECKING:
+    from fairtrial.study import Study
+
+METRICS: Final = ("test_acc", "test_loss", "val_acc")
+LOWER_IS_BETTER: Final = ("test_loss",)
+SIDES: Final = ("treatment", "control", "at", "by")
+
+Levels = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One declared comparison: the mean over seeds of (treatment - control), paired on the seed.
+
+    treatment, control: the levels that differ. at: levels that both share. by: one factor with two levels;
+    the contrast is then an interaction, the difference at the first level minus the difference at the second.
+    Swept factors that are not named are averaged over within a seed. margin: the smallest difference that
+    matters, in the unit of the metric; the study's margin when None.
+    """
+
+    name: str
+    treatment: Levels
+    control: Levels
+    at: Levels = field(default_factory=dict)
+    by: Levels = field(default_factory=dict)
+    metric: str = "test_acc"
+    margin: float | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Contrast:
+        """The contrast that `record` describes."""
+        return cls(**{**record, "by": {name: tuple(levels) for name, levels in record["by"].items()}})
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready form; its text is what a pre-registration hash covers."""
+        return {
+            "name": self.name,
+            "treatment": dict(self.treatment),
+            "control": dict(self.control),
+            "at": dict(self.at),
+            "by": {name: list(levels) for name, levels in self.by.items()},
+            "metric": self.metric,
+            "margin": self.margin,
+        }
+
+    def canonical(self) -> Contrast:
+        """The same contrast with every level in its one spelling, data by its name."""
+        by = {name: tuple(table.identity(name, level) for level in pair) for name, pair in self.by.items()}
+        treatment, control, shared = map(table.identities, (self.treatment, self.control, self.at))
+        return replace(self, treatment=treatment, control=control, at=shared, by=by)
+
+
+def problems(contrast: Contrast, study: Study) -> Iterator[Problem]:
+    """Everything that is wrong with one contrast of a study whose factors are sound."""
+    title = f"contrast {shown(contrast.name)}"
+    where = at(study.places, title)
+    if not isinstance(contrast.name, str) or not contrast.name.strip():
+        yield Problem(f"{title} has no name", where, "give it a short name in words")
+    if [other.name for other in study.contrasts].count(contrast.name) > 1:
+        yield Problem(f"{title} is declared twice", where, "give each contrast its own name")
+    if contrast.metric not in METRICS:
+        what = f"{title}: unknown metric {shown(contrast.metric)}{did_you_mean(contrast.metric, METRICS)}"
+        yield Problem(what, where, f"known: {', '.join(METRICS)}")
+    if contrast.margin is not None and not is_margin(contrast.margin):
+        what = f"{title}: margin={shown(contrast.margin)} is not a number above 0"
+        yield Problem(what, where, "write for example 0.01")
+    odd = [side for side in SIDES if not isinstance(getattr(contrast, side), Mapping)]
+    if odd:
+        what = f"{title}: {odd[0]}={shown(getattr(contrast, odd[0]))} is not a table of levels"
+        yield Problem(what, where, "write for example {'norm': 'gn'}")
+    else:
+        yield from _side_problems(contrast, study, title)
+
+
+def is_margin(value: Any) -> bool:
+    """Whether a value is a finite number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _side_problems(contrast: Contrast, study: Study, title: str) -> Iterator[Problem]:
+    where = at(study.places, title)
+    if set(contrast.treatment) != set(contrast.control) or not contrast.treatment:
+        what = f"{title}: treatment and control must name the same factors"
+        yield Problem(what, where, "give both a level of each factor that differs")
+    elif dict(contrast.treatment) == dict(contrast.control):
+        yield Problem(f"{title}: treatment and control are one arm", where, "let one level differ")
+    named = Counter([*contrast.treatment, *contrast.at, *contrast.by])
+    for name in [name for name, count in named.items() if count > 1]:
+        what = f"{title} names {shown(name)} in more than one of treatment, at and by"
+        yield Problem(what, where, "name it in one of them")
+    for levels in (contrast.treatment, contrast.control, contrast.at):
+        yield from unswept(levels, study, title)
+    if len(contrast.by) > 1 or not all(map(_is_pair, contrast.by.values())):
+        yield Problem(f"{title}: by={shown(dict(contrast.by))}", where, "name one factor with two levels")
+        return
+    for name, pair in contrast.by.items():
+        for level in pair:
+            yield from unswept({name: level}, study, title)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and value[0] != value[1]
+
+
+def unswept(levels: Levels, study: Study, title: str, path: str | None = None) -> Iterator[Problem]:
+    """The levels that are named, by a contrast or the A/A arm, but not swept."""
+    path = path or title
+    for name, level in levels.items():
+        swept = study.factors.get(name)
+        if swept is None:
+            what = f"{title} names {shown(name)}, which is not swept{did_you_mean(name, study.factors)}"
+            yield Problem(what, at(study.places, path), f"swept factors: {', '.join(study.factors)}")
+        elif not _among(name, level, swept):
+            what = f"{title} names {name}={shown(level)}, which is not swept"
+            listed = ", ".join(map(str, swept))
+            yield Problem(what, at(study.places, path, f"factors[{name!r}]"), f"levels of {name}: {listed}")
+
+
+def _among(name: str, level: Any, swept: Sequence) -> bool:
+    try:
+        return table.identity(name, level) in [table.identity(name, other) for other in swept]
+    except (ValueError, Fault):
+        return False

@@ -1,0 +1,116 @@
+"""Made-up results with a known truth, published through the real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairtrial.budget import Budget
+from fairtrial.record import attempt_record, cell_message
+from fairtrial.store import Store
+from fairtrial.study import Cell, Contrast, Study
+
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
+ORIGIN = {
+    "fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "precision": "fp32",
+    "commit": "0123456789abcdef", "dirty": None, "cpu": "made up",
+}  # fmt: skip
+
+
+@pytest.fixture
+def make_study() -> Callable[..., Study]:
+    """A 2 x 2 x 2 study of ten seeds; keywords replace its fields."""
+
+    def make(**changed: Any) -> Study:
+        fields = {
+            "name": "made-up",
+            "question": "Does it help?",
+            "factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4, 64)},
+            "budget": Budget(examples=3072),
+            "seeds": range(10),
+            "primary": (Contrast("small batch", treatment=GN_WS, control=BN, at={"batch_size": 4}),),
+            "aa": {"norm": "gn", "weight_std": True, "batch_size": 64},
+        }
+        return Study(**{**fields, **changed})
+
+    return make
+
+
+@pytest.fixture
+def noise() -> Callable[[Cell, str], float]:
+    """A standard normal draw that belongs to a cell, whatever else is drawn."""
+
+    def draw(cell: Cell, what: str) -> float:
+        return float(np.random.default_rng([int(cell.id, 16), len(what)]).normal())
+
+    return draw
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of made-up files need not survive a power cut."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., Store]:
+    """Declare a study and publish what `outcome(cell)` says of each cell; None leaves a cell pending.
+
+    outcome: a test accuracy, a status such as "diverged", or a dict merged over the made-up result.
+    """
+
+    def publish_all(study: Study, outcome: Callable[[Cell], Any], *, attempt: int = 1) -> Store:
+        store = Store.of(study, tmp_path)
+        store.folder.mkdir(parents=True, exist_ok=True)
+        store.declare(study)
+        for cell in study.cells():
+            said = outcome(cell)
+            if said is not None:
+                result = made_up(cell, said)
+                origin = ORIGIN | result.pop("origin", {})
+                store.publish(attempt_record(store.name, cell_message(cell), attempt, result, origin))
+        return store
+
+    return publish_all
+
+
+def made_up(cell: Cell, said: Any) -> dict[str, Any]:
+    """A result as `trial.run_cell` gives it."""
+    if isinstance(said, str):
+        said = {"status": said}
+    if not isinstance(said, dict):
+        said = {"measured": {"test_acc": said}}
+    failed = said.get("status", "done") != "done"
+    steps = 3072 // cell.settings["batch_size"]
+    result = {
+        "status": said.get("status", "done"),
+        "spent": {
+            "steps": steps, "examples": 3072, "flops": 10**9 * 3072, "parameters": 219_482,
+            "train_s": 2.0 + cell.seed / 10, "eval_s": 0.1, "load_s": 0.0,
+            "compile_s": 0.0, "checkpoint_s": 0.0, "lost_s": 0.0,
+            "calibrated_step_s": None, "peak_memory_bytes": None, "joules": None,
+        },
+        "measured": {
+            "classes": 10, "train_loss": 0.1, "val_curve": [], "val_acc": None if failed else 0.9,
+            "divergence_step": 3 if failed else None, "test_acc": None if failed else 0.9,
+            "test_loss": None if failed else 0.3, "test_n": None if failed else 596,
+            "test_reads": 0 if failed else 1,
+            "correct": None, "weights_sha256": None,
+        },
+        "drawn": {
+            "subset": f"subset {cell.seed}",
+            "init": f"init {cell.settings['norm']} {cell.seed} {cell.replica}",
+            "order": f"order {cell.seed} {cell.replica}",
+            "data": "images",
+        },
+        "origin": said.get("origin", {}),
+        "error": None,
+    }  # fmt: skip
+    for part in ("spent", "measured", "drawn"):
+        result[part] |= said.get(part, {})
+    return result

@@ -1,0 +1,109 @@
+"""What is drawn: failed runs, margins, and an enlarged view where a few arms would flatten the rest."""
+
+from __future__ import annotations
+
+import matplotlib
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from analysis import figures, style, table, twins, verdicts
+from analysis.curves import crowd, curves, positions
+from analysis.forest import forest, rows_of
+from analysis.groups import axis_of, gather
+from analysis.words import SCALES
+
+
+def axes():
+    return Figure().subplots()
+
+
+def test_a_failed_run_is_a_cross_at_the_chance_line(make_study, publish):
+    def outcome(cell):
+        return "diverged" if cell.seed == 1 and cell.arm == "bn, batch 4" else 0.9
+
+    results = table.load(publish(make_study(), outcome))
+    groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
+    ax = curves(groups, "batch_size", SCALES["test_acc"], 0.1, axes())
+    crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_ydata())]
+    assert [list(line.get_ydata()) for line in crosses] == [[pytest.approx(10.0)]]
+    assert to_hex(crosses[0].get_color()) == style.ALARM
+    assert "chance" in [text.get_text() for text in ax.texts]
+
+
+def test_every_seed_is_a_dot_and_every_arm_has_its_name(make_study, publish, noise):
+    results = table.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
+    ax = curves(groups, "batch_size", SCALES["test_acc"], 0.1, axes())
+    dots = [
+        y
+        for line in ax.lines
+        if line.get_markersize() < 3 and line.get_marker() == "o"
+        for y in line.get_ydata()
+    ]
+    assert len(dots) == 8 * 10
+    assert {text.get_text() for text in ax.texts} == {"bn", "bn+ws", "gn", "gn+ws"}
+
+
+def test_the_forest_shows_each_contrast_and_the_twin(make_study, publish, noise):
+    results = table.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    rows = rows_of(verdicts.judge(results), twins.compare(results))
+    ax = forest(rows, axes())
+    said = [text.get_text() for text in ax.texts]
+    assert "small batch" in said and "A/A check" in said and "no difference" in said
+    (band,) = ax.patches  # the twin has no margin
+    assert (band.get_x(), band.get_width()) == pytest.approx((-1.0, 2.0))
+
+
+def test_far_arms_bring_an_enlarged_view_and_near_ones_do_not(make_study, publish, noise):
+    def outcome(cell):
+        collapsed = (
+            cell.levels["norm"] == "gn" and not cell.levels["weight_std"] and cell.levels["batch_size"] == 64
+        )
+        return (0.3 if collapsed else 0.95) + 0.003 * noise(cell, "acc")
+
+    results = table.load(publish(make_study(), outcome))
+    groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
+    low, high = crowd(groups)
+    assert 0.9 < low < high < 1.0
+    assert crowd([group for group in groups if group.centre > 0.5]) is None
+
+
+def test_the_axis_is_the_number_with_most_levels(make_study):
+    assert (
+        axis_of(
+            make_study(
+                factors={"norm": ("bn", "gn"), "batch_size": (4, 16), "lr": (0.1, 0.2, 0.3)},
+                aa=None,
+                primary=(),
+            )
+        )
+        == "lr"
+    )
+    assert (
+        axis_of(make_study(factors={"norm": ("bn", "gn"), "weight_std": (False, True)}, aa=None, primary=()))
+        is None
+    )
+
+
+def test_levels_stand_at_their_logarithm_or_one_after_the_other():
+    assert positions([4, 16, 64]) == [2.0, 4.0, 6.0]
+    assert positions([0.0, 0.1, 0.4]) == [0.0, 1.0, 2.0]
+    assert positions([1, 5, "all"]) == [0.0, 1.0, 2.0]
+
+
+def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish, noise):
+    store = publish(make_study(), lambda cell: 0.9 + 0.01 * noise(cell, "a") if cell.seed < 5 else None)
+    results = table.load(store)
+    drawn = figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
+    assert all("Incomplete: 45 of 90 cells" in figure.caption for figure in drawn)
+    assert all(f"{kind} intervals" not in drawn[1].caption for kind in ("t", "95 % t"))
+    groups = gather(results, list(results.study.factors), "test_acc", intervals=False)
+    assert all(group.mean is None for group in groups)
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
+    before = dict(matplotlib.rcParams)
+    results = table.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
+    figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
+    assert dict(matplotlib.rcParams) == before

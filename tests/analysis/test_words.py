@@ -1,0 +1,57 @@
+"""Numbers and names have one spelling."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from analysis import words
+
+
+@pytest.mark.parametrize(
+    "p, text",
+    [
+        (0.00044, "p = 0.0004"),
+        (0.00001, "p < 0.0001"),
+        (0.0423, "p = 0.042"),
+        (0.5, "p = 0.5"),
+        (1.0, "p = 1"),
+    ],
+)
+def test_p_values_are_short_and_never_zero(p, text):
+    assert words.p_value(p) == text
+
+
+def test_there_is_no_negative_zero():
+    assert words.fixed(-0.0004, 1) == "0.0"
+    assert words.fixed(-0.06, 1) == "-0.1"
+    assert words.fixed(math.inf, 1) == "inf"
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (45, "45 device-seconds"),
+        (720, "12 device-minutes"),
+        (3.1 * 3600, "3.1 device-hours"),
+        (4e6, "1111 device-hours"),
+    ],
+)
+def test_durations_choose_their_unit(seconds, text):
+    assert words.duration(seconds) == text
+
+
+def test_a_string_from_a_record_is_one_short_printable_line():
+    assert words.clean("a\nb\tc\x00\u202e\ud800") == "a b c" + 3 * "\N{REPLACEMENT CHARACTER}"
+    assert len(words.clean("x" * 10_000)) == 300
+
+
+def test_lists_and_plurals_read_as_prose():
+    assert [words.listed(list("abc")[:n]) for n in (0, 1, 2, 3)] == ["", "a", "a and b", "a, b and c"]
+    assert (words.plural(1, "seed"), words.plural(2, "seed")) == ("1 seed", "2 seeds")
+
+
+def test_points_are_percent_and_losses_are_not():
+    assert words.SCALES["test_acc"].gap(0.0812) == "8.1 points"
+    assert words.SCALES["test_loss"].gap(0.12) == "0.120 in test loss"

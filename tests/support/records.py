@@ -1,0 +1,31 @@
+"""Attempt records for tests that need no process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairtrial.record import ACCOUNTS, attempt_record, cell_message, failure
+from fairtrial.store import Store
+from fairtrial.study import Cell
+from fairtrial.trust import Record
+
+ORIGIN = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "precision": "fp32", "cpu": "abacus"}
+
+
+def done(acc: float = 0.9, *, train_s: float = 1.0, steps: int = 8, data: str = "d" * 64) -> Record:
+    """A result as `trial.run_cell` gives it."""
+    spent = {**dict.fromkeys(ACCOUNTS, 0), "steps": steps, "train_s": train_s, "lost_s": 0.0}
+    measured = {"classes": 10, "test_acc": acc, "test_loss": 0.3, "val_acc": None, "test_reads": 1}
+    return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": data}}
+
+
+def killed(where: str = "job", lost_s: float = 0.5) -> Record:
+    """A result of an attempt whose job died."""
+    return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)
+
+
+def publish(store: Store, cell: Cell, attempt: int = 1, result: Record | None = None, **origin: Any) -> Record:
+    """Publish one attempt of a cell; its record."""
+    record = attempt_record(store.name, cell_message(cell), attempt, result or done(), ORIGIN | origin)
+    assert store.publish(record)
+    return record

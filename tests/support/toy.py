@@ -1,0 +1,103 @@
+"""Tiny studies over toy jobs: start them, watch their processes, read what they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fairtrial.budget import Budget
+from fairtrial.store import Store, is_timing, rows
+from fairtrial.study import Study
+
+ROOT = Path(__file__).parents[2]
+JOB = str(Path(__file__).with_name("toy_job.py"))
+RUN = str(Path(__file__).with_name("toy_run.py"))
+HANG = {f"{norm} {seed}": "hang" for norm in ("bn", "gn") for seed in range(4)}
+
+
+def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", **more: Any) -> Study:
+    """Cells of milliseconds; the names of the norms are all that differs."""
+    return Study(
+        name="toy",
+        question="Does it come back?",
+        factors={"norm": tuple(norms)},
+        budget=Budget.parse(budget),
+        fixed={"resolution": 8, "data": "digits"},
+        seeds=tuple(range(seeds)),
+        **more,
+    )
+
+
+def start(results: Path, *, study: dict | None = None, toy: dict | None = None, **options: Any) -> subprocess.Popen:
+    """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*."""
+    acts = {name: act for name, act in (toy or {}).items() if not name.startswith("TOY_")}
+    variables = {name: value for name, value in (toy or {}).items() if name.startswith("TOY_")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOY": json.dumps(acts), **variables}
+    command = [sys.executable, RUN, str(results), json.dumps({"jobs": 2, **options}), json.dumps(study or {})]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def run(results: Path, **how: Any) -> tuple[int, str]:
+    """Run a driver to its end: exit code and stderr."""
+    process = start(results, **how)
+    told = process.communicate(timeout=60)[1]
+    return process.returncode, told
+
+
+def store_of(results: Path) -> Store:
+    return Store(results / "toy")
+
+
+def leases(results: Path) -> list[Path]:
+    return sorted((results / "toy" / "leases").glob("*"))
+
+
+def table(results: Path, **study: Any) -> list[dict]:
+    """The final table without its timing columns."""
+    found = rows(toy_study(**study).cells(), store_of(results).attempts())
+    return [{name: value for name, value in row.items() if not is_timing(name)} for row in found]
+
+
+def statuses(results: Path, **study: Any) -> list[str]:
+    return [row["status"] for row in table(results, **study)]
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Wait for something to become true; what it became."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    try:
+        text = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(word) for word in text.split()]
+
+
+def gone(pids: list[int], seconds: float = 2.0) -> bool:
+    """Whether all these processes have ended within some seconds."""
+    end = time.monotonic() + seconds
+    while any(_runs(pid) for pid in pids):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

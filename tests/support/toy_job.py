@@ -1,0 +1,108 @@
+"""A real job process (fairtrial.job) whose trainer is a toy: no torch, a cell takes milliseconds.
+
+Run by path in place of `-m fairtrial.job`. TOY is a JSON table from "norm seed" to what that cell does; see ACTS.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import types
+from pathlib import Path
+from types import SimpleNamespace
+
+STEPS = 20
+
+
+def run_cell(settings, budget, seed, replica, spec, place, step_s=0.0):
+    """Twenty steps towards the mean of a few numbers, drawn from what identifies the cell."""
+    act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings['norm']} {seed}")
+    if act is not None:
+        ACTS[act]()
+    time.sleep(float(os.environ.get("TOY_SLEEP_S", "0")))
+    draws = random.Random(json.dumps([settings, str(budget), seed, replica], sort_keys=True))
+    weight = draws.random()
+    for _ in range(STEPS):
+        weight -= 0.1 * (weight - draws.random())
+    measured = {
+        "classes": 10,
+        "train_loss": float("nan") if act == "nan" else weight,
+        "val_acc": None,
+        "test_acc": weight,
+        "test_loss": 1 - weight,
+        "test_reads": 1,
+        "weights_sha256": hashlib.sha256(repr(weight).encode()).hexdigest(),
+    }
+    steps = budget.steps_for(settings["batch_size"], step_seconds=step_s)
+    spent = {"steps": steps, "examples": 0, "flops": 0, "train_s": 1.0, "eval_s": 0.0, "load_s": 0.0, "lost_s": 0.0}
+    spent |= {"compile_s": 0.0, "checkpoint_s": 0.0, "parameters": 1, "calibrated_step_s": step_s or None}
+    return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": dataset_of(spec, 8, False).sha256}}
+
+
+def dataset_of(spec, resolution, download):
+    return SimpleNamespace(sha256=os.environ.get("TOY_DATA", "d" * 64))
+
+
+def calibrate(arms, specs, place):
+    if os.environ.get("TOY_CALIBRATE"):
+        ACTS[os.environ["TOY_CALIBRATE"]]()
+    yield from ((index, 0.01 * (index + 1)) for index in range(len(arms)))
+
+
+def _raise(error):
+    raise error
+
+
+def _once(act):
+    """Do it in the first attempt alone, by leaving a mark."""
+    mark = Path(os.environ["TOY_MARK"])
+    if not mark.exists():
+        mark.touch()
+        ACTS[act]()
+
+
+ACTS = {
+    "raise": lambda: _raise(ValueError("boom")),
+    "bad name": lambda: _raise(ValueError("no file 'caf\udce9.png'")),
+    "memory": lambda: _raise(MemoryError()),
+    "torch memory": lambda: _raise(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")),
+    "nan": lambda: None,
+    "exit": lambda: os._exit(3),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "kill once": lambda: _once("kill"),
+    "hang": lambda: time.sleep(60),
+    "stuck": lambda: ctypes.PyDLL(None).sleep(60),  # holds the interpreter: no other thread runs
+    "chat": lambda: (print("x" * 100_000), os.write(1, b'{"ready": 1}\n')),
+    "disk full": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+}
+
+
+def main():
+    time.sleep(float(os.environ.get("TOY_START_S", "0")))
+    cuda = SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False))
+    torch = types.ModuleType("torch")
+    torch.set_num_threads = torch.use_deterministic_algorithms = lambda value: None
+    torch.are_deterministic_algorithms_enabled = lambda: False
+    torch.backends = SimpleNamespace(cuda=cuda, cudnn=SimpleNamespace(), cpu=SimpleNamespace(get_cpu_capability=str))
+    torch.version = SimpleNamespace(cuda=None)
+    trial = types.ModuleType("fairtrial.trial")
+    trial.run_cell, trial.dataset_of, trial.calibrate = run_cell, dataset_of, calibrate
+    trial.Place = lambda device, download: SimpleNamespace(device=device, download=download)
+    sys.modules |= {"torch": torch, "fairtrial.trial": trial}
+
+    import fairtrial
+    from fairtrial import job
+
+    fairtrial.trial = trial
+    job.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""A real driver over toy jobs: `python toy_run.py RESULTS OPTIONS STUDY`, the last two as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from fairtrial import crew, runner
+from fairtrial.errors import Fault
+from tests.support.toy import JOB, toy_study
+
+
+def main() -> int:
+    results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+    crew.ENTRY = (JOB,)
+    runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
+    try:
+        return runner.run(toy_study(**study), runner.Options(results=results, **options))
+    except Fault as error:
+        print(error.block(), file=sys.stderr)
+        return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

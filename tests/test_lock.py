@@ -1,0 +1,73 @@
+"""One holder at a time; the lock goes with its process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from fairtrial import lock
+from fairtrial.errors import Fault
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from fairtrial import lock
+with lock.hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / ".lock")], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_second_is_told_who_where_and_since_when(tmp_path, holder):
+    with pytest.raises(Fault) as busy, lock.hold(tmp_path / ".lock"):
+        pass
+    (problem,) = busy.value.problems
+    assert busy.value.code == 4
+    assert f"process {holder.pid} on {socket.gethostname()}, started 20" in problem.what
+    assert problem.where == str(tmp_path / ".lock")
+
+
+def test_a_killed_holder_holds_nothing(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with lock.hold(tmp_path / ".lock"):
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+def test_it_is_free_again_after_an_error_inside(tmp_path):
+    with pytest.raises(ZeroDivisionError), lock.hold(tmp_path / ".lock"):
+        raise ZeroDivisionError
+    with lock.hold(tmp_path / ".lock"):
+        pass
+
+
+def test_a_process_started_inside_does_not_inherit_it(tmp_path):
+    with lock.hold(tmp_path / ".lock"):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        with lock.hold(tmp_path / ".lock"):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(Fault, match=r"could not write \.lock"), lock.hold(tmp_path / ".lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "precious"

@@ -1,0 +1,404 @@
+"""Every malformed study file and option of RELIABILITY.md, section 6: refused at the door, in three parts."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fairtrial.cli import main
+from fairtrial.errors import BAD_INPUT, REFUSED, USAGE
+from fairtrial.store import Store
+from fairtrial.study_file import load
+from tests.support.studies import TEXT, spoiled, study, write
+
+ROOT = Path(__file__).parents[1]
+NOT_YET = {
+    "C6": "groups are no factor: the networks choose a divisor of their channels",
+    "C16": "there is no --storage yet",
+}
+LEVELS, SIZES, FIXED, SEEDS, BUDGET = '("bn", "gn")', "(4, 16)", '"lr": 0.3', "range(3)", "examples=64"
+
+
+@dataclass
+class Case:
+    """One way to go wrong. says: regular expressions that stderr must hold, in any order."""
+
+    id: str
+    says: tuple[str, ...]
+    edit: tuple[str, str] | None = None  # of the study file: (old, new)
+    text: str | bytes | None = None  # of the whole file instead
+    options: tuple[str, ...] = ()
+    where: str = ""  # what stands on the line that must be named; an option names itself
+
+    def __str__(self) -> str:
+        told = self.edit[1] if self.edit else " ".join(self.options) or str(self.text)
+        return f"{self.id}-{told[:30]!r}"
+
+
+def in_file(id, old, new, *says, where=None):
+    return Case(id, says, edit=(old, new), where=new.partition("\n")[0] if where is None else where)
+
+
+def by_option(id, options, *says):
+    return Case(id, says, options=tuple(options.split("|")))
+
+
+def whole(id, text, *says, where=""):
+    return Case(id, says, text=text, where=where)
+
+
+def in_contrast(new, *says):
+    return in_file("C20", 'at={"batch_size": 4}', new, "contrast 'small batch'", *says, where="primary=")
+
+
+CASES = [
+    in_file("C1", '"norm": (', '"normalisation": (', "normalisation", "did you mean 'norm'"),
+    in_file("C1", '"lr"', '"learning_rate"', "unknown factor 'learning_rate'", "known: model, norm"),
+    in_file("C1", "question=", "questoin=", "unknown keyword 'questoin' of Study", "did you mean 'question'"),
+    in_file("C1", "treatment=", "treatmnt=", "unknown keyword 'treatmnt' of Contrast", "'treatment'"),
+    in_file("C1", "examples=64", "exmples=64", "unknown keyword 'exmples' of Budget", "'examples'"),
+    in_file("C1", "seeds=", "presets={'mimi': {}},\n    seeds=", "unknown preset 'mimi'", "'mini'"),
+    in_file("C1", "seeds=", "presets={'mini': {'sedes': 3}},\n    seeds=", "sedes", "did you mean 'seeds'"),
+    in_file("C1", "seeds=", "preset='tiny',\n    seeds=", "unknown preset 'tiny'", "embedded, mini"),
+    by_option("C1", "--set|normalisation=bn", "unknown factor 'normalisation'", "did you mean 'norm'"),
+    by_option("C1", "--preset|mimi", "unknown preset 'mimi', did you mean 'mini'"),
+    by_option("C1", "--sedes|3", "unrecognized", "did you mean '--seeds'"),
+    by_option("C1", "--seed|3", "unrecognized", "did you mean '--seeds'"),
+    in_file("C2", LEVELS, '("bn", "groupnorm2")', "norm='groupnorm2'", "one of bn, gn, ln, in, none, frn"),
+    in_file("C2", LEVELS, '("bn", ["gn"])', r"norm=\['gn'\]", "one of bn, gn, ln, in, none, frn"),
+    by_option("C2", "--set|norm=bn,groupnorm2", "norm='groupnorm2'", "one of bn, gn, ln, in, none, frn"),
+    *(
+        in_file("C3", SIZES, f"(4, {value})", f"batch_size={re.escape(shown)}", said, "from 1 to 1048576")
+        for value, shown, said in (
+            ("0", "0", "outside 1..1048576"),
+            ("-8", "-8", "outside"),
+            ("2.5", "2.5", "is float"),
+            ("'32'", "'32'", "is str"),
+            ("True", "True", "is bool"),
+            ("1e400", "inf", "is float"),
+            ("None", "None", "is NoneType"),
+            ("10**5000", "int of thousands of digits", "outside"),
+        )
+    ),
+    *(
+        by_option("C3", f"--set|batch_size=4,{value}", said, "from 1 to 1048576")
+        for value, said in (("0", "outside"), ("-8", "outside"), ("2.5", "is float"), ("1e400", "is float"))
+    ),
+    by_option("C3", "--set|batch_size=4," + "9" * 5000, "is float", "from 1 to 1048576"),
+    in_file("C4", FIXED, '"shots": 0', "shots=0", "outside 1", "'all', or a whole number"),
+    in_file("C4", FIXED, '"shots": "some"', "shots='some'", "'all', or a whole number"),
+    by_option("C4", "--set|shots=0", "shots=0", "outside 1"),
+    in_file("C5", FIXED, '"mixup": -0.1', "mixup=-0.1", "finite number >= 0"),
+    in_file("C5", FIXED, '"mixup": float("nan")', "mixup=nan is not finite"),
+    in_file("C5", FIXED, '"mixup": 1e400', "mixup=inf is not finite"),
+    in_file("C5", FIXED, '"mixup": 10**400', "mixup=1000", "is not finite"),
+    in_file("C5", FIXED, '"mixup": True', "mixup=True is bool"),
+    by_option("C5", "--set|mixup=-0.1", "mixup=-0.1", "finite number >= 0"),
+    by_option("C5", "--set|mixup=0,nan", "mixup=nan is not finite"),
+    by_option("C5", "--set|mixup=inf", "mixup=inf is not finite"),
+    in_file("C7", SIZES, "(4, 1)", "norm='bn' with batch_size=1", "undefined", "another norm"),
+    in_file("C7", FIXED, '"stat_batch": 1', "norm='bn' with stat_batch=1", "undefined", "another norm"),
+    in_file("C7", FIXED, '"micro_batch": 1, "bn_split": True', "micro_batch=1", "undefined", "another norm"),
+    in_file("C7", FIXED, '"micro_batch": 2', "from 4 to 2 images", "bn_split=True"),
+    by_option("C7", "--set|batch_size=4,1", "norm='bn' with batch_size=1", "undefined"),
+    in_file("C8", SEEDS, "()", "no seeds", "at least 3"),
+    in_file("C8", SEEDS, "range(0)", "no seeds", "at least 3"),
+    in_file("C8", SEEDS, "(1, 1)", "seed 1 stands more than once", "new replicate"),
+    in_file("C8", SEEDS, "(0,)", r"one seed \(n = 1\) gives no interval", "at least 3"),
+    in_file("C8", SEEDS, "(0, -1)", "seed -1", "0..2147483647"),
+    in_file("C8", SEEDS, "(0, 2**64)", "seed 18446744073709551616", "0..2147483647"),
+    in_file("C8", SEEDS, "(0, True)", "seed True", "0..2147483647"),
+    in_file("C8", SEEDS, "(0, [1])", r"seed \[1\]", "0..2147483647"),
+    in_file("C8", SEEDS, "5", "seeds=5 is int", r"range\(10\)"),
+    in_file("C8", SEEDS, "'123'", "seeds='123' is str", r"range\(10\)"),
+    in_file("C8", SEEDS, "(seed for seed in range(3))", "is generator", r"range\(10\)"),
+    by_option("C8", "--seeds|0", "no seeds"),
+    by_option("C8", "--seeds|-1", "no seeds"),
+    by_option("C8", "--seeds|1", r"one seed \(n = 1\)", "at least 3"),
+    by_option("C8", "--seeds|1,1", "seed 1 stands more than once"),
+    by_option("C8", "--seeds|0,-1", "seed -1", "0..2147483647"),
+    by_option("C8", "--seeds|0,18446744073709551616", "seed 18446744073709551616", "0..2147483647"),
+    by_option("C8", "--seeds|9..5", "no seeds"),
+    by_option("C8", "--seeds|some", "neither a count nor a list", r"a span \(5\.\.9\)"),
+    by_option("C8", "--seeds|" + "9" * 5000, "neither a count nor a list"),
+    in_file("C9", BUDGET, "examples=0", "examples=0 is not a finite number above 0"),
+    in_file("C9", BUDGET, "seconds=-60", "seconds=-60 is not a finite number above 0"),
+    in_file("C9", BUDGET, "flops=10**400", "is not a finite number above 0"),
+    in_file("C9", BUDGET, "examples=True", "examples=True is not a number"),
+    in_file("C9", BUDGET, "examples=2.5", "not a whole number"),
+    in_file("C9", BUDGET, "examples=64, steps=2", r"exactly one of examples, steps, flops, seconds"),
+    in_file("C9", "Budget(examples=64)", "64", "budget=64 is int", r"Budget\(examples=2000\)"),
+    by_option("C9", "--budget|0ex", "not a finite number above 0"),
+    by_option("C9", "--budget=-5s", "seconds=-5.0 is not a finite number above 0"),
+    by_option("C9", "--budget|10 parsecs", "'10 parsecs'", r"ex \(examples\), .*st \(steps\), .*h \(hours\)|s \(seconds\)"),
+    by_option("C9", "--budget|64", "not a number with a unit", r"ex \(examples\)"),
+    by_option("C9", "--budget|1e400ex", "not a finite number"),
+    by_option("C9", "--budget|1.2.3s", "'1.2.3' is not a number"),
+    by_option("C9", "--budget|60s|--total-budget|30s", "one cell of .* takes 1 min 0 s", "cost 30 s"),
+    by_option("C9", "--total-budget|30", "not a number with a unit"),
+    by_option("C9", "--total-budget|0s", "not a time above 0"),
+    by_option("C9", "--cell-timeout|20ex", "not a time above 0"),
+    in_file("C10", LEVELS, "()", "factor norm has no levels", "at least one level"),
+    in_file("C10", LEVELS, "'bn'", "norm='bn' is not a tuple of levels", r"write \('bn',\)"),
+    in_file("C10", "range(3)", "range(10**9)", "4,000,000,000 cells", "at most 100,000"),
+    in_file("C10", SIZES, "range(1, 10**40)", "cells", "at most 100,000", where="factors="),
+    in_file("C10", SIZES, "{4: 16}", "not a tuple of levels"),
+    in_file("C10", '        "norm": ("bn", "gn"),\n        "batch_size": (4, 16),\n', "", "no factor", where="factors="),
+    by_option("C10", "--seeds|18446744073709551616", "73,786,976,294,838,206,464 cells", "at most 100,000"),
+    in_file("C11", FIXED, '"micro_batch": 3', "micro_batch=3 does not divide batch_size=4", "of 4: 1, 2, 4"),
+    in_file("C11", FIXED, '"stat_batch": 8', "stat_batch=8 does not divide batch_size=4", "of 4: 1, 2, 4"),
+    in_file(
+        "C11", FIXED, '"micro_batch": 4, "stat_batch": 3', "stat_batch=3 does not divide micro_batch=4", "1, 2, 4"
+    ),
+    by_option("C11", "--set|stat_batch=3", "stat_batch=3 does not divide batch_size=4", "of 4: 1, 2, 4"),
+    in_file("C12", FIXED, '"lr": 0.3,\n        "lr": 0.1', "'lr' stands twice", "line 12", where='"lr": 0.1'),
+    in_file("C12", SIZES, "(4, 16", "not Python", where="    },\n"),
+    in_file("C12", FIXED, '"lr": 0.3, 1.0: 2, True: 3', "stands twice"),
+    in_file("C12", "seeds=range(3)", "seeds=range(3), seeds=range(3)", "not Python: keyword argument repeated"),
+    whole("C12", spoiled((FIXED, '"lr": 0.3\0')), "NUL", where='"lr"'),
+    whole("C12", TEXT.replace("small?", "sm\xe4ll?").encode("latin-1"), "not UTF-8", where="question"),
+    whole("C12", "(" * 10_000, "not Python", where="((("),
+    whole("C12", "STUDY = " + "-" * 10_000 + "1", "nested too deeply"),
+    whole("C12", "STUDY = " + "1+" * 10_000 + "1", "nested too deeply"),
+    whole("C12", TEXT + "#" * 2**20, "more than 1,048,576 bytes"),
+    in_file("C13", FIXED, '"resolution": 0', "resolution=0 is outside 2..4096"),
+    by_option("C13", "--set|resolution=0", "resolution=0 is outside 2..4096"),
+    by_option("C14", "--set|mixup=0.1,1e-1", "two levels of mixup are the same: 0.1 and 0.1"),
+    by_option("C14", "--set|data=folder:a/x,folder:b/x", "two levels of data are the same"),
+    in_file("C14", '"norm": (', '"mixup": (1, 1.0),\n        "norm": (', "two levels of mixup are the same: 1 and 1.0"),
+    in_file("C14", SIZES, "(4, 4)", "two levels of batch_size are the same: 4 and 4"),
+    in_file("C14", SIZES, "(1, True, 1.0)", "batch_size=True is bool", "batch_size=1.0 is float"),
+    *(
+        in_file("C17", '"small"', repr(name), "study name", "lower-case letters, digits or hyphens")
+        for name in ("../x", "", "a" * 300, "a\0b", "<script>", "Norm", "a b", "a/b", "-a", "a.b", "\u0430")
+    ),
+    in_file("C17", '"small"', "3", "study name 3", "lower-case"),
+    by_option("C18", "--device|tpu", "unknown device 'tpu'", "cpu, cuda or cuda:N"),
+    by_option("C18", "--device|cuda:", "unknown device 'cuda:'", "cpu, cuda or cuda:N"),
+    by_option("C18", "--device|cuda:7", "'cuda:7' is not there", "this machine has (no GPU|cuda:0)", "use --device"),
+    *(
+        by_option("C18", f"--{name}|{value}", f"--{name} {value} is not a whole number from 1", r"has \d+ cores")
+        for name in ("jobs", "threads")
+        for value in ("0", "-1", "two", "1.5", "99999999999999999999")
+    ),
+    by_option("C18", "--limit|0", "--limit 0 is not a whole number above 0"),
+    by_option("C18", "--results|small.py", "'small.py' is a file, not a folder"),
+    whole("C19", TEXT.replace("STUDY", "STDY"), "no STUDY", "names found: Budget, Contrast, Study, STDY", "rename STDY"),
+    whole("C19", "x = 1", "no STUDY", "names found: x", r"write STUDY = Study\(\.\.\.\)"),
+    whole("C19", "STUDY = 3", "STUDY is a int, not a fairtrial.study.Study"),
+    whole("C19", TEXT + "\n1 / 0\n", "raised ZeroDivisionError", "mend that line", where="1 / 0"),
+    whole("C19", "import nowhere_at_all\n", "'nowhere_at_all', which is not installed", "pip", where="import"),
+    whole("C19", "from fairtrial.study import Studdy\n", "raised ImportError", "Studdy", where="from"),
+    whole("C19", "raise SystemExit(0)\n", "ends the program", "__main__", where="raise"),
+    whole("C19", "from fairtrial.study import Study\nSTUDY = Study(name='a')\n", "TypeError", where="STUDY"),
+    by_option("C20", "--set|norm", "'norm' has no '='", "factor=level"),
+    by_option("C20", "--set|norm=bn|--set|norm=gn", "norm is set twice"),
+    by_option("C20", "--set|norm=bn,", "an empty level"),
+    by_option("C20", "--set|norm=", "an empty level"),
+    by_option("C20", "--set|=3", "unknown factor ''", "known: model, norm"),
+    by_option("C20", "--set|data=digits|--data|cifar10", "given twice", "--data and --set data"),
+    by_option("C20", "--data|nowhere", "data specification", "digits"),
+    by_option("C20", "--set|batch_size=8", "names batch_size=4, which is not swept", "levels of batch_size: 8"),
+    in_contrast('at={"batch_size": 8}', "names batch_size=8, which is not swept", "levels of batch_size: 4, 16"),
+    in_contrast('at={"batch_size": "many"}', "names batch_size='many', which is not swept"),
+    in_contrast('at={"mixup": 0}', "names 'mixup', which is not swept", "swept factors: norm, batch_size"),
+    in_contrast('at={"norm": "gn"}', "names 'norm' in more than one of treatment, at and by"),
+    in_contrast('by={"batch_size": (4, 4)}', "one factor with two levels"),
+    in_contrast('by={"batch_size": 4}', "one factor with two levels"),
+    in_contrast('by={"batch_size": (4, 8)}', "names batch_size=8, which is not swept"),
+    in_contrast('metric="accuracy"', "unknown metric 'accuracy'", "known: test_acc"),
+    in_contrast("margin=-1", "margin=-1 is not a number above 0"),
+    in_contrast("at=4", "at=4 is not a table of levels"),
+    in_file("C20", 'treatment={"norm": "gn"}', "treatment={}", "must name the same factors", where="primary="),
+    in_file("C20", 'control={"norm": "bn"}', 'control={"norm": "gn"}', "are one arm", where="primary="),
+    in_file("C20", "seeds=", "aa={'norm': 'gn'},\n    seeds=", "the A/A arm names norm; the study sweeps norm, batch"),
+    in_file("C20", "seeds=", "margin=0,\n    seeds=", "margin=0 is not a number above 0"),
+    in_file("C20", "seeds=", "secondary=['x'],\n    seeds=", "holds no Contrast"),
+]
+
+
+def fill(case, folder):
+    """The case's study file, and its text."""
+    path = folder / "small.py"
+    text = case.text if case.text is not None else spoiled(*([case.edit] if case.edit else []))
+    raw = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(raw)
+    return path, raw.decode(errors="replace")
+
+
+def listing(folder):
+    return {path: path.stat().st_size for path in folder.rglob("*")}
+
+
+def blocks(err):
+    return re.findall(r"^error: (.+)\n  where: (.+)\n  do:    (.+)$", err, re.MULTILINE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_it_is_refused_with_what_where_and_do(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path, text = fill(case, tmp_path)
+    before, started = listing(tmp_path), time.monotonic()
+
+    code = main(["run", "./small.py", *case.options])
+
+    out, err = capsys.readouterr()
+    assert time.monotonic() - started < 5
+    assert (code, out) == (USAGE, "")
+    found = blocks(err)
+    assert found and err.count("\n") == 3 * len(found)  # nothing but blocks, so no traceback
+    for words in case.says:
+        assert re.search(words, err), words
+    if case.where:
+        line = text[: text.index(case.where)].count("\n") + 1
+        assert any(re.search(rf"\bsmall\.py:{line}\b", where) for _, where, _ in found), err
+    elif case.options:
+        given = {word.partition("=")[0] for word in case.options if word.startswith("--")}
+        assert any(option in where or option in what for what, where, _ in found for option in given), err
+    assert listing(tmp_path) == before
+
+    assert main(["run", "./small.py", "--json", *case.options]) == USAGE
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [set(problem) for problem in told] == [{"code", "what", "where", "do"}] * len(found)
+    assert {problem["code"] for problem in told} == {USAGE}
+
+
+def test_every_id_has_a_case():
+    told = {case.id for case in CASES} | {"C15"} | set(NOT_YET)
+    assert told == {f"C{number}" for number in range(1, 21)}
+
+
+def test_all_errors_come_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ('"small"', '"Small"'), (LEVELS, '("bn", "gm")'), (FIXED, '"mixup": -1'), (SEEDS, "(1, 1)"))
+    assert main(["plan", "small.py"]) == USAGE
+    found = {where: what for what, where, _ in blocks(capsys.readouterr().err)}
+    assert found == {
+        "small.py:5, name": "study name 'Small' is not allowed",
+        "small.py:8, factors['norm']": "norm='gm' is not a known name, did you mean 'gn'?",
+        "small.py:12, fixed['mixup']": "mixup=-1 is not >= 0",
+        "small.py:15, seeds": "seed 1 stands more than once; a copy would count as a new replicate",
+    }
+
+
+def test_all_bad_options_come_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    given = "--preset x --seeds y --budget z --set norm --set lr=-1 --jobs 0 --threads 0 --limit 0 --device tpu"
+    assert main(["run", "small.py", *given.split()]) == USAGE
+    places = [where for _, where, _ in blocks(capsys.readouterr().err)]
+    for option in ("--preset", "--seeds", "--budget z", "--set norm", "--set lr", "--jobs", "--threads", "--limit"):
+        assert option in places
+    assert "--device" in places
+
+
+def test_more_problems_than_fit_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, (SIZES, "range(-50, 0)"))
+    assert main(["plan", "small.py"]) == USAGE
+    err = capsys.readouterr().err
+    assert len(blocks(err)) == 20
+    assert err.endswith("... and 30 more of 50\n")
+
+
+def test_a_computed_value_names_the_line_it_is_used_in(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ('fixed={\n        "lr": 0.3,\n    }', "fixed=dict(lr=-0.3)"))
+    assert main(["plan", "small.py"]) == USAGE
+    assert [where for _, where, _ in blocks(capsys.readouterr().err)] == ["small.py:11, fixed['lr']"]
+
+
+def test_a_fault_of_options_and_file_together_names_both(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    assert main(["plan", "small.py", "--set", "batch_size=8"]) == USAGE
+    [(_, where, _)] = blocks(capsys.readouterr().err)
+    assert where == "small.py:16, contrast 'small batch' and --set batch_size"
+
+
+def test_a_broken_preset_of_the_study_is_found_without_asking_for_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ("    seeds=", '    presets={"mini": {"fixed": {"lr": -1}}},\n    seeds='))
+    assert main(["plan", "small.py"]) == USAGE
+    [(what, where, _)] = blocks(capsys.readouterr().err)
+    assert what == "lr=-1 is not > 0"
+    assert where == "small.py:15, presets['mini'], fixed['lr']"
+
+
+def test_c12_a_byte_order_mark_is_accepted(tmp_path):
+    (tmp_path / "small.py").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert load(tmp_path / "small.py") == study()
+
+
+def test_c8_seed_zero_is_honoured(tmp_path):
+    path = write(tmp_path, (SEEDS, "(0, 5)"))
+    assert {cell.seed for cell in load(path).cells()} == {0, 5}
+
+
+def test_c15_the_results_of_another_study_are_refused(tmp_path, monkeypatch, capsys):
+    """Study small-mini, and study small under preset mini, have one folder."""
+    monkeypatch.chdir(tmp_path)
+    theirs = study(name="small-mini")
+    with Store.of(theirs, tmp_path / "results").locked():
+        Store.of(theirs, tmp_path / "results").declare(theirs)
+    write(tmp_path)
+    assert main(["run", "small.py", "--preset", "mini"]) == REFUSED
+    [(what, where, do)] = blocks(capsys.readouterr().err)
+    assert "study small-mini (preset embedded)" in what
+    assert "small (preset mini)" in what
+    assert "small-mini" in where
+    assert "--results" in do
+
+
+@pytest.mark.parametrize("name", ["missing.py", "./missing", "folder/", "x" * 300 + ".py", "nrom", "norm2"])
+def test_c19_a_study_that_is_not_there_names_those_that_are(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert main(["run", name]) == USAGE
+    [(what, where, do)] = blocks(capsys.readouterr().err)
+    assert name[:20].strip("./") in what + where
+    assert "norm" in do or "can be read" in do
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_c19_a_study_that_may_not_be_read(tmp_path, capsys):
+    path = write(tmp_path)
+    path.chmod(0)
+    assert main(["plan", str(path)]) == USAGE
+    assert "cannot be read: Permission denied" in capsys.readouterr().err
+
+
+def test_c4_more_shots_than_a_class_has_is_bad_input(tmp_path, monkeypatch, capfd):
+    """Only the data can tell (D4): the job that opens it refuses, and no cell has a result."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "norm", "--set", "shots=500", "--jobs", "1"]) == BAD_INPUT
+    found = blocks(capfd.readouterr().err)
+    assert any(re.search(r"shots=500 .*needs 5\d\d images of class .*; the training split has \d+", what) for what, *_ in found)
+    assert not any('"done"' in path.read_text() for path in tmp_path.glob("results/norm/cells/*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["-m", "fairtrial", "run", "small.py"], "small.py:8, factors['norm']"),
+        (["-m", "fairtrial", "run", "norm", "--set", "norm=bn,gm"], "--set norm"),
+        ([str(ROOT / "ablations/norm.py"), "--set", "norm=bn,gm"], "--set norm"),
+    ],
+    ids=["file", "option", "script"],
+)
+def test_a_real_command_prints_blocks_and_nothing_else(command, says, tmp_path):
+    write(tmp_path, (LEVELS, '("bn", "gm")'))
+    before = listing(tmp_path)
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert time.monotonic() - started < 5
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert ("norm='gm' is not a known name, did you mean 'gn'?", says) in [b[:2] for b in blocks(done.stderr)]
+    assert done.stderr.count("\n") == 3 * len(blocks(done.stderr))
+    assert listing(tmp_path) == before

@@ -1,0 +1,350 @@
+"""The driver with real processes and a toy trainer: signals, crashes, limits, refusals."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from fairtrial import crew, runner
+from fairtrial.errors import Fault
+from fairtrial.runner import Options
+from tests.support.toy import (
+    HANG, JOB, children, gone, leases, run, start, statuses, store_of, table, toy_study, until,
+)  # fmt: skip
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """Toy jobs under a driver in this process: `toy(results, study, **options)` -> exit code."""
+    monkeypatch.setattr(crew, "ENTRY", (JOB,))
+
+    def go(results, study=None, **options):
+        return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}))
+
+    return go
+
+
+def acts(monkeypatch, **environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def ends(results):
+    """(status, how it ended) of the attempts that have no result."""
+    found = [record for record in store_of(results).attempts() if record["error"]]
+    return [(record["status"], record["error"]["what"]) for record in found]
+
+
+# what a cell may do
+
+
+def test_a_study_runs_and_running_it_again_changes_nothing(toy, tmp_path):
+    assert toy(tmp_path) == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    assert len(before) == 7  # study.json and six attempts
+    assert toy(tmp_path) == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "says"),
+    [
+        ("raise", "error", "ValueError: boom"),
+        ("bad name", "error", "no file 'caf?.png'"),
+        ("nan", "error", "not JSON compliant"),
+        ("memory", "oom", "MemoryError"),
+        ("torch memory", "oom", "can't allocate memory"),
+    ],
+)
+def test_a_cell_that_fails_is_an_outcome_and_the_others_go_on(toy, tmp_path, monkeypatch, act, status, says):
+    acts(monkeypatch, TOY=f'{{"gn 1": "{act}"}}')
+    assert toy(tmp_path) == 1
+    assert statuses(tmp_path) == ["done", "done", "done", status, "done", "done"]
+    assert [(end, says in what) for end, what in ends(tmp_path)] == [(status, True)]
+
+
+@pytest.mark.parametrize(("act", "says"), [("kill", "signal 9 (SIGKILL)"), ("exit", "exit code 3")])
+def test_a_poison_cell_gets_three_attempts_and_is_then_an_error(toy, tmp_path, monkeypatch, act, says):
+    acts(monkeypatch, TOY=f'{{"gn 2": "{act}"}}')
+    assert toy(tmp_path) == 1
+    assert statuses(tmp_path) == ["done"] * 5 + ["error"]
+    *killed, last = ends(tmp_path)
+    assert [(status, says in what) for status, what in killed] == [("killed", True)] * 3
+    assert last == ("error", "crash loop: 3 attempts took their job down")
+    assert not leases(tmp_path)
+
+
+def test_retry_gives_a_poison_cell_three_more_attempts_and_a_healed_one_is_done(toy, tmp_path, monkeypatch):
+    study = toy_study(norms=("gn",), seeds=1)
+    acts(monkeypatch, TOY='{"gn 0": "exit"}')
+    assert toy(tmp_path, study) == 1
+    assert toy(tmp_path, study) == 1  # an outcome stands
+    assert len(store_of(tmp_path).attempts()) == 4
+    assert toy(tmp_path, study, retry=True) == 1
+    assert len(store_of(tmp_path).attempts()) == 8
+    acts(monkeypatch, TOY="{}")
+    assert toy(tmp_path, study, retry=True) == 0
+    assert statuses(tmp_path, norms=("gn",), seeds=1) == ["done"]
+
+
+def test_a_job_that_dies_is_replaced_and_its_cell_gives_the_same(toy, tmp_path, monkeypatch):
+    assert toy(tmp_path / "whole") == 0
+    acts(monkeypatch, TOY='{"bn 1": "kill once"}', TOY_MARK=str(tmp_path / "mark"))
+    assert toy(tmp_path / "hit", jobs=1) == 0
+    assert [status for status, _ in ends(tmp_path / "hit")] == ["killed"]
+    assert table(tmp_path / "hit") == table(tmp_path / "whole")
+
+
+def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, monkeypatch):
+    acts(monkeypatch, TOY='{"bn 0": "hang"}')
+    assert toy(tmp_path, cell_timeout_s=0.5) == 1
+    assert statuses(tmp_path) == ["timeout"] + ["done"] * 5
+    (late,) = [record for record in store_of(tmp_path).attempts() if record["status"] == "timeout"]
+    assert 0.5 <= late["spent"]["lost_s"] < 2
+    assert late["origin"]["cpu"]  # an attempt without a result carries its origin too
+
+
+def test_what_a_library_prints_does_not_reach_the_driver(toy, tmp_path, monkeypatch):
+    acts(monkeypatch, TOY='{"bn 0": "chat"}')
+    assert toy(tmp_path) == 0
+
+
+# limits
+
+
+def test_limit_and_total_budget_stop_early_and_the_same_command_goes_on(toy, tmp_path):
+    assert toy(tmp_path, limit=2) == 5
+    assert statuses(tmp_path).count("done") == 2  # a toy cell says that it cost one second
+    assert toy(tmp_path, total_budget_s=4.5) == 5
+    assert statuses(tmp_path).count("done") == 4
+    assert toy(tmp_path) == 0
+
+
+def test_the_total_budget_counts_the_cells_that_run(toy, tmp_path, monkeypatch):
+    assert toy(tmp_path, limit=1) == 5
+    acts(monkeypatch, TOY_SLEEP_S="0.3")
+    assert toy(tmp_path, toy_study(seeds=8), jobs=4, total_budget_s=3.5) == 5
+    assert statuses(tmp_path, seeds=8).count("done") == 3
+
+
+def test_jobs_follow_the_cores_the_threads_and_the_kind_of_budget(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    steps, seconds = toy_study(), toy_study(budget="2s")
+    assert Options().jobs_for(steps) == 8
+    assert Options(threads=3).jobs_for(steps) == 2
+    assert Options(threads=16).jobs_for(steps) == 1
+    assert Options(jobs=5).jobs_for(steps) == 5
+    assert Options(jobs=5).jobs_for(seconds) == 1
+    assert Options(jobs=5, device="cuda:0").jobs_for(steps) == 1
+
+
+def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
+    study = toy_study(budget="2s", seeds=2)
+    assert toy(tmp_path, study, limit=1) == 5
+    assert toy(tmp_path, study) == 0
+    assert capfd.readouterr().err.count("timing one step of each of 2 arms") == 1
+    steps = [record["spent"]["steps"] for record in store_of(tmp_path).attempts() if record["levels"]["norm"] == "gn"]
+    assert steps == [100, 100]  # 2 s of steps of 0.02 s
+    more = toy_study(budget="2s", seeds=2, norms=("bn", "gn", "ln"))
+    assert toy(tmp_path, more) == 0  # times the new arm alone
+    assert [len(record["step_s"]) for record in store_of(tmp_path).calibrations()] == [2, 1]
+
+
+# refusals
+
+
+def test_cells_of_other_threads_are_refused_with_both_values(toy, tmp_path):
+    assert toy(tmp_path, limit=1) == 5
+    with pytest.raises(Fault, match="threads 1; this run has 2") as refused:
+        toy(tmp_path, threads=2)
+    assert refused.value.code == 4
+    assert not leases(tmp_path)
+    assert toy(tmp_path, threads=2, allow_mixed=True) == 0
+
+
+def test_changed_data_is_refused_with_both_digests(toy, tmp_path, monkeypatch):
+    assert toy(tmp_path, limit=1) == 5
+    acts(monkeypatch, TOY_DATA="e" * 64)
+    with pytest.raises(Fault, match=r"saw sha256 d{12}\.\.\., now e{12}") as refused:
+        toy(tmp_path)
+    assert refused.value.code == 4
+    assert not leases(tmp_path)
+    assert {status for status, _ in ends(tmp_path)} == {"interrupted"}
+    acts(monkeypatch, TOY_DATA="d" * 64)
+    assert toy(tmp_path) == 0
+
+
+def test_a_job_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "ENTRY", ("-c", "raise SystemExit(7)"))
+    with pytest.raises(Fault, match="could not start: the job ended with exit code 7") as refused:
+        runner.run(toy_study(), Options(results=tmp_path))
+    assert refused.value.code == 4
+
+
+def test_two_drivers_one_works_the_other_is_told_who(tmp_path):
+    first = start(tmp_path, toy=HANG)
+    try:
+        until(lambda: len(leases(tmp_path)) == 2)
+        code, told = run(tmp_path)
+        assert code == 4
+        assert f"process {first.pid} on {socket.gethostname()}, started {time.strftime('%Y-')}" in told
+        assert str(tmp_path / "toy" / ".lock") in told
+    finally:
+        first.kill()
+        first.communicate()
+    began = time.monotonic()
+    assert run(tmp_path)[0] == 0  # no stall after the holder's death
+    assert time.monotonic() - began < 5
+
+
+# signals
+
+
+@pytest.mark.parametrize(
+    ("number", "group", "code"),
+    [
+        (signal.SIGINT, False, 130),
+        (signal.SIGTERM, False, 75),
+        (signal.SIGUSR1, False, 75),
+        (signal.SIGINT, True, 130),
+        (signal.SIGTERM, True, 75),
+    ],
+)
+def test_a_signal_leaves_the_cells_pending_and_nothing_behind(tmp_path, number, group, code):
+    driver = start(tmp_path, toy=HANG)
+    until(lambda: len(leases(tmp_path)) == 2)
+    jobs = children(driver.pid)
+    assert len(jobs) == 2
+    began = time.monotonic()
+    (os.killpg if group else os.kill)(driver.pid, number)
+    told = driver.communicate(timeout=10)[1]
+    assert time.monotonic() - began < 2
+    assert (driver.returncode, "Traceback" in told) == (code, False)
+    assert gone(jobs)
+    assert ends(tmp_path) == [("interrupted", f"the driver got {number.name}")] * 2
+    assert statuses(tmp_path) == ["pending"] * 6
+    assert not leases(tmp_path)
+    assert run(tmp_path)[0] == 0
+    assert statuses(tmp_path) == ["done"] * 6
+
+
+def test_a_signal_to_the_group_does_not_reach_jobs_that_are_starting(tmp_path):
+    driver = start(tmp_path, toy={"TOY_START_S": "0.5", "TOY_SLEEP_S": "60"})
+    until(lambda: len(children(driver.pid)) == 2)
+    for pid in children(driver.pid):
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: len(leases(tmp_path)) == 2)  # both have come up all the same
+    driver.terminate()
+    assert (driver.communicate(timeout=10)[1], driver.returncode) == ("", 75)
+
+
+def test_a_signal_ends_a_calibration(tmp_path):
+    driver = start(tmp_path, study={"budget": "2s"}, toy={"TOY_CALIBRATE": "hang"})
+    until(lambda: children(driver.pid))
+    time.sleep(0.5)
+    jobs, began = children(driver.pid), time.monotonic()
+    driver.terminate()
+    driver.communicate(timeout=10)
+    assert (driver.returncode, gone(jobs)) == (75, True)
+    assert time.monotonic() - began < 2
+    assert not store_of(tmp_path).calibrations()
+
+
+# a driver that dies
+
+
+@pytest.mark.parametrize("act", ["hang", "stuck"])
+def test_no_job_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path, act):
+    driver = start(tmp_path, toy=dict.fromkeys(HANG, act), jobs=3)
+    until(lambda: len(leases(tmp_path)) == 3)
+    time.sleep(0.2)  # into the call
+    jobs = children(driver.pid)
+    driver.kill()
+    driver.communicate()
+    assert len(jobs) == 3
+    assert gone(jobs)
+
+
+def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_path):
+    driver = start(tmp_path, toy=HANG, beat_s=0.2)
+    until(lambda: len(leases(tmp_path)) == 2)
+    time.sleep(1.5)
+    driver.kill()
+    driver.communicate()
+    assert run(tmp_path)[0] == 0
+    billed = [record for record in store_of(tmp_path).attempts() if record["status"] == "killed"]
+    assert [record["error"]["what"] for record in billed] == ["the driver ended without a word"] * 2
+    for record in billed:
+        assert 1.5 - 0.2 - runner.LOOK_S - 0.2 <= record["spent"]["lost_s"] <= 2.5  # beat, look, a slow machine
+        assert record["origin"]["threads"] == 1
+
+
+def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
+    driver = start(tmp_path, toy=HANG)
+    until(lambda: len(leases(tmp_path)) == 2)
+    driver.kill()
+    driver.communicate()
+    assert toy(tmp_path, toy_study(norms=("ln", "in"))) == 0
+    assert not leases(tmp_path)
+    assert [status for status, _ in ends(tmp_path)] == ["killed"] * 2
+
+
+# a full disk
+
+
+def test_a_disk_that_fills_in_a_job_ends_the_run_with_6_and_the_rest_is_intact(tmp_path):
+    code, told = run(tmp_path / "hit", toy={"gn 1": "disk full"})
+    assert code == 6
+    assert "could not write" in told
+    assert "free some space" in told
+    found = statuses(tmp_path / "hit")
+    assert set(found) == {"done", "pending"}
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert run(tmp_path / "hit")[0] == 0
+    assert run(tmp_path / "whole")[0] == 0
+    assert table(tmp_path / "hit") == table(tmp_path / "whole")
+
+
+def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for_later(toy, tmp_path, monkeypatch):
+    import errno
+
+    from fairtrial import files
+
+    acts(monkeypatch, TOY="{" + ", ".join(f'"{cell}": "hang"' for cell in HANG) + "}")
+    told, write = [], os.write
+
+    def full(handle, data):
+        if len(told) >= 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if b'"started"' in data:  # the first lease is the last thing that fits
+            told.append(data)
+        return write(handle, data)
+
+    monkeypatch.setattr(files.os, "write", full)
+    with pytest.raises(Fault, match="No space left on device") as stopped:
+        toy(tmp_path)
+    monkeypatch.undo()
+    assert stopped.value.code == 6
+    assert gone(children(os.getpid()))
+    assert len(leases(tmp_path)) == 1
+    assert run(tmp_path)[0] == 0
+    assert [status for status, _ in ends(tmp_path)] == ["killed"]
+    assert not leases(tmp_path)
+
+
+# growth
+
+
+@pytest.mark.parametrize(
+    "more", [{"seeds": 5}, {"norms": ("bn", "gn", "ln")}, {"norms": ("ln", "gn", "bn"), "seeds": 4}]
+)
+def test_a_grown_study_changes_no_old_file_and_trains_the_new_cells_alone(toy, tmp_path, more):
+    assert toy(tmp_path) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "toy" / "cells").iterdir()}
+    assert toy(tmp_path, toy_study(**more)) == 0
+    after = {path: path.read_bytes() for path in (tmp_path / "toy" / "cells").iterdir()}
+    assert before == {path: after[path] for path in before}
+    assert len(after) == len(toy_study(**more).cells())

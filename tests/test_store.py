@@ -1,0 +1,324 @@
+"""A study's folder: declaration and history, attempts, leases, repair."""
+
+import json
+import os
+import random
+import time
+
+import pytest
+
+from fairtrial.errors import Fault
+from fairtrial.store import Store, is_timing, outcomes, rows
+from fairtrial.study import Contrast, digest
+from fairtrial.trust import sealed
+from tests.support.records import ORIGIN, done, killed, publish
+from tests.support.toy import toy_study
+
+FIRST = Contrast("first", treatment={"norm": "gn"}, control={"norm": "bn"})
+LATER = Contrast("later", treatment={"norm": "bn"}, control={"norm": "gn"})
+
+
+@pytest.fixture
+def study():
+    return toy_study(primary=FIRST)
+
+
+@pytest.fixture
+def store(study, tmp_path):
+    store = Store.of(study, tmp_path)
+    store.declare(study)
+    return store
+
+
+def only_file(store):
+    (path,) = (store.folder / "cells").iterdir()
+    return path
+
+
+# attempts
+
+
+def test_an_attempt_is_read_back_as_it_was_published(store, study):
+    record = publish(store, study.cells()[0])
+    assert store.attempts() == [record]
+    assert store.attempt(record["cell"], 1) == record
+
+
+def test_an_attempt_number_is_given_once_and_the_first_file_stands(store, study):
+    record = publish(store, study.cells()[0], 1, done(0.5))
+    assert not store.publish({**record, "measured": done(0.6)["measured"]})
+    assert store.attempts()[0]["measured"]["test_acc"] == 0.5
+
+
+def test_a_record_too_long_to_be_read_back_is_not_written(store, study):
+    long = done() | {"measured": done()["measured"] | {"correct": "A" * 70_000}}
+    with pytest.raises(Fault, match="at most 65,536 are read back"):
+        publish(store, study.cells()[0], 1, long)
+    assert store.attempts() == []
+
+
+def test_no_cut_of_a_file_is_believed(store, study):
+    record = publish(store, study.cells()[0])
+    path, data = only_file(store), only_file(store).read_bytes()
+    for length in range(len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(Fault) as damaged:
+            store.attempts()
+        where = damaged.value.problems[0].where
+        assert str(path) in where
+        assert f"of {length}" in where
+    path.write_bytes(data)
+    assert store.attempts() == [record]
+
+
+def test_no_flipped_bit_changes_a_value(store, study):
+    record = publish(store, study.cells()[0])
+    path, data = only_file(store), only_file(store).read_bytes()
+    draws = random.Random(7)
+    refused = 0
+    for _ in range(600):
+        damaged, position = bytearray(data), draws.randrange(len(data))
+        damaged[position] ^= 1 << draws.randrange(8)
+        path.write_bytes(bytes(damaged))
+        try:
+            assert store.attempts() == [record]  # such as 1e-05 spelled 1E-05
+        except Fault as error:
+            refused += 1
+            assert str(path) in error.problems[0].where
+    assert refused > 590
+
+
+def test_an_edited_digit_is_named(store, study):
+    publish(store, study.cells()[0], 1, done(0.8125))
+    path = only_file(store)
+    path.write_text(path.read_text().replace("0.8125", "0.9125"))
+    with pytest.raises(Fault, match="the record was edited: its sha256 is") as edited:
+        store.attempts()
+    assert edited.value.code == 3
+    assert edited.value.problems[0].where == str(path)
+
+
+def test_a_newer_record_is_named_and_repair_keeps_it(store, study):
+    record = publish(store, study.cells()[0])
+    only_file(store).write_text(sealed({**record, "schema": 2}))
+    with pytest.raises(Fault, match="written by a newer fairtrial: schema 2, this one reads up to 1"):
+        store.attempts()
+    with pytest.raises(Fault, match="written by a newer fairtrial"):
+        store.set_aside()
+    assert only_file(store).exists()
+
+
+@pytest.mark.parametrize("schema", [None, "1", 0, True, 1.0])
+def test_a_schema_that_is_no_version_is_a_fault(store, study, schema):
+    record = publish(store, study.cells()[0])
+    only_file(store).write_text(sealed({**record, "schema": schema}))
+    with pytest.raises(Fault, match="not a version number"):
+        store.attempts()
+
+
+def test_fields_of_a_later_time_are_kept_and_missing_ones_named(store, study):
+    record = publish(store, study.cells()[0])
+    only_file(store).write_text(sealed({**record, "mood": "fine"}))
+    assert store.attempts()[0]["mood"] == "fine"
+    only_file(store).write_text(sealed({name: value for name, value in record.items() if name != "status"}))
+    with pytest.raises(Fault, match="the record lacks status"):
+        store.attempts()
+
+
+def test_a_copy_under_another_name_is_a_fault(store, study):
+    record = publish(store, study.cells()[0])
+    copy = only_file(store).with_name(f"{record['cell']}-2.json")
+    copy.write_bytes(only_file(store).read_bytes())
+    with pytest.raises(Fault, match=f"is called {copy.name}, but holds {record['cell']}-1"):
+        store.attempts()
+
+
+def test_every_damaged_file_is_listed_at_once_and_the_others_can_be_had(store, study):
+    good = [publish(store, cell) for cell in study.cells()[:3]]
+    for record in good[:2]:
+        (store.folder / "cells" / f"{record['cell']}-1.json").write_text("{")
+    with pytest.raises(Fault) as damaged:
+        store.attempts()
+    assert len(damaged.value.problems) == 2
+    assert store.read_attempts()[0] == good[2:]
+
+
+def test_records_of_two_studies_in_one_folder_are_refused_by_name(store, study, tmp_path):
+    publish(store, study.cells()[0])
+    other = Store(tmp_path / "other")
+    (other.folder / "cells").mkdir(parents=True)
+    publish(other, study.cells()[1])
+    moved = next((other.folder / "cells").iterdir())
+    moved.rename(store.folder / "cells" / moved.name)
+    with pytest.raises(Fault, match="2 studies lie in one folder: other, toy"):
+        store.attempts()
+
+
+# repair
+
+
+def test_repair_moves_what_is_damaged_away_and_the_rest_is_readable(store, study):
+    good = [publish(store, cell) for cell in study.cells()[:2]]
+    store.calibrate({"step_s": {"a": 0.1}, "origin": ORIGIN})
+    store.lease({"id": good[0]["cell"]}, 2, 1, ORIGIN)
+    for path in (f"cells/{good[0]['cell']}-1.json", f"leases/{good[0]['cell']}-2.json", "calibration-1.json"):
+        (store.folder / path).write_bytes(b'{"schema": 1')
+    (store.folder / "study.json").write_text("{}")
+    assert len(store.set_aside()) == 4
+    assert store.attempts() == good[1:]
+    assert (store.abandoned(), store.calibrations()) == ([], [])
+    assert len(list((store.folder / "damaged").iterdir())) == 4
+    store.declare(study)
+    assert store.declared()["history"][-1]["seen"] == 1  # what was known is not forgotten
+    assert store.set_aside() == []
+
+
+def test_sweep_deletes_our_temporary_files_and_nothing_else(store):
+    ours = store.folder / "cells" / ".fairtrial-00.tmp"
+    theirs = store.folder / "cells" / "notes.tmp"
+    ours.touch()
+    theirs.touch()
+    assert store.sweep() == [ours]
+    assert theirs.exists()
+
+
+# declaration
+
+
+def test_an_unchanged_declaration_is_not_written_again(store, study):
+    before = (store.folder / "study.json").stat().st_mtime_ns
+    store.declare(study)
+    assert (store.folder / "study.json").stat().st_mtime_ns == before
+    assert [entry["seen"] for entry in store.declared()["history"]] == [0]
+
+
+def test_history_says_how_many_outcomes_were_known(store, study):
+    for cell in study.cells()[:3]:
+        publish(store, cell)
+    publish(store, study.cells()[3], 1, killed())  # no outcome
+    store.declare(toy_study(primary=FIRST, seeds=5))
+    first, second = store.declared()["history"]
+    assert (first["seen"], second["seen"]) == (0, 3)
+
+
+def test_a_contrast_declared_after_results_is_told_from_one_declared_before(store, study):
+    publish(store, study.cells()[0])
+    store.declare(toy_study(primary=FIRST, secondary=(LATER,)))
+    first, second = store.declared()["history"]
+    assert second["contrasts"]["first"] == first["contrasts"]["first"]  # known since nothing was seen
+    assert second["contrasts"]["later"] not in first["contrasts"].values()
+    assert second["seen"] == 1
+
+
+def test_a_contrast_is_another_one_when_its_frame_changes(store, study):
+    store.declare(toy_study(primary=FIRST, seeds=5))
+    first, second = store.declared()["history"]
+    assert first["contrasts"]["first"] != second["contrasts"]["first"]
+
+
+def test_one_can_go_back_to_an_old_declaration(store, study):
+    store.declare(toy_study(primary=FIRST, seeds=5))
+    publish(store, study.cells()[0])
+    store.declare(study)
+    history = store.declared()["history"]
+    assert [entry["hash"] for entry in history].count(digest(study.declaration())) == 2
+    assert history[0]["contrasts"] == history[2]["contrasts"]
+    assert [entry["seen"] for entry in history] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("old", "new"), [('"seen": 3', '"seen": 0'), ("Does it come back?", "Did it come back?")])
+def test_an_edited_declaration_or_history_is_named(store, study, old, new):
+    for cell in study.cells()[:3]:
+        publish(store, cell)
+    store.declare(toy_study(primary=FIRST, seeds=5))
+    path = store.folder / "study.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(Fault, match="the record was edited"):
+        store.declared()
+
+
+def test_another_study_in_the_folder_is_refused_with_both_ids(store):
+    from dataclasses import replace
+
+    with pytest.raises(Fault, match=r"holds study toy \(preset embedded\), not game \(preset embedded\)") as refused:
+        store.declare(replace(toy_study(), name="game"))
+    assert refused.value.code == 4
+
+
+def test_a_folder_without_a_study_says_what_to_run(tmp_path):
+    with pytest.raises(Fault, match="no study is recorded here") as missing:
+        Store(tmp_path / "toy").declared()
+    assert missing.value.problems[0].do == "run it first: fairtrial run toy"
+
+
+def test_a_cloned_folder_without_its_empty_parts_is_declared_again(store, study):
+    (store.folder / "leases").rmdir()
+    store.declare(study)
+    store.lease({"id": "0" * 12}, 1, 1, ORIGIN)
+
+
+# leases
+
+
+def test_a_lease_says_what_a_later_driver_needs(store):
+    store.lease({"id": "0123456789ab", "seed": 3}, 2, 77, ORIGIN)
+    store.renew("0123456789ab", 2, 12.5)
+    (lease,) = store.abandoned()
+    assert (lease["cell"]["seed"], lease["attempt"], lease["origin"]) == (3, 2, ORIGIN)
+    assert lease["ran_s"] == pytest.approx(12.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, 86_400.0, -2e9])
+def test_a_jump_of_the_wall_clock_bills_nothing(store, monkeypatch, jump):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    store.lease({"id": "0123456789ab"}, 1, 77, ORIGIN)
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    store.renew("0123456789ab", 1, 4.0)
+    assert store.abandoned()[0]["ran_s"] == pytest.approx(4.0, abs=1e-3)
+
+
+def test_publishing_drops_the_lease_and_dropping_it_twice_is_fine(store, study):
+    cell = study.cells()[0]
+    store.lease({"id": cell.id}, 1, os.getpid(), ORIGIN)
+    publish(store, cell)
+    assert store.abandoned() == []
+    store.release(cell.id, 1)
+    store.renew(cell.id, 1, 3.0)  # its driver has not heard yet
+
+
+def test_calibrations_are_numbered_past_the_last_one(store):
+    for value in (1.0, 2.0, 3.0):
+        store.calibrate({"step_s": {"a": value}, "origin": ORIGIN})
+    (store.folder / "calibration-2.json").unlink()
+    store.calibrate({"step_s": {"a": 4.0}, "origin": ORIGIN})
+    assert [record["step_s"]["a"] for record in store.calibrations()] == [1.0, 3.0, 4.0]
+
+
+# the table
+
+
+def test_a_row_per_declared_cell_with_the_last_outcome(store, study):
+    first, second = study.cells()[:2]
+    publish(store, first, 1, killed())
+    publish(store, first, 2, done(0.7))
+    publish(store, first, 10, done(0.8))
+    publish(store, first, 11, killed())
+    publish(store, second, 1, killed())
+    table = rows(study.cells(), store.attempts())
+    assert [row["status"] for row in table] == ["done"] + ["pending"] * 5
+    assert table[0]["test_acc"] == 0.8
+    assert outcomes(store.attempts())[first.id]["attempt"] == 10
+
+
+def test_timing_columns_are_told_from_those_that_repeat():
+    columns = ["train_s", "lost_s", "calibrated_step_s", "joules", "peak_memory_bytes", "steps", "test_loss", "arm"]
+    assert [column for column in columns if not is_timing(column)] == ["steps", "test_loss", "arm"]
+
+
+def test_a_published_file_is_one_line_of_json(store, study):
+    publish(store, study.cells()[0])
+    text = only_file(store).read_text()
+    assert text.count("\n") == 1
+    assert json.loads(text)["sha256"]

@@ -1,0 +1,76 @@
+"""Finding and loading a study file; what goes wrong with one is in test_malformed_studies.py."""
+
+import sys
+
+import pytest
+
+from fairtrial.errors import Fault
+from fairtrial.places import PLACES
+from fairtrial.study_file import find, known_studies, load
+from tests.support.studies import TEXT, study, write
+
+
+def test_the_file_gives_the_study(tmp_path):
+    assert load(write(tmp_path)) == study()
+
+
+def test_known_studies_are_found_by_name():
+    assert "norm" in known_studies()
+    for name in known_studies():
+        assert load(find(name)).name == name
+
+
+def test_a_path_is_found_with_or_without_a_folder(tmp_path, monkeypatch):
+    path = write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("small.py", "./small.py", str(path)):
+        assert load(find(name)) == study()
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(Fault, match="unknown study 'nrom', did you mean 'norm'"):
+        find("nrom")
+
+
+def test_a_study_remembers_where_it_was_written(tmp_path):
+    path = write(tmp_path)
+    places = load(path).places
+    told = {name: int(place.removeprefix(f"{path}:")) for name, place in places.items()}
+    assert told[""] == 4
+    assert (told["name"], told["factors"], told["factors['batch_size']"]) == (5, 7, 9)
+    assert (told["fixed['lr']"], told["seeds"], told["contrast 'small batch'"]) == (12, 15, 16)
+
+
+def test_the_places_of_one_file_are_not_those_of_the_next(tmp_path):
+    load(write(tmp_path))
+    assert not PLACES.get()
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    with pytest.raises(Fault):
+        load(tmp_path / "bad.py")
+    assert not PLACES.get()
+
+
+def test_a_study_file_sees_its_neighbours_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "levels_next_door.py").write_text('NORMS = ("bn", "gn")\n')
+    path = write(tmp_path, ('("bn", "gn")', "NORMS"))
+    path.write_text("import sys\nfrom levels_next_door import NORMS\nsys.path.append('/left')\n" + path.read_text())
+    before, modules = list(sys.path), set(sys.modules)
+    assert load(path) == study()
+    assert sys.path == before
+    assert set(sys.modules) - modules <= {"levels_next_door"}
+    assert not list(tmp_path.glob("__pycache__/small*"))
+
+
+def test_a_study_file_may_define_dataclasses(tmp_path):
+    path = write(tmp_path)
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    body = "@dataclass\nclass Level:\n    value: int\n"
+    path.write_text(head + body + path.read_text().replace("(4, 16)", "(Level(4).value, 16)"))
+    assert load(path) == study()
+
+
+def test_the_text_that_was_checked_is_the_text_that_runs(tmp_path):
+    """A coding line could otherwise make Python read other text than the check did."""
+    path = tmp_path / "small.py"
+    path.write_bytes(b"# -*- coding: latin-1 -*-\n" + TEXT.replace("small?", "smäll?").encode())
+    assert load(path).question.endswith("smäll?")
