@@ -47,18 +47,25 @@ def test_seconds_survive_their_text(amount):
 
 
 def test_the_text_of_a_budget_is_part_of_every_identity():
-    texts = [str(Budget(examples=3072)), str(Budget(steps=500)), str(Budget(seconds=60.0)), str(Budget(flops=2e9))]
+    texts = [
+        str(Budget(examples=3072)),
+        str(Budget(steps=500)),
+        str(Budget(seconds=60.0)),
+        str(Budget(flops=2e9)),
+    ]
     assert texts == ["3072ex", "500st", "60s", "2000000000flop"]
 
 
-@pytest.mark.parametrize("text", ["", "60", "s", "ten s", "10 parsecs", "1e3", "60 s s", "0x10s", "1,5s", "inf s"])
+@pytest.mark.parametrize(
+    "text", ["", "60", "s", "ten s", "10 parsecs", "1e3", "60 s s", "0x10s", "1,5s", "inf s"]
+)
 def test_a_text_without_number_or_unit_lists_the_units(text):
     with pytest.raises(ValueError, match=r"is not a number with a unit; units: ex \(examples\)"):
         quantity(text)
 
 
 def test_a_number_with_two_points_is_no_number():
-    with pytest.raises(ValueError, match="'1.2.3' is not a number"):
+    with pytest.raises(ValueError, match=r"'1\.2\.3' is not a number"):
         quantity("1.2.3s")
 
 
@@ -91,7 +98,9 @@ def test_a_budget_has_exactly_one_kind(given):
 def test_steps_that_a_budget_buys():
     assert Budget(steps=7).steps_for(64) == 7
     assert Budget(examples=3072).steps_for(64) == 48
-    assert Budget(examples=100).steps_for(64) == 2  # the nearest number, so spending is off by half a step at most
+    assert (
+        Budget(examples=100).steps_for(64) == 2
+    )  # the nearest number, so spending is off by half a step at most
     assert Budget(examples=10).steps_for(64) == 1  # at least one
     assert Budget(flops=1e9).steps_for(64, step_flops=2.5e8) == 4
     assert Budget(seconds=60).steps_for(64, step_seconds=0.05) == 1200
@@ -152,7 +161,14 @@ def test_two_ledgers_share_nothing():
 
 @pytest.mark.parametrize(
     ("spent", "gap"),
-    [([10.0], 0.0), ([10, 10, 10], 0.0), ([10, 10.2], 0.02), ([3, 2, 4], 1.0), ([0, 0], 0.0), ([0, 1], math.inf)],
+    [
+        ([10.0], 0.0),
+        ([10, 10, 10], 0.0),
+        ([10, 10.2], 0.02),
+        ([3, 2, 4], 1.0),
+        ([0, 0], 0.0),
+        ([0, 1], math.inf),
+    ],
 )
 def test_parity_gap_is_relative_to_the_smallest(spent, gap):
     assert parity_gap(spent) == pytest.approx(gap)

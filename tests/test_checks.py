@@ -15,7 +15,9 @@ def whats(**changes):
     return [problem.what for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("field", ["factors", "fixed", "budget", "seeds", "presets", "question", "primary", "aa"])
+@pytest.mark.parametrize(
+    "field", ["factors", "fixed", "budget", "seeds", "presets", "question", "primary", "aa"]
+)
 def test_a_field_of_another_type_is_named(field):
     [what] = whats(**{field: 3})
     assert what == f"{field}=3 is int"
@@ -28,7 +30,9 @@ def test_without_places_a_fault_names_the_path_into_the_study():
 
 
 def test_an_arm_is_told_once_however_many_arms_share_its_fault():
-    assert whats(fixed={"micro_batch": 3}, factors={"norm": ("gn", "ln"), "batch_size": (4, 16)}, primary=()) == [
+    assert whats(
+        fixed={"micro_batch": 3}, factors={"norm": ("gn", "ln"), "batch_size": (4, 16)}, primary=()
+    ) == [
         "micro_batch=3 does not divide batch_size=4",
         "micro_batch=3 does not divide batch_size=16",
     ]
@@ -49,6 +53,12 @@ def test_batches_that_split_are_fine(fixed):
 
 def test_a_norm_of_single_images_may_see_one_image():
     study(factors={"norm": ("gn", "ln"), "batch_size": (1, 4)}, primary=(), fixed={"micro_batch": 1})
+
+
+def test_a_long_list_of_bad_seeds_is_cut():
+    assert whats(seeds=tuple(range(-9, 0))) == [
+        "not a whole number in 0..2147483647: seed -9, -8, -7, -6, -5 and 4 more"
+    ]
 
 
 def test_two_seeds_are_allowed_and_one_without_contrasts():

@@ -14,7 +14,9 @@ def test_exit_codes_are_those_of_the_design():
 
 
 def test_a_problem_is_a_block_of_three_lines():
-    block = Problem("shots=25 needs 25 images; there are 19", "ablations/shots.py:14", "use shots <= 19").block()
+    block = Problem(
+        "shots=25 needs 25 images; there are 19", "ablations/shots.py:14", "use shots <= 19"
+    ).block()
     assert block == (
         "error: shots=25 needs 25 images; there are 19\n"
         "  where: ablations/shots.py:14\n"
@@ -50,7 +52,14 @@ def test_a_record_rebuilds_its_fault():
 
 @pytest.mark.parametrize(
     ("word", "near"),
-    [("nrom", "norm"), ("normalisation", "norm"), ("mixups", "mixup"), ("NORM", None), ("zzz", None), (7, None)],
+    [
+        ("nrom", "norm"),
+        ("normalisation", "norm"),
+        ("mixups", "mixup"),
+        ("NORM", None),
+        ("zzz", None),
+        (7, None),
+    ],
 )
 def test_the_nearest_name_is_offered(word, near):
     said = did_you_mean(word, ["model", "norm", "mixup", "resolution"])

@@ -135,5 +135,7 @@ def test_data_counts_by_its_name():
 
 
 def test_every_kind_says_what_it_takes():
-    assert FACTORS["stat_batch"].kind.says == "None (as an option: batch), or a whole number from 1 to 1048576"
+    assert (
+        FACTORS["stat_batch"].kind.says == "None (as an option: batch), or a whole number from 1 to 1048576"
+    )
     assert FACTORS["warmup"].kind.says == "a finite number >= 0 and < 1"

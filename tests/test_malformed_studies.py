@@ -136,7 +136,12 @@ CASES = [
     in_file("C9", "Budget(examples=64)", "64", "budget=64 is int", r"Budget\(examples=2000\)"),
     by_option("C9", "--budget|0ex", "not a finite number above 0"),
     by_option("C9", "--budget=-5s", "seconds=-5.0 is not a finite number above 0"),
-    by_option("C9", "--budget|10 parsecs", "'10 parsecs'", r"ex \(examples\), .*st \(steps\), .*h \(hours\)|s \(seconds\)"),
+    by_option(
+        "C9",
+        "--budget|10 parsecs",
+        "'10 parsecs'",
+        r"ex \(examples\), .*st \(steps\), .*h \(hours\)|s \(seconds\)",
+    ),
     by_option("C9", "--budget|64", "not a number with a unit", r"ex \(examples\)"),
     by_option("C9", "--budget|1e400ex", "not a finite number"),
     by_option("C9", "--budget|1.2.3s", "'1.2.3' is not a number"),
@@ -149,18 +154,30 @@ CASES = [
     in_file("C10", "range(3)", "range(10**9)", "4,000,000,000 cells", "at most 100,000"),
     in_file("C10", SIZES, "range(1, 10**40)", "cells", "at most 100,000", where="factors="),
     in_file("C10", SIZES, "{4: 16}", "not a tuple of levels"),
-    in_file("C10", '        "norm": ("bn", "gn"),\n        "batch_size": (4, 16),\n', "", "no factor", where="factors="),
+    in_file(
+        "C10",
+        '        "norm": ("bn", "gn"),\n        "batch_size": (4, 16),\n',
+        "",
+        "no factor",
+        where="factors=",
+    ),
     by_option("C10", "--seeds|18446744073709551616", "73,786,976,294,838,206,464 cells", "at most 100,000"),
     in_file("C11", FIXED, '"micro_batch": 3', "micro_batch=3 does not divide batch_size=4", "of 4: 1, 2, 4"),
     in_file("C11", FIXED, '"stat_batch": 8', "stat_batch=8 does not divide batch_size=4", "of 4: 1, 2, 4"),
     in_file(
-        "C11", FIXED, '"micro_batch": 4, "stat_batch": 3', "stat_batch=3 does not divide micro_batch=4", "1, 2, 4"
+        "C11",
+        FIXED,
+        '"micro_batch": 4, "stat_batch": 3',
+        "stat_batch=3 does not divide micro_batch=4",
+        "1, 2, 4",
     ),
     by_option("C11", "--set|stat_batch=3", "stat_batch=3 does not divide batch_size=4", "of 4: 1, 2, 4"),
     in_file("C12", FIXED, '"lr": 0.3,\n        "lr": 0.1', "'lr' stands twice", "line 12", where='"lr": 0.1'),
     in_file("C12", SIZES, "(4, 16", "not Python", where="    },\n"),
     in_file("C12", FIXED, '"lr": 0.3, 1.0: 2, True: 3', "stands twice"),
-    in_file("C12", "seeds=range(3)", "seeds=range(3), seeds=range(3)", "not Python: keyword argument repeated"),
+    in_file(
+        "C12", "seeds=range(3)", "seeds=range(3), seeds=range(3)", "not Python: keyword argument repeated"
+    ),
     whole("C12", spoiled((FIXED, '"lr": 0.3\0')), "NUL", where='"lr"'),
     whole("C12", TEXT.replace("small?", "sm\xe4ll?").encode("latin-1"), "not UTF-8", where="question"),
     whole("C12", "(" * 10_000, "not Python", where="((("),
@@ -171,7 +188,12 @@ CASES = [
     by_option("C13", "--set|resolution=0", "resolution=0 is outside 2..4096"),
     by_option("C14", "--set|mixup=0.1,1e-1", "two levels of mixup are the same: 0.1 and 0.1"),
     by_option("C14", "--set|data=folder:a/x,folder:b/x", "two levels of data are the same"),
-    in_file("C14", '"norm": (', '"mixup": (1, 1.0),\n        "norm": (', "two levels of mixup are the same: 1 and 1.0"),
+    in_file(
+        "C14",
+        '"norm": (',
+        '"mixup": (1, 1.0),\n        "norm": (',
+        "two levels of mixup are the same: 1 and 1.0",
+    ),
     in_file("C14", SIZES, "(4, 4)", "two levels of batch_size are the same: 4 and 4"),
     in_file("C14", SIZES, "(1, True, 1.0)", "batch_size=True is bool", "batch_size=1.0 is float"),
     *(
@@ -181,19 +203,31 @@ CASES = [
     in_file("C17", '"small"', "3", "study name 3", "lower-case"),
     by_option("C18", "--device|tpu", "unknown device 'tpu'", "cpu, cuda or cuda:N"),
     by_option("C18", "--device|cuda:", "unknown device 'cuda:'", "cpu, cuda or cuda:N"),
-    by_option("C18", "--device|cuda:7", "'cuda:7' is not there", "this machine has (no GPU|cuda:0)", "use --device"),
+    by_option(
+        "C18", "--device|cuda:7", "'cuda:7' is not there", "this machine has (no GPU|cuda:0)", "use --device"
+    ),
     *(
-        by_option("C18", f"--{name}|{value}", f"--{name} {value} is not a whole number from 1", r"has \d+ cores")
+        by_option(
+            "C18", f"--{name}|{value}", f"--{name} {value} is not a whole number from 1", r"has \d+ cores"
+        )
         for name in ("jobs", "threads")
         for value in ("0", "-1", "two", "1.5", "99999999999999999999")
     ),
     by_option("C18", "--limit|0", "--limit 0 is not a whole number above 0"),
     by_option("C18", "--results|small.py", "'small.py' is a file, not a folder"),
-    whole("C19", TEXT.replace("STUDY", "STDY"), "no STUDY", "names found: Budget, Contrast, Study, STDY", "rename STDY"),
+    whole(
+        "C19",
+        TEXT.replace("STUDY", "STDY"),
+        "no STUDY",
+        "names found: Budget, Contrast, Study, STDY",
+        "rename STDY",
+    ),
     whole("C19", "x = 1", "no STUDY", "names found: x", r"write STUDY = Study\(\.\.\.\)"),
     whole("C19", "STUDY = 3", "STUDY is a int, not a fairtrial.study.Study"),
     whole("C19", TEXT + "\n1 / 0\n", "raised ZeroDivisionError", "mend that line", where="1 / 0"),
-    whole("C19", "import nowhere_at_all\n", "'nowhere_at_all', which is not installed", "pip", where="import"),
+    whole(
+        "C19", "import nowhere_at_all\n", "'nowhere_at_all', which is not installed", "pip", where="import"
+    ),
     whole("C19", "from fairtrial.study import Studdy\n", "raised ImportError", "Studdy", where="from"),
     whole("C19", "raise SystemExit(0)\n", "ends the program", "__main__", where="raise"),
     whole("C19", "from fairtrial.study import Study\nSTUDY = Study(name='a')\n", "TypeError", where="STUDY"),
@@ -204,8 +238,12 @@ CASES = [
     by_option("C20", "--set|=3", "unknown factor ''", "known: model, norm"),
     by_option("C20", "--set|data=digits|--data|cifar10", "given twice", "--data and --set data"),
     by_option("C20", "--data|nowhere", "data specification", "digits"),
-    by_option("C20", "--set|batch_size=8", "names batch_size=4, which is not swept", "levels of batch_size: 8"),
-    in_contrast('at={"batch_size": 8}', "names batch_size=8, which is not swept", "levels of batch_size: 4, 16"),
+    by_option(
+        "C20", "--set|batch_size=8", "names batch_size=4, which is not swept", "levels of batch_size: 8"
+    ),
+    in_contrast(
+        'at={"batch_size": 8}', "names batch_size=8, which is not swept", "levels of batch_size: 4, 16"
+    ),
     in_contrast('at={"batch_size": "many"}', "names batch_size='many', which is not swept"),
     in_contrast('at={"mixup": 0}', "names 'mixup', which is not swept", "swept factors: norm, batch_size"),
     in_contrast('at={"norm": "gn"}', "names 'norm' in more than one of treatment, at and by"),
@@ -215,21 +253,27 @@ CASES = [
     in_contrast('metric="accuracy"', "unknown metric 'accuracy'", "known: test_acc"),
     in_contrast("margin=-1", "margin=-1 is not a number above 0"),
     in_contrast("at=4", "at=4 is not a table of levels"),
-    in_file("C20", 'treatment={"norm": "gn"}', "treatment={}", "must name the same factors", where="primary="),
+    in_file(
+        "C20", 'treatment={"norm": "gn"}', "treatment={}", "must name the same factors", where="primary="
+    ),
     in_file("C20", 'control={"norm": "bn"}', 'control={"norm": "gn"}', "are one arm", where="primary="),
-    in_file("C20", "seeds=", "aa={'norm': 'gn'},\n    seeds=", "the A/A arm names norm; the study sweeps norm, batch"),
+    in_file(
+        "C20",
+        "seeds=",
+        "aa={'norm': 'gn'},\n    seeds=",
+        "the A/A arm names norm; the study sweeps norm, batch",
+    ),
     in_file("C20", "seeds=", "margin=0,\n    seeds=", "margin=0 is not a number above 0"),
     in_file("C20", "seeds=", "secondary=['x'],\n    seeds=", "holds no Contrast"),
 ]
 
 
 def fill(case, folder):
-    """The case's study file, and its text."""
-    path = folder / "small.py"
+    """Write the case's study file; its text."""
     text = case.text if case.text is not None else spoiled(*([case.edit] if case.edit else []))
     raw = text if isinstance(text, bytes) else text.encode()
-    path.write_bytes(raw)
-    return path, raw.decode(errors="replace")
+    (folder / "small.py").write_bytes(raw)
+    return raw.decode(errors="replace")
 
 
 def listing(folder):
@@ -243,7 +287,7 @@ def blocks(err):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_it_is_refused_with_what_where_and_do(case, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    path, text = fill(case, tmp_path)
+    text = fill(case, tmp_path)
     before, started = listing(tmp_path), time.monotonic()
 
     code = main(["run", "./small.py", *case.options])
@@ -276,7 +320,9 @@ def test_every_id_has_a_case():
 
 def test_all_errors_come_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, ('"small"', '"Small"'), (LEVELS, '("bn", "gm")'), (FIXED, '"mixup": -1'), (SEEDS, "(1, 1)"))
+    write(
+        tmp_path, ('"small"', '"Small"'), (LEVELS, '("bn", "gm")'), (FIXED, '"mixup": -1'), (SEEDS, "(1, 1)")
+    )
     assert main(["plan", "small.py"]) == USAGE
     found = {where: what for what, where, _ in blocks(capsys.readouterr().err)}
     assert found == {
@@ -290,10 +336,21 @@ def test_all_errors_come_at_once(tmp_path, monkeypatch, capsys):
 def test_all_bad_options_come_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
-    given = "--preset x --seeds y --budget z --set norm --set lr=-1 --jobs 0 --threads 0 --limit 0 --device tpu"
+    given = (
+        "--preset x --seeds y --budget z --set norm --set lr=-1 --jobs 0 --threads 0 --limit 0 --device tpu"
+    )
     assert main(["run", "small.py", *given.split()]) == USAGE
     places = [where for _, where, _ in blocks(capsys.readouterr().err)]
-    for option in ("--preset", "--seeds", "--budget z", "--set norm", "--set lr", "--jobs", "--threads", "--limit"):
+    for option in (
+        "--preset",
+        "--seeds",
+        "--budget z",
+        "--set norm",
+        "--set lr",
+        "--jobs",
+        "--threads",
+        "--limit",
+    ):
         assert option in places
     assert "--device" in places
 
@@ -379,7 +436,10 @@ def test_c4_more_shots_than_a_class_has_is_bad_input(tmp_path, monkeypatch, capf
     monkeypatch.chdir(tmp_path)
     assert main(["run", "norm", "--set", "shots=500", "--jobs", "1"]) == BAD_INPUT
     found = blocks(capfd.readouterr().err)
-    assert any(re.search(r"shots=500 .*needs 5\d\d images of class .*; the training split has \d+", what) for what, *_ in found)
+    assert any(
+        re.search(r"shots=500 .*needs 5\d\d images of class .*; the training split has \d+", what)
+        for what, *_ in found
+    )
     assert not any('"done"' in path.read_text() for path in tmp_path.glob("results/norm/cells/*"))
 
 
@@ -396,7 +456,9 @@ def test_a_real_command_prints_blocks_and_nothing_else(command, says, tmp_path):
     write(tmp_path, (LEVELS, '("bn", "gm")'))
     before = listing(tmp_path)
     started = time.monotonic()
-    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
     assert time.monotonic() - started < 5
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert ("norm='gm' is not a known name, did you mean 'gn'?", says) in [b[:2] for b in blocks(done.stderr)]

@@ -19,7 +19,14 @@ def test_without_options_a_study_stays_as_it_is():
 
 @pytest.mark.parametrize(
     ("text", "seeds"),
-    [("10", range(10)), ("0,3,7", (0, 3, 7)), ("7, 0", (7, 0)), ("5..9", range(5, 10)), ("4..4", (4,)), ("3", range(3))],
+    [
+        ("10", range(10)),
+        ("0,3,7", (0, 3, 7)),
+        ("7, 0", (7, 0)),
+        ("5..9", range(5, 10)),
+        ("4..4", (4,)),
+        ("3", range(3)),
+    ],
 )
 def test_seeds_are_a_count_a_list_or_a_span(text, seeds):
     assert options.apply(study(**FREE), seeds=text).seeds == tuple(seeds)
@@ -38,7 +45,9 @@ def test_set_replaces_levels_and_sweeps_what_was_fixed():
 
 
 def test_set_gives_the_cells_that_a_file_would_give():
-    by_option = options.apply(study(), settings=["weight_std=off", "mixup=1e-1", "shots=5", "stat_batch=batch"])
+    by_option = options.apply(
+        study(), settings=["weight_std=off", "mixup=1e-1", "shots=5", "stat_batch=batch"]
+    )
     by_file = study(fixed={"lr": 0.3, "weight_std": False, "mixup": 0.1, "shots": 5, "stat_batch": None})
     assert [cell.id for cell in by_option.cells()] == [cell.id for cell in by_file.cells()]
 
@@ -56,16 +65,23 @@ def test_budget_replaces_the_budget_of_a_cell():
 def test_other_options_go_over_the_preset():
     made = study(presets={"mini": {"budget": Budget(steps=9), "seeds": range(5), "fixed": {"lr": 0.1}}})
     found = options.apply(made, preset="mini", budget="3st", settings=["lr=0.2"])
-    assert (found.id, found.budget, len(found.seeds), found.fixed) == ("small-mini", Budget(steps=3), 5, {"lr": 0.2})
+    assert (found.id, found.budget, len(found.seeds), found.fixed) == (
+        "small-mini",
+        Budget(steps=3),
+        5,
+        {"lr": 0.2},
+    )
 
 
 def test_levels_chosen_now_are_not_held_against_another_preset():
     """A contrast of preset mini need not fit the levels that --set chose under the default one."""
-    made = study(presets={"mini": {"seeds": range(5)}}, **FREE)
+    made = study(presets={"mini": {"primary": study().primary}}, **FREE)
     assert options.apply(made, settings=["norm=ln"]).factors["norm"] == ("ln",)
 
 
-@pytest.mark.parametrize(("text", "value"), [("30m", 1800.0), ("0.5h", 1800.0), ("90s", 90.0), ("1min", 60.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("30m", 1800.0), ("0.5h", 1800.0), ("90s", 90.0), ("1min", 60.0)]
+)
 def test_a_time_is_read(text, value):
     assert options.seconds(text, "--total-budget") == value
 

@@ -1,5 +1,6 @@
 """The learning rate: linear in the batch, a function of the fraction of the budget alone."""
 
+import itertools
 import math
 
 import pytest
@@ -35,5 +36,5 @@ def test_without_warm_up_it_starts_at_the_peak_and_falls():
     recipe = own({**SETTINGS, "lr": 1.0, "batch_size": 64})
     rates = [recipe.lr_at(step / 100) for step in range(100)]
     assert rates[0] == 1.0
-    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates))
     assert 0 < rates[-1] < 1e-3

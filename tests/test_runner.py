@@ -1,17 +1,32 @@
 """The driver with real processes and a toy trainer: signals, crashes, limits, refusals."""
 
+import errno
+import json
 import os
 import signal
 import socket
+import threading
 import time
 
 import pytest
 
-from fairtrial import crew, runner
+from fairtrial import crew, files, runner
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
 from tests.support.toy import (
-    HANG, JOB, children, gone, leases, run, start, statuses, store_of, table, toy_study, until,
+    HANG,
+    JOB,
+    children,
+    gone,
+    leases,
+    run,
+    slay,
+    start,
+    statuses,
+    store_of,
+    table,
+    toy_study,
+    until,
 )  # fmt: skip
 
 
@@ -145,7 +160,11 @@ def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
     assert toy(tmp_path, study, limit=1) == 5
     assert toy(tmp_path, study) == 0
     assert capfd.readouterr().err.count("timing one step of each of 2 arms") == 1
-    steps = [record["spent"]["steps"] for record in store_of(tmp_path).attempts() if record["levels"]["norm"] == "gn"]
+    steps = [
+        record["spent"]["steps"]
+        for record in store_of(tmp_path).attempts()
+        if record["levels"]["norm"] == "gn"
+    ]
     assert steps == [100, 100]  # 2 s of steps of 0.02 s
     more = toy_study(budget="2s", seeds=2, norms=("bn", "gn", "ln"))
     assert toy(tmp_path, more) == 0  # times the new arm alone
@@ -192,8 +211,7 @@ def test_two_drivers_one_works_the_other_is_told_who(tmp_path):
         assert f"process {first.pid} on {socket.gethostname()}, started {time.strftime('%Y-')}" in told
         assert str(tmp_path / "toy" / ".lock") in told
     finally:
-        first.kill()
-        first.communicate()
+        slay(first)
     began = time.monotonic()
     assert run(tmp_path)[0] == 0  # no stall after the holder's death
     assert time.monotonic() - began < 5
@@ -233,10 +251,14 @@ def test_a_signal_leaves_the_cells_pending_and_nothing_behind(tmp_path, number, 
 def test_a_signal_to_the_group_does_not_reach_jobs_that_are_starting(tmp_path):
     driver = start(tmp_path, toy={"TOY_START_S": "0.5", "TOY_SLEEP_S": "60"})
     until(lambda: len(children(driver.pid)) == 2)
-    for pid in children(driver.pid):
-        os.kill(pid, signal.SIGINT)
-        os.kill(pid, signal.SIGTERM)
-    until(lambda: len(leases(tmp_path)) == 2)  # both have come up all the same
+    jobs = children(driver.pid)
+    for _ in range(20):
+        for pid in jobs:
+            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM)
+        time.sleep(0.02)
+    until(lambda: len(leases(tmp_path)) == 2)
+    assert children(driver.pid) == jobs  # both have come up all the same
     driver.terminate()
     assert (driver.communicate(timeout=10)[1], driver.returncode) == ("", 75)
 
@@ -261,9 +283,7 @@ def test_no_job_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path, ac
     driver = start(tmp_path, toy=dict.fromkeys(HANG, act), jobs=3)
     until(lambda: len(leases(tmp_path)) == 3)
     time.sleep(0.2)  # into the call
-    jobs = children(driver.pid)
-    driver.kill()
-    driver.communicate()
+    jobs = slay(driver)
     assert len(jobs) == 3
     assert gone(jobs)
 
@@ -272,21 +292,21 @@ def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_pat
     driver = start(tmp_path, toy=HANG, beat_s=0.2)
     until(lambda: len(leases(tmp_path)) == 2)
     time.sleep(1.5)
-    driver.kill()
-    driver.communicate()
+    slay(driver)
     assert run(tmp_path)[0] == 0
     billed = [record for record in store_of(tmp_path).attempts() if record["status"] == "killed"]
     assert [record["error"]["what"] for record in billed] == ["the driver ended without a word"] * 2
     for record in billed:
-        assert 1.5 - 0.2 - runner.LOOK_S - 0.2 <= record["spent"]["lost_s"] <= 2.5  # beat, look, a slow machine
+        assert (
+            1.5 - 0.2 - runner.LOOK_S - 0.2 <= record["spent"]["lost_s"] <= 2.5
+        )  # beat, look, a slow machine
         assert record["origin"]["threads"] == 1
 
 
 def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
     driver = start(tmp_path, toy=HANG)
     until(lambda: len(leases(tmp_path)) == 2)
-    driver.kill()
-    driver.communicate()
+    slay(driver)
     assert toy(tmp_path, toy_study(norms=("ln", "in"))) == 0
     assert not leases(tmp_path)
     assert [status for status, _ in ends(tmp_path)] == ["killed"] * 2
@@ -308,12 +328,10 @@ def test_a_disk_that_fills_in_a_job_ends_the_run_with_6_and_the_rest_is_intact(t
     assert table(tmp_path / "hit") == table(tmp_path / "whole")
 
 
-def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for_later(toy, tmp_path, monkeypatch):
-    import errno
-
-    from fairtrial import files
-
-    acts(monkeypatch, TOY="{" + ", ".join(f'"{cell}": "hang"' for cell in HANG) + "}")
+def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for_later(
+    toy, tmp_path, monkeypatch
+):
+    acts(monkeypatch, TOY=json.dumps(HANG))
     told, write = [], os.write
 
     def full(handle, data):
@@ -333,6 +351,26 @@ def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for
     assert run(tmp_path)[0] == 0
     assert [status for status, _ in ends(tmp_path)] == ["killed"]
     assert not leases(tmp_path)
+
+
+def test_a_disk_that_is_full_when_a_signal_comes_does_not_hide_the_signal(toy, tmp_path, monkeypatch):
+    acts(monkeypatch, TOY=json.dumps(HANG))
+    write = os.write
+
+    def full(handle, data):
+        if b'"interrupted"' in data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    def signal_once_both_work():
+        until(lambda: len(leases(tmp_path)) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(files.os, "write", full)
+    threading.Thread(target=signal_once_both_work).start()
+    assert toy(tmp_path) == 75
+    assert len(leases(tmp_path)) == 2  # the next run bills them
+    assert statuses(tmp_path) == ["pending"] * 6
 
 
 # growth

@@ -63,7 +63,9 @@ def test_same_words_same_draws_other_words_other_draws():
     assert not (stream("order", 3, 0, root=1).random(8) == first).any()
 
 
-@pytest.mark.parametrize("bad", [-1, 2**32, True, 1.0, "1", None, np.bool_(True), np.float64(1), (1,)], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [-1, 2**32, True, 1.0, "1", None, np.bool_(True), np.float64(1), (1,)], ids=repr
+)
 @pytest.mark.parametrize("place", ["replicate", "extra", "root"])
 def test_a_word_is_an_integer_of_32_bits(bad, place):
     words = {"replicate": 0, "extra": 0, "root": ROOT, place: bad}

@@ -20,7 +20,9 @@ with Stop().listening():
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)]
+)
 def test_a_signal_is_an_exit_code_and_a_reason(number, code):
     stop, before = Stop(), signal.getsignal(number)
     assert not stop
@@ -60,7 +62,9 @@ def test_a_process_started_while_signals_are_withheld_never_gets_them():
     stop = Stop()
     with stop.listening():
         with withheld():
-            child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+            child = subprocess.Popen(
+                [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+            )
             os.kill(os.getpid(), signal.SIGTERM)
             assert not stop  # kept back ...
         assert stop.code == 75  # ... not lost

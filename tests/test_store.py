@@ -226,7 +226,9 @@ def test_one_can_go_back_to_an_old_declaration(store, study):
     assert [entry["seen"] for entry in history] == [0, 0, 1]
 
 
-@pytest.mark.parametrize(("old", "new"), [('"seen": 3', '"seen": 0'), ("Does it come back?", "Did it come back?")])
+@pytest.mark.parametrize(
+    ("old", "new"), [('"seen": 3', '"seen": 0'), ("Does it come back?", "Did it come back?")]
+)
 def test_an_edited_declaration_or_history_is_named(store, study, old, new):
     for cell in study.cells()[:3]:
         publish(store, cell)
@@ -241,7 +243,9 @@ def test_an_edited_declaration_or_history_is_named(store, study, old, new):
 def test_another_study_in_the_folder_is_refused_with_both_ids(store):
     from dataclasses import replace
 
-    with pytest.raises(Fault, match=r"holds study toy \(preset embedded\), not game \(preset embedded\)") as refused:
+    with pytest.raises(
+        Fault, match=r"holds study toy \(preset embedded\), not game \(preset embedded\)"
+    ) as refused:
         store.declare(replace(toy_study(), name="game"))
     assert refused.value.code == 4
 
@@ -313,7 +317,16 @@ def test_a_row_per_declared_cell_with_the_last_outcome(store, study):
 
 
 def test_timing_columns_are_told_from_those_that_repeat():
-    columns = ["train_s", "lost_s", "calibrated_step_s", "joules", "peak_memory_bytes", "steps", "test_loss", "arm"]
+    columns = [
+        "train_s",
+        "lost_s",
+        "calibrated_step_s",
+        "joules",
+        "peak_memory_bytes",
+        "steps",
+        "test_loss",
+        "arm",
+    ]
     assert [column for column in columns if not is_timing(column)] == ["steps", "test_loss", "arm"]
 
 

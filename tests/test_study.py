@@ -121,7 +121,10 @@ def test_data_counts_by_its_name_wherever_it_lies():
     assert here.declaration() == there.declaration()
     assert [cell.id for cell in here.cells()] == [cell.id for cell in there.cells()]
     assert here.cells()[0].levels == {"data": "parquet:cifar10"}
-    assert [cell.data for cell in (here.cells()[0], there.cells()[0])] == ["parquet:/a/cifar10", "parquet:/b/cifar10"]
+    assert [cell.data for cell in (here.cells()[0], there.cells()[0])] == [
+        "parquet:/a/cifar10",
+        "parquet:/b/cifar10",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,9 @@ def test_data_counts_by_its_name_wherever_it_lies():
         study(),
         study(preset="mini", aa={"norm": "gn", "batch_size": 4}, margin=0.02),
         study(budget=Budget(seconds=0.1), seeds=(7, 3)),
-        study(primary=(), secondary=Contrast("x", {"norm": "gn"}, {"norm": "bn"}, by={"batch_size": (4, 16)})),
+        study(
+            primary=(), secondary=Contrast("x", {"norm": "gn"}, {"norm": "bn"}, by={"batch_size": (4, 16)})
+        ),
     ],
     ids=["plain", "mini", "seconds", "secondary"],
 )

@@ -53,7 +53,9 @@ def test_the_places_of_one_file_are_not_those_of_the_next(tmp_path):
 def test_a_study_file_sees_its_neighbours_and_leaves_nothing_behind(tmp_path):
     (tmp_path / "levels_next_door.py").write_text('NORMS = ("bn", "gn")\n')
     path = write(tmp_path, ('("bn", "gn")', "NORMS"))
-    path.write_text("import sys\nfrom levels_next_door import NORMS\nsys.path.append('/left')\n" + path.read_text())
+    path.write_text(
+        "import sys\nfrom levels_next_door import NORMS\nsys.path.append('/left')\n" + path.read_text()
+    )
     before, modules = list(sys.path), set(sys.modules)
     assert load(path) == study()
     assert sys.path == before

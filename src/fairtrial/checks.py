@@ -218,7 +218,9 @@ def _aa_problems(study: Study) -> Iterator[Problem]:
     if study.aa is None:
         return
     if set(study.aa) != set(study.factors):
-        what = f"the A/A arm names {', '.join(study.aa)}; the study sweeps {', '.join(study.factors)}"
+        what = (
+            f"the A/A arm names {', '.join(map(str, study.aa))}; the study sweeps {', '.join(study.factors)}"
+        )
         yield Problem(what, at(study.places, "aa"), "give aa one level of each swept factor")
     else:
         yield from contrast.unswept(study.aa, study, "the A/A arm", "aa")
@@ -231,19 +233,19 @@ def _preset_problems(study: Study) -> Iterator[Problem]:
         where = at(study.places, path)
         if preset not in PRESETS:
             yield _unknown_preset(preset, where)
-            continue
-        if not isinstance(values, Mapping):
+        elif not isinstance(values, Mapping):
             what = f"{path}={shown(values)} is {type(values).__name__}, not a table"
             yield Problem(what, where, "write for example {'seeds': range(5)}")
-            continue
-        unknown = [str(name) for name in values if name not in BY_PRESET]
-        if unknown:
+        elif unknown := [str(name) for name in values if name not in BY_PRESET]:
             what = f"{path} changes {', '.join(unknown)}{did_you_mean(unknown[0], BY_PRESET)}"
             yield Problem(what, where, f"a preset may change: {', '.join(BY_PRESET)}")
-            continue
-        try:
-            replace(study, **{**values, "preset": preset, "presets": {}, "places": {}})
-        except Fault as error:
-            yield from (
-                Problem(problem.what, f"{where}, {problem.where}", problem.do) for problem in error.problems
-            )
+        else:
+            yield from _problems_under(study, preset, values, where)
+
+
+def _problems_under(study: Study, preset: str, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    try:
+        replace(study, **{**values, "preset": preset, "presets": {}, "places": {}})
+    except Fault as error:
+        for problem in error.problems:
+            yield replace(problem, where=f"{where}, {problem.where}")

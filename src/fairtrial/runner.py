@@ -237,6 +237,7 @@ class Driver:
         """End the jobs; their cells stay pending. What cannot be written now, the next run finds leased."""
         working = crew.busy()
         crew.dismiss()
+        self.store.sweep()  # a job that was killed while it published leaves a temporary file
         for worker in working:
             with contextlib.suppress(Fault):
                 self._close(worker, "interrupted", reason, "driver")

@@ -9,7 +9,14 @@ from fairtrial.store import Store
 from fairtrial.study import Cell
 from fairtrial.trust import Record
 
-ORIGIN = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "precision": "fp32", "cpu": "abacus"}
+ORIGIN = {
+    "fairtrial": "0.1.0",
+    "torch": "2.15",
+    "device": "cpu",
+    "threads": 1,
+    "precision": "fp32",
+    "cpu": "abacus",
+}
 
 
 def done(acc: float = 0.9, *, train_s: float = 1.0, steps: int = 8, data: str = "d" * 64) -> Record:
@@ -24,7 +31,9 @@ def killed(where: str = "job", lost_s: float = 0.5) -> Record:
     return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)
 
 
-def publish(store: Store, cell: Cell, attempt: int = 1, result: Record | None = None, **origin: Any) -> Record:
+def publish(
+    store: Store, cell: Cell, attempt: int = 1, result: Record | None = None, **origin: Any
+) -> Record:
     """Publish one attempt of a cell; its record."""
     record = attempt_record(store.name, cell_message(cell), attempt, result or done(), ORIGIN | origin)
     assert store.publish(record)

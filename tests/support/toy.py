@@ -34,13 +34,18 @@ def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", **more: Any) -> Stud
     )
 
 
-def start(results: Path, *, study: dict | None = None, toy: dict | None = None, **options: Any) -> subprocess.Popen:
+def start(
+    results: Path, *, study: dict | None = None, toy: dict | None = None, **options: Any
+) -> subprocess.Popen:
     """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*."""
     acts = {name: act for name, act in (toy or {}).items() if not name.startswith("TOY_")}
     variables = {name: value for name, value in (toy or {}).items() if name.startswith("TOY_")}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOY": json.dumps(acts), **variables}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "TOY": json.dumps(acts), **variables}
     command = [sys.executable, RUN, str(results), json.dumps({"jobs": 2, **options}), json.dumps(study or {})]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def run(results: Path, **how: Any) -> tuple[int, str]:
@@ -50,12 +55,22 @@ def run(results: Path, **how: Any) -> tuple[int, str]:
     return process.returncode, told
 
 
+def slay(driver: subprocess.Popen) -> list[int]:
+    """SIGKILL a driver; the jobs that it leaves to end on their own."""
+    jobs = children(driver.pid)
+    driver.kill()
+    driver.wait()  # not until its stderr ends: the jobs hold that too
+    assert driver.stderr is not None
+    driver.stderr.close()
+    return jobs
+
+
 def store_of(results: Path) -> Store:
     return Store(results / "toy")
 
 
 def leases(results: Path) -> list[Path]:
-    return sorted((results / "toy" / "leases").glob("*"))
+    return sorted((results / "toy" / "leases").glob("*.json"))
 
 
 def table(results: Path, **study: Any) -> list[dict]:

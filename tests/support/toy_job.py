@@ -1,6 +1,6 @@
 """A real job process (fairtrial.job) whose trainer is a toy: no torch, a cell takes milliseconds.
 
-Run by path in place of `-m fairtrial.job`. TOY is a JSON table from "norm seed" to what that cell does; see ACTS.
+Run by path in place of `-m fairtrial.job`. TOY is a JSON table from "norm seed" to a name in ACTS.
 """
 
 from __future__ import annotations
@@ -41,9 +41,22 @@ def run_cell(settings, budget, seed, replica, spec, place, step_s=0.0):
         "weights_sha256": hashlib.sha256(repr(weight).encode()).hexdigest(),
     }
     steps = budget.steps_for(settings["batch_size"], step_seconds=step_s)
-    spent = {"steps": steps, "examples": 0, "flops": 0, "train_s": 1.0, "eval_s": 0.0, "load_s": 0.0, "lost_s": 0.0}
+    spent = {
+        "steps": steps,
+        "examples": 0,
+        "flops": 0,
+        "train_s": 1.0,
+        "eval_s": 0.0,
+        "load_s": 0.0,
+        "lost_s": 0.0,
+    }
     spent |= {"compile_s": 0.0, "checkpoint_s": 0.0, "parameters": 1, "calibrated_step_s": step_s or None}
-    return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": dataset_of(spec, 8, False).sha256}}
+    return {
+        "status": "done",
+        "spent": spent,
+        "measured": measured,
+        "drawn": {"data": dataset_of(spec, 8, False).sha256},
+    }
 
 
 def dataset_of(spec, resolution, download):
@@ -90,7 +103,9 @@ def main():
     torch = types.ModuleType("torch")
     torch.set_num_threads = torch.use_deterministic_algorithms = lambda value: None
     torch.are_deterministic_algorithms_enabled = lambda: False
-    torch.backends = SimpleNamespace(cuda=cuda, cudnn=SimpleNamespace(), cpu=SimpleNamespace(get_cpu_capability=str))
+    torch.backends = SimpleNamespace(
+        cuda=cuda, cudnn=SimpleNamespace(), cpu=SimpleNamespace(get_cpu_capability=str)
+    )
     torch.version = SimpleNamespace(cuda=None)
     trial = types.ModuleType("fairtrial.trial")
     trial.run_cell, trial.dataset_of, trial.calibrate = run_cell, dataset_of, calibrate

@@ -1,0 +1,85 @@
+"""Every study in ablations/: it loads, under every preset, and runs as a program."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairtrial.budget import PARITY_GAP
+from fairtrial.options import apply
+from fairtrial.plan import audit, plan
+from fairtrial.presets import PRESETS
+from fairtrial.runner import Options
+from fairtrial.store import Store
+from fairtrial.study_file import find, known_studies, load
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", known_studies())
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_study_loads_under_every_preset(name, preset):
+    made = load(find(name)).under(preset)
+    assert made.name == name
+    assert made.contrasts and made.aa is not None
+    assert len(made.seeds) >= 3
+    cells = made.cells()
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_no_arm_sees_more_images_than_another(name, tmp_path):
+    assert plan(load(find(name)), Options(results=tmp_path))["parity_gap"] <= PARITY_GAP
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_all_arms_draw_alike_and_the_replica_does_not(name):
+    *arms, replica = audit(load(find(name))).values()
+    for stream in ("subset", "init", "order", "augment"):
+        assert len({row[stream] for row in arms}) == 1
+        assert (replica[stream] == arms[0][stream]) is (stream == "subset")
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_study_is_a_table(name):
+    """No if, no loop, nothing computed; a docstring with the question, the command, the cost, the result."""
+    text = find(name).read_text()
+    tree = ast.parse(text)
+    told = ast.get_docstring(tree)
+    assert all(f"{part}:" in told for part in ("Run", "Takes", "Result"))
+    assert load(find(name)).question in " ".join(told.split())
+    *body, last = tree.body
+    assert ast.unparse(last) == "if __name__ == '__main__':\n    drive(STUDY)"
+    assert not [
+        n for n in body for n in ast.walk(n) if isinstance(n, (ast.If, ast.For, ast.While, ast.FunctionDef))
+    ]
+
+
+def run(*command, cwd):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cwd / "cache")}
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_study_runs_as_a_program_and_goes_on_as_a_command(tmp_path):
+    """One real cell each way: exit 5, because most cells are still missing."""
+    made = apply(load(find("norm")), budget="64ex", seeds="2")
+    whole = len(made.cells())
+    options = ["--limit", "1", "--jobs", "1", "--budget", "64ex", "--seeds", "2"]
+    done = run(str(ROOT / "ablations/norm.py"), *options, cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert f"1 done, {whole - 1} pending" in done.stdout
+    assert "the same command goes on where it stopped" in done.stderr
+
+    done = run("-m", "fairtrial", "run", str(ROOT / "ablations/norm.py"), *options, "--json", cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert json.loads(done.stdout)["counts"] == {"done": 2, "pending": whole - 2}
+
+    records = Store.of(made, tmp_path / "results").attempts()
+    assert [record["status"] for record in records] == ["done", "done"]
+    assert {record["cell"] for record in records} == {cell.id for cell in made.cells()[:2]}

@@ -1,0 +1,123 @@
+"""Job processes: what they inherit, how long their lines may be, how they end."""
+
+import json
+import os
+import sys
+import time
+
+import pytest
+
+from fairtrial import crew
+from fairtrial.crew import Crew
+from fairtrial.errors import Fault
+from tests.support.toy import gone
+
+START = {"device": "cpu"}
+ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
+WAIT = "import sys; sys.stdin.readline(); sys.stdin.read()"
+PIPES = "import os, sys; print([int(n) for n in os.listdir('/proc/self/fd')], flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def team(monkeypatch):
+    """`team(program, size)` -> a crew whose jobs run that program."""
+    made = []
+
+    def make(program, size=1, start=START):
+        monkeypatch.setattr(crew, "ENTRY", ("-c", program))
+        made.append(Crew(size, 3, start))
+        made[-1].grow(size)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dismiss()
+
+
+def hear(team, count=1, seconds=10.0):
+    heard, end = [], time.monotonic() + seconds
+    while len(heard) < count:
+        assert time.monotonic() < end
+        heard += team.answers(0.1)
+    return heard
+
+
+def test_a_line_longer_than_a_pipe_arrives_whole(team):
+    one = team(ECHO)
+    assert hear(one)[0][1] == START
+    long = {"text": "x" * 300_000, "more": "\n"}
+    one.workers[0].send(long)
+    one.workers[0].send({"next": 1})
+    assert [message for _, message in hear(one, 2)] == [long, {"next": 1}]
+
+
+def test_a_fault_of_a_job_is_raised_in_the_driver(team):
+    one = team(ECHO)
+    hear(one)
+    one.workers[0].send({"fault": {"code": 3, "problems": [{"what": "w", "where": "x", "do": "y"}]}})
+    with pytest.raises(Fault, match="w") as told:
+        hear(one)
+    assert (told.value.code, told.value.problems[0].do) == (3, "y")
+
+
+def test_a_death_is_heard_once_and_told_in_words(team):
+    one = team("raise SystemExit(3)")
+    ((worker, message),) = hear(one)
+    assert (message, worker.death()) == (None, "the job ended with exit code 3")
+    assert one.workers == []
+    one = team(WAIT)
+    one.workers[0].process.kill()
+    one.workers[0].process.wait()
+    one.workers[0].send({"do": "nothing"})  # too late is no error
+    ((worker, message),) = hear(one)
+    assert (message, worker.death()) == (None, "the job was killed by signal 9 (SIGKILL)")
+
+
+def test_a_job_inherits_no_pipe_of_another(team):
+    three = team(PIPES, 3)
+    for worker in three.workers:
+        assert json.loads(worker.process.stdout.readline()) == [0, 1, 2, 3]  # 3 is the listing itself
+
+
+def test_dismissed_jobs_are_gone(team):
+    two = team(WAIT, 2)
+    pids = [worker.process.pid for worker in two.workers]
+    two.dismiss()
+    assert gone(pids, 0.1)
+    assert (two.workers, list(two.answers(0.0))) == ([], [])
+
+
+def test_a_crew_grows_to_what_is_wanted_and_no_further_than_its_size(team):
+    two = team(WAIT, 2)
+    two.grow(5)
+    assert len(two.workers) == 2
+    assert two.free() == two.busy() == []  # none is ready
+    first, second = two.workers
+    first.origin = second.origin = {"device": "cpu"}
+    first.give("a cell", 1, {})
+    assert (two.busy(), two.free()) == ([first], [second])
+    second.end("too slow")
+    assert two.free() == []  # it is on its way out
+
+
+def test_threads_and_cublas_are_set_in_the_environment_of_a_job(team):
+    tell = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
+    environment = hear(team(tell))[0][1]
+    assert [environment[name] for name in crew.THREAD_VARIABLES] == ["3"] * 3
+    assert "CUBLAS_WORKSPACE_CONFIG" not in environment
+    assert hear(team(tell, start={"device": "cuda:0"}))[0][1]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_process_that_cannot_be_started_is_exit_6(team, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(Fault, match="could not start a job process") as stopped:
+        team(WAIT)
+    assert stopped.value.code == 6
+
+
+def test_pipes_are_closed_with_the_crew(team):
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(5):
+        with team(WAIT, 2):
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -1,0 +1,93 @@
+"""What a machine has and lacks, and what to do about it."""
+
+import importlib.util
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fairtrial import doctor
+from fairtrial.cli import main
+from fairtrial.errors import BAD_INPUT, DONE, RESOURCES, USAGE
+
+PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+
+
+def test_every_extra_is_known_to_the_doctor():
+    assert set(doctor.EXTRAS) == set(PYPROJECT["project"]["optional-dependencies"]) - {"dev"}
+
+
+def test_a_sound_machine(tmp_path, capsys):
+    assert main(["doctor", "--results", str(tmp_path)]) == DONE
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "python", "torch", "cores", "gpu", *["extra"] * len(doctor.EXTRAS), "results",
+    ]  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_extra_names_the_command_that_brings_it(tmp_path, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyarrow" else found(name))
+    assert main(["doctor", "--results", str(tmp_path)]) == DONE  # nobody needs every extra
+    assert 'parquet files: not installed; pip install "fairtrial[data]"' in capsys.readouterr().out
+
+
+def test_json(tmp_path, capsys):
+    assert main(["doctor", "--results", str(tmp_path), "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["cores"] >= 1
+    assert set(found["extras"]) == set(doctor.EXTRAS)
+
+
+def test_data_that_opens(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["doctor", "--results", str(tmp_path), "--data", "digits"]) == DONE
+    assert "data      digits" in capsys.readouterr().out
+
+
+def test_data_that_is_not_there(tmp_path, capsys):
+    assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path}/no"]) == BAD_INPUT
+    out, err = capsys.readouterr()
+    assert out.startswith("python")  # the findings come first
+    assert f"where: {tmp_path}/no/train" in err
+
+
+def test_data_of_no_known_form(tmp_path, capsys):
+    assert main(["doctor", "--results", str(tmp_path), "--data", "digit"]) == USAGE
+    assert "did you mean 'digits'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("2.5.1+cu121", True), ("1.13.0", True), ("2.6.0a0+git1", False), ("2.10.1", False)]
+)
+def test_torch_before_2_6_is_too_old(version, old, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "_torch", lambda: (version, []))
+    assert main(["doctor", "--results", str(tmp_path)]) == (USAGE if old else DONE)
+    assert ("pip install 'torch>=2.6'" in capsys.readouterr().err) is old
+
+
+def test_without_torch(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    assert main(["doctor", "--results", str(tmp_path)]) == USAGE
+    assert "torch is not installed" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written(tmp_path, capsys, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert main(["doctor", "--results", str(tmp_path / "a" / "b")]) == RESOURCES
+    err = capsys.readouterr().err
+    assert "cannot write: Permission denied" in err
+    assert f"where: {tmp_path}\n" in err  # the nearest folder there is
+
+
+def test_a_disk_that_is_nearly_full(tmp_path, capsys, monkeypatch):
+    usage = __import__("collections").namedtuple("Usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(2**30, 2**30, 2**20))
+    assert main(["doctor", "--results", str(tmp_path)]) == RESOURCES
+    assert "1 MB are free" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""SIGKILL at random moments, of the driver and of jobs; then the same command gives the same table.
+
+FAIRTRIAL_KILL_SEED=n replays the delays and targets of a run that printed n.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from fairtrial.store import ENDED, OUTCOMES
+from tests.support.toy import children, gone, leases, run, slay, start, store_of, table, until
+
+KILLS = 10
+STUDY = {"seeds": 40}  # 80 cells of 50 ms
+TOY = {"TOY_SLEEP_S": "0.05"}
+
+
+def strike(driver, draws, target):
+    """Kill the driver or one of its jobs after a random while; who must end of it, None when all was over."""
+    try:
+        driver.wait(draws.uniform(0.05, 0.6))
+        return None
+    except subprocess.TimeoutExpired:
+        pass
+    jobs = children(driver.pid)
+    if target == "driver" or not jobs:
+        return slay(driver)
+    victim = draws.choice(jobs)
+    os.kill(victim, signal.SIGKILL)
+    return [victim]
+
+
+@pytest.mark.slow
+def test_ten_kills_change_nothing(tmp_path):
+    seed = int(os.environ.get("FAIRTRIAL_KILL_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"FAIRTRIAL_KILL_SEED={seed}")
+    draws = random.Random(seed)
+    assert run(tmp_path / "whole", study=STUDY)[0] == 0
+    targets = ["driver"] * (KILLS // 2) + ["job"] * (KILLS - KILLS // 2)
+    draws.shuffle(targets)
+    driver, struck = start(tmp_path / "hit", study=STUDY, toy=TOY), 0
+    for target in targets:
+        pids = strike(driver, draws, target)
+        if pids is None:
+            break  # finished before its time
+        struck += 1
+        assert gone(pids), "a process outlived its end"
+        if driver.poll() is not None:
+            driver = start(tmp_path / "hit", study=STUDY, toy=TOY)
+    assert struck == KILLS, "the study is too short for its kills"
+    driver.communicate(timeout=60)
+    assert driver.returncode == 0
+
+    assert table(tmp_path / "hit", **STUDY) == table(tmp_path / "whole", **STUDY)
+    assert not leases(tmp_path / "hit")
+    assert not list((tmp_path / "hit").rglob("*.tmp"))
+    attempts = store_of(tmp_path / "hit").attempts()
+    numbers = Counter(record["cell"] for record in attempts)
+    for cell, count in numbers.items():
+        assert [r["attempt"] for r in attempts if r["cell"] == cell] == list(range(1, count + 1))
+    assert {record["status"] for record in attempts} <= {*OUTCOMES, *ENDED}
+    ended = [record for record in attempts if record["status"] in ENDED]
+    assert ended, "no kill hit a cell at work"
+    assert all(record["error"]["what"] and record["spent"]["lost_s"] >= 0 for record in ended)
+
+
+def test_a_driver_killed_between_publication_and_the_next_cell_loses_nothing(tmp_path):
+    driver = start(tmp_path, toy={"bn 1": "hang"}, jobs=1)
+    until(lambda: len(list((tmp_path / "toy" / "cells").glob("*.json"))) == 2 and leases(tmp_path))
+    time.sleep(0.1)
+    slay(driver)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "toy" / "cells").iterdir()}
+    assert run(tmp_path)[0] == 0
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    assert Counter(record["status"] for record in store_of(tmp_path).attempts()) == {"done": 6, "killed": 1}

@@ -1,0 +1,203 @@
+"""The plan: counts, what can be seen, what it will take; and the audit of streams."""
+
+import pytest
+
+from fairtrial import plan
+from fairtrial.budget import Budget
+from fairtrial.errors import Fault
+from fairtrial.forecast import arm_of
+from fairtrial.origin import cpu_model
+from fairtrial.runner import Options
+from fairtrial.seeds import STREAMS
+from fairtrial.store import Store
+from tests.support.records import ORIGIN, done, publish
+from tests.support.studies import study
+
+AA = {"norm": "gn", "batch_size": 16}
+
+
+def planned(made, folder, **how):
+    return plan.plan(made, Options(results=folder, **how))
+
+
+def store_of(made, folder):
+    store = Store.of(made, folder)
+    with store.locked():
+        store.declare(made)
+    return store
+
+
+def calibrate(made, folder, step_s, threads=1):
+    arms = {arm_of(cell.settings): step_s for cell in made.cells()}
+    origin = {**ORIGIN, "cpu": cpu_model(), "threads": threads}
+    store_of(made, folder).calibrate({"step_s": arms, "origin": origin})
+
+
+def test_cells_are_arms_by_seeds_and_the_replica_by_seeds(tmp_path):
+    found = planned(study(aa=AA, seeds=range(5)), tmp_path)
+    assert (found["arms"], found["seeds"], found["aa_cells"], found["cells"], found["pending"]) == (
+        4,
+        5,
+        5,
+        25,
+        25,
+    )
+    said = "\n".join(plan.lines(found))
+    assert "25 = 4 arms x 5 seeds + an A/A arm x 5 seeds; 25 to do" in said
+    assert "64 examples per cell" in said
+    assert "1 declared (small batch); margin 1 points" in said
+
+
+def test_planning_writes_nothing(tmp_path):
+    planned(study(), tmp_path / "results")
+    plan.audit(study())
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_recorded_is_no_longer_to_do(tmp_path):
+    made = study()
+    store = store_of(made, tmp_path)
+    for cell in made.cells()[:5]:
+        publish(store, cell)
+    assert planned(made, tmp_path)["pending"] == 7
+
+
+@pytest.mark.parametrize(("seeds", "effect"), [(2, 11.55), (5, 1.68), (10, 0.996), (20, 0.66)])
+def test_the_detectable_effect_is_that_of_the_paired_t_test(seeds, effect, tmp_path):
+    """Two-sided, alpha 0.05, power 0.8, in standard deviations of the differences: from published tables."""
+    assert planned(study(seeds=range(seeds)), tmp_path)["detectable_sd"] == pytest.approx(effect, rel=0.01)
+
+
+def test_one_seed_detects_nothing(tmp_path):
+    found = planned(study(seeds=(0,), primary=()), tmp_path)
+    assert found["detectable_sd"] is None
+    assert any("one seed has no spread" in line for line in plan.lines(found))
+
+
+def test_without_a_timed_step_there_is_no_forecast(tmp_path):
+    found = planned(study(), tmp_path)
+    assert found["forecast_s"] is None
+    assert found["untimed_arms"] == ["bn, batch 16", "bn, batch 4", "gn, batch 16", "gn, batch 4"]
+    assert any("--calibrate" in line for line in plan.lines(found))
+
+
+def test_a_forecast_is_steps_times_seconds_by_jobs(tmp_path):
+    made = study()  # 64 examples: 16 steps of 4 and 4 steps of 16, two arms of each, three seeds
+    calibrate(made, tmp_path, 0.5)
+    assert planned(made, tmp_path)["device_s"] == pytest.approx(3 * 2 * (16 + 4) * 0.5)
+    assert planned(made, tmp_path, jobs=2)["forecast_s"] == pytest.approx(30)
+    assert planned(made, tmp_path, jobs=500)["jobs"] == 12  # no more than there are cells
+    assert any(
+        "forecast   30 s with 2 side by side (1 min 0 s of" in line
+        for line in plan.lines(planned(made, tmp_path, jobs=2))
+    )
+
+
+def test_times_of_other_threads_are_no_forecast(tmp_path):
+    calibrate(study(), tmp_path, 0.5, threads=4)
+    assert planned(study(), tmp_path)["forecast_s"] is None
+    assert planned(study(), tmp_path, threads=4)["device_s"] == pytest.approx(60)
+
+
+def test_recorded_cells_are_a_forecast_too(tmp_path):
+    made = study(seeds=range(4))
+    store = store_of(made, tmp_path)
+    for cell in made.cells()[:4]:  # the first seed of every arm
+        publish(store, cell, result=done(steps=8, train_s=4.0), cpu=cpu_model())
+    assert planned(made, tmp_path)["device_s"] == pytest.approx(3 * 2 * (16 + 4) * 0.5)
+
+
+def test_a_budget_in_seconds_is_its_own_forecast(tmp_path):
+    found = planned(study(budget=Budget(seconds=60)), tmp_path, jobs=4)
+    assert (found["forecast_s"], found["jobs"]) == (12 * 60, 1)  # seconds are measured alone
+
+
+def test_arms_that_whole_updates_put_apart_are_warned_of(tmp_path):
+    fair, unfair = (planned(study(budget=Budget(examples=n)), tmp_path) for n in (64, 70))
+    assert (fair["parity_gap"], unfair["parity_gap"]) == (0.0, pytest.approx(72 / 64 - 1))
+    assert not any("apart" in line for line in plan.lines(fair))
+    assert any("12 % apart in examples" in line for line in plan.lines(unfair))
+
+
+def test_a_finished_study_has_nothing_left(tmp_path):
+    made = study(seeds=range(2))
+    store = store_of(made, tmp_path)
+    for cell in made.cells():
+        publish(store, cell)
+    assert any("nothing left to train" in line for line in plan.lines(planned(made, tmp_path)))
+
+
+def test_one_cell_above_the_total_budget_is_refused(tmp_path):
+    made = study()
+    calibrate(made, tmp_path, 0.5)  # the longest cell: 16 steps, 8 s
+    plan.refuse_unaffordable(made, Options(results=tmp_path, total_budget_s=8))
+    plan.refuse_unaffordable(made, Options(results=tmp_path))
+    with pytest.raises(Fault, match=r"one cell of .n, batch 4 takes 8 s; the whole study may cost 7 s"):
+        plan.refuse_unaffordable(made, Options(results=tmp_path, total_budget_s=7))
+
+
+def test_cells_that_are_done_cost_nothing_more(tmp_path):
+    made = study(budget=Budget(seconds=60), seeds=range(2))
+    store = store_of(made, tmp_path)
+    for cell in made.cells():
+        publish(store, cell)
+    plan.refuse_unaffordable(made, Options(results=tmp_path, total_budget_s=1))
+
+
+def test_arms_share_subset_init_order_and_augment():
+    table = plan.audit(
+        study(factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4, 16)})
+    )
+    assert len(table) == 8
+    for name in ("subset", "init", "order", "augment", "eval"):
+        assert len({row[name] for row in table.values()}) == 1, name
+
+
+def test_the_replica_keeps_the_subset_and_draws_the_rest_anew():
+    table = plan.audit(study(aa=AA, fixed={"mixup": 0.1}))
+    twin, replica = table["gn, batch 16"], table["gn, batch 16 (A/A)"]
+    assert {name for name in STREAMS if twin[name] == replica[name]} == {"subset", "eval"}
+
+
+def test_mixup_is_shared_by_arms_of_one_batch_size():
+    table = plan.audit(study(fixed={"mixup": 0.1}))
+    assert table["bn, batch 4"]["mixup"] == table["gn, batch 4"]["mixup"] != table["gn, batch 16"]["mixup"]
+
+
+def test_mixup_that_is_off_draws_nothing():
+    table = plan.audit(study(factors={"norm": ("gn",), "mixup": (0, 0.1)}, primary=()))
+    assert [row["mixup"] == "-" for row in table.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        {"norm": ("bn", "gn", "ln"), "batch_size": (4, 16)},
+        {"norm": ("bn", "gn"), "batch_size": (4, 8, 16)},
+        {"batch_size": (16, 4), "norm": ("gn", "bn")},
+    ],
+    ids=["arm", "level", "order"],
+)
+def test_the_draws_of_an_arm_do_not_depend_on_the_others(factors):
+    before, after = plan.audit(study()), plan.audit(study(factors=factors))
+    rows = {frozenset(arm.split(", ")): row for arm, row in after.items()}
+    for arm, row in before.items():
+        assert rows[frozenset(arm.split(", "))] == row
+
+
+def test_other_seeds_draw_otherwise():
+    first, other = (plan.audit(study(seeds=seeds))["bn, batch 4"] for seeds in ((0, 1), (0, 2)))
+    assert all(first[name] != other[name] for name in STREAMS if first[name] != "-")
+
+
+def test_two_streams_of_one_state_are_refused(monkeypatch):
+    monkeypatch.setattr(plan, "state", lambda name, *words: (1, 2))
+    with pytest.raises(Fault, match="two streams of chance share a state"):
+        plan.audit(study())
+
+
+def test_the_audit_is_a_table():
+    lines = list(plan.audit_lines(plan.audit(study(aa=AA))))
+    assert lines[0].split() == ["arm", *STREAMS]
+    assert len(lines) == 1 + 5 + 1
+    assert "equal digests are equal draws" in lines[-1]

@@ -1,0 +1,66 @@
+"""How far a study is, from its files alone."""
+
+from fairtrial.status import lines, status
+from fairtrial.store import Store
+from tests.support.records import done, killed, publish
+from tests.support.studies import study
+
+
+def started(made, folder):
+    store = Store.of(made, folder)
+    with store.locked():
+        store.declare(made)
+    return store
+
+
+def test_a_study_that_never_ran_is_pending_and_stays_unwritten(tmp_path):
+    found = status(study(), Store.of(study(), tmp_path / "results"))
+    assert found["counts"] == {"pending": 12}
+    assert (found["complete_seeds"], found["seeds"]) == (0, 3)
+    assert not list(tmp_path.iterdir())
+    assert next(iter(lines(found))) == "study     small: 12 cells: 12 pending"
+
+
+def test_outcomes_are_counted_and_blocks_are_complete_seeds(tmp_path):
+    made = study()
+    store = started(made, tmp_path)
+    for cell in made.cells()[:7]:
+        publish(store, cell, result={**done(train_s=2.0), "status": "diverged" if cell.seed == 1 else "done"})
+    found = status(made, store)
+    assert found["counts"] == {"done": 4, "diverged": 3, "pending": 5}
+    assert (found["complete_seeds"], found["device_s"]) == (1, 14.0)
+    said = "\n".join(lines(found))
+    assert "12 cells: 3 diverged, 4 done, 5 pending" in said
+    assert "1 of 3 seeds complete in every arm" in said
+    assert "spent     14 s of device time, 0 s of it lost" in said
+
+
+def test_lost_attempts_are_listed_and_billed(tmp_path):
+    made = study()
+    store, cell = started(made, tmp_path), made.cells()[0]
+    publish(store, cell, 1, killed(lost_s=3.0))
+    publish(store, cell, 2)
+    found = status(made, store)
+    assert found["counts"] == {"done": 1, "pending": 11}
+    assert (found["ended_attempts"], found["lost_s"], found["device_s"]) == ({"killed": 1}, 3.0, 4.0)
+    assert any("1 killed; their cells were run again or are pending" in line for line in lines(found))
+
+
+def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):
+    made = study(seeds=range(4))
+    store = started(made, tmp_path)
+    publish(store, made.cells()[-1])  # seed 3
+    found = status(study(), store)
+    assert (found["counts"], found["other_cells"]) == ({"pending": 12}, 1)
+    assert any("1 cells of earlier declarations" in line for line in lines(found))
+
+
+def test_a_running_cell_shows(tmp_path):
+    made = study()
+    store = started(made, tmp_path)
+    from fairtrial.record import cell_message
+
+    store.lease(cell_message(made.cells()[0]), 1, 4242, {"threads": 1})
+    found = status(made, store)
+    assert found["running"] == 1
+    assert any(line.startswith("leases    1 cells") for line in lines(found))
