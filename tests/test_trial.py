@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial import trial
+from fairtrial import calibration, trial
 from fairtrial.budget import Budget
+from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
+from fairtrial.flops import flops_of_step
 from fairtrial.study import Study
-from fairtrial.trial import Place, build_model, build_task, calibrate, dataset_of, flops_of_step, run_cell
+from fairtrial.trial import Place, build_model, build_task, dataset_of, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
@@ -112,13 +114,6 @@ def test_every_budget_becomes_steps_before_the_first_one(budget, steps):
     assert spent["examples"] == 8 * spent["steps"]
 
 
-def test_the_flops_of_a_step_are_those_counted_by_hand_for_one_convolution_more():
-    one, two = flops_of_step("mini", 1, 16, 10), flops_of_step("mini", 2, 16, 10)
-    assert two == 2 * one
-    head = 3 * 2 * 256  # forward, and backward twice, of one more class
-    assert flops_of_step("mini", 1, 16, 11) - one == head
-
-
 def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_steps(monkeypatch):
     """The arm `ln` sleeps in each forward pass; its calibrated step is longer by that much."""
     pause = 0.05
@@ -131,7 +126,7 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
         return model
 
     monkeypatch.setattr(trial, "create_model", slowed)
-    monkeypatch.setattr(trial, "LAUNCH_S", 0.02)
+    monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
     step_s = dict(calibrate(arms, ["digits", "digits"], Place()))
     assert step_s[1] > step_s[0] + 0.9 * pause

@@ -77,9 +77,9 @@ class Job:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
-        from fairtrial import origin, trial
+        from fairtrial import calibration, origin, trial
 
-        self.trial = trial
+        self.trial, self.calibration = trial, calibration
         self.place = trial.Place(device=start["device"], download=start["download"])
         self.store = Store(Path(start["folder"]))
         name = "cpu" if on_cpu else torch.cuda.get_device_name(start["device"])
@@ -129,7 +129,7 @@ class Job:
     def calibrate(self, message: Message) -> Message:
         """Seconds per step of each arm, interleaved; the driver writes them down."""
         arms, specs = message["arms"], message["specs"]
-        seconds = dict(self.trial.calibrate(arms, specs, self.place))
+        seconds = dict(self.calibration.calibrate(arms, specs, self.place))
         return {"step_s": [seconds[index] for index in range(len(arms))], "origin": self.origin}
 
 

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
-import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from fairtrial.augment import padded
 from fairtrial.budget import Budget, Ledger
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.factors import ALL
+from fairtrial.flops import flops_of_step
 from fairtrial.recipe import own
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, nuisance, stream
 from fairtrial.train import Order, Outcome, Task, evaluate, fit, pad_of, weights_digest
-
-LAUNCHES: Final = 5  # timed launches per arm in a calibration; the median counts
-LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
-WARM_UP: Final = 3  # steps of a launch that are not timed
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ def run_cell(
     budgets in seconds. A diverged cell is an outcome; running out of memory is raised to the caller.
     """
     device = torch.device(place.device)
-    ledger = Ledger(synchronize=_synchronize(device))
+    ledger = Ledger(synchronize=synchronizer(device))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with ledger.book("load"):
@@ -135,7 +129,7 @@ def build_task(
     val = torch.from_numpy(subset.val)
     pad = pad_of(settings["resolution"])
     task = Task(
-        images=_on_device(dataset, pad, device),
+        images=_padded(dataset, pad, device),
         labels=dataset.train_labels.to(device),
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
@@ -163,53 +157,10 @@ def build_model(settings: dict[str, Any], classes: int, seed: int, replica: int)
 
 @cache
 def _padded(dataset: Dataset, pad: int, device: torch.device) -> torch.Tensor:
+    """The training images on the device, padded once per process."""
     return padded(dataset.train_images.to(device), pad)
 
 
-def _on_device(dataset: Dataset, pad: int, device: torch.device) -> torch.Tensor:
-    return _padded(dataset, pad, device)
-
-
-@cache
-def flops_of_step(model: str, batch_size: int, resolution: int, classes: int) -> int:
-    """Forward and backward of one step: convolutions and matrix products, a multiply-accumulate counting 2.
-
-    Counted on the meta device by torch's own counter, without normalization. Equal for all norms by definition,
-    so a budget in flops is blind to the price of a norm.
-    """
-    with torch.device("meta"):
-        network = create_model(model, classes, "none", False)
-        images = torch.empty(batch_size, 3, resolution, resolution)
-        with FlopCounterMode(display=False) as counter:
-            network(images).sum().backward()
-    return int(counter.get_total_flops())
-
-
-def calibrate(arms: list[dict[str, Any]], specs: list[str], place: Place) -> Iterator[tuple[int, float]]:
-    """(arm index, seconds per step) after each launch: LAUNCHES rounds over all arms, interleaved.
-
-    A launch builds the network anew, warms up for WARM_UP steps, then times as many steps as fill LAUNCH_S.
-    """
-    measured: list[list[float]] = [[] for _ in arms]
-    for _ in range(LAUNCHES):
-        for index, (settings, spec) in enumerate(zip(arms, specs, strict=True)):
-            measured[index].append(_launch(settings, spec, place))
-            yield index, statistics.median(measured[index])
-
-
-def _launch(settings: dict[str, Any], spec: str, place: Place) -> float:
-    device = torch.device(place.device)
-    dataset = dataset_of(spec, settings["resolution"], place.download)
-    task, _, _ = build_task(settings, dataset, 0, 0, device)
-    model = build_model(settings, dataset.num_classes, 0, 0).to(device)
-    recipe = replace(own(settings), lr=0.0)  # the time of a step does not depend on what is learned
-    warm = Ledger(synchronize=_synchronize(device))
-    fit(model, task, recipe, WARM_UP, warm, validate=False)
-    steps = min(2000, max(5, math.ceil(LAUNCH_S / (warm.seconds["train"] / WARM_UP))))
-    timed = Ledger(synchronize=_synchronize(device))
-    fit(model, task, recipe, steps, timed, validate=False)
-    return timed.seconds["train"] / steps
-
-
-def _synchronize(device: torch.device):
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """Waits until the device has done what it was given, so that a reading of the clock means something."""
     return torch.cuda.synchronize if device.type == "cuda" else (lambda: None)

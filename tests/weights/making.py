@@ -69,7 +69,9 @@ def header(text: str, *, length: int | None = None) -> bytes:
     return b"\x93NUMPY\x02\x00" + (len(body) if length is None else length).to_bytes(4, "little") + body
 
 
-def write_zip(path: Path, members: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> Path:
+def write_zip(
+    path: Path, members: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED
+) -> Path:
     """A zip with these members, in this order, repeated names included."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in members:

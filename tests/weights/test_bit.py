@@ -220,6 +220,6 @@ def test_the_table_of_official_files_is_consistent():
     assert all(row.url.startswith("https://storage.googleapis.com/bit_models/") for row in rows.values())
     assert len({row.url for row in rows.values()}) == 22
     assert rows["BiT-M-R152x4"].url == "https://storage.googleapis.com/bit_models/BiT-M-R152x4.npz"
-    assert {row.classes for name, row in rows.items() if name.startswith("BiT-M") and "-ILSVRC" not in name} == {
-        21_843
-    }
+    assert {
+        row.classes for name, row in rows.items() if name.startswith("BiT-M") and "-ILSVRC" not in name
+    } == {21_843}

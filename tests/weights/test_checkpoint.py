@@ -51,7 +51,12 @@ def test_every_arm_makes_a_round_trip_bit_by_bit(arm, tmp_path):
     other = create_model("mini", 5, *arm)
     read = load(other, tmp_path / "a.safetensors")
     assert read == written
-    assert (read.upstream, read.model, read.classes, read.metadata) == ("tiny-imagenet-32", "mini", 5, METADATA)
+    assert (read.upstream, read.model, read.classes, read.metadata) == (
+        "tiny-imagenet-32",
+        "mini",
+        5,
+        METADATA,
+    )
     state = other.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert torch.equal(other.eval()(images()), model.eval()(images()))
@@ -239,13 +244,19 @@ CASES = {
     ),
     "hole at the end": (lambda good: good + bytes(8), ["a hole, overlap"]),
     "W15 NaN": (value_set(np.nan), ["1 of 2,304 values are NaN or infinite", WEIGHT]),
-    "W16 float64": (edited(lambda header: header[WEIGHT].update(dtype="F64")), ["'F64' values where one of F32"]),
+    "W16 float64": (
+        edited(lambda header: header[WEIGHT].update(dtype="F64")),
+        ["'F64' values where one of F32"],
+    ),
     "no record": (edited(lambda header: {**header, "__metadata__": {}}), ["not a checkpoint of fairtrial"]),
     "newer schema": (
         record_edited(lambda sealed: sealed["record"].update(schema=2)),
         ["schema 2; this version reads 1"],
     ),
-    "an entry of other fields": (edited(lambda header: header[WEIGHT].pop("shape") and None), ["not a checkpoint"]),
+    "an entry of other fields": (
+        edited(lambda header: header[WEIGHT].pop("shape") and None),
+        ["not a checkpoint"],
+    ),
     "an entry that is a text": (edited(lambda header: header.update({WEIGHT: "x"})), ["not a checkpoint"]),
 }
 

@@ -236,7 +236,10 @@ def with_classes(arrays):
     [
         (lambda path, arrays: path.write_bytes(b"<html>not found</html>"), "a page of HTML"),
         (lambda path, arrays: np.savez(path, **with_nan(arrays)), "1 of 256 values are NaN"),
-        (lambda path, arrays: np.savez(path, **with_classes(arrays)), f"classes: expected {CLASSES}, found 9"),
+        (
+            lambda path, arrays: np.savez(path, **with_classes(arrays)),
+            f"classes: expected {CLASSES}, found 9",
+        ),
         (lambda path, arrays: np.savez(path, a=np.ones(9)), "network: expected tiny, found None"),
         (lambda path, arrays: np.savez(path, a=np.array([{}], object)), "contains pickled objects"),
     ],
@@ -275,7 +278,9 @@ def test_an_unknown_name_suggests_a_known_one(folder):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("url", ["http://example.org/a.npz", "ftp://example.org/a.npz", "file:///etc/passwd", "//x"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/a.npz", "ftp://example.org/a.npz", "file:///etc/passwd", "//x"]
+)
 def test_an_address_that_is_not_https_is_refused(url):
     with pytest.raises(Fault, match="not https, refused") as error:
         must_be_https(url)

@@ -48,7 +48,9 @@ def without(*keys):
 
 def zipped(extra, compression=zipfile.ZIP_STORED):
     """The good members, then others."""
-    return lambda path, arrays, canary: write_zip(path, [*members(arrays), *extra(arrays, canary)], compression)
+    return lambda path, arrays, canary: write_zip(
+        path, [*members(arrays), *extra(arrays, canary)], compression
+    )
 
 
 def with_member(key, data):
@@ -144,7 +146,10 @@ CASES = {
     "W7 one array": (lambda path, *_: path.write_bytes(npy(np.ones(3))), ["a single .npy array"]),
     "W7 h5": (text(b"\x89HDF\r\n\x1a\n" + bytes(99)), ["an HDF5 file"]),
     "W7 other": (text(b"weights!" * 99), ["no .npz, and nothing that is known here"]),
-    "W8 cut": (good_then(lambda data, _: data[: len(data) // 2]), ["the file is cut: 386,", "about 763,036 expected"]),
+    "W8 cut": (
+        good_then(lambda data, _: data[: len(data) // 2]),
+        ["the file is cut: 386,", "about 763,036 expected"],
+    ),
     "W8 one byte short": (good_then(lambda data, _: data[:-1]), ["the file is cut"]),
     "W9 bit flip": (good_then(flip_value), ["damaged", "CRC", KEY]),
     "W10 bomb by size": (
@@ -234,7 +239,9 @@ def test_what_is_no_file_is_refused(where, tiny, tmp_path):
 
 
 def test_a_file_that_differs_from_its_side_record_names_both_digests(tiny, good):
-    good.with_name("good.npz.json").write_text('{"size": %d, "sha256": "%s"}' % (good.stat().st_size, "0" * 64))  # noqa: UP031
+    good.with_name("good.npz.json").write_text(
+        '{"size": %d, "sha256": "%s"}' % (good.stat().st_size, "0" * 64)
+    )  # noqa: UP031
     with pytest.raises(Fault, match=rf"sha256: expected {'0' * 64}, found [0-9a-f]{{64}}") as error:
         load_bit(tiny, good)
     assert error.value.code == 3
