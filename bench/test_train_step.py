@@ -21,7 +21,7 @@ IMAGES, PAD = 2000, 4
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize(("batch_size", "side"), SHAPES)
 def test_training_step_against_bare_convolutions(benchmark, ratio, batch_size, side, arm):
-    """extra_info['ratio']: throughput as a share of the bare convolutions'; 0.6 is aimed at for 64 and 32 px."""
+    """extra_info['ratio']: throughput as a share of the bare convolutions'; the aim is 0.6 at 64."""
     benchmark.group = f"training step of mini, batch {batch_size}, {side} px"
     ratio(bare_convolutions("mini", batch_size, side), training_step(arm, batch_size, side), rounds=15)
 

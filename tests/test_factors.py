@@ -59,7 +59,7 @@ def test_an_arm_in_words():
     assert label({"norm": "gn", "weight_std": True, "batch_size": 4}) == "gn+ws, batch 4"
     assert label({"norm": "bn", "weight_std": False, "mixup": 0.0}) == "bn, mixup off"
     assert label({"weight_std": False, "stat_batch": None}) == "no ws, statistics batch off"
-    assert label({"bn_split": False, "shots": "all"}) == "no BN split, all shots"
+    assert label({"bn_split": False, "shots": "all"}) == "no BN split, all images"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ FACTORS: Final[dict[str, Factor]] = {
     "micro_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "micro-batch {}"),
     "bn_split": Factor(_switch(), False, "BN split"),  # lets micro_batch change BN's statistics, knowingly
     "mixup": Factor(_real(0.0), 0.0, "mixup {}"),  # alpha; 0 is off
-    "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{} shots"),  # images per class
+    "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{}-shot"),  # images per class
     "val_per_class": Factor(_whole(0), 0, "{} validation images per class"),
     "data": Factor(_text(), "digits", "{}"),
     "resolution": Factor(_whole(2, 4096), 32, "{} px"),
@@ -183,5 +183,7 @@ def _words(name: str, value: Any) -> str:
     form = FACTORS[name].label
     if isinstance(value, bool):
         return form if value else f"no {form}"
+    if name == "shots" and value == ALL:
+        return "all images"
     off = value is None or (name == "mixup" and value == 0)
     return form.format("off" if off else value)

@@ -1,4 +1,4 @@
-"""Official files made by code: names and layouts as in bit_pytorch/models.py `load_from`, written out here."""
+"""Official files made by code; names and layouts as in bit_pytorch/models.py, written out here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def official_arrays(network: str, classes: int, seed: int = 0) -> Arrays:
-    """Random values under the official names: kernels (height, width, in, out) that standardization must centre."""
+    """Random values under the official names; kernels are (height, width, in, out), with a mean."""
     units, width = LAYOUTS[network]
     rng = np.random.default_rng(seed)
     arrays: Arrays = {}

@@ -278,8 +278,8 @@ def test_a_malformed_checkpoint_is_refused_and_nothing_is_touched(case, good, tm
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_an_integer_where_a_float_belongs_is_refused(tmp_path):
-    """I64 of the same shape: two F32 arrays cannot become one, so the file is made with bn's counter as F32."""
+def test_a_float_where_an_integer_belongs_is_refused(tmp_path):
+    """A counter of bn as F32, with the arrays behind it moved up."""
     save(mini("bn"), tmp_path / "a", METADATA)
     header, data = parts((tmp_path / "a").read_bytes())
     name = "body.block1.unit01.norm1.num_batches_tracked"
@@ -355,4 +355,4 @@ def test_the_header_of_the_largest_network_stays_far_below_the_cap():
     with torch.device("meta"):
         state = create_model("r152x4", 21_843, "bn", "scaled").state_dict()
     entry = {"dtype": "F32", "shape": [9999] * 4, "data_offsets": [10**10, 10**10]}
-    assert len(json.dumps({name: entry for name in state})) * 4 < header_module.HEADER_CAP
+    assert len(json.dumps(dict.fromkeys(state, entry))) * 4 < header_module.HEADER_CAP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -239,9 +240,8 @@ def test_what_is_no_file_is_refused(where, tiny, tmp_path):
 
 
 def test_a_file_that_differs_from_its_side_record_names_both_digests(tiny, good):
-    good.with_name("good.npz.json").write_text(
-        '{"size": %d, "sha256": "%s"}' % (good.stat().st_size, "0" * 64)
-    )  # noqa: UP031
+    side = {"size": good.stat().st_size, "sha256": "0" * 64}
+    good.with_name("good.npz.json").write_text(json.dumps(side))
     with pytest.raises(Fault, match=rf"sha256: expected {'0' * 64}, found [0-9a-f]{{64}}") as error:
         load_bit(tiny, good)
     assert error.value.code == 3

@@ -86,8 +86,8 @@ def test_w17_channels_exchanged_in_the_file_are_noticed_by_this_comparison(files
 def test_50_steps_of_fine_tuning_give_the_losses_of_timm(files):
     """The whole schedule of the released code in 50 steps, from a head of zeros, the same batches for both.
 
-    In float64: in float32 rounding grows so fast here that two of timm's own networks, apart by one bit of one
-    weight, end up 0.1 apart in 50 steps; that would hide a difference of the formulas.
+    In float64: in float32 rounding grows so fast here that two of timm's own networks, apart by one bit of
+    one weight, end up 0.1 apart in 50 steps; that would hide a difference of the formulas.
     """
     rule = hyperrule(8, 32, variant="code")
     images_, labels = images(8, 32).double(), torch.arange(8)
