@@ -1,5 +1,6 @@
 """Job processes: what they inherit, how long their lines may be, how they end."""
 
+import gc
 import json
 import os
 import sys
@@ -116,6 +117,7 @@ def test_a_process_that_cannot_be_started_is_exit_6(team, monkeypatch):
 
 
 def test_pipes_are_closed_with_the_crew(team):
+    gc.collect()  # what earlier tests have left open
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for _ in range(5):
         with team(WAIT, 2):

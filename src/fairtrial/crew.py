@@ -19,7 +19,16 @@ from fairtrial.stop import withheld
 
 Message = dict[str, Any]
 ENTRY: tuple[str, ...] = ("-m", "fairtrial.job")  # what Python runs as a job
+MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quarter of a step at batch 64
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+}
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(eq=False)
@@ -70,7 +79,7 @@ class Crew:
     """Up to `size` job processes, each with `start` as its first message; they end with the `with` block."""
 
     def __init__(self, size: int, threads: int, start: Message) -> None:
-        self._environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        self._environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         if start["device"] != "cpu":  # cuBLAS repeats itself only with a fixed workspace
             self._environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         self._size, self._start = size, start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from fairtrial import factors as table
 from fairtrial.budget import Budget, quantity
+from fairtrial.crew import cores
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.study import Study
 
@@ -148,11 +148,6 @@ def count(text: str, option: str, most: int | None = None) -> int:
         return int(text)
     told = "above 0" if most is None else f"from 1 to {most}; this machine has {cores()} cores"
     raise fault(f"{option} {text} is not a whole number {told}", option, f"write for example {option} 2")
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device(name: str) -> str:

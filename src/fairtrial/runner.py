@@ -12,7 +12,7 @@ from typing import Final
 
 from fairtrial import forecast, origin
 from fairtrial.books import Books
-from fairtrial.crew import Crew, Message, Worker
+from fairtrial.crew import Crew, Message, Worker, cores
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
 from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.record import cell_message, failure
@@ -45,7 +45,7 @@ class Options:
         """Side by side: as many as asked or as the cores hold; alone where seconds are what is measured."""
         if study.budget.kind == "seconds" or self.device != "cpu":
             return 1
-        return self.jobs or max(1, len(os.sched_getaffinity(0)) // self.threads)
+        return self.jobs or max(1, cores() // self.threads)
 
 
 def run(study: Study, options: Options) -> int:

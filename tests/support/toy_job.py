@@ -108,14 +108,16 @@ def main():
     )
     torch.version = SimpleNamespace(cuda=None)
     trial = types.ModuleType("fairtrial.trial")
-    trial.run_cell, trial.dataset_of, trial.calibrate = run_cell, dataset_of, calibrate
+    trial.run_cell, trial.dataset_of = run_cell, dataset_of
     trial.Place = lambda device, download: SimpleNamespace(device=device, download=download)
-    sys.modules |= {"torch": torch, "fairtrial.trial": trial}
+    calibration = types.ModuleType("fairtrial.calibration")
+    calibration.calibrate = calibrate
+    sys.modules |= {"torch": torch, "fairtrial.trial": trial, "fairtrial.calibration": calibration}
 
     import fairtrial
     from fairtrial import job
 
-    fairtrial.trial = trial
+    fairtrial.trial, fairtrial.calibration = trial, calibration
     job.main()
 
 
