@@ -9,6 +9,7 @@ import pytest
 import torch
 from bare import bare_convolutions
 
+from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import create_model
 from fairtrial.train import Order, Task, update
@@ -43,7 +44,7 @@ def training_step(arm: str, batch_size: int, side: int) -> Callable[[], None]:
     )
     recipe = Recipe(batch_size, None, lr=0.01, warmup=0.0, weight_decay=0.0, mixup=0.0)
     model = create_model("mini", 10, *ARMS[arm]).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, foreach=True)
+    optimizer = SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=0.0)
     steps = iter(range(10**9))
 
     def step() -> None:

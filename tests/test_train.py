@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fairtrial.budget import Ledger
+from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
@@ -93,7 +94,7 @@ def test_four_micro_batches_of_8_give_the_gradient_of_32_unless_the_norm_mixes_t
     for micro in (None, 8):
         model = network(norm, weight_std).train()
         recipe = Recipe(32, micro, 0.0, 0.0, 0.0, 0.0)
-        update(model, torch.optim.SGD(model.parameters(), lr=0.0), x, y, recipe)
+        update(model, SGD(model.parameters(), lr=0.0, momentum=0.9, weight_decay=0.0), x, y, recipe)
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     gap = float((gradients[0] - gradients[1]).norm() / gradients[0].norm())
     assert gap < 1e-5 if equal else gap > 1e-2
@@ -105,7 +106,13 @@ def test_the_loss_of_micro_batches_is_that_of_the_batch():
     for micro in (None, 8):
         model = network()
         losses.append(
-            update(model, torch.optim.SGD(model.parameters(), lr=0.0), x, y, Recipe(32, micro, 0, 0, 0, 0))
+            update(
+                model,
+                SGD(model.parameters(), lr=0.0, momentum=0.9, weight_decay=0.0),
+                x,
+                y,
+                Recipe(32, micro, 0, 0, 0, 0),
+            )
         )
     torch.testing.assert_close(*losses)
 

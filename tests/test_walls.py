@@ -20,8 +20,8 @@ TORCH_FREE = {  # job and doctor import torch when they are called
     "study_file", "trust", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
-    "augment", "calibration", "data.*", "flops", "layers", "layers.*", "resnetv2", "train", "trial",
-    "weights", "weights.*",
+    "augment", "calibration", "data.*", "flops", "layers", "layers.*", "optimizer", "resnetv2",
+    "train", "trial", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.

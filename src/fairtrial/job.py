@@ -72,7 +72,8 @@ class Job:
 
         on_cpu = start["device"] == "cpu"
         torch.set_num_threads(start["threads"])
-        torch.use_deterministic_algorithms(not on_cpu)
+        if not on_cpu:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
+            torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

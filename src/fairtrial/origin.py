@@ -16,7 +16,7 @@ import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
-ALLOWED_ENV: Final = ("OMP_", "MKL_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
+ALLOWED_ENV: Final = ("OMP_", "MKL_", "MALLOC_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
 UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "precision")  # one value each per study
 
 

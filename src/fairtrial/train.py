@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fairtrial.augment import crop_flip, draws, mixup, normalize
 from fairtrial.budget import Ledger
+from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
 from fairtrial.seeds import stream
 
@@ -118,12 +119,8 @@ def fit(
     model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger, *, validate: bool = True
 ) -> Outcome:
     """Train for `steps` optimizer updates; look at validation images at fixed fractions."""
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        foreach=True,
+    optimizer = SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
     losses = torch.zeros(steps, device=task.images.device)
     looks = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
@@ -133,7 +130,7 @@ def fit(
         with ledger.book("train"):
             model.train()
             for step in range(done, look):
-                _set_lr(optimizer, recipe.lr_at(step / steps))
+                optimizer.lr = recipe.lr_at(step / steps)
                 losses[step] = update(
                     model, optimizer, *task.batch(step, recipe.batch_size, recipe.mixup), recipe
                 )
@@ -149,14 +146,12 @@ def fit(
     return Outcome(done, float(losses[-max(1, steps // 10) :].mean()), tuple(curve), None)
 
 
-def update(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe
-) -> Tensor:
+def update(model: nn.Module, optimizer: SGD, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     """One optimizer update from one batch, in micro-batches where the recipe says so; the mean loss.
 
     The micro-batches' gradients add up to that of the whole batch, exactly so where images do not mix.
     """
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     if recipe.micro_batch is None or recipe.micro_batch >= len(x):
         loss = F.cross_entropy(model(x), y)
         loss.backward()
@@ -191,11 +186,6 @@ def weights_digest(model: nn.Module) -> str:
         total.update(name.encode())
         total.update(value.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
-
-
-def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr
 
 
 def _first_bad(losses: Tensor) -> int:
