@@ -45,7 +45,7 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
     results = table.load(store)
     findings = verdicts.judge(results, partial=allow_partial)
     control = twins.compare(results, partial=allow_partial)
-    said = [sentence(each, results.study.budget.kind, tuple(results.study.factors)) for each in findings]
+    said = _said(results, findings)
     warnings = list(_warnings(results, findings, control))
     drawn = figures.draw(results, findings, control, partial=allow_partial)
     made = [
@@ -70,6 +70,19 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
         verdicts=tuple(finding.verdict for finding in findings),
         alarm=control is not None and control.alarm,
     )
+
+
+def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], bool]:
+    """The sentences alone, and whether the study is complete; nothing is drawn, nothing is written."""
+    results = table.load(store)
+    findings = verdicts.judge(results, partial=allow_partial)
+    control = twins.compare(results, partial=allow_partial)
+    return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
+
+
+def _said(results: Results, findings: Sequence[Finding]) -> list[str]:
+    kind, swept = results.study.budget.kind, tuple(results.study.factors)
+    return [sentence(finding, kind, swept) for finding in findings]
 
 
 def _warnings(results: Results, findings: Sequence[Finding], control: Twins | None) -> list[str]:

@@ -136,12 +136,32 @@ def main_with_report(argv, monkeypatch, complete=True):
     return main(argv)
 
 
-@pytest.mark.parametrize("command", ["report", "verdict"])
-def test_a_report_of_an_incomplete_study_says_so_by_its_code(command, monkeypatch, capsys):
-    assert main_with_report([command, "small.py"], monkeypatch) == DONE
-    assert main_with_report([command, "small.py", "--json"], monkeypatch, complete=False) == INCOMPLETE
+def test_a_report_of_an_incomplete_study_says_so_by_its_code(monkeypatch, capsys):
+    assert main_with_report(["report", "small.py"], monkeypatch) == DONE
+    assert main_with_report(["report", "small.py", "--json"], monkeypatch, complete=False) == INCOMPLETE
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told == {"report": "r.html", "sentences": ["a sentence"], "warnings": ["a warning"]}
+
+
+def test_verdict_says_the_sentences_and_writes_nothing(tmp_path, capsys):
+    store = Store.of(study(), tmp_path / "results")
+    with store.locked():
+        store.declare(study())
+    for cell in study().cells()[:-1]:
+        publish(store, cell)
+    before = sorted(store.folder.rglob("*"))
+    assert main(["verdict", "small.py"]) == INCOMPLETE
+    assert "incomplete: " in capsys.readouterr().out
+    publish(store, study().cells()[-1])
+    assert main(["verdict", "small.py", "--json"]) == DONE
+    assert len(json.loads(capsys.readouterr().out)["sentences"]) == len(study().contrasts)
+    assert len(sorted(store.folder.rglob("*"))) == len(before) + 1, "the last cell, and nothing else"
+
+
+def test_what_was_declared_cannot_be_changed_by_a_report(capsys):
+    for command in ("report", "verdict", "repair"):
+        assert main([command, "small.py", "--seeds", "3"]) == USAGE
+        assert "--seeds" in capsys.readouterr().err
 
 
 def test_repair_moves_damaged_records_away(tmp_path, capsys):

@@ -288,12 +288,12 @@ def blocks(err):
 def test_it_is_refused_with_what_where_and_do(case, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = fill(case, tmp_path)
-    before, started = listing(tmp_path), time.monotonic()
+    before, started = listing(tmp_path), time.process_time()
 
     code = main(["run", "./small.py", *case.options])
 
     out, err = capsys.readouterr()
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5  # CPU: another program's load is no fault of ours
     assert (code, out) == (USAGE, "")
     found = blocks(err)
     assert found and err.count("\n") == 3 * len(found)  # nothing but blocks, so no traceback

@@ -46,20 +46,19 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"fairtrial {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, says, add in (
-        ("plan", "cells, detectable effect, forecast", _plan_options),
-        ("run", "run what is missing, then report", _run_options),
-        ("status", "how far the study is", None),
-        ("report", "figures, tables and verdicts from what is recorded", _report_options),
-        ("verdict", "the verdict sentences alone", _report_options),
-        ("repair", "move damaged records away and delete leftovers of a crash", None),
+    for name, says, groups in (
+        ("plan", "cells, detectable effect, forecast", (_study_options, _plan_options)),
+        ("run", "run what is missing, then report", (_study_options, _run_options)),
+        ("status", "how far the study is", (_study_options,)),
+        ("report", "figures, tables and verdicts from what is recorded", (_folder_options, _report_options)),
+        ("verdict", "the verdict sentences alone", (_folder_options, _report_options)),
+        ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument(
             "study", metavar="STUDY", help="a name in ablations/, or the path of a study file"
         )
-        _study_options(command)
-        if add is not None:
+        for add in groups:
             add(command)
     says = "what this machine has and lacks"
     doctor = commands.add_parser("doctor", help=says, description=says)
@@ -77,8 +76,8 @@ def driver(prog: str, description: str) -> Parser:
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
+    _folder_options(parser)
     group = parser.add_argument_group("the study")
-    group.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
     group.add_argument("--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR or folder:DIR")
     group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
     group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")
@@ -86,13 +85,18 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         "--set", dest="settings", action="append", default=[], metavar="FACTOR=LEVEL,...",
         help="other levels of a factor, e.g. norm=bn,gn; may be given for several factors",
     )  # fmt: skip
-    _results_options(parser)
     group = parser.add_argument_group("the machine")
     group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, cuda:1")
     group.add_argument("--jobs", metavar="N", help="cells side by side; default: one per core")
     group.add_argument(
         "--threads", default="1", metavar="N", help="threads per cell, default 1; part of the record"
     )
+
+
+def _folder_options(parser: argparse.ArgumentParser) -> None:
+    """What finds a study's folder; what stands in it is as it was declared."""
+    parser.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
+    _results_options(parser)
 
 
 def _results_options(parser: argparse.ArgumentParser) -> None:

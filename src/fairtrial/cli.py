@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from fairtrial import options
 from fairtrial.arguments import driver, parser
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, INTERRUPTED, RESOURCES, Fault, fault
+from fairtrial.rooms import enter
 from fairtrial.runner import Options
 from fairtrial.store import Store
 from fairtrial.study import Study
@@ -64,7 +65,7 @@ def _dispatch(given: Namespace) -> int:
         "run": _run,
         "status": _status,
         "report": _report,
-        "verdict": _report,
+        "verdict": _verdict,
         "repair": _repair,
     }
     return commands[given.command](load(find(given.study)), given)
@@ -133,7 +134,7 @@ def _run(study: Study, given: Namespace) -> int:
     plan.refuse_unaffordable(study, how)
     code = runner.run(study, how)
     if code in (DONE, FAILED_CELLS) or given.allow_partial:
-        _build(study, given)
+        _build(Store.of(study, given.results), given)
     else:
         _state(study, given)
         print("the study is incomplete; the same command goes on where it stopped", file=sys.stderr)
@@ -151,17 +152,29 @@ def _state(study: Study, given: Namespace) -> int:
     return _show(found, status.lines(found), given.json)
 
 
+def _folder(study: Study, given: Namespace) -> Store:
+    """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
+    return Store.of(study if given.preset is None else study.under(given.preset), _results(given.results))
+
+
 def _report(study: Study, given: Namespace) -> int:
-    return DONE if _build(_asked(study, given)[0], given) else INCOMPLETE
+    return DONE if _build(_folder(study, given), given) else INCOMPLETE
 
 
-def _build(study: Study, given: Namespace) -> bool:
-    from fairtrial.rooms import enter
+def _verdict(study: Study, given: Namespace) -> int:
+    enter("analysis")
+    from analysis.report import sentences
 
+    said, complete = sentences(_folder(study, given), allow_partial=given.allow_partial)
+    _show({"sentences": said}, said, given.json)
+    return DONE if complete else INCOMPLETE
+
+
+def _build(store: Store, given: Namespace) -> bool:
     enter("analysis")
     from analysis.report import build
 
-    report = build(Store.of(study, given.results), allow_partial=given.allow_partial)
+    report = build(store, allow_partial=given.allow_partial)
     found = {
         "report": str(report.path),
         "sentences": list(report.sentences),
@@ -172,8 +185,7 @@ def _build(study: Study, given: Namespace) -> bool:
 
 
 def _repair(study: Study, given: Namespace) -> int:
-    study, how = _asked(study, given)
-    store = Store.of(study, how.results)
+    store = _folder(study, given)
     with store.locked():
         moved, left = store.set_aside(), store.sweep()
     found = {"moved": [str(path) for path in moved], "deleted": [str(path) for path in left]}
