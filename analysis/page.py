@@ -101,7 +101,7 @@ def markdown(
     lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in told["cards"]]
     lines += ["", *(f"- {name}: {text(value)}" for name, value in told["facts"])]
     for figure in figures:
-        lines += ["", f"![{figure.name}](figures/{figure.name}.png)", "", text(figure.caption)]
+        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", text(figure.caption)]
     for table in tables:
         lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
     if warnings:
