@@ -9,7 +9,7 @@ import time
 import pytest
 
 from fairtrial import crew
-from fairtrial.crew import Crew
+from fairtrial.crew import Crew, cores
 from fairtrial.errors import Fault
 from tests.support.toy import gone
 
@@ -123,3 +123,10 @@ def test_pipes_are_closed_with_the_crew(team):
         with team(WAIT, 2):
             pass
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_cores_are_those_this_process_may_use(monkeypatch):
+    assert cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1

@@ -1,6 +1,5 @@
 """Options over a study: seeds, budget, levels, data; and numbers in options."""
 
-import os
 import sys
 
 import pytest
@@ -101,13 +100,6 @@ def test_a_count_is_a_whole_number_above_zero():
             options.count(text, "--limit")
     with pytest.raises(Fault, match=r"--jobs 1025 .* from 1 to 1024; this machine has \d+ cores"):
         options.count("1025", "--jobs", 1024)
-
-
-def test_cores_are_those_this_process_may_use(monkeypatch):
-    assert options.cores() == len(os.sched_getaffinity(0))
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert options.cores() == 1
 
 
 def test_the_cpu_needs_no_torch(monkeypatch):

@@ -68,7 +68,8 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """', did you mean ...?' when a known name begins the word, or is near; the empty text otherwise."""
     text, names = str(word), list(known)
     begins = [name for name in names if len(name) > 2 and text.startswith(name)]
-    near = begins or get_close_matches(text, names, n=1, cutoff=0.5)
+    cutoff = 0.5 if len(text) < 4 else 0.52  # one wrong letter of two is near, half a long word is not
+    near = begins or get_close_matches(text, names, n=1, cutoff=cutoff)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
