@@ -16,8 +16,8 @@ from fairtrial.store import ENDED, OUTCOMES
 from tests.support.toy import children, gone, leases, run, slay, start, store_of, table, until
 
 KILLS = 10
-STUDY = {"seeds": 40}  # 80 cells of 50 ms
-TOY = {"TOY_SLEEP_S": "0.05"}
+STUDY = {"seeds": 60}  # 120 cells of 200 ms: 12 s for two jobs, where ten kills take 6 s at the most
+TOY = {"TOY_SLEEP_S": "0.2"}
 
 
 def strike(driver, draws, target):
