@@ -1,6 +1,5 @@
 """Signals become an exit code and a reason; a second SIGINT leaves at once."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,11 @@ with Stop().listening():
 """
 
 
+def to_this_thread(number: signal.Signals) -> None:
+    """A signal to the whole process may go to any of its threads (BLAS, xdist), and a little later."""
+    signal.pthread_kill(threading.get_ident(), number)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)]
 )
@@ -27,7 +31,7 @@ def test_a_signal_is_an_exit_code_and_a_reason(number, code):
     stop, before = Stop(), signal.getsignal(number)
     assert not stop
     with stop.listening():
-        os.kill(os.getpid(), number)
+        to_this_thread(number)
         assert stop
     assert (stop.code, stop.reason) == (code, f"the driver got {number.name}")
     assert signal.getsignal(number) == before
@@ -65,7 +69,7 @@ def test_a_process_started_while_signals_are_withheld_never_gets_them():
             child = subprocess.Popen(
                 [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
             )
-            os.kill(os.getpid(), signal.SIGTERM)
+            to_this_thread(signal.SIGTERM)
             assert not stop  # kept back ...
         assert stop.code == 75  # ... not lost
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
