@@ -101,8 +101,8 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def gone(pids: list[int], seconds: float = 2.0) -> bool:
-    """Whether all these processes have ended within some seconds."""
+def gone(pids: list[int], seconds: float = 10.0) -> bool:
+    """Whether all these processes end; a job that is still starting learns of it a little later under load."""
     end = time.monotonic() + seconds
     while any(_runs(pid) for pid in pids):
         if time.monotonic() > end:
