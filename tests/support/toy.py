@@ -102,7 +102,7 @@ def children(pid: int) -> list[int]:
 
 
 def gone(pids: list[int], seconds: float = 10.0) -> bool:
-    """Whether all these processes end; a job that is still starting learns of it a little later under load."""
+    """Whether all these processes end; a starting job learns of it a little later under load."""
     end = time.monotonic() + seconds
     while any(_runs(pid) for pid in pids):
         if time.monotonic() > end:
