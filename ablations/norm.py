@@ -22,7 +22,7 @@ STUDY = Study(
     },
     fixed={"lr": 0.1, "shots": 60},  # 600 images: every arm stays below the ceiling
     budget=Budget(examples=2048),  # a multiple of every batch size: no arm sees one image more
-    seeds=range(10, 20),  # seeds 0-9 served the pilot that chose lr, shots and budget
+    seeds=range(10, 20),  # seeds 0-9 are left to pilots: they chose lr, shots and budget
     primary=(
         Contrast("small batch", treatment=GN_WS, control=BN, at={"batch_size": 2}),
         Contrast("large batch", treatment=GN_WS, control=BN, at={"batch_size": 64}),
