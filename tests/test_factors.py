@@ -26,6 +26,12 @@ LEVELS = {
     "lr": (0.1, 0.3),
     "weight_decay": (0.0, 1e-4),
     "warmup": (0.0, 0.1),
+    "layout": ("nchw", "nhwc"),
+    "stage": ("downstream", "upstream"),
+    "upstream": ("none", "upstream"),
+    "upstream_seeds": (1, 3),
+    "tune": ("full", "scratch"),
+    "bn_mode": ("updated", "frozen"),
 }
 
 

@@ -21,7 +21,7 @@ TORCH_FREE = {  # job and doctor import torch when they are called
 }  # fmt: skip
 TORCH = {
     "augment", "calibration", "data.*", "flops", "layers", "layers.*", "optimizer", "resnetv2",
-    "train", "trial", "weights", "weights.*",
+    "train", "trial", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.

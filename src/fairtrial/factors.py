@@ -19,6 +19,18 @@ MODEL_NAMES: Final = (
     "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
 NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none", "frn", "evonorm_s0")
+SCRATCH: Final = "none"  # the level of `upstream` without pre-training
+TUNES: Final = {  # what fine-tuning trains, and how that reads
+    "full": "fine-tuned",
+    "last": "last stage tuned",
+    "probe": "linear probe",
+    "scratch": "from scratch",
+}
+BN_MODES: Final = {
+    "updated": "BN updated",
+    "frozen": "BN frozen",
+    "re-estimated": "BN re-estimated",
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Factor:
-    """One row of the table; `label` is how a level reads in a sentence."""
+    """One row of the table; `label` is how a level reads in a sentence: a form, or a word for each level."""
 
     kind: Kind
     default: Any
-    label: str
+    label: str | Mapping[str, str]
 
 
 def _whole(low: int, high: int = 2**31 - 1) -> Kind:
@@ -129,7 +141,7 @@ def _boolean(text: str) -> Any:
 FACTORS: Final[dict[str, Factor]] = {
     "model": Factor(_choice(*MODEL_NAMES), "mini", "{}"),
     "norm": Factor(_choice(*NORM_NAMES), "gn", "{}"),
-    "weight_std": Factor(_switch(), True, "ws"),
+    "weight_std": Factor(_or("scaled", "scaled", _switch()), True, "ws"),
     "batch_size": Factor(_whole(1, 2**20), 64, "batch {}"),  # images per optimizer update
     "stat_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "statistics batch {}"),
     "micro_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "micro-batch {}"),
@@ -143,6 +155,12 @@ FACTORS: Final[dict[str, Factor]] = {
     "lr": Factor(_real(0.0, above=True), 0.1, "lr {}"),  # at 64 images per update; recipe.py scales it
     "weight_decay": Factor(_real(0.0), 0.0, "weight decay {}"),
     "warmup": Factor(_real(0.0, below=1.0), 0.0, "warm-up {}"),  # fraction of the budget
+    "layout": Factor(_choice("nchw", "nhwc"), "nchw", "{}"),  # of images and filters in memory
+    "stage": Factor(_choice("downstream", "upstream"), "downstream", "{}"),  # upstream: weights are kept
+    "upstream": Factor(_text(), SCRATCH, "upstream {}"),  # a study that pre-trained, or npz:FILE
+    "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
+    "tune": Factor(_choice(*TUNES), "full", TUNES),
+    "bn_mode": Factor(_choice(*BN_MODES), "updated", BN_MODES),  # what fine-tuning does to running statistics
 }
 
 
@@ -175,12 +193,14 @@ def label(levels: Mapping[str, Any]) -> str:
 def name_of_norm(levels: Mapping[str, Any]) -> str:
     """'bn', 'gn+ws', 'ws' or 'no ws': the part of an arm's name that norm and weight_std give."""
     if "norm" not in levels:
-        return "ws" if levels["weight_std"] else "no ws"
-    return levels["norm"] + ("+ws" if levels.get("weight_std") else "")
+        return {True: "ws", "scaled": "sws"}.get(levels["weight_std"], "no ws")
+    return levels["norm"] + {True: "+ws", "scaled": "+sws"}.get(levels.get("weight_std", False), "")
 
 
 def _words(name: str, value: Any) -> str:
     form = FACTORS[name].label
+    if not isinstance(form, str):
+        return form[value]
     if isinstance(value, bool):
         return form if value else f"no {form}"
     if name == "shots" and value == ALL:

@@ -21,7 +21,7 @@ _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def publish(path: Path, text: str, *, overwrite: bool = False) -> None:
+def publish(path: Path, content: str | bytes, *, overwrite: bool = False) -> None:
     """Write, fsync, show the file under its name; without `overwrite` an existing one is a FileExistsError.
 
     The temporary file lies in the same folder; the name is given by link (or rename), then the folder is
@@ -30,14 +30,20 @@ def publish(path: Path, text: str, *, overwrite: bool = False) -> None:
     with writing(path):
         temporary = path.parent / f"{MARK}{secrets.token_hex(8)}.tmp"
         try:
-            _write(temporary, text.encode())
+            _write(temporary, content.encode() if isinstance(content, str) else content)
             if overwrite:
                 temporary.replace(path)
+                _sync_folder(path.parent)
             else:
-                path.hardlink_to(temporary)
+                show(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)  # renamed away when it was an overwrite
-        _sync_folder(path.parent)
+
+
+def show(temporary: Path, path: Path) -> None:
+    """Give a file that is on the disk a second name that is free, and keep the name through a crash."""
+    path.hardlink_to(temporary)
+    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -96,18 +96,19 @@ class Job:
     def cell(self, message: Message) -> Message:
         """Run one cell, publish its attempt, tell the driver where to look."""
         cell, attempt, started = message["cell"], message["attempt"], time.monotonic()
-        result = self._result(cell, message["step_s"], message["data_sha256"])
+        kept = self.store.weights(cell["id"], attempt) if cell["settings"]["stage"] == "upstream" else None
+        result = self._result(cell, message["step_s"], message["data_sha256"], kept)
         wall_s = time.monotonic() - started
         self.store.publish(attempt_record(self.store.name, cell, attempt, result, self.origin))
         return {"cell": cell["id"], "attempt": attempt, "wall_s": wall_s}
 
-    def _result(self, cell: Record, step_s: float, data_sha256: str | None) -> Record:
+    def _result(self, cell: Record, step_s: float, data_sha256: str | None, weights: Path | None) -> Record:
         started = time.monotonic()
         try:
             self._check_data(cell, data_sha256)
             result = self.trial.run_cell(
                 cell["settings"], Budget.parse(cell["budget"]), cell["seed"], cell["replica"],
-                cell["data"], self.place, step_s,
+                cell["data"], self.place, step_s, weights,
             )  # fmt: skip
             canonical(result)  # a NaN cannot be recorded: better an error than a job that dies of it
             return result

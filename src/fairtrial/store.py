@@ -4,6 +4,7 @@ results/<study>/study.json                    what was declared, with its hash a
 results/<study>/cells/<cell>-<attempt>.json   one finished attempt
 results/<study>/leases/<cell>-<attempt>.json  one running attempt
 results/<study>/calibration-<n>.json          measured seconds per step of each arm
+results/<study>/weights/                      what a study that pre-trains has trained
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ class Store:
             raise fault(what, str(self.folder), "give the other study its own --results folder", REFUSED)
 
     # attempts
+
+    def weights(self, cell: str, attempt: int) -> Path:
+        """The file that keeps what an attempt has trained."""
+        return self.folder / "weights" / f"{cell}-{attempt}.safetensors"
 
     def publish(self, record: Record) -> bool:
         """Publish one attempt; False when its number is already taken: then the file that stands counts."""

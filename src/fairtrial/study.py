@@ -45,7 +45,8 @@ class Study:
 
     fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
     preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm
-    that runs twice, with other nuisance draws. places: where each value was written; the loader knows.
+    that runs twice, with other nuisance draws. home: the preset it was written for, `preset` when left out.
+    places: where each value was written; the loader knows.
     Raises Fault with every problem found.
     """
 
@@ -61,10 +62,12 @@ class Study:
     aa: Levels | None = None
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = DEFAULT
+    home: str = ""
     places: Places = field(default_factory=PLACES.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
+        self._set(home=self.home or self.preset)
         found = list(problems(self))
         if found:
             raise Fault(found)
@@ -103,8 +106,8 @@ class Study:
 
     @property
     def id(self) -> str:
-        """The name of the results folder: a preset other than the default one is part of it."""
-        return self.name if self.preset == DEFAULT else f"{self.name}-{self.preset}"
+        """The name of the results folder: a preset other than the one it was written for is part of it."""
+        return self.name if self.preset == self.home else f"{self.name}-{self.preset}"
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:

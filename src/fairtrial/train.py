@@ -30,8 +30,8 @@ class Order:
     The sequence is the same at every batch size; a batch may span two epochs, and no batch is ever short.
     """
 
-    def __init__(self, ids: np.ndarray, replicate: int) -> None:
-        self._ids, self._replicate = ids, replicate
+    def __init__(self, ids: np.ndarray, replicate: int, prefix: str = "") -> None:
+        self._ids, self._replicate, self._stream = ids, replicate, f"{prefix}order"
         self._epochs: dict[int, np.ndarray] = {}
 
     def batch(self, step: int, batch_size: int) -> list[tuple[int, np.ndarray]]:
@@ -50,7 +50,7 @@ class Order:
 
     def _epoch(self, epoch: int) -> np.ndarray:
         if epoch not in self._epochs:
-            permutation = stream("order", self._replicate, epoch).permutation(len(self._ids))
+            permutation = stream(self._stream, self._replicate, epoch).permutation(len(self._ids))
             self._epochs = {
                 e: ids for e, ids in self._epochs.items() if e == epoch - 1
             }  # the batch may span two
@@ -60,7 +60,10 @@ class Order:
 
 @dataclass
 class Task:
-    """Images and draws of one cell. images: padded (N, 3, H + 2 pad, W + 2 pad) uint8 on the device."""
+    """Images and draws of one cell. images: padded (N, 3, H + 2 pad, W + 2 pad) uint8 on the device.
+
+    prefix: of the streams of chance, seeds.UPSTREAM during pre-training.
+    """
 
     images: Tensor
     labels: Tensor  # (N,) int64
@@ -71,6 +74,7 @@ class Task:
     augment: str
     pad: int
     replicate: int
+    prefix: str = ""
     _tables: dict = field(default_factory=dict)
 
     def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
@@ -82,12 +86,16 @@ class Task:
             rows = rows.followed_by(self._draws(epoch, more))
         index = torch.from_numpy(ids).to(self.labels.device)
         images = normalize(crop_flip(self.images, index, rows, self.pad))
-        return mixup(images, self.labels[index], alpha, (self.replicate, runs[0][0], step), self.num_classes)
+        key = (self.replicate, runs[0][0], step)
+        return mixup(images, self.labels[index], alpha, key, self.num_classes, prefix=self.prefix)
 
     def _draws(self, epoch: int, ids: np.ndarray):
         if epoch not in self._tables:
             self._tables = {e: table for e, table in self._tables.items() if e == epoch - 1}
-            self._tables[epoch] = draws(self.augment, self.replicate, epoch, len(self.labels), self.pad)
+            size = len(self.labels)
+            self._tables[epoch] = draws(
+                self.augment, self.replicate, epoch, size, self.pad, prefix=self.prefix
+            )
         return self._tables[epoch].rows(ids)
 
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.factors import ALL
 from fairtrial.flops import flops_of_step
 from fairtrial.recipe import own
-from fairtrial.resnetv2 import create_model, init_weights
-from fairtrial.seeds import key, nuisance, stream
+from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
+from fairtrial.seeds import UPSTREAM, key, nuisance, stream
 from fairtrial.train import Order, Outcome, Task, evaluate, fit, pad_of, weights_digest
+from fairtrial.upstream import keep
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ def run_cell(
     spec: str,
     place: Place,
     step_s: float = 0,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train and score one cell -> status, spent, measured, drawn.
 
     spec: the data specification that opens settings['data'] here. step_s: calibrated seconds of one step, for
-    budgets in seconds. A diverged cell is an outcome; running out of memory is raised to the caller.
+    budgets in seconds. weights: the file that keeps what was trained, in a study that pre-trains. A diverged
+    cell is an outcome; running out of memory is raised to the caller.
     """
     device = torch.device(place.device)
     ledger = Ledger(synchronize=synchronizer(device))
@@ -78,6 +82,8 @@ def run_cell(
         "joules": None,  # no counter is read; never an estimate
     }
     measured["weights_sha256"] = weights_digest(model)
+    if weights is not None and status == "done":
+        measured["checkpoint"] = keep(model, dataset, weights, {"seed": seed, "val_acc": measured["val_acc"]})
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn | {"data": dataset.sha256}}
 
 
@@ -125,6 +131,7 @@ def build_task(
         val_per_class=settings["val_per_class"],
         num_classes=dataset.num_classes,
         classes=dataset.classes,
+        prefix=prefix_of(settings),
     )
     val = torch.from_numpy(subset.val)
     pad = pad_of(settings["resolution"])
@@ -134,15 +141,16 @@ def build_task(
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
         num_classes=dataset.num_classes,
-        order=Order(subset.train, nuisance(seed, replica)),
+        order=Order(subset.train, nuisance(seed, replica), prefix_of(settings)),
         augment=settings["augment"],
         pad=pad,
         replicate=nuisance(seed, replica),
+        prefix=prefix_of(settings),
     )
     return task, subset, Sealed(dataset.test_images.to(device), dataset.test_labels.to(device))
 
 
-def build_model(settings: dict[str, Any], classes: int, seed: int, replica: int) -> nn.Module:
+def build_model(settings: dict[str, Any], classes: int, seed: int, replica: int) -> ResNetV2:
     """The network of one cell; parameters of one name and shape start equal in all arms."""
     stat_batch = (
         settings["stat_batch"] if settings["norm"] == "bn" else None
@@ -150,9 +158,16 @@ def build_model(settings: dict[str, Any], classes: int, seed: int, replica: int)
     model = create_model(
         settings["model"], classes, settings["norm"], settings["weight_std"], stat_batch=stat_batch
     )
-    replicate = nuisance(seed, replica)
-    init_weights(model, lambda name: stream("init", replicate, key(name)))
+    replicate, purpose = nuisance(seed, replica), f"{prefix_of(settings)}init"
+    init_weights(model, lambda name: stream(purpose, replicate, key(name)))
+    if settings["layout"] == "nhwc":  # the first filter turns what passes through it
+        model = model.to(memory_format=torch.channels_last)
     return model
+
+
+def prefix_of(settings: dict[str, Any]) -> str:
+    """The prefix of a cell's streams of chance: pre-training draws from streams of its own."""
+    return UPSTREAM if settings["stage"] == "upstream" else ""
 
 
 @cache

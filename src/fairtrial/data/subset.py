@@ -40,10 +40,12 @@ def few_shot(
     val_per_class: int = 0,
     num_classes: int,
     classes: Sequence[str] = (),
+    prefix: str = "",
 ) -> Subset:
     """Draw `shots` training images per class; None takes all but the validation images.
 
     labels: (n,) integers of the training split, array or CPU tensor. classes: names, for messages only.
+    prefix: seeds.UPSTREAM during pre-training.
     Each class has one permutation from stream("subset", seed, class): its first `shots` train, its last
     `val_per_class` validate. Subsets of one seed are thus nested in `shots` and in `val_per_class`.
     """
@@ -52,7 +54,7 @@ def few_shot(
     _check(labels, members, shots, val_per_class, classes)
     train, val = [], []
     for label, ids in enumerate(members):
-        shuffled = stream("subset", seed, label).permutation(ids)
+        shuffled = stream(f"{prefix}subset", seed, label).permutation(ids)
         train.append(shuffled[: len(ids) - val_per_class if shots is None else shots])
         val.append(shuffled[::-1][:val_per_class])  # from the end backwards, so that it is nested as well
     return Subset(_interleaved(train), _interleaved(val))

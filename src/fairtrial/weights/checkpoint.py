@@ -13,21 +13,26 @@ import numpy as np
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
+from fairtrial.files import publish
 from fairtrial.resnetv2 import ResNetV2
-from fairtrial.weights.durable import publish_bytes
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
 from fairtrial.weights.probe import probe, same
-from fairtrial.weights.source import Source, held, readable
+from fairtrial.weights.source import Source, held, readable, taken
 
 
-def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any]) -> Source:
+def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head: bool = True) -> Source:
     """Write a network and what is known of it, whole or not at all; an existing file stays (exit code 4).
 
-    metadata: JSON values, e.g. {"upstream": "tiny-imagenet-32", "seed": 0}. Equal networks give equal files.
+    metadata: JSON values, e.g. {"upstream": "tiny-imagenet-32", "seed": 0}. head: False leaves the last
+    linear map out, which transfer replaces anyhow. Equal networks give equal files.
     """
     path = Path(path)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if head or name not in HEAD
+    }
     if odd := {str(value.dtype) for value in state.values()} - {"torch.float32", "torch.int64"}:
         raise fault(f"a network of {', '.join(odd)}", "model", "save it as model.float()", USAGE)
     arrays = {name: value.numpy() for name, value in state.items()}
@@ -44,7 +49,10 @@ def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any]) -> Sour
     except (TypeError, ValueError) as error:
         raise fault(f"not JSON: {error}", "metadata", "give texts and finite numbers", USAGE) from None
     data = to_bytes(state, {KEY: json.dumps({"record": record, "sha256": _seal(record, arrays)})})
-    publish_bytes(path, data)
+    try:
+        publish(path, data)
+    except FileExistsError:
+        raise taken(path) from None
     return _source(path, len(data), hashlib.sha256(data).hexdigest(), record)
 
 
@@ -64,6 +72,8 @@ def load(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source:
         found = {name: entry.shape for name, entry in header.entries.items()}
         if head != "keep":
             expected = any_head(expected, found, *HEAD, axis=0)
+            if not found.keys() & set(HEAD):  # it was left out when the file was saved
+                expected = {name: shape for name, shape in expected.items() if name not in HEAD}
         compare(path, found, expected, model.built.model)
         arrays, problems = {}, []
         for name, entry in header.entries.items():

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, USAGE, Fault, did_you_mean, fault
-from fairtrial.files import read_json, writing
+from fairtrial.files import read_json, show, writing
 from fairtrial.weights.bit import LARGEST, read_all
-from fairtrial.weights.durable import link_durably
 from fairtrial.weights.known import OFFICIAL, Official
 from fairtrial.weights.npz import opened
-from fairtrial.weights.source import must_equal, side_of, write_side
+from fairtrial.weights.source import must_equal, side_of, taken, write_side
 
 CHUNK: Final = 2**20  # bytes
 TIMEOUT_S: Final = 60  # without a byte
@@ -64,7 +63,10 @@ def fetch(name: str, folder: Path | str, *, opener: Opener | None = None) -> Pat
         except Fault:
             _forget(part)  # to continue it would not mend it
             raise
-        link_durably(part, path)
+        try:
+            show(part, path)
+        except FileExistsError:
+            raise taken(path) from None
         _forget(part)
     return path
 

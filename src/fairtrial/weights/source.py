@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.files import publish, read_json
 
 
@@ -46,6 +46,12 @@ def readable(path: Path) -> Iterator[BufferedReader]:
         raise fault(f"could not read: {why}", str(path), "check the path", BAD_INPUT) from None
     with file:
         yield file
+
+
+def taken(path: Path) -> Fault:
+    """The Fault of a name that is not free."""
+    what = f"{path.name} is there already, and weights are never overwritten"
+    return fault(what, str(path.parent), "choose another name, or move the file away", REFUSED)
 
 
 def side_of(path: Path) -> Path:
