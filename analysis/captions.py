@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analysis.table import Results
-from analysis.words import clean, listed, plural, preset, share
+from analysis.units import CHECKPOINT, Unit, unit_of
+from analysis.words import clean, listed, preset, share
 from fairtrial.forecast import per_cell
 from fairtrial.stats import clopper_pearson
 
@@ -12,7 +15,7 @@ def provenance(results: Results) -> str:
     """The sentence that every caption ends with."""
     parts = [
         f"{per_cell(results.study.budget)} per run",
-        preset(results.study),
+        preset(results.study, upstream_images(results)),
         commits(results),
         f"study hash {results.hash}",
     ]
@@ -23,9 +26,39 @@ def provenance(results: Results) -> str:
 
 
 def seeds(results: Results) -> str:
-    """'n = 10 seeds, the replication unit'."""
-    declared = plural(len(results.seeds), "seed")
-    return f"n = {declared}, the replication unit" if results.complete else f"n: seeds so far, of {declared}"
+    """'n = 10 seeds, the replication unit'; where networks start from checkpoints, what each n counts."""
+    return counted(units(results), complete=results.complete)
+
+
+def counted(found: Sequence[tuple[Unit, str]], *, complete: bool) -> str:
+    """What n counts, of units with the arms that they belong to."""
+    if not complete:
+        return "; ".join(f"n: {unit.name}s so far, of {unit.told(unit.seeds)}{arms}" for unit, arms in found)
+    told = [
+        f"n{arms}: see the table of arms" if unit.problem else f"n = {unit.told(unit.seeds)}{arms}"
+        for unit, arms in found
+    ]
+    told[0] += "" if found[0][0].problem else ", the replication unit"
+    if any(unit.checkpoints == 1 for unit, _ in found):
+        told.append("conditional on this checkpoint")
+    return "; ".join(told)
+
+
+def units(results: Results) -> list[tuple[Unit, str]]:
+    """The units of a study's arms, each with the arms it belongs to where they are not all."""
+    cells = results.frame[results.frame["replica"] == 0]
+    starts = dict.fromkeys(cells["start"])
+    found = [(unit_of(results, cells[cells["start"] == start]), start) for start in starts]
+    found.sort(key=lambda pair: pair[0].name != CHECKPOINT)
+    return [(unit, f" for arms {start}" if len(starts) > 1 else "") for unit, start in found]
+
+
+def upstream_images(results: Results) -> str | None:
+    """The images that every checkpoint was trained on, where the records name them."""
+    drawn = (record["drawn"].get("upstream") for record in results.records.values())
+    names = {each.get("upstream") for each in drawn if each}
+    name = names.pop() if len(names) == 1 else None
+    return clean(name) if isinstance(name, str) else None
 
 
 def commits(results: Results) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Final
 
 from analysis.table import Results, per_seed
+from analysis.units import Unit, unit_of
+from analysis.words import clean, plural
 from fairtrial import factors
+from fairtrial.contrast import corners
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import Contrast
@@ -29,17 +31,17 @@ class Side:
     failures: Counter[str]
     failed_seeds: frozenset[int]
     per_seed: int  # runs that are averaged within a seed
-
-
-def corners(contrast: Contrast) -> list[dict[str, Any]]:
-    """The levels of each side: treatment and control; for an interaction both at each level of `by`."""
-    ats = [{name: level} for name, pair in contrast.by.items() for level in pair] or [{}]
-    return [{**arm, **contrast.at, **at} for at, arm in product(ats, (contrast.treatment, contrast.control))]
+    overlap: int  # test images that were among the upstream images, as far as the records know
 
 
 def sides(results: Results, contrast: Contrast) -> tuple[Side, ...]:
     """Each corner with its recorded values, averaged within a seed over swept factors it does not name."""
     return tuple(_side(results, contrast.metric, levels) for levels in corners(contrast))
+
+
+def unit_of_contrast(results: Results, contrast: Contrast) -> Unit:
+    """What n counts in a contrast."""
+    return unit_of(results, *(results.where(levels) for levels in corners(contrast)))
 
 
 def _side(results: Results, metric: str, levels: dict[str, Any]) -> Side:
@@ -48,14 +50,26 @@ def _side(results: Results, metric: str, levels: dict[str, Any]) -> Side:
     failed = cells[cells["failed"].astype(bool)]
     spent = finished[SPENT[results.study.budget.kind]].astype(float) if len(finished) else None
     return Side(
-        name=factors.label({name: levels[name] for name in results.study.factors if name in levels}),
+        name=clean(factors.label({name: levels[name] for name in results.study.factors if name in levels})),
         values=per_seed(cells, metric),
         spent=None if spent is None else float(spent.mean()),
         runs=int((cells["status"] != "pending").sum()),
         failures=Counter(failed["status"]),
         failed_seeds=frozenset(int(seed) for seed in failed["seed"]),
         per_seed=len(cells) // len(results.seeds),
+        overlap=overlap(results, cells["cell"]),
     )
+
+
+def overlap(results: Results, cells: Iterable[str]) -> int:
+    """The largest number of test images that a checkpoint of these cells was trained on."""
+    drawn = (results.records[cell]["drawn"].get("upstream") for cell in cells if cell in results.records)
+    return max((each.get("overlap") or 0 for each in drawn if each), default=0)
+
+
+def overlap_words(images: int) -> str:
+    """'3 test images were among the upstream images'."""
+    return f"{plural(images, 'test image')} {'was' if images == 1 else 'were'} among the upstream images"
 
 
 def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]:
@@ -69,16 +83,16 @@ def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]
 
 
 def interval(
-    parts: Sequence[Side], seeds: Sequence[int], level: float, *, without: frozenset[int] = frozenset()
+    parts: Sequence[Side], unit: Unit, level: float, *, without: frozenset[int] = frozenset()
 ) -> PairedInterval:
-    """The paired t interval of `differences`, joined on the seed."""
-    kept = [seed for seed in differences(parts, seeds) if seed not in without]
+    """The paired t interval of `differences`, joined on the seed and averaged within each unit."""
+    kept = [seed for seed in differences(parts, unit.seeds) if seed not in without]
     columns = [{seed: part.values[seed] for seed in kept} for part in parts]
     if len(columns) == 4:
         columns = [{s: columns[i][s] - columns[i + 1][s] for s in kept} for i in (0, 2)]
-    return paired_interval(columns[0], columns[1], level)
+    return paired_interval(columns[0], columns[1], level, groups=unit.labels(kept), unit=unit.name)
 
 
 def has_limits(found: PairedInterval | None) -> bool:
-    """Whether there is an interval at all: three seeds or more, and some variance."""
+    """Whether there is an interval at all: three units or more, and some variance."""
     return found is not None and math.isfinite(found.low)

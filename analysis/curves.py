@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from analysis.axis import Axis, Places
 from analysis.groups import Group
 from analysis.style import ALARM, QUIET, Look, looks, spread
 from analysis.words import Scale, clean
 from fairtrial import factors
 
 LINE = 0.125  # inches that a line of text takes
-_DODGE = 0.09  # of the distance between two levels
-_ASIDE = 0.05  # the runs stand this far left of their mean
-
-
-def positions(levels: Sequence[Any]) -> list[float]:
-    """Where the levels stand on the axis: log2 of positive numbers, else one after the other."""
-    numbers = [isinstance(each, (int, float)) and not isinstance(each, bool) and each > 0 for each in levels]
-    return [math.log2(each) for each in levels] if all(numbers) else [float(i) for i in range(len(levels))]
+_ASIDE = 0.05  # the runs stand this far left of their mean where arms stand side by side
 
 
 def curves(
@@ -34,39 +27,51 @@ def curves(
     ax: Axes,
     view: tuple[float, float] | None = None,
 ) -> Axes:
-    """Draw one dodged line per arm over the levels of `axis`, every run as a dot, labelled at its right end.
+    """Draw one line per arm over the levels of `axis`, each with its name at its right end.
 
     view: the values to show, where not all of them are to be seen.
     """
-    levels = list(dict.fromkeys(group.levels[axis] for group in groups))
-    at = dict(zip(levels, positions(levels), strict=True))
-    step = min((b - a for a, b in pairwise(sorted(at.values()))), default=1.0)
-    lines: dict[str, list[Group]] = {}
-    for group in groups:
-        lines.setdefault(_rest(group, axis)[0], []).append(group)
-    styles = looks([_rest(line[0], axis)[1] for line in lines.values()])
-    ends: list[tuple[str, float, Look]] = []
-    for rank, (name, line) in enumerate(lines.items()):
-        shift = min(_DODGE, 0.6 / len(lines)) * step * (rank - (len(lines) - 1) / 2)
-        end = _line(line, [at[group.levels[axis]] + shift for group in line], styles[rank], scale, ax)
-        ends.append((name, end, styles[rank]))
-    ax.set_xticks(list(at.values()), [clean(each) for each in levels])
-    ax.set_xlabel(axis.replace("_", " "))
-    ax.set_ylabel(scale.name + (", %" if scale.factor == 100 else ""))
-    ax.grid(False, axis="x")
+    ends = lines(groups, axis, scale, ax)
     if view is not None:
         ax.set_ylim(view[0] * scale.factor, view[1] * scale.factor)
     else:
         chance_line(groups, chance, scale, ax)
+    ax.set_ylabel(scale.axis)
     within(scale, ax)
     name_ends(ends, ax)
     return ax
 
 
-def _rest(group: Group, axis: str) -> tuple[str, dict[str, Any]]:
-    """The arm of a point: its name and levels without the axis."""
-    levels = {name: value for name, value in group.levels.items() if name != axis}
-    return clean(factors.label(levels)) if levels else "", levels
+def lines(
+    groups: Sequence[Group], axis: str, scale: Scale, ax: Axes, without: str | None = None
+) -> list[tuple[str, float, Look]]:
+    """Draw one dodged line per arm, every run as a dot; their names, right ends and looks.
+
+    without: a factor that the panel's title names.
+    """
+    where, told = Axis(axis, [group.levels[axis] for group in groups]), (axis, without)
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        found.setdefault(_name(group.levels, told), []).append(group)
+    styles = looks([_rest(line[0].look, told) for line in found.values()])
+    ends: list[tuple[str, float, Look]] = []
+    for rank, ((name, line), look) in enumerate(zip(found.items(), styles, strict=True)):
+        places = where.places([group.levels[axis] for group in line], rank, len(found))
+        if len(line) == 1 < len(where.levels):  # this arm does not see the axis
+            ax.axhline(line[0].centre * scale.factor, color=look.color, linewidth=0.6, alpha=0.6, zorder=1.5)
+        ends.append((name, _line(line, places, look, scale, ax, where), look))
+    where.draw(ax)
+    return ends
+
+
+def _rest(levels: Mapping[str, Any], without: Sequence[str | None]) -> dict[str, Any]:
+    return {name: value for name, value in levels.items() if name not in without}
+
+
+def _name(levels: Mapping[str, Any], without: Sequence[str | None]) -> str:
+    """A line in words: the levels that neither the axis nor the panel tells."""
+    rest = _rest(levels, without)
+    return clean(factors.label(rest)) if rest else ""
 
 
 def crowd(groups: Sequence[Group]) -> tuple[float, float] | None:
@@ -87,48 +92,61 @@ def crowd(groups: Sequence[Group]) -> tuple[float, float] | None:
 
 def strips(groups: Sequence[Group], scale: Scale, chance: float | None, ax: Axes) -> Axes:
     """Draw the arms side by side, every run as a dot beside the mean."""
-    for x, (look, group) in enumerate(zip(looks([g.levels for g in groups]), groups, strict=True)):
-        _line([group], [float(x)], look, scale, ax)
+    for x, (look, group) in enumerate(zip(looks([g.look for g in groups]), groups, strict=True)):
+        _line([group], Places([float(x)], _ASIDE), look, scale, ax)
     chance_line(groups, chance, scale, ax)
     within(scale, ax)
     ax.set_xticks(
         range(len(groups)), [group.label for group in groups], rotation=30 if len(groups) > 4 else 0
     )
     ax.set_xlim(-0.6, len(groups) - 0.4)
-    ax.set_ylabel(scale.name + (", %" if scale.factor == 100 else ""))
+    ax.set_ylabel(scale.axis)
     ax.grid(False, axis="x")
     return ax
 
 
-def _line(line: Sequence[Group], xs: Sequence[float], look: Look, scale: Scale, ax: Axes) -> float:
+def _line(
+    line: Sequence[Group], places: Places, look: Look, scale: Scale, ax: Axes, axis: Axis | None = None
+) -> float:
     """Dots, intervals and mean of one arm; the height of its right end."""
     centres = [group.centre * scale.factor for group in line]
-    for x, group in zip(xs, line, strict=True):
-        dots(x, group, look, scale, ax)
+    for x, group in zip(places.xs, line, strict=True):
+        dots(x - places.aside, group, look, scale, ax)
         if group.mean is not None:
             low, high = group.mean.low * scale.factor, group.mean.high * scale.factor
             ax.plot([x, x], [low, high], color=look.color, linewidth=1.4, solid_capstyle="butt", zorder=3)
-    ax.plot(
-        xs,
-        centres,
-        color=look.color,
-        marker=look.marker,
-        markersize=3.6,
-        markeredgecolor="white",
-        markeredgewidth=0.5,
-        linewidth=1,
-        linestyle=(0, (4, 2)) if look.dashed else "-",
-        zorder=3.5,
-    )
+    mark(places.xs, centres, look, ax, axis)
     return next((height for height in reversed(centres) if math.isfinite(height)), math.nan)
 
 
-def dots(x: float, group: Group, look: Look, scale: Scale, ax: Axes) -> None:
+def mark(xs: Sequence[float], ys: Sequence[float], look: Look, ax: Axes, axis: Axis | None = None) -> None:
+    """The line of one arm and its markers."""
+    if axis is None:
+        ax.plot(xs, ys, color=look.color, linewidth=1, linestyle=look.dash, zorder=3.5)
+    else:
+        axis.join(xs, ys, ax, color=look.color, linewidth=1, linestyle=look.dash, zorder=3.5)
+    ax.plot(
+        xs, ys, color=look.color, marker=look.marker, markersize=3.6, linestyle="none", zorder=3.6,
+        markerfacecolor="white" if look.hollow else look.color,
+        markeredgecolor=look.color if look.hollow else "white", markeredgewidth=0.8 if look.hollow else 0.5,
+    )  # fmt: skip
+
+
+class Runs(Protocol):
+    """What is seen at one place: a value for each seed, and the seeds that failed."""
+
+    @property
+    def values(self) -> Mapping[int, float]: ...
+    @property
+    def failed(self) -> frozenset[int]: ...
+
+
+def dots(x: float, group: Runs, look: Look, scale: Scale, ax: Axes) -> None:
     """Every seed of one group; a failed one is a cross where its score lies."""
     for lost in (False, True):
         heights = [scale.factor * v for seed, v in group.values.items() if (seed in group.failed) == lost]
         ax.plot(
-            [x - _ASIDE] * len(heights),
+            [x] * len(heights),
             heights,
             marker="x" if lost else "o",
             markersize=4 if lost else 2.2,
@@ -154,10 +172,11 @@ def chance_line(groups: Sequence[Group], chance: float | None, scale: Scale, ax:
     ax.axhline(chance * scale.factor, color=QUIET, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
     ax.annotate(
         "chance",
-        (0.01, chance * scale.factor),
+        (0.995, chance * scale.factor),
         xycoords=ax.get_yaxis_transform(),
         xytext=(0, 3),
         textcoords="offset points",
+        ha="right",
         fontsize=6,
         color=QUIET,
     )
@@ -167,7 +186,8 @@ def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes) -> None:
     """Each line's name at its right end, in its colour; names never overlap."""
     low, high = ax.get_ylim()
     shown = [end for end in ends if low <= end[1] <= high]
-    inches = ax.get_figure().get_figheight() - 0.55  # type: ignore[union-attr]
+    rows = ax.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    inches = ax.get_figure().get_figheight() / rows - 0.55  # type: ignore[union-attr]
     gap = (high - low) * LINE / inches
     heights = spread([end for _, end, _ in shown], gap, (low, high))
     for (name, _, look), y in zip(shown, heights, strict=True):
@@ -178,7 +198,7 @@ def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes) -> None:
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
-            color=look.color,
+            color=look.name_color,
             fontweight="bold",
             annotation_clip=False,
         )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.captions import commits, provenance
-from analysis.contrasts import SPENT
+from analysis.captions import commits, provenance, units
+from analysis.contrasts import SPENT, overlap_words
 from analysis.table import Results
 from analysis.tables import Table
+from analysis.units import Unit
 from analysis.words import clean, gap, listed, plural
 from fairtrial import recipe
 from fairtrial.budget import PARITY_GAP, parity_gap
-from fairtrial.factors import ALL
+from fairtrial.factors import ALL, FACTORS
 from fairtrial.forecast import per_cell
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
@@ -24,6 +25,7 @@ def fairness(results: Results) -> Table:
     """The rows that stand under every confirmatory figure."""
     rows = [
         _start(results),
+        *_checkpoints(results),
         _same(results, "subset", ("data", "shots", "val_per_class"), "same images"),
         _same(results, "order", ("data", "shots", "val_per_class"), "same order"),
         _rate(results),
@@ -32,6 +34,7 @@ def fairness(results: Results) -> Table:
         _batch(results),
         _unit(results),
         _recipe(results),
+        *_tuning(results),
         _machine(results),
     ]
     caption = f"What makes the comparison fair, as far as the records show it. {provenance(results)}"
@@ -55,13 +58,18 @@ def _drawn(results: Results, stream: str, names: Sequence[str]) -> list[tuple[tu
     found: dict[tuple, set[str]] = {}
     for record in results.records.values():
         if record["replica"] == 0 and record["drawn"].get(stream):
-            key = (record["seed"], *(record["settings"][name] for name in names))
+            key = (record["seed"], *(_setting(record, name) for name in names))
             found.setdefault(key, set()).add(record["drawn"][stream])
     return list(found.items())
 
 
+def _setting(record: dict[str, Any], name: str) -> Any:
+    """A setting as recorded; the default for one that did not exist then."""
+    return record["settings"].get(name, FACTORS[name].default)
+
+
 def _start(results: Results) -> Row:
-    blocks = _drawn(results, "init", ("model", "norm", "data"))
+    blocks = _drawn(results, "init", ("model", "norm", "data", *_source(results)))
     if not blocks:
         return "same start", "unknown", "no initial weights recorded"
     equal = sum(len(digests) == 1 for _, digests in blocks)
@@ -73,6 +81,39 @@ def _start(results: Results) -> Row:
             "there the design draws each parameter from a stream named after it"
         )
     return "same start", _yes(equal == len(blocks)), shown
+
+
+def _source(results: Results) -> tuple[str, ...]:
+    """What the first weights also depend on where some arms start from a checkpoint."""
+    return ("weight_std", "upstream", "tune") if _below(results) else ()
+
+
+def _below(results: Results) -> list[Unit]:
+    """The units of the arms that start from a checkpoint."""
+    return [unit for unit, _ in units(results) if unit.checkpoints is not None]
+
+
+def _checkpoints(results: Results) -> Iterator[Row]:
+    """Whether arms that share a checkpoint got one file, and what the test set shares with its images."""
+    if not _below(results):
+        return
+    files: dict[tuple, set[str]] = {}
+    overlaps: set[Any] = set()
+    names = ("upstream", "model", "norm", "weight_std")
+    for record in results.records.values():
+        drawn = record["drawn"].get("upstream")
+        if drawn:
+            key = (record.get("upstream_seed"), *(_setting(record, name) for name in names))
+            files.setdefault(key, set()).add(drawn["sha256"])
+            overlaps.add(drawn.get("overlap"))
+    if not files:
+        yield "same checkpoint", "unknown", "no checkpoint recorded"
+        return
+    equal = sum(len(digests) == 1 for digests in files.values())
+    known = overlaps - {None}
+    shared = overlap_words(max(known)) if known else "whether test images were among them is not known"
+    shown = f"{equal} of {plural(len(files), 'checkpoint')} with one digest in all runs; {shared}"
+    yield "same checkpoint", _yes(equal == len(files)), shown
 
 
 def _same(results: Results, stream: str, names: Sequence[str], title: str) -> Row:
@@ -89,7 +130,10 @@ def _same(results: Results, stream: str, names: Sequence[str], title: str) -> Ro
 
 
 def _rate(results: Results) -> Row:
-    rates = _values(results, "lr")
+    rates, recipes = _values(results, "lr"), _values(results, "recipe")
+    if any(each != "own" for each in recipes):
+        shown = f"recipe {_said(recipes)}: that of a hyperrule is set by the rule, not tuned (0 trials)"
+        return "learning rate", "as stated", shown
     tuned = (
         "a swept factor"
         if "lr" in results.study.factors
@@ -129,18 +173,20 @@ def _batch(results: Results) -> Row:
 
 
 def _unit(results: Results) -> Row:
-    shots = _values(results, "shots")
+    shots, below = _values(results, "shots"), _below(results)
     subset = "" if shots == [ALL] else f"a subset ({_said(shots)} images per class), "
-    draws = f"{subset}initial weights, order and augmentation together"
-    return (
-        "replication unit",
-        "as stated",
-        f"{plural(len(results.seeds), 'seed')}; each draws {draws}; one test set",
-    )
+    weights = "order and augmentation together; the weights of arms from a checkpoint are not drawn again"
+    draws = subset + (weights if below else "initial weights, order and augmentation together")
+    counted = below[0].told(results.seeds) if below else plural(len(results.seeds), "seed")
+    each = "each seed" if below else "each"
+    return "replication unit", "as stated", f"{counted}; {each} draws {draws}; one test set"
 
 
 def _recipe(results: Results) -> Row:
     px, mixup = _values(results, "resolution"), _values(results, "mixup")
+    recipes = _values(results, "recipe")
+    if any(each != "own" for each in recipes):
+        return "recipe", "as stated", f"{_said(recipes)}; MixUp {_said(mixup)}; {_said(px)} px"
     shown = (
         f"own: SGD with momentum {recipe.MOMENTUM:g}, cosine to zero, "
         f"warm-up {_said(_values(results, 'warmup'))}, "
@@ -148,6 +194,14 @@ def _recipe(results: Results) -> Row:
         f"augmentation {_said(_values(results, 'augment'))}; {_said(px)} px"
     )
     return "recipe", "as stated", shown
+
+
+def _tuning(results: Results) -> Iterator[Row]:
+    """What fine-tuning trains, and what it does to the running statistics of BN."""
+    if _below(results):
+        norms = _values(results, "norm")
+        modes = f"; statistics of BN {_said(_values(results, 'bn_mode'))}" if "bn" in norms else ""
+        yield "transfer", "as stated", f"tune {_said(_values(results, 'tune'))}{modes}"
 
 
 def _machine(results: Results) -> Row:

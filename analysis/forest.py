@@ -32,13 +32,10 @@ class Row:
     differences: Mapping[int, float]
     failed: frozenset[int]
     margin: float | None
+    mean: float | None  # None without any pair
+    n: str
     bounds: Bounds | None
     whisker: Bounds | None
-
-    @property
-    def mean(self) -> float | None:
-        """The mean difference; None without any pair."""
-        return sum(self.differences.values()) / len(self.differences) if self.differences else None
 
 
 def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
@@ -49,7 +46,9 @@ def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
         word = {True: "no difference", False: "ALARM", None: "undecided"}[twins.holds]
         color = ALARM if twins.alarm else QUIET
         title = f"{clean(twins.arm)} against itself" + (f": {100 * LEVEL:g} % interval" if bounds else "")
-        args = twins.scale, twins.differences, frozenset[int](), None, bounds, None
+        mean = sum(twins.differences.values()) / len(twins.differences)
+        n = str(len(twins.differences))
+        args = twins.scale, twins.differences, frozenset[int](), None, mean, n, bounds, None
         found.append(Row("A/A check", title, word, color, *args))
     return found
 
@@ -58,6 +57,7 @@ def _row(finding: Finding) -> Row:
     lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
     interval, whisker = finding.interval, finding.whisker
     drawn = interval is not None and has_limits(interval) and finding.verdict != "refused"
+    means = finding.unit.means(finding.differences)
     return Row(
         name=clean(finding.contrast.name),
         title=title(finding.contrast),
@@ -69,6 +69,8 @@ def _row(finding: Finding) -> Row:
         differences=finding.differences,
         failed=lost,
         margin=finding.margin,
+        mean=sum(means) / len(means) if means else None,
+        n=f"{finding.n}{' checkpoints' if finding.unit.groups is not None else ''}",
         bounds=(interval.low, interval.high) if drawn and interval is not None else None,
         whisker=(whisker.low, whisker.high) if drawn and whisker is not None else None,
     )
@@ -100,7 +102,7 @@ def forest(
     ax.set_yticks([])
     ax.grid(False, axis="y")
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(f"difference in {rows[0].scale.name}" + (", points" if factor == 100 else ""))
+    ax.set_xlabel(rows[0].scale.gap_axis)
     if view is None:
         ax.margins(x=0.04)
     return ax
@@ -177,5 +179,5 @@ def _say(row: Row, y: int, ax: Axes) -> None:
     numbers = "" if row.mean is None else row.scale.show(row.mean)
     numbers += f" {row.scale.bounds(*row.bounds)}" if row.bounds is not None else ""
     ax.text(1.03, y - 0.02, word, transform=beside, color=row.color, va="bottom", fontweight="bold")
-    text = f"{numbers}\nn = {len(row.differences)}"
+    text = f"{numbers}\nn = {row.n}"
     ax.text(1.03, y + 0.02, text, transform=beside, va="top", fontsize=6.5)

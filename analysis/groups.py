@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from typing import Any, Final
 
 from analysis.table import Results, per_seed
+from analysis.units import Unit, unit_of
 from analysis.words import clean
 from fairtrial import factors
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import Study
 
+NORM: Final = ("norm", "weight_std")
+_AXES: Final = ("shots", "batch_size", "stat_batch")  # where two factors have as many levels
+
 
 @dataclass(frozen=True)
 class Group:
-    """One point of a figure, one row of a table; `mean` is None where no interval may be shown."""
+    """One point of a figure, one row of a table; `mean` is None where no interval may be shown.
+
+    values: seed -> value; unit: what n counts of them. look: the levels that decide its colour, with the
+    norm of all arms where none is swept.
+    """
 
     levels: dict[str, Any]
     values: dict[int, float]
     failed: frozenset[int]
+    unit: Unit
     mean: MeanInterval | None
+    look: dict[str, Any]
 
     @property
     def label(self) -> str:
@@ -32,21 +41,46 @@ class Group:
 
     @property
     def centre(self) -> float:
-        """The mean over seeds, NaN without any."""
-        return math.fsum(self.values.values()) / len(self.values) if self.values else math.nan
+        """The mean over units, NaN without any."""
+        means = self.unit.means(self.values)
+        return math.fsum(means) / len(means) if means else math.nan
+
+    @property
+    def n(self) -> int:
+        """The units with a value."""
+        return self.unit.count(self.values)
 
 
 def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bool) -> list[Group]:
-    """One group per combination of the levels of `names`; other swept factors are averaged within a seed."""
+    """One group per combination of levels of `names` that has arms; others are averaged within a seed."""
     found = []
-    for levels in product(*(results.study.factors[name] for name in names)):
-        arm = dict(zip(names, levels, strict=True))
+    for arm in combinations(results.study, names):
         cells = results.where(arm)
         values = per_seed(cells, metric)
         lost = frozenset(int(seed) for seed in cells["seed"][cells["failed"].astype(bool)])
-        mean = mean_interval(values) if intervals and len(values) >= 3 else None
-        found.append(Group(arm, values, lost, mean if mean and math.isfinite(mean.low) else None))
+        unit = unit_of(results, cells)
+        mean = _interval(values, unit) if intervals else None
+        found.append(Group(arm, values, lost, unit, mean, identity(results.study, arm)))
     return found
+
+
+def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
+    """The levels of an arm with its norm, fixed or swept; without one that is averaged over."""
+    settings = study.settings(levels)
+    return {n: settings[n] for n in NORM if n not in study.factors or n in levels} | dict(levels)
+
+
+def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The levels of `names` that arms have, in declared order."""
+    seen = dict.fromkeys(tuple(arm[name] for name in names) for arm in study.arms())
+    return [dict(zip(names, levels, strict=True)) for levels in seen]
+
+
+def _interval(values: dict[int, float], unit: Unit) -> MeanInterval | None:
+    if unit.problem or unit.count(values) < 3:
+        return None
+    mean = mean_interval(values, groups=unit.labels(values), unit=unit.name)
+    return mean if math.isfinite(mean.low) else None
 
 
 def metric_of(study: Study) -> str:
@@ -60,5 +94,5 @@ def axis_of(study: Study) -> str | None:
         name: sum(isinstance(level, (int, float)) and not isinstance(level, bool) for level in levels)
         for name, levels in study.factors.items()
     }
-    name = max(sizes, key=lambda each: sizes[each])
+    name = max(sizes, key=lambda each: (sizes[each], each in _AXES))
     return name if sizes[name] >= 2 else None

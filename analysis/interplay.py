@@ -59,7 +59,7 @@ def _key(group: Group) -> tuple:
 
 
 def _point(x: float, group: Group, look: Look, scale: Scale, ax: Axes) -> None:
-    dots(x, group, look, scale, ax)
+    dots(x - 0.05, group, look, scale, ax)
     if group.mean is not None:
         low, high = group.mean.low * scale.factor, group.mean.high * scale.factor
         ax.plot([x, x], [low, high], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)

@@ -13,6 +13,7 @@ from analysis.groups import Group, gather, metric_of
 from analysis.sentences import parity_words, title
 from analysis.table import Results
 from analysis.tables import Table
+from analysis.units import SEED
 from analysis.verdicts import Finding
 from analysis.words import SCALES, Scale, clean
 
@@ -23,16 +24,19 @@ def arm_table(results: Results, *, partial: bool) -> Table:
     scale = SCALES[metric]
     groups = gather(results, list(results.study.factors), metric, intervals=results.complete or partial)
     what = f"{scale.name[0].upper()}{scale.name[1:]} of each arm" + (", %" if scale.factor == 100 else "")
-    how = "mean over seeds with 95 % t interval, failed runs scored as chance"
+    several = any(group.unit.name != SEED for group in groups)
+    over = "the units that n counts" if several else "seeds"
+    how = f"mean over {over} with 95 % t interval, failed runs scored as chance"
     caption = f"{what}: {how}. {seeds(results)}. {provenance(results)}"
-    return Table("arms", caption, pd.DataFrame([_arm(group, scale) for group in groups]))
+    return Table("arms", caption, pd.DataFrame([_arm(group, scale, several) for group in groups]))
 
 
-def _arm(group: Group, scale: Scale) -> dict[str, str]:
+def _arm(group: Group, scale: Scale, several: bool) -> dict[str, str]:
     values, mean = sorted(group.values.values()), group.mean
     return {
         "arm": group.label,
-        "n": str(len(values)),
+        "n": str(group.n),
+        **({"n counts": group.unit.name, "runs": str(len(values))} if several else {}),
         "failed": str(len(group.failed)),
         "mean": scale.show(group.centre) if values else "",
         "95 % low": scale.show(mean.low) if mean else "",
@@ -45,17 +49,24 @@ def _arm(group: Group, scale: Scale) -> dict[str, str]:
 
 def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     """One row per declared contrast: everything that its verdict rests on."""
+    several = any(finding.unit.name != SEED for finding in findings)
+    pairs = f"paired on the seed{_averaged(findings)}"
     caption = (
-        "Declared contrasts, treatment minus control, paired on the seed; 95 % paired t intervals, not "
-        f"adjusted. Holm p over {len(findings)} contrasts; sign flip: exact test as a check; TOST p against "
-        "the margin; g: Hedges' g of the paired differences; r: correlation of the arms over seeds. "
-        f"{seeds(results)}. {provenance(results)}"
+        f"Declared contrasts, treatment minus control, {pairs}; 95 % paired t intervals, not adjusted. "
+        f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
+        "TOST p against the margin; g: Hedges' g of the paired differences; r: correlation of the arms over "
+        f"{'the units that n counts' if several else 'seeds'}. {seeds(results)}. {provenance(results)}"
     )
-    rows = [_contrast(finding, results.study.budget.kind) for finding in findings]
+    rows = [_contrast(finding, results.study.budget.kind, several) for finding in findings]
     return Table("contrasts", caption, pd.DataFrame(rows))
 
 
-def _contrast(finding: Finding, kind: str) -> dict[str, Any]:
+def _averaged(findings: Sequence[Finding]) -> str:
+    clustered = any(finding.unit.groups is not None for finding in findings)
+    return " and averaged within each upstream checkpoint" if clustered else ""
+
+
+def _contrast(finding: Finding, kind: str, several: bool) -> dict[str, Any]:
     scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
     limits = found is not None and math.isfinite(found.low)
     return {
@@ -67,7 +78,8 @@ def _contrast(finding: Finding, kind: str) -> dict[str, Any]:
         "95 % low": scale.show(found.low) if found and limits else "",
         "95 % high": scale.show(found.high) if found and limits else "",
         "margin": scale.show(finding.margin),
-        "n": str(len(finding.differences)),
+        "n": str(finding.n),
+        **({"n counts": finding.unit.name, "pairs": str(len(finding.differences))} if several else {}),
         "p": _p(found.p) if found and limits else "",
         "Holm p": _p(finding.step.adjusted_p) if finding.step and limits else "",
         "sign flip p": _p(flip.p) if flip else "",

@@ -9,12 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.captions import commits, failures
+from analysis.captions import commits, failures, units, upstream_images
 from analysis.figures import Drawn
 from analysis.sentences import grounds
 from analysis.table import Results
 from analysis.tables import Table, markdown_text
 from analysis.twins import Twins
+from analysis.units import Unit
 from analysis.verdicts import Finding
 from analysis.words import clean, plural, preset
 from fairtrial.forecast import per_cell
@@ -28,9 +29,10 @@ def facts(
     arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
     told = [
         ("study", f"{clean(study.name)}, hash {results.hash}"),
-        ("preset", preset(study).removeprefix("preset ")),
+        ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
         ("budget", f"{per_cell(study.budget)} per run"),
         ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
+        *(("n counts", f"{unit.told(unit.seeds)}{arms}") for unit, arms in units(results) if _split(unit)),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
     ]
@@ -55,6 +57,11 @@ def facts(
         "cards": cards,
         "twins": twins,
     }
+
+
+def _split(unit: Unit) -> bool:
+    """Whether seeds alone would not say what n counts."""
+    return unit.checkpoints is not None
 
 
 def _capital(text: str) -> str:

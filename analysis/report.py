@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import figures, page, table, tables, twins, verdicts
+from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.parity import parity
@@ -89,6 +90,8 @@ def _warnings(results: Results, findings: Sequence[Finding], control: Twins | No
     found = [control.sentence] if control is not None and control.alarm else []
     if not results.complete:
         found.append(f"incomplete: {results.progress}")
+    if images := overlap(results, results.records):
+        found.append(overlap_words(images))
     if len(results.declared["history"]) > 1:
         changes = plural(len(results.declared["history"]) - 1, "time")
         found.append(
@@ -120,6 +123,7 @@ def _finding(finding: Finding, text: str) -> dict[str, Any]:
         "reason": finding.reason,
         "margin": finding.margin,
         "differences": {str(seed): value for seed, value in finding.differences.items()},
+        **_upstream_seeds(finding),
         "parity_gap": plain(finding.gap),
         "failures": {
             side.name: dict(sorted(side.failures.items())) for side in finding.sides if side.failures
@@ -129,6 +133,12 @@ def _finding(finding: Finding, text: str) -> dict[str, Any]:
         "stamps": list(finding.stamps),
         "warnings": list(finding.warnings),
     }
+
+
+def _upstream_seeds(finding: Finding) -> dict[str, Any]:
+    """Which checkpoint each difference belongs to, where that is what n counts."""
+    labels = finding.unit.labels(finding.differences)
+    return {} if labels is None else {"upstream_seeds": {str(seed): label for seed, label in labels.items()}}
 
 
 def _twins(control: Twins) -> dict[str, Any]:

@@ -8,11 +8,19 @@ from typing import Any, Final
 from analysis.contrasts import has_limits
 from analysis.verdicts import Finding, told
 from analysis.words import clean, duration, level, listed, p_value, plural
-from fairtrial import factors
+from fairtrial import factors, starts
 from fairtrial.budget import PARITY_GAP
 from fairtrial.study import Contrast
 
 _NORM: Final = ("norm", "weight_std")
+_WHERE: Final = {  # levels that do not read with "at"
+    ("tune", "full"): "when fine-tuned",
+    ("tune", "last"): "with the last stage tuned",
+    ("tune", "probe"): "with a linear probe",
+    ("tune", "scratch"): "from scratch",
+    ("upstream", starts.NONE): "without upstream",
+}
+_WITH: Final = ("bn_mode", "upstream")
 _WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "broke", "diverged": "diverged"}
 
 
@@ -60,7 +68,20 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
     at = dict(contrast.at)
     shared = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & {*contrast.treatment}}
     both = [_name({**shared, **arm}) for arm in (contrast.treatment, contrast.control)]
-    return both[0], both[1], f" at {_name(at)}" if at else ""
+    return both[0], both[1], _where(at)
+
+
+def _where(levels: dict[str, Any]) -> str:
+    """' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
+    own = [_place(name, levels[name]) for name in levels if name in ("tune", *_WITH)]
+    rest = {name: value for name, value in levels.items() if name not in ("tune", *_WITH)}
+    return "".join(f" {words}" for words in [*own, *([f"at {_name(rest)}"] if rest else [])])
+
+
+def _place(name: str, value: Any) -> str:
+    """One level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
+    word = "with" if name in (*_NORM, *_WITH, "model", "data") else "at"
+    return _WHERE.get((name, value), f"{word} {level(name, value)}")
 
 
 def _name(levels: Any) -> str:
@@ -73,10 +94,9 @@ def _named(contrast: Contrast) -> set[str]:
 
 
 def _by(contrast: Contrast) -> tuple[str, str]:
-    """('with gn', 'with bn') or ('at batch 4', 'at batch 64')."""
+    """('with gn', 'with bn'), ('at batch 4', 'at batch 64') or ('when fine-tuned', 'from scratch')."""
     ((name, (first, second)),) = contrast.by.items()
-    word = "with" if name in (*_NORM, "model", "data") else "at"
-    return f"{word} {level(name, first)}", f"{word} {level(name, second)}"
+    return _place(name, first), _place(name, second)
 
 
 def _change(contrast: Contrast) -> str:
@@ -161,7 +181,7 @@ def _evidence(finding: Finding, kind: str) -> str:
     """', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
     found, step = finding.interval, finding.step
     assert found is not None and step is not None
-    words = [f"n = {found.n} paired seeds", parity_words(finding.gap, kind)]
+    words = [f"n = {finding.unit.told(finding.differences, 'paired ')}", parity_words(finding.gap, kind)]
     if not has_limits(found):
         words.append(finding.reason)
     elif finding.verdict == "equivalent" and finding.equivalence is not None:
@@ -185,7 +205,7 @@ def _failures(finding: Finding) -> list[str]:
     told = []
     for side in finding.sides:
         for status, number in sorted(side.failures.items()):
-            unit = "seeds" if side.per_seed == 1 else "runs"
+            unit = "seeds" if side.per_seed == 1 and finding.unit.checkpoints is None else "runs"
             told.append(f"{number} of {side.runs} {unit} of {side.name} {_WORDS[status]} and score chance")
     return told
 
@@ -200,6 +220,7 @@ def _wishes(finding: Finding) -> list[str]:
             f"n = {more.n} has the power to see {margin}, but the difference lies too near to that to decide"
         ]
     low, high = more.more_plugin, more.more_conservative
-    seeds = plural(high, "more seed") if low == high else f"{low} to {high} more seeds"
-    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)})"
-    return [f"to see a difference of {margin} takes about {seeds}{cost}"]
+    units = plural(high, f"more {more.unit}") if low == high else f"{low} to {high} more {more.unit}s"
+    besides = ", and their pre-training" if finding.unit.groups is not None else ""
+    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
+    return [f"to see a difference of {margin} takes about {units}{cost}"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from fairtrial import factors
+from fairtrial import factors, starts
 
 COLUMN: Final = 3.4  # inches; one column of a two-column paper
 PAGE: Final = 7.0  # inches; both columns
@@ -45,26 +45,45 @@ RC: Final[Any] = {
 }
 
 
+Dash: TypeAlias = str | tuple[int, tuple[float, ...]]
+DASHED: Final = (0, (4, 2))
+DOTTED: Final = (0, (1, 1.4))
+MIXED: Final = (0, (5, 1.5, 1, 1.5))
+
+
 class Look(NamedTuple):
     """How one arm is drawn; the marker tells arms apart without colour."""
 
     color: str
     marker: str
-    dashed: bool
+    dash: Dash = "-"
+    hollow: bool = False
+    ink: str = ""  # of its name, where its colour is too pale to read
+
+    @property
+    def name_color(self) -> str:
+        """The colour in which its name is written."""
+        return self.ink or self.color
 
 
 _LOOKS: Final = {
-    "bn": Look("#c8500a", "o", True),
-    "bn+ws": Look("#c98a00", "s", False),
-    "gn": Look("#3f97d1", "^", True),
-    "gn+ws": Look("#0b4a8f", "D", False),
-    "ln": Look("#00926b", "v", True),
-    "ln+ws": Look("#005c43", "P", False),
-    "in": Look("#c46a9f", "<", True),
-    "in+ws": Look("#8d2f68", "X", False),
-    "none": Look("#8a8a8a", "d", True),
-    "none+ws": Look("#3d3d3d", "p", False),
+    "bn": Look("#c8500a", "o", DASHED),
+    "bn+ws": Look("#c98a00", "s"),
+    "gn": Look("#3f97d1", "^", DASHED),
+    "gn+ws": Look("#0b4a8f", "D"),
+    "ln": Look("#00926b", "v", DASHED),
+    "ln+ws": Look("#005c43", "P"),
+    "in": Look("#c46a9f", "<", DASHED),
+    "in+ws": Look("#8d2f68", "X"),
+    "none": Look("#8a8a8a", "d", DASHED),
+    "none+ws": Look("#3d3d3d", "p"),
+    "none+sws": Look("#6b4fa3", "h"),
+    "frn": Look("#a0522d", "*", DASHED),
+    "evonorm_s0": Look("#5b6b20", "8", DASHED),
 }
+# Arms of one norm that differ in something else: paler, or darker, with a dash of their own.
+_TINTS: Final = ((0.0, None), (0.3, DASHED), (0.5, DOTTED), (-0.45, MIXED))
+_TUNES: Final = {"full": 0, "probe": 1, "scratch": 2, "last": 3}  # the same in every figure
 
 VERDICT: Final = {
     "better": "#0b6e4f",
@@ -77,13 +96,43 @@ VERDICT: Final = {
 
 
 def looks(arms: Sequence[Mapping[str, Any]]) -> list[Look]:
-    """A look per arm: that of its norm and WS; the next free one where these do not tell the arms apart."""
+    """A look per arm: that of its norm and WS, in a variant of its own where several arms share them.
+
+    Where the norms are not known, or one has too many arms, the next free look.
+    """
     names = [factors.name_of_norm(dict(arm)) if {"norm", "weight_std"} & set(arm) else "" for arm in arms]
-    if len(set(names)) == len(names) and all(name in _LOOKS for name in names):
-        return [_LOOKS[name] for name in names]
+    pairs = list(zip(names, _ranks(arms, names), strict=True))
+    if all(name in _LOOKS and rank < len(_TINTS) for name, rank in pairs) and len(set(pairs)) == len(pairs):
+        return [_variant(_LOOKS[name], rank) for name, rank in pairs]
     order = list(_LOOKS.values())
     order = order[3:4] + order[0:1] + order[4:5] + order[6:7] + order[1:3] + order[5:6] + order[7:]
-    return [order[index % len(order)]._replace(dashed=False) for index in range(len(names))]
+    return [order[index % len(order)]._replace(dash="-") for index in range(len(names))]
+
+
+def _ranks(arms: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[int]:
+    """Which variant of its norm each arm is: that of its tuning, else the next one."""
+    ranks: list[int] = []
+    for index, arm in enumerate(arms):
+        taken = [rank for rank, name in zip(ranks, names[:index], strict=True) if name == names[index]]
+        others = set(arm) - {"norm", "weight_std"}
+        if others == {"tune"}:
+            ranks.append(_TUNES[arm["tune"]])
+        elif others == {"upstream"}:
+            order = [_TUNES["scratch"]] if arm["upstream"] == starts.NONE else [0, 1, 3]
+            ranks.append(next((rank for rank in order if rank not in taken), len(_TINTS)))
+        else:
+            ranks.append(len(taken))
+    return ranks
+
+
+def _variant(look: Look, rank: int) -> Look:
+    tint, dash = _TINTS[rank]
+    if dash is None:
+        return look
+    rgb = (int(look.color[i : i + 2], 16) for i in (1, 3, 5))
+    mixed = (round(c + (255 - c) * tint) if tint > 0 else round(c * (1 + tint)) for c in rgb)
+    color = "#" + "".join(f"{c:02x}" for c in mixed)
+    return look._replace(color=color, dash=dash, hollow=tint > 0, ink=look.color)
 
 
 def spread(positions: Sequence[float], gap: float, within: tuple[float, float]) -> list[float]:

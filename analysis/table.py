@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from analysis.pretrained import start, upstream_seed
 from fairtrial.books import seconds_of
 from fairtrial.checks import METRICS
 from fairtrial.store import FAILED, Store, outcomes, rows
@@ -39,7 +42,8 @@ class Results:
     """What a study declared and what its cells came to.
 
     frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance),
-    `failed` says so. plain: the same rows as recorded. records: cell -> the attempt that counts.
+    `failed` says so, `start` and `upstream_seed` say where its weights come from. plain: the same rows as
+    recorded. records: cell -> the attempt that counts.
     """
 
     study: Study
@@ -86,10 +90,19 @@ class Results:
 
     def where(self, levels: Mapping[str, Any], replica: int = 0) -> pd.DataFrame:
         """The declared cells with these levels."""
-        chosen = self.frame["replica"] == replica
+        chosen = self._masks["replica", replica]
         for name, level in levels.items():
-            chosen &= self.frame[name].map(lambda value, level=level: value == level)
+            chosen = chosen & self._masks[name, level]
         return self.frame[chosen]
+
+    @cached_property
+    def _masks(self) -> dict[tuple[str, Any], np.ndarray]:
+        """(factor, level) -> which rows have it; a level that no row has selects none."""
+        masks: dict[tuple[str, Any], np.ndarray] = defaultdict(lambda: np.zeros(len(self.frame), dtype=bool))
+        for name in (*self.study.factors, "replica"):
+            for row, level in enumerate(self.frame[name]):
+                masks[name, level][row] = True
+        return masks
 
 
 def load(store: Store) -> Results:
@@ -101,13 +114,13 @@ def load(store: Store) -> Results:
     plain = rows(cells, attempts)
     known = outcomes(attempts)
     mine = {cell.id: known[cell.id] for cell in cells if cell.id in known}
-    frame = pd.DataFrame(list(_scored(plain, mine)), dtype=object)
+    frame = pd.DataFrame(list(_scored(study, plain, mine)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
     return Results(study, declared, frame, plain, mine, _block_s(study, mine))
 
 
-def _scored(plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:
+def _scored(study: Study, plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:
     classes = {
         r["settings"]["data"]: r["measured"]["classes"]
         for r in records.values()
@@ -120,7 +133,15 @@ def _scored(plain: list[Record], records: Mapping[str, Record]) -> Iterator[Reco
         if failed and record is not None:
             values |= chance(classes.get(record["settings"]["data"]))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
-        yield row | numbers | {"failed": failed}
+        yield row | numbers | {"failed": failed} | _started(study, row, record)
+
+
+def _started(study: Study, row: Record, record: Record | None) -> Record:
+    """Where a cell's weights come from; a cell without a record of it will take what its settings say."""
+    settings = study.settings({name: row[name] for name in study.factors})
+    planned = upstream_seed(settings, row["seed"])
+    told = None if record is None or planned is None else record.get("upstream_seed")
+    return {"start": start(settings), "upstream_seed": planned if told is None else told}
 
 
 def chance(classes: int | None) -> dict[str, float]:

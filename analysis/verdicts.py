@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from analysis.contrasts import Side, differences, has_limits, interval, sides
+from analysis.contrasts import Side, differences, has_limits, interval, overlap_words, sides
+from analysis.contrasts import unit_of_contrast as unit_of
 from analysis.table import Results
+from analysis.units import SEED, Unit
 from analysis.words import SCALES, Scale
 from fairtrial.budget import parity_gap
 from fairtrial.checks import LOWER_IS_BETTER
@@ -22,14 +24,16 @@ class Finding:
     """A contrast with its verdict.
 
     sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
-    verdict: better, worse, equivalent, different_but_negligible, inconclusive or refused. interval: 95 %;
-    whisker: 1 - alpha/m. The fields after `reason` stay empty where no statistics were made.
+    unit: what n counts; `differences` are of single seeds. verdict: better, worse, equivalent,
+    different_but_negligible, inconclusive or refused. interval: 95 %; whisker: 1 - alpha/m. The fields after
+    `reason` stay empty where no statistics were made.
     """
 
     contrast: Contrast
     scale: Scale
     margin: float
     sides: tuple[Side, ...]
+    unit: Unit
     differences: dict[int, float]
     gap: float | None  # of the declared budget between the sides, as measured
     verdict: str
@@ -48,6 +52,11 @@ class Finding:
     def failed(self) -> bool:
         """Whether any of its runs failed."""
         return any(side.failures for side in self.sides)
+
+    @property
+    def n(self) -> int:
+        """The units with a complete pair."""
+        return self.unit.count(self.differences)
 
 
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
@@ -73,13 +82,14 @@ def _measured(results: Results, contrast: Contrast, partial: bool) -> Finding:
         scale=SCALES[contrast.metric],
         margin=results.study.margin if contrast.margin is None else contrast.margin,
         sides=parts,
+        unit=unit_of(results, contrast),
         differences=differences(parts, results.seeds),
         gap=parity_gap(spent) if len(spent) == len(parts) else None,
         verdict="refused",
         reason="" if results.complete or partial else f"incomplete: {results.progress}",
     )
-    finding = replace(finding, reason=finding.reason or _missing(finding))
-    return finding if finding.reason else replace(finding, interval=interval(parts, results.seeds, 0.95))
+    finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
+    return finding if finding.reason else replace(finding, interval=interval(parts, finding.unit, 0.95))
 
 
 def _missing(finding: Finding) -> str:
@@ -96,25 +106,27 @@ def _missing(finding: Finding) -> str:
 
 
 def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> Finding:
-    parts, seeds = finding.sides, results.seeds
-    equivalence = tost(finding.differences, margin=finding.margin, alpha=alpha)
+    parts, unit = finding.sides, finding.unit
+    means = unit.means(finding.differences)
+    equivalence = tost(means, margin=finding.margin, alpha=alpha, unit=unit.name)
     ruling = verdict(
-        interval(parts, seeds, step.step_level),
+        interval(parts, unit, step.step_level),
         equivalence,
         finding.margin,
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
         parity_gap=finding.gap,
         declared=results.complete and registered(results, finding.contrast),
-        planned=len(seeds),
-        cost_s=results.block_s,
+        checkpoints=unit.checkpoints,
+        planned=unit.planned,
+        cost_s=_cost(results, unit),
         holm=step,
     )
     finding = replace(
         finding,
         verdict=ruling.verdict,
         reason=ruling.reason,
-        whisker=interval(parts, seeds, 1 - alpha / step.family),
-        flip=sign_flip_p(finding.differences, alpha=1 - step.step_level, rng=ROOT),
+        whisker=interval(parts, unit, 1 - alpha / step.family),
+        flip=sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
         equivalence=equivalence,
         effect=_effect(finding),
         step=step,
@@ -122,9 +134,14 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> 
     )
     return replace(
         finding,
-        stamps=(*ruling.stamps, *_turned(results, finding)),
+        stamps=(*ruling.stamps, *_seen(finding), *_turned(results, finding)),
         warnings=tuple(dict.fromkeys([*ruling.warnings, *_warnings(results, finding)])),
     )
+
+
+def _cost(results: Results, unit: Unit) -> float | None:
+    """Device-seconds that one more unit of every arm costs here; what it costs upstream is not known."""
+    return None if results.block_s is None else results.block_s * len(unit.seeds) / unit.planned
 
 
 def registered(results: Results, contrast: Contrast) -> bool:
@@ -137,7 +154,7 @@ def registered(results: Results, contrast: Contrast) -> bool:
 def _effect(finding: Finding) -> float | None:
     if not has_limits(finding.interval):
         return None
-    values = list(finding.differences.values())
+    values = finding.unit.means(finding.differences)
     return hedges_g(values, [0.0] * len(values), paired=True).estimate
 
 
@@ -154,7 +171,7 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
         yield f"the exact sign-flip test {says}, unlike the t interval"
     lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
     if lost and len(lost & finding.differences.keys()) < len(finding.differences):
-        left = interval(finding.sides, results.seeds, 0.95, without=lost)
+        left = interval(finding.sides, finding.unit, 0.95, without=lost)
         yield f"without the failed seeds: {told(finding.scale, left)}"
     tests = _test_images(results)
     if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
@@ -164,12 +181,23 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
 def told(scale: Scale, found: Interval) -> str:
     """'3.1 points [1.0, 5.2], n = 8'; no brackets where there is no interval."""
     bounds = f" {scale.bounds(found.low, found.high)}" if math.isfinite(found.low) else ""
-    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}"
+    unit = "" if found.unit == SEED else f" {found.unit}{'s' if found.n > 1 else ''}"
+    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}{unit}"
 
 
 def _test_images(results: Results) -> int:
     """The size of the smallest test set; 0 when none was read."""
     return min((row["test_n"] for row in results.plain if row.get("test_n")), default=0)
+
+
+def _seen(finding: Finding) -> Iterator[str]:
+    """What narrows the claim below its unit: seeds that are missing, test images that were seen upstream."""
+    unit, here, all_seeds = finding.unit, len(finding.differences), len(finding.unit.seeds)
+    if unit.groups is not None and here < all_seeds:
+        yield f"{here} of {all_seeds} {unit.inner}s"
+    images = max(side.overlap for side in finding.sides)
+    if images:
+        yield overlap_words(images)
 
 
 def _turned(results: Results, finding: Finding) -> Iterator[str]:
@@ -178,6 +206,14 @@ def _turned(results: Results, finding: Finding) -> Iterator[str]:
     if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or found is None:
         return
     cells = [{seed: part.values[seed] for seed in finding.differences} for part in finding.sides]
-    logit = interaction_interval(cells[0], cells[1], cells[2], cells[3], scale="logit", n_test=tests)
+    logit = interaction_interval(
+        cells[0],
+        cells[1],
+        cells[2],
+        cells[3],
+        scale="logit",
+        n_test=tests,
+        groups=finding.unit.labels(finding.differences),
+    )
     if logit.estimate * found.estimate < 0:
         yield "scale-dependent: the sign turns on the logit scale"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from analysis import pretrained
 from fairtrial import factors
 
 _LONGEST: Final = 300  # characters of one string that came from a record
@@ -20,6 +21,16 @@ class Scale:
     unit: str
     factor: float
     digits: int
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis: 'test accuracy, %'."""
+        return self.name + (", %" if self.factor == 100 else "")
+
+    @property
+    def gap_axis(self) -> str:
+        """The label of an axis of differences: 'difference in test accuracy, points'."""
+        return f"difference in {self.name}" + (", points" if self.factor == 100 else "")
 
     def show(self, value: float) -> str:
         """A value as text, without its unit: 0.0812 -> '8.1'."""
@@ -103,9 +114,13 @@ def level(name: str, value: Any) -> str:
     return clean(factors.label({name: value}))
 
 
-def preset(study: Any) -> str:
-    """What a preset's results may be called; a laptop preset never wears BiT's name."""
+def preset(study: Any, images: str | None = None) -> str:
+    """What a preset's results may be called; only official weights wear BiT's name.
+
+    images: the name of the upstream images, where the records tell it.
+    """
+    arms = [study.settings(levels) for levels in study.arms()]
     settings = study.settings({name: levels[0] for name, levels in study.factors.items()})
     said = {name: "swept" if name in study.factors else clean(settings[name]) for name in ("data", "model")}
-    what = f"{said['data']}, {said['model']} network trained from scratch"
-    return f"preset {clean(study.preset)}: {what}; not a BiT result"
+    what = f"{said['data']}, {said['model']} network {clean(pretrained.story(arms, images))}"
+    return f"preset {clean(study.preset)}: {what}; {pretrained.may_be_called(arms)}"

@@ -26,6 +26,8 @@ LEVELS = {
     "lr": (0.1, 0.3),
     "weight_decay": (0.0, 1e-4),
     "warmup": (0.0, 0.1),
+    "recipe": ("own", "hyperrule-paper"),
+    "precision": ("fp32", "bf16"),
     "layout": ("nchw", "nhwc"),
     "stage": ("downstream", "upstream"),
     "upstream": ("none", "upstream"),

@@ -52,10 +52,11 @@ def test_training_does_not_import_torchs_compiler():
         "import sys\n"
         "from fairtrial.budget import Budget\n"
         "from fairtrial.study import Study\n"
+        "from fairtrial.record import cell_message\n"
         "from fairtrial.trial import Place, run_cell\n"
         "fixed = {'resolution': 16, 'shots': 2, 'batch_size': 4}\n"
         "cell = Study('t', '', {'norm': ('gn',)}, Budget(steps=2), fixed=fixed, seeds=(0,)).cells()[0]\n"
-        "run_cell(cell.settings, cell.budget, 0, 0, cell.data, Place())\n"
+        "run_cell(cell_message(cell), Place())\n"
         "print(*sys.modules)\n"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -11,7 +11,7 @@ from fairtrial import origin
 from fairtrial.errors import Fault
 from fairtrial.origin import UNMIXED, gather, refuse_mixing
 
-MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "precision": "fp32"}
+MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1}
 
 
 def recorded(**changes):
@@ -46,7 +46,6 @@ def test_the_environment_is_an_allow_list(monkeypatch):
         ("torch", "2.14"),
         ("fairtrial", "0.0.9"),
         ("device", "NVIDIA H200"),
-        ("precision", "bf16"),
     ],
 )
 def test_mixing_is_refused_with_both_values(name, theirs):

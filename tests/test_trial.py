@@ -12,19 +12,26 @@ from fairtrial.budget import Budget
 from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.flops import flops_of_step
+from fairtrial.record import cell_message
 from fairtrial.study import Study
 from fairtrial.trial import Place, build_model, build_task, dataset_of, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
 
+def cell(budget: Budget | None = None, seed: int = 0, replica: int = 0, **changes) -> dict:
+    fixed = {"model": "mini", **TINY, **changes}
+    swept = {"lr": (fixed.pop("lr"),)}
+    study = Study("t", "", swept, budget or Budget(steps=3), fixed=fixed, seeds=(seed,))
+    return {**cell_message(study.cells()[0]), "replica": replica}
+
+
 def settings(**changes) -> dict:
-    study = Study("t", "", {"model": ("mini",)}, Budget(steps=1), fixed={**TINY, **changes}, seeds=(0,))
-    return study.cells()[0].settings
+    return cell(**changes)["settings"]
 
 
 def run(budget: Budget | None = None, seed: int = 0, replica: int = 0, step_s: float = 0, **changes) -> dict:
-    return run_cell(settings(**changes), budget or Budget(steps=3), seed, replica, "digits", Place(), step_s)
+    return run_cell(cell(budget, seed, replica, **changes), Place(), step_s)
 
 
 def test_the_test_split_is_read_once_and_the_row_shows_it():

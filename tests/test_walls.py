@@ -14,14 +14,15 @@ SRC = ROOT / "src"
 ROOMS = ("ablations", "bench", "analysis")
 
 TORCH_FREE = {  # job and doctor import torch when they are called
-    "__init__", "__main__", "arguments", "books", "budget", "checks", "cli", "contrast", "crew", "doctor",
-    "errors", "factors", "files", "forecast", "job", "lock", "options", "origin", "places", "plan", "presets",
-    "progress", "recipe", "record", "rooms", "runner", "seeds", "status", "stop", "store", "study",
-    "study_file", "trust", "data", "data.specs", "stats", "stats.*",
+    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "checks", "cli",
+    "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "job", "lock", "options",
+    "origin", "places", "plan", "presets", "progress", "recipe", "record", "rooms", "runner", "seeds",
+    "starts", "status", "stop", "store", "study", "study_file", "trust", "data", "data.specs", "stats",
+    "stats.*",
 }  # fmt: skip
 TORCH = {
-    "augment", "calibration", "data.*", "flops", "layers", "layers.*", "optimizer", "resnetv2",
-    "train", "trial", "upstream", "weights", "weights.*",
+    "augment", "backbones", "calibration", "data.*", "flops", "layers", "layers.*", "optimizer", "precision",
+    "resnetv2", "train", "transfer", "trial", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.
@@ -36,6 +37,7 @@ OWNERS = {
 # Who may create, overwrite or rename files; everybody else goes through files.publish.
 WRITERS = {
     "fairtrial.files": "the owner",
+    "fairtrial.data.archive": "unpacked archives and downloads, which are no results",
     "fairtrial.data.cache": "decoded images, which no result depends on",
     "fairtrial.lock": "the lock file, which holds nothing but its holder",
     "fairtrial.store": "moves damaged records aside",

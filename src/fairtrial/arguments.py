@@ -64,6 +64,13 @@ def parser() -> Parser:
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")
     _results_options(doctor)
+    says = "download an official file of BiT weights, or list them"
+    fetch = commands.add_parser("fetch", help=says, description=says)
+    fetch.add_argument(
+        "name", nargs="?", metavar="NAME", help="such as BiT-M-R50x1; without it, all that are known"
+    )
+    fetch.add_argument("--to", type=Path, metavar="DIR", help="default: weights in ~/.cache/fairtrial")
+    _json_option(fetch)
     return top
 
 
@@ -78,7 +85,9 @@ def driver(prog: str, description: str) -> Parser:
 def _study_options(parser: argparse.ArgumentParser) -> None:
     _folder_options(parser)
     group = parser.add_argument_group("the study")
-    group.add_argument("--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR or folder:DIR")
+    group.add_argument(
+        "--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR, folder:DIR or folder:ARCHIVE"
+    )
     group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
     group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")
     group.add_argument(
@@ -103,6 +112,10 @@ def _results_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
     )
+    _json_option(parser)
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
     )

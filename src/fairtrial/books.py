@@ -9,7 +9,7 @@ from typing import Final
 from fairtrial.forecast import arm_of
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.store import MOST_KILLS, OUTCOMES, Store
-from fairtrial.study import Cell
+from fairtrial.study import Cell, digest
 from fairtrial.trust import Record
 
 RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
@@ -26,6 +26,7 @@ class Books:
         self._counts: dict[str, Record] = {}  # cell -> the attempt that counts
         self._kills: Counter[str] = Counter()  # cell -> jobs it took down since it last had an outcome
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
+        self._weights: dict[str, str] = {}  # start of a network -> digest of the file
         self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm -> seconds of its finished cells
         for record in store.attempts():
             self.note(record)
@@ -47,6 +48,8 @@ class Books:
             self._times[arm_of(settings)].append(seconds_of(record))
         if sha256 := record["origin"].get("data"):
             self._data.setdefault((settings["data"], settings["resolution"]), sha256)
+        if start := record.get("drawn", {}).get("upstream"):
+            self._weights.setdefault(_start_of(settings, record["upstream_seed"]), start["sha256"])
 
     def outcomes(self) -> dict[str, str]:
         """Cell -> status of the attempt that counts."""
@@ -90,6 +93,10 @@ class Books:
         """The digest of the images that recorded cells of this data saw; None when none is recorded."""
         return self._data.get((cell.settings["data"], cell.settings["resolution"]))
 
+    def weights_sha256(self, cell: Cell) -> str | None:
+        """The digest of the file that recorded cells of this arm and upstream seed started from."""
+        return self._weights.get(_start_of(cell.settings, cell.upstream_seed))
+
     def typical_s(self, cell: Cell) -> float:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
         seen = self._times.get(arm_of(cell.settings)) or [s for times in self._times.values() for s in times]
@@ -100,3 +107,9 @@ def seconds_of(record: Record) -> float:
     """Device seconds that an attempt cost: training, evaluation, and what was lost."""
     spent = record["spent"]
     return spent["train_s"] + spent["eval_s"] + spent["lost_s"]
+
+
+def _start_of(settings: Record, upstream_seed: int | None) -> str:
+    """What decides which file of weights a cell starts from."""
+    names = ("upstream", "model", "norm", "weight_std")
+    return digest([[settings.get(name) for name in names], upstream_seed])

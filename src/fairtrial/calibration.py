@@ -10,37 +10,51 @@ from typing import Any, Final
 
 import torch
 
-from fairtrial.budget import Ledger
-from fairtrial.recipe import own
+from fairtrial.recipe import recipe_of, rule_of
+from fairtrial.starts import NONE
 from fairtrial.train import fit
-from fairtrial.trial import Place, build_model, build_task, dataset_of, synchronizer
+from fairtrial.trial import Place, build_model, build_task, dataset_of, ledger_of, precision, tuned
 
 LAUNCHES: Final = 5  # timed launches per arm; their mean counts, as a cell pays for the slow moments too
 LAUNCH_S: Final = 1.0  # seconds that one timed launch aims at
 WARM_UP: Final = 3  # steps of a launch that are not timed
+LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
 def calibrate(arms: list[dict[str, Any]], specs: list[str], place: Place) -> Iterator[tuple[int, float]]:
     """(arm index, seconds per step) after each launch: LAUNCHES rounds over all arms, interleaved.
 
-    A launch builds the network anew, warms up for WARM_UP steps, then times as many steps as fill LAUNCH_S.
+    A launch builds the network anew, warms up, then times as many steps as fill LAUNCH_S.
     """
     measured: list[list[float]] = [[] for _ in arms]
     for _ in range(LAUNCHES):
         for index, (settings, spec) in enumerate(zip(arms, specs, strict=True)):
-            measured[index].append(_launch(settings, spec, place))
-            yield index, statistics.fmean(measured[index])
+            if max(measured[index], default=0.0) <= LONG_S:
+                seconds, steps = _launch(settings, spec, place)
+                measured[index].append(seconds / steps)
+                yield index, statistics.fmean(measured[index])
 
 
-def _launch(settings: dict[str, Any], spec: str, place: Place) -> float:
+def _launch(settings: dict[str, Any], spec: str, place: Place) -> tuple[float, int]:
+    """(seconds, steps) of one launch; neither loads weights: the time of a step does not depend on them."""
     device = torch.device(place.device)
     dataset = dataset_of(spec, settings["resolution"], place.download)
-    task, _, _ = build_task(settings, dataset, 0, 0, device)
+    task, subset, _ = build_task(settings, dataset, 0, 0, device)
     model = build_model(settings, dataset.num_classes, 0, 0).to(device)
-    recipe = replace(own(settings), lr=0.0)  # the time of a step does not depend on what is learned
-    warm = Ledger(synchronize=synchronizer(device))
-    fit(model, task, recipe, WARM_UP, warm, validate=False)
-    steps = min(2000, max(5, math.ceil(LAUNCH_S / (warm.seconds["train"] / WARM_UP))))
-    timed = Ledger(synchronize=synchronizer(device))
-    fit(model, task, recipe, steps, timed, validate=False)
-    return timed.seconds["train"] / steps
+    begun = settings["upstream"] != NONE and settings["tune"] != "scratch"
+    rule = rule_of(settings, len(subset.train), settings["resolution"])
+    recipe = replace(recipe_of(settings, rule), lr=0.0)
+    with precision(settings, device):
+        network, batches, mode = tuned(model, task, subset, settings, begun)
+
+        def seconds(steps: int) -> float:
+            ledger = ledger_of(device)
+            fit(network, batches, recipe, steps, ledger, validate=False, mode=mode)
+            return ledger.seconds["train"]
+
+        step_s = seconds(1)  # the first one allocates
+        if step_s > LONG_S:
+            return seconds(1), 1
+        step_s = seconds(WARM_UP) / WARM_UP
+        steps = min(2000, max(5, math.ceil(LAUNCH_S / step_s)))
+        return seconds(steps), steps

@@ -11,11 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import product
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import contrast
+from fairtrial import arm_checks, contrast
 from fairtrial import factors as table
 from fairtrial.budget import Budget
 from fairtrial.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
@@ -31,9 +30,8 @@ if TYPE_CHECKING:
 
 MOST_CELLS: Final = 100_000
 LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
-BY_PRESET: Final = ("factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa")
+BY_PRESET: Final = ("factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_BATCH: Final = ("norm", "batch_size", "micro_batch", "stat_batch", "bn_split")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "question": (str, "a text"),
     "factors": (Mapping, "a table such as {'norm': ('bn', 'gn')}"),
@@ -43,6 +41,7 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "primary": (tuple, "a Contrast, or a tuple of them"),
     "secondary": (tuple, "a Contrast, or a tuple of them"),
     "aa": ((Mapping, NoneType), "one level of each swept factor, such as {'norm': 'gn'}"),
+    "only": ((tuple, list), "a tuple of tables such as {'norm': 'gn', 'weight_std': True}"),
     "presets": (Mapping, "a table such as {'mini': {'seeds': range(5)}}"),
 }
 
@@ -57,7 +56,8 @@ def problems(study: Study) -> Iterator[Problem]:
     settings = [*_setting_problems(study), *_seed_problems(study)]
     yield from settings
     if not settings:  # the rest reads levels that must exist
-        yield from _batch_problems(study)
+        yield from arm_checks.problems(study)
+        yield from _only_problems(study)
         yield from _aa_problems(study)
         for declared in study.contrasts:
             yield from contrast.problems(declared, study)
@@ -174,46 +174,6 @@ def _few(values: list) -> str:
     return ", ".join(map(shown, values[:5])) + more
 
 
-def _batch_problems(study: Study) -> Iterator[Problem]:
-    """Batch sizes that do not split, and batch statistics that would be undefined or changed in silence."""
-    swept = [name for name in study.factors if name in _BATCH]
-    seen: set[str] = set()
-    for levels in product(*(study.factors[name] for name in swept)):
-        settings = study.settings(dict(zip(swept, levels, strict=True)))
-        for what, names, do in _splits(settings):
-            if what not in seen:
-                seen.add(what)
-                paths = [_path(study, name) for name in names if name in study.factors or name in study.fixed]
-                yield Problem(what, at(study.places, *paths), do)
-
-
-def _splits(settings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """(what, the settings that cause it, what to do) of one arm."""
-    batch, micro, stat = (settings[name] for name in ("batch_size", "micro_batch", "stat_batch"))
-    forward, outer = (batch, "batch_size") if micro is None else (micro, "micro_batch")
-    for part, whole, names in (
-        (micro, batch, ("micro_batch", "batch_size")),
-        (stat, forward, ("stat_batch", outer)),
-    ):
-        if part is not None and whole % part:
-            divisors = ", ".join(str(d) for d in range(1, whole + 1) if whole % d == 0)
-            what = f"{names[0]}={part} does not divide {names[1]}={whole}"
-            yield what, names, f"choose a divisor of {whole}: {divisors}"
-    if settings["norm"] != "bn":
-        return
-    if (stat or forward) == 1:
-        name = outer if stat is None else "stat_batch"
-        what = f"norm='bn' with {name}=1: a batch statistic of one image is undefined where one value is left"
-        yield what, ("norm", name), "use at least 2 images per statistic, or another norm for 1"
-    if micro not in (None, batch) and not settings["bn_split"]:
-        what = f"micro_batch={micro} would change BN's batch statistics from {batch} to {micro} images"
-        yield what, ("norm", "micro_batch"), "drop micro_batch, or state bn_split=True to allow it"
-
-
-def _path(study: Study, name: str) -> str:
-    return f"factors[{name!r}]" if name in study.factors else f"fixed[{name!r}]"
-
-
 def _aa_problems(study: Study) -> Iterator[Problem]:
     if study.aa is None:
         return
@@ -223,7 +183,43 @@ def _aa_problems(study: Study) -> Iterator[Problem]:
         )
         yield Problem(what, at(study.places, "aa"), "give aa one level of each swept factor")
     else:
-        yield from contrast.unswept(study.aa, study, "the A/A arm", "aa")
+        unknown = list(contrast.unswept(study.aa, study, "the A/A arm", "aa"))
+        yield from unknown
+        if study.only and not unknown and _kept(study, study.aa) == 0:
+            what = "the A/A arm is one that only= leaves out"
+            yield Problem(what, at(study.places, "aa"), "give aa the levels of an arm that runs")
+
+
+def _only_problems(study: Study) -> Iterator[Problem]:
+    """Levels that are not swept, and contrasts whose sides have no arms, or unlike ones, left."""
+    where = at(study.places, "only")
+    unknown = [
+        problem
+        for kept in study.only
+        for problem in (
+            contrast.unswept(kept, study, "only", "only")
+            if isinstance(kept, Mapping)
+            else [Problem(f"only holds {shown(kept)}", where, "write tables such as {'norm': 'gn'}")]
+        )
+    ]
+    yield from unknown
+    if unknown or not study.only:
+        return
+    for declared in study.contrasts:
+        if list(contrast.problems(declared, study)):
+            continue  # told elsewhere
+        counts = {_kept(study, corner) for corner in contrast.corners(declared)}
+        if 0 in counts or len(counts) > 1:
+            what = f"only= leaves {' and '.join(map(str, sorted(counts)))} arms to the sides of"
+            what += f" contrast {shown(declared.name)}"
+            do = "compare levels that leave equally many arms on each side"
+            yield Problem(what, at(study.places, f"contrast {shown(declared.name)}"), do)
+
+
+def _kept(study: Study, levels: Mapping[str, Any]) -> int:
+    """How many arms of a study have these levels, all of them swept."""
+    asked = table.identities(levels).items()
+    return sum(asked <= table.identities(arm).items() for arm in study.arms())
 
 
 def _preset_problems(study: Study) -> Iterator[Problem]:

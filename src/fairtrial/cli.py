@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, report, verdict, repair, doctor."""
+"""The command line: plan, run, status, report, verdict, repair, doctor, fetch."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
-    if given.command == "doctor":
-        return _doctor(given)
+    alone = {"doctor": _doctor, "fetch": _fetch}  # without a study
+    if given.command in alone:
+        return alone[given.command](given)
     commands = {
         "plan": _plan,
         "run": _run,
@@ -88,10 +89,10 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
     return found["study"], found["how"]
 
 
-def _results(folder: Path) -> Path:
+def _results(folder: Path, option: str = "--results") -> Path:
     if folder.exists() and not folder.is_dir():
         raise fault(
-            f"{str(folder)!r} is a file, not a folder", "--results", "give a folder, or a name that is free"
+            f"{str(folder)!r} is a file, not a folder", option, "give a folder, or a name that is free"
         )
     return folder
 
@@ -201,6 +202,16 @@ def _doctor(given: Namespace) -> int:
     if problems:
         raise problems
     return DONE
+
+
+def _fetch(given: Namespace) -> int:
+    from fairtrial.weights import shelf
+
+    if given.name is None:
+        rows = shelf.known()
+        return _show({"files": rows}, shelf.known_lines(rows), given.json)
+    found = shelf.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
+    return _show(found, shelf.fetched_lines(found), given.json)
 
 
 def _show(data: Any, words: Iterable[str], as_json: bool) -> int:

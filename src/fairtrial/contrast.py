@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from fairtrial import factors as table
@@ -62,6 +63,12 @@ class Contrast:
         by = {name: tuple(table.identity(name, level) for level in pair) for name, pair in self.by.items()}
         treatment, control, shared = map(table.identities, (self.treatment, self.control, self.at))
         return replace(self, treatment=treatment, control=control, at=shared, by=by)
+
+
+def corners(contrast: Contrast) -> list[dict[str, Any]]:
+    """The levels of each side: treatment and control; for an interaction both at each level of `by`."""
+    ats = [{name: level} for name, pair in contrast.by.items() for level in pair] or [{}]
+    return [{**arm, **contrast.at, **at} for at, arm in product(ats, (contrast.treatment, contrast.control))]
 
 
 def problems(contrast: Contrast, study: Study) -> Iterator[Problem]:

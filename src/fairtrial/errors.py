@@ -84,3 +84,9 @@ def shown(value: object) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: on a CPU, torch says so in the text of a RuntimeError alone."""
+    says = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, MemoryError) or "out of memory" in says or "allocate memory" in says

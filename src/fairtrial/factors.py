@@ -11,21 +11,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fairtrial import starts
+from fairtrial.backbone_names import BACKBONES
 from fairtrial.data.specs import name_of
 from fairtrial.errors import did_you_mean, shown
 
+AUTO: Final = "auto"  # halved whenever memory runs out
 ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
     "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
 NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none", "frn", "evonorm_s0")
-SCRATCH: Final = "none"  # the level of `upstream` without pre-training
 TUNES: Final = {  # what fine-tuning trains, and how that reads
     "full": "fine-tuned",
     "last": "last stage tuned",
     "probe": "linear probe",
     "scratch": "from scratch",
 }
+RECIPES: Final = ("own", "hyperrule-paper", "hyperrule-code", "hyperrule-code-light")
 BN_MODES: Final = {
     "updated": "BN updated",
     "frozen": "BN frozen",
@@ -111,6 +114,15 @@ def _text() -> Kind:
     return Kind("a text", canon, str)
 
 
+def _start() -> Kind:
+    def canon(value: Any) -> str:
+        text = _text().canon(value)
+        starts.parse(text)
+        return text
+
+    return Kind(f"one of: {starts.FORMS}", canon, str)
+
+
 def _or(word: Any, spelled: str, kind: Kind) -> Kind:
     """`word` in a study, `spelled` on the command line; or a value of another kind."""
 
@@ -139,12 +151,12 @@ def _boolean(text: str) -> Any:
 
 
 FACTORS: Final[dict[str, Factor]] = {
-    "model": Factor(_choice(*MODEL_NAMES), "mini", "{}"),
+    "model": Factor(_choice(*MODEL_NAMES, *BACKBONES), "mini", "{}"),
     "norm": Factor(_choice(*NORM_NAMES), "gn", "{}"),
     "weight_std": Factor(_or("scaled", "scaled", _switch()), True, "ws"),
     "batch_size": Factor(_whole(1, 2**20), 64, "batch {}"),  # images per optimizer update
     "stat_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "statistics batch {}"),
-    "micro_batch": Factor(_or(None, "batch", _whole(1, 2**20)), None, "micro-batch {}"),
+    "micro_batch": Factor(_or(AUTO, AUTO, _or(None, "batch", _whole(1, 2**20))), None, "micro-batch {}"),
     "bn_split": Factor(_switch(), False, "BN split"),  # lets micro_batch change BN's statistics, knowingly
     "mixup": Factor(_real(0.0), 0.0, "mixup {}"),  # alpha; 0 is off
     "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{}-shot"),  # images per class
@@ -152,16 +164,21 @@ FACTORS: Final[dict[str, Factor]] = {
     "data": Factor(_text(), "digits", "{}"),
     "resolution": Factor(_whole(2, 4096), 32, "{} px"),
     "augment": Factor(_choice("none", "crop", "crop-flip"), "none", "augment {}"),
+    "recipe": Factor(_choice(*RECIPES), "own", "{}"),
     "lr": Factor(_real(0.0, above=True), 0.1, "lr {}"),  # at 64 images per update; recipe.py scales it
     "weight_decay": Factor(_real(0.0), 0.0, "weight decay {}"),
     "warmup": Factor(_real(0.0, below=1.0), 0.0, "warm-up {}"),  # fraction of the budget
+    "precision": Factor(_choice("fp32", "bf16"), "fp32", "{}"),
     "layout": Factor(_choice("nchw", "nhwc"), "nchw", "{}"),  # of images and filters in memory
     "stage": Factor(_choice("downstream", "upstream"), "downstream", "{}"),  # upstream: weights are kept
-    "upstream": Factor(_text(), SCRATCH, "upstream {}"),  # a study that pre-trained, or npz:FILE
+    "upstream": Factor(_start(), starts.NONE, "upstream {}"),  # where the network starts
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
     "tune": Factor(_choice(*TUNES), "full", TUNES),
     "bn_mode": Factor(_choice(*BN_MODES), "updated", BN_MODES),  # what fine-tuning does to running statistics
 }
+
+
+NAMED: Final[dict[str, Callable[[str], str]]] = {"data": name_of, "upstream": starts.name_of}
 
 
 def canon(name: str, value: Any) -> Any:
@@ -173,9 +190,9 @@ def canon(name: str, value: Any) -> Any:
 
 
 def identity(name: str, value: Any) -> Any:
-    """What a setting is in a cell's identity: its one spelling; data counts by its name, wherever it lies."""
+    """What a setting is in a cell's identity: its one spelling; a file counts by its name alone."""
     value = canon(name, value)
-    return name_of(value) if name == "data" else value
+    return NAMED[name](value) if name in NAMED else value
 
 
 def identities(levels: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,44 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 import torch
 from torch import nn
 
+from fairtrial.backbone_names import backbone
+from fairtrial.backbones import create_backbone, last_stage, layer_macs
 from fairtrial.resnetv2 import ResNetV2, Unit, create_model
 
 
 @cache
-def flops_of_step(model: str, batch_size: int, resolution: int, classes: int) -> int:
+def flops_of_step(model: str, batch_size: int, resolution: int, classes: int, tune: str = "full") -> int:
     """Forward and backward of one step: convolutions and the head, a multiply-accumulate counting 2.
 
     As torch's FlopCounterMode counts (test), from shapes alone: that counter runs the network on the meta
     device, which imports torch's compiler in every job. Equal for all norms by definition, so a budget in
-    flops is blind to the price of a norm.
+    flops is blind to the price of a norm. A layer costs its forward pass once, and once more each for the
+    gradients of its filters and of its input; nobody asks for the gradient of the images. tune "last": what
+    is frozen has a forward pass alone. "probe": the head, as its features are computed once.
     """
+    layers = macs_by_layer(model, resolution, classes)
+    first, head = next(iter(layers)), list(layers)[-1]
+    if tune == "probe":
+        return 2 * batch_size * 2 * layers[head]
+    price = dict.fromkeys(layers, 3) | {first: 2}
+    if tune == "last":
+        price = {layer: 3 if layer.startswith(_last(model)) else 1 for layer in layers}
+    return 2 * batch_size * sum(price[layer] * macs for layer, macs in layers.items())
+
+
+def flops_of_features(model: str, images: int, resolution: int, classes: int) -> int:
+    """One forward pass of so many images: what a probe pays once."""
+    return 2 * images * sum(macs_by_layer(model, resolution, classes).values())
+
+
+@cache
+def macs_by_layer(model: str, resolution: int, classes: int) -> Mapping[str, int]:
+    """Layer -> multiply-accumulates of one image, in the order of the forward pass; the head is the last."""
+    if backbone(model):
+        return MappingProxyType(layer_macs(model, resolution, classes))
     with torch.device("meta"):
         network = create_model(model, classes, "none", False)
-    first, *others = _macs(network, resolution)
-    return 2 * batch_size * (2 * first + 3 * sum(others))  # nobody asks for the gradient of the images
+    return MappingProxyType(_macs(network, resolution))
 
 
-def _macs(network: ResNetV2, side: int) -> Iterator[int]:
-    """Multiply-accumulates of one image, layer by layer, in the order of the forward pass."""
+@cache
+def _last(model: str) -> tuple[str, ...]:
+    """The first letters of the layers that tune "last" trains."""
+    with torch.device("meta"):
+        if not backbone(model):
+            network = create_model(model, 1, "none", False)
+            return (f"body.block{len(network.body)}.", "head.")
+        other = create_backbone(model, 1)
+    names = {id(module): name for name, module in other.named_modules()}
+    return tuple(names[id(module)] for module in last_stage(other))
+
+
+def _macs(network: ResNetV2, side: int) -> dict[str, int]:
     root = network.root.get_submodule("conv")
     assert isinstance(root, nn.Conv2d)
     side = _side(root, side)
-    yield side**2 * root.weight.numel()
+    macs = {"root.conv": side**2 * root.weight.numel()}
     if hasattr(network.root, "pool"):
         side = (side + 2 - 3) // 2 + 1  # padded by 1, then 3x3 with stride 2
-    for unit in (module for module in network.body.modules() if isinstance(module, Unit)):
-        before, side = side, _side(unit.conv2, side)
-        if unit.downsample is not None:
-            yield side**2 * unit.downsample.weight.numel()
-        yield before**2 * unit.conv1.weight.numel()
-        yield side**2 * (unit.conv2.weight.numel() + unit.conv3.weight.numel())
-    yield network.head.conv.weight.numel()
+    for name, unit in network.named_modules():
+        if isinstance(unit, Unit):
+            before, side = side, _side(unit.conv2, side)
+            if unit.downsample is not None:
+                macs[f"{name}.downsample"] = side**2 * unit.downsample.weight.numel()
+            macs[f"{name}.conv1"] = before**2 * unit.conv1.weight.numel()
+            macs[f"{name}.conv2"] = side**2 * unit.conv2.weight.numel()
+            macs[f"{name}.conv3"] = side**2 * unit.conv3.weight.numel()
+    return macs | {"head.conv": network.head.conv.weight.numel()}
 
 
 def _side(conv: nn.Conv2d, side: int) -> int:

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.budget import Budget
-from fairtrial.errors import REFUSED, Fault, fault
+from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.record import attempt_record, failure
 from fairtrial.store import Store
 from fairtrial.study import canonical
@@ -81,7 +81,7 @@ class Job:
         from fairtrial import calibration, origin, trial
 
         self.trial, self.calibration = trial, calibration
-        self.place = trial.Place(device=start["device"], download=start["download"])
+        self.place = trial.Place(start["device"], start["download"], tuple(start["results"]))
         self.store = Store(Path(start["folder"]))
         name = "cpu" if on_cpu else torch.cuda.get_device_name(start["device"])
         flags = {
@@ -97,19 +97,17 @@ class Job:
         """Run one cell, publish its attempt, tell the driver where to look."""
         cell, attempt, started = message["cell"], message["attempt"], time.monotonic()
         kept = self.store.weights(cell["id"], attempt) if cell["settings"]["stage"] == "upstream" else None
-        result = self._result(cell, message["step_s"], message["data_sha256"], kept)
+        place = replace(self.place, weights_sha256=message["weights_sha256"], keep=kept)
+        result = self._result(cell, message["step_s"], message["data_sha256"], place)
         wall_s = time.monotonic() - started
         self.store.publish(attempt_record(self.store.name, cell, attempt, result, self.origin))
         return {"cell": cell["id"], "attempt": attempt, "wall_s": wall_s}
 
-    def _result(self, cell: Record, step_s: float, data_sha256: str | None, weights: Path | None) -> Record:
+    def _result(self, cell: Record, step_s: float, data_sha256: str | None, place: Any) -> Record:
         started = time.monotonic()
         try:
             self._check_data(cell, data_sha256)
-            result = self.trial.run_cell(
-                cell["settings"], Budget.parse(cell["budget"]), cell["seed"], cell["replica"],
-                cell["data"], self.place, step_s, weights,
-            )  # fmt: skip
+            result = self.trial.run_cell(cell, place, step_s)
             canonical(result)  # a NaN cannot be recorded: better an error than a job that dies of it
             return result
         except Fault:
@@ -118,7 +116,8 @@ class Job:
             lines = traceback.format_exception_only(error)[-1].strip()
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}:{frame.lineno}"
-            return failure("oom" if _is_memory(error) else "error", lines, where, time.monotonic() - started)
+            status = "oom" if out_of_memory(error) else "error"
+            return failure(status, lines, where, time.monotonic() - started)
 
     def _check_data(self, cell: Record, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""
@@ -133,12 +132,6 @@ class Job:
         arms, specs = message["arms"], message["specs"]
         seconds = dict(self.calibration.calibrate(arms, specs, self.place))
         return {"step_s": [seconds[index] for index in range(len(arms))], "origin": self.origin}
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether memory ran out: on a CPU, torch says so in the text of a RuntimeError alone."""
-    says = str(error) if isinstance(error, RuntimeError) else ""
-    return isinstance(error, MemoryError) or "out of memory" in says or "allocate memory" in says
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from fairtrial.errors import REFUSED, Fault, Problem
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 ALLOWED_ENV: Final = ("OMP_", "MKL_", "MALLOC_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
-UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "precision")  # one value each per study
+UNMIXED: Final = ("fairtrial", "torch", "device", "threads")  # one value each per study
 
 
 def gather(device: str, threads: int, flags: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +30,6 @@ def gather(device: str, threads: int, flags: dict[str, Any]) -> dict[str, Any]:
         "torch": ".".join(_version("torch").split(".")[:2]),
         "device": device,
         "threads": threads,
-        "precision": "fp32",
         "flags": flags,
         **_code(),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},

@@ -12,7 +12,7 @@ from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.errors import fault
 from fairtrial.progress import duration
 from fairtrial.runner import Options
-from fairtrial.seeds import STREAMS, key, nuisance, state
+from fairtrial.seeds import STREAMS, key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.store import Store
 from fairtrial.study import ALPHA, Cell, Study, digest
@@ -151,7 +151,8 @@ def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tu
     for seed in study.seeds:
         replicate = nuisance(seed, cell.replica) if name in NUISANCE else seed
         for extra in EXTRAS[name]:
-            words, who = state(name, replicate, *extra), (name, replicate, extra)
+            full = prefix(cell.settings["stage"]) + name
+            words, who = state(full, replicate, *extra), (full, replicate, extra)
             if owners.setdefault(words, who) != who:
                 do = "leave out one of the two seeds"
                 raise fault(f"two streams of chance share a state: {owners[words]} and {who}", "seeds", do)

@@ -15,4 +15,12 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "augment": "crop-flip",
         "val_per_class": 50,
     },
+    # the networks of BiT, on a GPU; a study adds its start and its recipe
+    "bit": {
+        "model": "r50x1",
+        "data": "cifar10",
+        "resolution": 128,
+        "augment": "crop-flip",
+        "val_per_class": 0,
+    },
 }

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fairtrial.factors import AUTO
+
 BASE_BATCH: Final = 64  # images; the setting `lr` is the learning rate at this batch
 MOMENTUM: Final = 0.9  # as BiT fine-tunes (BiT 3.3)
 
@@ -28,7 +30,10 @@ class Stairs:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one cell is optimized: SGD with momentum; every field holds for the whole cell."""
+    """How one cell is optimized: SGD with momentum; every field holds for the whole cell.
+
+    halves: the micro-batch is halved whenever memory runs out, so it alone may change on the way.
+    """
 
     batch_size: int
     micro_batch: int | None
@@ -38,6 +43,7 @@ class Recipe:
     mixup: float  # alpha; 0 is off
     momentum: float = MOMENTUM
     stairs: Stairs | None = None  # in place of warm-up and cosine
+    halves: bool = False
 
     def lr_at(self, fraction: float) -> float:
         """The learning rate when this fraction of the budget is spent, in [0, 1).
@@ -60,12 +66,19 @@ def own(settings: dict[str, Any]) -> Recipe:
     """
     return Recipe(
         batch_size=settings["batch_size"],
-        micro_batch=settings["micro_batch"],
+        **_split(settings),
         lr=settings["lr"] * settings["batch_size"] / BASE_BATCH,
         warmup=settings["warmup"],
         weight_decay=settings["weight_decay"],
         mixup=settings["mixup"],
     )
+
+
+def _split(settings: dict[str, Any]) -> dict[str, Any]:
+    """How a batch is split; where images mix, a smaller micro-batch would be another network."""
+    if settings["micro_batch"] != AUTO:
+        return {"micro_batch": settings["micro_batch"]}
+    return {"micro_batch": None, "halves": settings["norm"] != "bn" or settings["bn_split"]}
 
 
 VARIANTS: Final = {  # images per update and peak learning rate
@@ -114,11 +127,12 @@ class HyperRule:
         """The learning rate of step 0, 1, ...; another number of steps stretches the schedule."""
         return self.lr * self.stairs.factor(step * self.steps / (steps or self.steps))
 
-    def recipe(self, *, mixup: float, micro_batch: int | None = None) -> Recipe:
+    def recipe(self, *, mixup: float, micro_batch: int | None = None, halves: bool = False) -> Recipe:
         """The same for the training loop, with what the rule leaves open."""
         return Recipe(
             batch_size=self.batch_size,
             micro_batch=micro_batch,
+            halves=halves,
             lr=self.lr,
             warmup=0.0,
             weight_decay=self.weight_decay,
@@ -172,3 +186,22 @@ def hyperrule(
         mixup=0.0 if task is TASK_SIZES[0] else MIXUP,
         stairs=stairs,
     )
+
+
+def rule_of(settings: dict[str, Any], train_size: int, image_size: int) -> HyperRule | None:
+    """The hyperrule that an arm follows on so many images of this side; None for a recipe of our own.
+
+    The number of images per update is the arm's, as a factor; the rule's learning rate does not follow it.
+    """
+    kind, _, variant = settings["recipe"].partition("-")
+    if kind != "hyperrule":
+        return None
+    big = settings["model"] == "r152x4"
+    return hyperrule(
+        train_size, image_size, variant=variant, big_model=big, batch_size=settings["batch_size"]
+    )
+
+
+def recipe_of(settings: dict[str, Any], rule: HyperRule | None) -> Recipe:
+    """How an arm is optimized: by its own settings, or by the rule."""
+    return own(settings) if rule is None else rule.recipe(mixup=settings["mixup"], **_split(settings))

@@ -22,6 +22,8 @@ def cell_message(cell: Cell) -> Record:
         "seed": cell.seed,
         "replica": cell.replica,
         "data": cell.data,
+        "upstream": cell.upstream,
+        "upstream_seed": cell.upstream_seed,
     }
 
 
@@ -36,7 +38,7 @@ def attempt_record(study: str, cell: Record, attempt: int, result: Record, origi
         "status": result["status"],
         "seed": cell["seed"],
         "replica": cell["replica"],
-        "upstream_seed": None,
+        "upstream_seed": cell["upstream_seed"],
         "levels": cell["levels"],
         "settings": cell["settings"],
         "budget": cell["budget"],

@@ -16,6 +16,12 @@ def room(name: str) -> Path:
     return checkout if checkout.is_dir() else _PACKAGE / "_rooms" / name
 
 
+def released() -> tuple[Path, ...]:
+    """Folders of results that ship with fairtrial; none in an installed wheel."""
+    results = _PACKAGE.parents[1] / "results"
+    return tuple(folder for folder in (results, results / "released") if folder.is_dir())
+
+
 def enter(name: str) -> None:
     """Make a room importable under its own name."""
     parent = str(room(name).parent)

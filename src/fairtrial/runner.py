@@ -16,6 +16,7 @@ from fairtrial.crew import Crew, Message, Worker, cores
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
 from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.record import cell_message, failure
+from fairtrial.rooms import released
 from fairtrial.stop import Stop
 from fairtrial.store import FAILED, MOST_KILLS, OUTCOMES, Store
 from fairtrial.study import Cell, Study
@@ -87,6 +88,7 @@ def _start(store: Store, options: Options) -> Message:
         "threads": options.threads,
         "device": options.device,
         "download": options.download,
+        "results": [str(folder.resolve()) for folder in (options.results, *released())],
     }
 
 
@@ -183,12 +185,14 @@ class Driver:
 
     def _give(self, worker: Worker, cell: Cell) -> None:
         attempt = self.books.begin(cell, worker.process.pid, worker.origin)
+        mixed = self.options.allow_mixed
         message = {
             "do": "cell",
             "cell": cell_message(cell),
+            "weights_sha256": None if mixed else self.books.weights_sha256(cell),
             "attempt": attempt,
             "step_s": self.step_s.get(forecast.arm_of(cell.settings), 0.0),
-            "data_sha256": None if self.options.allow_mixed else self.books.data_sha256(cell),
+            "data_sha256": None if mixed else self.books.data_sha256(cell),
         }
         worker.give(cell, attempt, message)
 

@@ -75,6 +75,11 @@ def state(name: str, replicate: int, *extra: int, root: int = ROOT) -> tuple[int
     return int(first), int(second)
 
 
+def prefix(stage: str) -> str:
+    """The prefix of a cell's streams: "upstream/" where its study pre-trains."""
+    return UPSTREAM if stage == "upstream" else ""
+
+
 def nuisance(seed: int, replica: int) -> int:
     """The replicate of init, order, augment and mixup: the seed, moved out of reach for the A/A arm (1).
 

@@ -17,6 +17,7 @@ from fairtrial.errors import Fault
 from fairtrial.places import PLACES, Places
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.seeds import ROOT
+from fairtrial.starts import seed_of
 
 ALPHA: Final = 0.05
 
@@ -32,6 +33,12 @@ class Cell:
     seed: int
     replica: int
     data: str  # the spec that opens the images here; levels and settings hold only their name
+    upstream: str  # the same for the start of the network
+
+    @property
+    def upstream_seed(self) -> int | None:
+        """The checkpoint that this replicate starts from; None from scratch."""
+        return seed_of(self.upstream, self.settings["tune"], self.settings["upstream_seeds"], self.seed)
 
     @property
     def arm(self) -> str:
@@ -45,8 +52,9 @@ class Study:
 
     fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
     preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm
-    that runs twice, with other nuisance draws. home: the preset it was written for, `preset` when left out.
-    places: where each value was written; the loader knows.
+    that runs twice, with other nuisance draws. only: some levels each; an arm that fits none of them is left
+    out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
+    `preset` when left out. places: where each value was written; the loader knows.
     Raises Fault with every problem found.
     """
 
@@ -60,6 +68,7 @@ class Study:
     secondary: Contrast | tuple[Contrast, ...] = ()
     margin: float = 0.01
     aa: Levels | None = None
+    only: Sequence[Levels] = ()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = DEFAULT
     home: str = ""
@@ -77,6 +86,7 @@ class Study:
             },
             fixed={name: table.canon(name, value) for name, value in self.fixed.items()},
             seeds=tuple(self.seeds),
+            only=tuple(table.identities(levels) for levels in self.only),
             primary=tuple(contrast.canonical() for contrast in self.primary),  # type: ignore[union-attr]
             secondary=tuple(contrast.canonical() for contrast in self.secondary),  # type: ignore[union-attr]
             aa=None if self.aa is None else {name: table.canon(name, self.aa[name]) for name in self.factors},
@@ -101,6 +111,7 @@ class Study:
             secondary=tuple(Contrast.of(record) for record in declaration["secondary"]),
             margin=declaration["margin"],
             aa=declaration["aa"],
+            only=declaration.get("only", ()),
             preset=declaration["preset"],
         )
 
@@ -126,7 +137,13 @@ class Study:
 
     def arms(self) -> list[dict[str, Any]]:
         """The levels of each arm, in declared order, without the A/A arm."""
-        return [dict(zip(self.factors, levels, strict=True)) for levels in product(*self.factors.values())]
+        every = (dict(zip(self.factors, levels, strict=True)) for levels in product(*self.factors.values()))
+        return [levels for levels in every if self.has(levels)]
+
+    def has(self, levels: Levels) -> bool:
+        """Whether `only` keeps an arm."""
+        known = table.identities(levels) if self.only else {}
+        return not self.only or any(known.items() >= dict(kept).items() for kept in self.only)
 
     def cells(self) -> list[Cell]:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""
@@ -139,13 +156,16 @@ class Study:
         chosen = self.settings(levels)
         settings = table.identities(chosen)
         cell = cell_id(settings, self.budget, seed, replica)
-        return Cell(cell, table.identities(levels), settings, self.budget, seed, replica, chosen["data"])
+        files = {name: chosen[name] for name in table.NAMED}
+        return Cell(cell, table.identities(levels), settings, self.budget, seed, replica, **files)
 
     def declaration(self) -> dict[str, Any]:
         """What is fixed before the first run, JSON-ready; `digest` of it is the pre-registration hash."""
         fixed = {name: value for name, value in self.settings({}).items() if name not in self.factors}
         swept = self.factors.items()
+        kept = {"only": [dict(levels) for levels in self.only]} if self.only else {}
         return {
+            **kept,
             "study": self.name,
             "preset": self.preset,
             "question": self.question,

@@ -24,8 +24,9 @@ _WRITE: Final = "write STUDY = Study(...)"
 
 
 def known_studies() -> list[str]:
-    """The names in `ablations/`."""
-    return sorted(path.stem for path in room("ablations").glob("*.py") if not path.stem.startswith("_"))
+    """The names in `ablations/`, as the studies call themselves: batch-steps is in batch_steps.py."""
+    files = room("ablations").glob("*.py")
+    return sorted(path.stem.replace("_", "-") for path in files if not path.stem.startswith("_"))
 
 
 def find(name: str) -> Path:
@@ -34,7 +35,7 @@ def find(name: str) -> Path:
     if name.endswith(".py") or "/" in name:
         return Path(name)
     if name in known:
-        return room("ablations") / f"{name}.py"
+        return room("ablations") / f"{name.replace('-', '_')}.py"
     what = f"unknown study {name!r}{did_you_mean(name, known)}"
     raise fault(what, "STUDY", f"known: {', '.join(known)}; or give the path of a study file")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -14,14 +15,20 @@ from torch import Tensor, nn
 
 from fairtrial.augment import crop_flip, draws, mixup, normalize
 from fairtrial.budget import Ledger
+from fairtrial.errors import out_of_memory
 from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
 from fairtrial.seeds import stream
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
 EVAL_BATCH: Final = 500  # images; evaluation does not depend on it
+EVAL_PIXELS: Final = 500 * 64 * 64  # of one channel in a batch of evaluation
+EVAL_LEAST: Final = 4  # images, however large
 PADS: Final = {32: 4}  # pixels of zero padding by resolution; an eighth of it elsewhere
 VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)  # fractions of the budget at which validation images are looked at
+
+
+View = Callable[[Tensor], Tensor]  # stored images -> what the network sees
 
 
 class Order:
@@ -58,11 +65,28 @@ class Order:
         return self._epochs[epoch]
 
 
+class Batches(Protocol):
+    """What `fit` trains on: batches by number, and validation images with the way to look at them."""
+
+    labels: Tensor
+    val_images: Tensor
+    val_labels: Tensor
+
+    def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
+        """Batch number `step`: what the network sees, and targets."""
+        ...
+
+    def view(self, images: Tensor) -> Tensor:
+        """Stored images as the network sees them in evaluation."""
+        ...
+
+
 @dataclass
 class Task:
     """Images and draws of one cell. images: padded (N, 3, H + 2 pad, W + 2 pad) uint8 on the device.
 
-    prefix: of the streams of chance, seeds.UPSTREAM during pre-training.
+    resize: images are stored unpadded, resized to this square in the batch and cropped by `pad` on each side,
+    as in BiT (160 -> 128 pixels). prefix: of the streams of chance, seeds.UPSTREAM during pre-training.
     """
 
     images: Tensor
@@ -75,6 +99,7 @@ class Task:
     pad: int
     replicate: int
     prefix: str = ""
+    resize: int | None = None
     _tables: dict = field(default_factory=dict)
 
     def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
@@ -85,9 +110,18 @@ class Task:
         for epoch, more in runs[1:]:
             rows = rows.followed_by(self._draws(epoch, more))
         index = torch.from_numpy(ids).to(self.labels.device)
-        images = normalize(crop_flip(self.images, index, rows, self.pad))
+        if self.resize is None:
+            images = normalize(crop_flip(self.images, index, rows, self.pad))
+        else:
+            large = resized(normalize(self.images[index]), self.resize)
+            images = crop_flip(large, torch.arange(len(ids)), rows, self.pad)
         key = (self.replicate, runs[0][0], step)
         return mixup(images, self.labels[index], alpha, key, self.num_classes, prefix=self.prefix)
+
+    def view(self, images: Tensor) -> Tensor:
+        """Stored images, unpadded, as the network sees them in evaluation: no crop, the size of a crop."""
+        side = None if self.resize is None else self.resize - 2 * self.pad
+        return normalize(images) if side is None else resized(normalize(images), side)
 
     def _draws(self, epoch: int, ids: np.ndarray):
         if epoch not in self._tables:
@@ -99,6 +133,11 @@ class Task:
         return self._tables[epoch].rows(ids)
 
 
+def resized(images: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) float -> (B, C, side, side), bilinear as in BiT; smoothed first where images shrink."""
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=max(images.shape[2:]) > side)
+
+
 def pad_of(resolution: int) -> int:
     """Pixels that a random crop may move an image each way: 4 at 32 px (He et al. 2016, section 4.2)."""
     return PADS.get(resolution, max(1, resolution // 8))
@@ -106,12 +145,16 @@ def pad_of(resolution: int) -> int:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave. val_curve: (step, accuracy, loss) at the fractions VAL_POINTS."""
+    """What training gave. val_curve: (step, accuracy, loss) at the fractions VAL_POINTS.
+
+    micro_batch: images per forward pass at the end; None when no batch was split.
+    """
 
     steps: int
     train_loss: float | None  # mean of the last tenth of the steps
     val_curve: tuple[tuple[int, float, float | None], ...]
     divergence_step: int | None  # the first step with a loss that is no finite number
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -124,34 +167,63 @@ class Score:
 
 
 def fit(
-    model: nn.Module, task: Task, recipe: Recipe, steps: int, ledger: Ledger, *, validate: bool = True
+    model: nn.Module,
+    task: Batches,
+    recipe: Recipe,
+    steps: int,
+    ledger: Ledger,
+    *,
+    validate: bool = True,
+    mode: Callable[[nn.Module], object] = nn.Module.train,
 ) -> Outcome:
-    """Train for `steps` optimizer updates; look at validation images at fixed fractions."""
-    optimizer = SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    losses = torch.zeros(steps, device=task.images.device)
+    """Train for `steps` optimizer updates; look at validation images at fixed fractions.
+
+    mode: puts the network into training mode; parameters that take no gradient stay as they are.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = SGD(trained, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    losses = torch.zeros(steps, device=task.labels.device)
     looks = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
     curve: list[tuple[int, float, float | None]] = []
     done = 0
     for look in looks:
         with ledger.book("train"):
-            model.train()
+            mode(model)
             for step in range(done, look):
                 optimizer.lr = recipe.lr_at(step / steps)
-                losses[step] = update(
-                    model, optimizer, *task.batch(step, recipe.batch_size, recipe.mixup), recipe
-                )
+                batch = task.batch(step, recipe.batch_size, recipe.mixup)
+                losses[step], recipe = _fitting(model, optimizer, batch, recipe)
                 if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(losses[step]):
                     break
             done = step + 1
         if not math.isfinite(losses[done - 1]):
-            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]))
+            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]), recipe.micro_batch)
         if validate and len(task.val_labels):
             with ledger.book("eval"):
-                score = evaluate(model, task.val_images, task.val_labels)
+                score = evaluate(model, task.val_images, task.val_labels, task.view)
             curve.append((done, score.accuracy, score.loss))
-    return Outcome(done, float(losses[-max(1, steps // 10) :].mean()), tuple(curve), None)
+    loss = float(losses[-max(1, steps // 10) :].mean())
+    return Outcome(done, loss, tuple(curve), None, recipe.micro_batch)
+
+
+def _fitting(
+    model: nn.Module, optimizer: SGD, batch: tuple[Tensor, Tensor], recipe: Recipe
+) -> tuple[Tensor, Recipe]:
+    """(loss, recipe) of one update; the recipe's micro-batch is halved until memory holds it, if it may be.
+
+    The tries before it change nothing: memory runs out in a forward or backward pass, before any update.
+    """
+    while True:
+        try:
+            return update(model, optimizer, *batch, recipe), recipe
+        except Exception as error:
+            images = recipe.micro_batch or recipe.batch_size
+            if not (recipe.halves and out_of_memory(error)) or images % 2:
+                raise
+            recipe = replace(recipe, micro_batch=images // 2)
+        optimizer.zero_grad()
+        if batch[0].is_cuda:
+            torch.cuda.empty_cache()
 
 
 def update(model: nn.Module, optimizer: SGD, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
@@ -173,13 +245,21 @@ def update(model: nn.Module, optimizer: SGD, x: Tensor, y: Tensor, recipe: Recip
     return loss.detach()
 
 
+def looks(images: Tensor, view: View) -> Iterator[Tensor]:
+    """Stored images as the network sees them, in batches of so many pixels that memory holds them."""
+    pixels = view(images[:1])[0, 0].numel()
+    for part in images.split(max(EVAL_LEAST, min(EVAL_BATCH, EVAL_PIXELS // pixels))):
+        yield view(part)
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> Score:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, view: View = normalize) -> Score:
     """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64."""
     model.eval()
-    hits, losses = [], []
-    for x, y in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
-        logits = model(normalize(x))
+    hits, losses, done = [], [], 0
+    for x in looks(images, view):
+        logits, y = model(x).float(), labels[done : done + len(x)]
+        done += len(x)
         hits.append(logits.argmax(1) == y)
         losses.append(F.cross_entropy(logits, y, reduction="sum").double())
     correct = torch.cat(hits).cpu().numpy()

@@ -1,17 +1,26 @@
-"""Checkpoints between studies: what pre-training keeps."""
+"""Checkpoints between studies: what pre-training keeps, and where a cell's network starts."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from fairtrial import weights
+from fairtrial import starts, weights
+from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
+from fairtrial.data import cache as images
+from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import ResNetV2
+from fairtrial.store import Store
+from fairtrial.trust import Record
+
+ARM: Final = ("model", "norm", "weight_std")  # what a checkpoint shares with the network that starts from it
 
 
 def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +35,121 @@ def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -
     return {"file": path.name, "bytes": source.size, "sha256": source.sha256, "images": prints.name}
 
 
-def image_prints(images: np.ndarray) -> np.ndarray:
-    """Eight bytes of each image's digest, sorted. images: (n, 3, H, W) uint8 -> (n,) little-endian uint64."""
-    found = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images]
+def image_prints(pictures: np.ndarray) -> np.ndarray:
+    """Eight bytes of each image's digest, sorted. (n, 3, H, W) uint8 -> (n,) little-endian uint64."""
+    found = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pictures]
     return np.sort(np.frombuffer(b"".join(found), "<u8"))
+
+
+def start(
+    model: ResNetV2 | Backbone,
+    cell: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    results: Sequence[str],
+    download: bool = False,
+) -> dict[str, Any] | None:
+    """Fill a cell's network from where its settings say; its head stays zero -> what goes into the record.
+
+    results: folders in which a study that pre-trained may lie; the first that has it counts. download: of the
+    published weights of torchvision. None from scratch. overlap: test images of the cell that are byte for
+    byte among the upstream's training images; None where that cannot be known.
+    """
+    if cell["upstream_seed"] is None:
+        return None
+    found = starts.parse(cell["upstream"])
+    if isinstance(model, Backbone):
+        source = load_published(model, download=download, folder=None)
+        return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
+    if found.kind == "study":
+        return _from_study(model, cell, dataset, _folder(found.name, results))
+    path = found.path or images.folder() / "weights" / f"{found.name}.npz"
+    if found.kind == "official" and not path.exists():
+        do = f"fetch it once: fairtrial fetch {found.name}"
+        raise fault(f"the official weights {found.name} are not here", str(path), do, BAD_INPUT)
+    source = weights.load_bit(model, path, head="zero")
+    return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
+
+
+def refuse_change(begun: Mapping[str, Any], recorded: str | None) -> None:
+    """A Fault (exit code 4) when recorded cells of this arm and upstream seed began otherwise."""
+    if recorded not in (None, begun["sha256"]):
+        what = f"recorded cells started from other weights: sha256 {recorded[:12]}...,"
+        what += f" now {begun['sha256'][:12]}..."
+        do = "put the weights back, or use another --results folder"
+        raise fault(what, begun["file"], do, REFUSED)
+
+
+def _folder(study: str, results: Sequence[str]) -> Path:
+    for folder in results:
+        if (Path(folder) / study / "study.json").exists():
+            return Path(folder) / study
+    do = f"pre-train first: fairtrial run {study}; or choose upstream=none"
+    raise fault(f"no study {study!r} has pre-trained anything", ", ".join(results), do, BAD_INPUT)
+
+
+def _from_study(model: ResNetV2, cell: Mapping[str, Any], dataset: Dataset, folder: Path) -> dict[str, Any]:
+    record = _checkpoint(folder, tuple(cell["settings"][name] for name in ARM), cell["upstream_seed"])
+    path = folder / "weights" / record["measured"]["checkpoint"]["file"]
+    source = weights.load(model, path, head="zero")
+    expected = record["measured"]["checkpoint"]["sha256"]
+    if source.sha256 != expected or source.metadata.get("cell") != path.stem:
+        what = f"sha256 {source.sha256[:16]}... of cell {source.metadata.get('cell')}"
+        what += f"; its record says {expected[:16]}... of cell {path.stem}"
+        raise fault(what, str(path), "put the file of this record back, or pre-train again", REFUSED)
+    prints = path.with_name(record["measured"]["checkpoint"]["images"])
+    return {
+        "file": source.file,
+        "sha256": source.sha256,
+        "upstream": source.upstream,
+        "overlap": _overlap(prints, dataset) if record["settings"]["resolution"] == _side(dataset) else None,
+    }
+
+
+@cache
+def _attempts(folder: Path) -> tuple[Record, ...]:
+    """The cells of a study that kept their network; read once per process."""
+    return tuple(
+        record
+        for record in Store(folder).attempts()
+        if record["status"] == "done" and record["measured"].get("checkpoint")
+    )
+
+
+def _checkpoint(folder: Path, arm: tuple, seed: int) -> Record:
+    """The one record of this arm and seed; the difference to what there is otherwise (exit code 4)."""
+    there = _attempts(folder)
+    fitting = [
+        record
+        for record in there
+        if record["seed"] == seed and tuple(record["settings"][name] for name in ARM) == arm
+    ]
+    if len({record["cell"] for record in fitting}) == 1:
+        return fitting[-1]
+    asked = ", ".join(f"{name}={value!r}" for name, value in zip(ARM, arm, strict=True))
+    if fitting:
+        what = f"{len(fitting)} checkpoints fit {asked}, seed {seed}: which one is meant?"
+        raise fault(what, str(folder), "give upstream a study with one cell per arm and seed", REFUSED)
+    known = sorted({
+        ", ".join(f"{name}={record['settings'][name]!r}" for name in ARM) + f", seed {record['seed']}"
+        for record in there
+    })  # fmt: skip
+    what = f"no checkpoint of {asked}, upstream seed {seed}; there are: {'; '.join(known) or 'none'}"
+    raise fault(what, str(folder), "pre-train this arm, or set upstream_seeds to what there is", REFUSED)
+
+
+def _side(dataset: Dataset) -> int:
+    return int(dataset.test_images.shape[-1])
+
+
+@cache
+def _overlap(prints: Path, dataset: Dataset) -> int | None:
+    """How many test images the upstream saw in training; None when its prints were not kept."""
+    try:
+        seen = np.frombuffer(prints.read_bytes(), "<u8")
+    except (OSError, ValueError) as error:
+        raise fault(
+            f"the prints of the upstream images cannot be read: {error}", str(prints),
+            "put the file back, or pre-train again", BAD_INPUT,
+        ) from None  # fmt: skip
+    return int(np.isin(image_prints(dataset.test_images.numpy()), seen).sum())

@@ -61,7 +61,8 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 def publish(tmp_path: Path) -> Callable[..., Store]:
     """Declare a study and publish what `outcome(cell)` says of each cell; None leaves a cell pending.
 
-    outcome: a test accuracy, a status such as "diverged", or a dict merged over the made-up result.
+    outcome: a test accuracy, a status such as "diverged", or a dict merged over the made-up result; its
+    "upstream_seed" is that of the record.
     """
 
     def publish_all(study: Study, outcome: Callable[[Cell], Any], *, attempt: int = 1) -> Store:
@@ -73,7 +74,9 @@ def publish(tmp_path: Path) -> Callable[..., Store]:
             if said is not None:
                 result = made_up(cell, said)
                 origin = ORIGIN | result.pop("origin", {})
-                store.publish(attempt_record(store.name, cell_message(cell), attempt, result, origin))
+                record = attempt_record(store.name, cell_message(cell), attempt, result, origin)
+                own = said.get("upstream_seed") if isinstance(said, dict) else None
+                store.publish(record if own is None else record | {"upstream_seed": own})
         return store
 
     return publish_all
@@ -107,6 +110,9 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
             "init": f"init {cell.settings['norm']} {cell.seed} {cell.replica}",
             "order": f"order {cell.seed} {cell.replica}",
             "data": "images",
+            "upstream": None if cell.upstream_seed is None else {
+                "file": "weights", "sha256": f"{cell.settings['norm']} {cell.upstream_seed}", "overlap": 0,
+            },
         },
         "origin": said.get("origin", {}),
         "error": None,
@@ -114,3 +120,20 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
     for part in ("spent", "measured", "drawn"):
         result[part] |= said.get(part, {})
     return result
+
+
+@pytest.fixture
+def make_transfer(make_study: Callable[..., Study]) -> Callable[..., Study]:
+    """Fine-tuning against training from scratch at 1 and 5 shots: three checkpoints, five subsets each."""
+
+    def make(*, start: dict[str, Any] | None = None, **changed: Any) -> Study:
+        fields = {
+            "factors": {"tune": ("full", "scratch"), "shots": (1, 5)},
+            "fixed": start or {"upstream": "upstream", "upstream_seeds": 3},
+            "seeds": range(15),
+            "primary": (Contrast("transfer", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5}),),
+            "aa": None,
+        }
+        return make_study(**{**fields, **changed})
+
+    return make

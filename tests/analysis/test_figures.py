@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from analysis import figures, style, table, twins, verdicts
-from analysis.curves import crowd, curves, positions
+from analysis.curves import crowd, curves
 from analysis.forest import forest, rows_of
 from analysis.groups import axis_of, gather
 from analysis.words import SCALES
@@ -84,12 +84,6 @@ def test_the_axis_is_the_number_with_most_levels(make_study):
         axis_of(make_study(factors={"norm": ("bn", "gn"), "weight_std": (False, True)}, aa=None, primary=()))
         is None
     )
-
-
-def test_levels_stand_at_their_logarithm_or_one_after_the_other():
-    assert positions([4, 16, 64]) == [2.0, 4.0, 6.0]
-    assert positions([0.0, 0.1, 0.4]) == [0.0, 1.0, 2.0]
-    assert positions([1, 5, "all"]) == [0.0, 1.0, 2.0]
 
 
 def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish, noise):

@@ -24,6 +24,28 @@ def test_arms_that_share_a_norm_still_look_different():
     assert len({look.color for look in looks(arms)}) == 3
 
 
+def test_ways_of_tuning_are_variants_of_their_arm_and_the_same_everywhere():
+    arms = [{"norm": "gn", "weight_std": True, "tune": tune} for tune in ("full", "probe", "scratch", "last")]
+    full, probe, scratch, _ = found = looks(arms)
+    assert full == looks([{"norm": "gn", "weight_std": True}])[0]
+    assert len({look.color for look in found}) == len({look.dash for look in found}) == 4
+    assert {look.marker for look in found} == {full.marker} and probe.hollow and not full.hollow
+    assert looks([arms[2], arms[0]]) == [scratch, full]
+    assert {look.name_color for look in found} == {full.color}  # a name is written in the colour of its arm
+
+
+def test_no_upstream_looks_like_training_from_scratch():
+    arm = {"norm": "gn", "weight_std": True}
+    none, first, second = looks([arm | {"upstream": each} for each in ("none", "upstream", "upstream-mini")])
+    assert none == looks([arm | {"tune": "scratch"}])[0]
+    assert first == looks([arm])[0] and second not in (none, first)
+
+
+def test_more_arms_than_variants_get_looks_of_their_own():
+    arms = [{"norm": "gn", "weight_std": True, "lr": lr} for lr in (0.01, 0.02, 0.05, 0.1, 0.2)]
+    assert len({(look.color, look.marker) for look in looks(arms)}) == 5
+
+
 @pytest.mark.parametrize("ends", [[1.0, 1.0, 1.0], [9.9, 10.0, 3.0], [0.0, 0.1, 0.2, 5.0], []])
 def test_spread_keeps_the_order_the_gap_and_the_range(ends):
     moved = spread(ends, 1.0, (0.0, 10.0))

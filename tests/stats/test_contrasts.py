@@ -172,3 +172,21 @@ def test_interaction_cells_are_joined_on_their_seeds():
 def test_cells_and_weights_that_do_not_fit_are_refused(arguments, weights, said):
     with pytest.raises(ValueError, match=said):
         interaction_interval(*arguments, weights=weights)
+
+
+def test_groups_make_one_contrast_of_each_label():
+    groups = [0, 0, 1, 1, 2, 2]
+    four = cells(n=6)
+    means = [cell.reshape(3, 2).mean(axis=1) for cell in four]
+    got, want = interaction_interval(*four, groups=groups), interaction_interval(*means)
+    assert (got.n, got.estimate, got.low, got.high) == pytest.approx((3, want.estimate, want.low, want.high))
+    assert got.method == "t on one contrast per group"
+    with pytest.raises(ValueError, match="groups are labels of paired seeds"):
+        interaction_interval(*four, groups=groups, paired=False)
+
+
+def test_groups_are_averaged_before_the_logit():
+    fractions = [np.array([0.1, 0.5, 0.6, 0.7, 0.8, 0.95]) - 0.01 * i for i in range(4)]
+    got = interaction_interval(*fractions, groups=[0, 0, 1, 1, 2, 2], scale="logit")
+    a, b, c, d = (logit(each.reshape(3, 2).mean(axis=1)) for each in fractions)
+    assert got.estimate == pytest.approx(np.mean(a - b - c + d))

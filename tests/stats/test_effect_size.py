@@ -74,3 +74,12 @@ def test_too_few_values_have_no_interval():
 def test_what_has_no_spread_has_no_effect_size(a, b, paired, said):
     with pytest.raises(ValueError, match=said):
         hedges_g(a, b, paired=paired)
+
+
+def test_groups_are_averaged_first():
+    a, groups = [1.0, 3.0, 2.0, 4.0, 5.0, 9.0], ["p", "p", "q", "q", "r", "r"]
+    got = hedges_g(a, [0.0] * 6, paired=True, groups=groups)
+    assert (got.n, got.df) == (3, 2)
+    assert got.d == pytest.approx(4 / math.sqrt(7))  # of 2, 3 and 7
+    with pytest.raises(ValueError, match="groups are labels of pairs"):
+        hedges_g(a, [0.0] * 6, groups=groups)

@@ -168,3 +168,10 @@ def test_shift_and_swap_leave_a_permutation_p_alone():
     p = permutation_p(a, b).p
     assert permutation_p(b, a).p == p
     assert permutation_p(np.add(a, 1e6), np.add(b, 1e6)).p == p
+
+
+def test_the_signs_of_whole_groups_are_flipped():
+    d = {0: 3.0, 1: 1.0, 2: -1.0, 3: 3.0, 4: 2.0, 5: 4.0}
+    got = sign_flip_p(d, groups={seed: seed // 2 for seed in d})
+    assert (got.n, got.smallest_p) == (3, 0.25)
+    assert got.p == flips_by_hand([2.0, 1.0, 3.0]) == 0.25

@@ -161,3 +161,12 @@ def test_a_ratio_has_no_0_to_exclude_and_is_refused():
 def test_what_makes_no_sense_is_refused(arguments, keywords, said):
     with pytest.raises(ValueError, match=said):
         verdict(*arguments, **keywords)
+
+
+def test_stamps_and_wishes_speak_of_the_unit_of_the_difference():
+    found = paired_interval([1.0, 0.2, -0.5], [0.0] * 3, unit="upstream checkpoint")
+    got = verdict(found, (-1.0, 1.5), 0.5, planned=5)
+    assert got.verdict == "inconclusive"
+    assert got.stamps == ("3 of 5 upstream checkpoints",)
+    assert got.more.unit == "upstream checkpoint"
+    assert "more upstream checkpoints" in got.reason

@@ -14,7 +14,6 @@ ORIGIN = {
     "torch": "2.15",
     "device": "cpu",
     "threads": 1,
-    "precision": "fp32",
     "cpu": "abacus",
 }
 

@@ -15,14 +15,28 @@ import signal
 import sys
 import time
 import types
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+
+from fairtrial.budget import Budget
 
 STEPS = 20
 
 
-def run_cell(settings, budget, seed, replica, spec, place, step_s=0.0):
+@dataclass
+class Place:
+    device: str
+    download: bool
+    results: tuple
+    weights_sha256: str | None = None
+    keep: Path | None = None
+
+
+def run_cell(cell, place, step_s=0.0):
     """Twenty steps towards the mean of a few numbers, drawn from what identifies the cell."""
+    settings, seed, replica = (cell[name] for name in ("settings", "seed", "replica"))
+    budget = Budget.parse(cell["budget"])
     act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings['norm']} {seed}")
     if act is not None:
         ACTS[act]()
@@ -55,7 +69,7 @@ def run_cell(settings, budget, seed, replica, spec, place, step_s=0.0):
         "status": "done",
         "spent": spent,
         "measured": measured,
-        "drawn": {"data": dataset_of(spec, 8, False).sha256},
+        "drawn": {"data": dataset_of(cell["data"], 8, False).sha256},
     }
 
 
@@ -109,7 +123,7 @@ def main():
     torch.version = SimpleNamespace(cuda=None)
     trial = types.ModuleType("fairtrial.trial")
     trial.run_cell, trial.dataset_of = run_cell, dataset_of
-    trial.Place = lambda device, download: SimpleNamespace(device=device, download=download)
+    trial.Place = Place
     calibration = types.ModuleType("fairtrial.calibration")
     calibration.calibrate = calibrate
     sys.modules |= {"torch": torch, "fairtrial.trial": trial, "fairtrial.calibration": calibration}

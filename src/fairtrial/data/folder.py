@@ -1,4 +1,4 @@
-"""An image folder: DIR/train/<class>/* and DIR/test/<class>/*, one image per file."""
+"""An image folder: DIR/train/<class>/* and DIR/test/<class>/*, one image per file; or an archive of one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from fairtrial.data import archive
 from fairtrial.data.source import Arrays, Source, Split, decoded, listed
 from fairtrial.errors import BAD_INPUT, Fault, Problem
 
@@ -31,7 +32,11 @@ class _Scan:
 
 
 def source(path: Path) -> Source:
-    """The folder, walked and hashed. The class index comes from the names under train/, sorted."""
+    """The folder or archive, walked and hashed. The class index comes from the names under train/, sorted."""
+    return archive.source(path, _walked) if archive.is_archive(path) else _walked(path)
+
+
+def _walked(path: Path) -> Source:
     scan = _Scan()
     for split in ("train", "test"):
         classes = {name: _images(entry, scan) for name, entry in _entries(path / split, scan, folders=True)}

@@ -29,7 +29,7 @@ TORCHVISION: Final = {
     "oxfordiiitpet": Published("OxfordIIITPet", {"split": "trainval"}, {"split": "test"}),
 }
 PATHS: Final = ("parquet", "folder")
-FORMS: Final = (DIGITS, *TORCHVISION, *(f"{kind}:DIR" for kind in PATHS))
+FORMS: Final = (DIGITS, *TORCHVISION, *(f"{kind}:DIR" for kind in PATHS), "folder:ARCHIVE")
 
 
 @dataclass(frozen=True)

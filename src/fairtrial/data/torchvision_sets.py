@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import socket
+from collections.abc import Iterator
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from fairtrial.data import cache
+from fairtrial.data.archive import settle
 from fairtrial.data.source import Arrays, Source, Split, decoded
 from fairtrial.data.specs import TORCHVISION
 from fairtrial.errors import BAD_INPUT, Fault, fault
 
 ARCHIVES: Final = (".gz", ".tgz", ".zip")
+# What is downloaded, and the md5 digests that torchvision holds it to without telling them.
+# They decide whether it came from https or, where a server has no other, from http.
+DOWNLOADS: Final = {
+    "cifar10": {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+    "cifar100": {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
+    "svhn": {
+        "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+        "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+    },
+    "stl10": {"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
+    "flowers102": {
+        "flowers-102/102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
+        "flowers-102/imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
+        "flowers-102/setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
+    },
+    "oxfordiiitpet": {
+        "oxford-iiit-pet/images.tar.gz": "5c4f3ee8e5d25df40f4fd59a7f44e54c",
+        "oxford-iiit-pet/annotations.tar.gz": "95a8c909bbe2e81eed6a22bccdf3f68f",
+    },
+}
+TIMEOUT_S: Final = 60  # without a byte
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def source(name: str, download: bool = False) -> Source:
@@ -26,7 +53,7 @@ def source(name: str, download: bool = False) -> Source:
     """
     root = cache.folder() / "torchvision" / name
     if download:
-        _open(name, root, download=True)
+        _download(name, root)
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in ARCHIVES)
     if not files:
         raise _absent(name, root, "it is not on this machine")
@@ -38,16 +65,73 @@ def source(name: str, download: bool = False) -> Source:
     return Source(f"torchvision 1 {name} {stamp.hexdigest()}", partial(_build, name, root))
 
 
-def _absent(name: str, root: Path, why: str) -> Fault:
-    what = f"expected the images of {name}; {why}"
-    return fault(what, str(root), "add --download to the command", BAD_INPUT)
+def _absent(name: str, root: Path, why: str, do: str = "add --download to the command") -> Fault:
+    return fault(f"expected the images of {name}; {why}", str(root), do, BAD_INPUT)
+
+
+def _download(name: str, root: Path) -> None:
+    """Fetch and unpack into `NAME.part`, which gets its name when both splits open.
+
+    torchvision writes under the last name from the first byte on, and believes some sets by their folders.
+    """
+    part = root.with_name(f"{name}.part")
+    settle(root, partial(_fetch, name, root), partial(_stands, name), partial(_believed, name, part))
+
+
+def _stands(name: str, root: Path) -> bool:
+    """Whether the set is here in full; other files are a Fault, for they may be a person's."""
+    if not any(path.is_file() for path in root.rglob("*")):
+        return False
+    try:
+        _open(name, root, download=False)
+    except _Refused as error:
+        why = f"torchvision refuses the files: {error}"
+        raise _absent(name, root, why, "move this folder away, then run the same command again") from None
+    return True
+
+
+def _fetch(name: str, root: Path, part: Path) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_S)  # torchvision gives none, and would wait for ever
+    try:
+        _open(name, part, download=True)
+    except _Refused as error:
+        why = "; ".join([f"the download failed: {error}", *_mismatches(name, part)])
+        raise _absent(name, root, why, "run the same command again") from None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _mismatches(name: str, part: Path) -> Iterator[str]:
+    for file, expected in DOWNLOADS[name].items():
+        if (part / file).is_file() and (got := _md5(part / file)) != expected:
+            size = (part / file).stat().st_size
+            yield f"md5 of {file} ({size:,} bytes): expected {expected}, got {got}"
+
+
+def _believed(name: str, part: Path, file: Path) -> bool:
+    """Whether a file of a `.part` is a whole download, which need not be fetched again."""
+    expected = DOWNLOADS[name].get(str(file.relative_to(part)))
+    return expected is not None and not file.is_symlink() and _md5(file) == expected
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _build(name: str, root: Path, resolution: int | None) -> Arrays:
-    train, test = _open(name, root, download=False)
+    try:
+        train, test = _open(name, root, download=False)
+    except _Refused as error:
+        raise _absent(name, root, f"torchvision refuses the files: {error}") from None
     first, second = _split(train, f"{name} train"), _split(test, f"{name} test")
     names = getattr(train, "classes", None) or range(int(first.labels.max()) + 1)  # SVHN has no names
     return decoded(tuple(map(str, names)), first, second, resolution)
+
+
+class _Refused(Exception):
+    """torchvision has no such set here: missing, damaged, or no network."""
 
 
 def _open(name: str, root: Path, *, download: bool) -> list[Any]:
@@ -56,12 +140,11 @@ def _open(name: str, root: Path, *, download: bool) -> list[Any]:
     row = TORCHVISION[name]
     opener = getattr(datasets, row.dataset)
     try:
-        if download:
-            root.mkdir(parents=True, exist_ok=True)
         return [opener(str(root), download=download, **chosen) for chosen in (row.train, row.test)]
-    except (RuntimeError, OSError, EOFError) as error:  # missing, damaged, or no network
-        why = f"the download failed: {error}" if download else f"torchvision refuses the files: {error}"
-        raise _absent(name, root, why) from None
+    except (RuntimeError, OSError, EOFError, ValueError, HTTPException) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        raise _Refused(str(error) or type(error).__name__) from None
 
 
 def _split(dataset: Any, title: str) -> Split:

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from fairtrial.stats.inputs import Values, joined, sample
+from fairtrial.stats.inputs import Groups, Values, joined, sample
 from fairtrial.stats.records import InteractionInterval, RatioInterval, WelchInterval
 from fairtrial.stats.scalars import check_share
 from fairtrial.stats.scales import on_scale
@@ -95,6 +95,7 @@ def interaction_interval(
     scale: str = "identity",
     weights: Sequence[float] | None = None,
     n_test: int | None = None,
+    groups: Groups | None = None,
     unit: str = "seed",
     scope: str = "this test set",
 ) -> InteractionInterval:
@@ -104,10 +105,13 @@ def interaction_interval(
     the cells. scale="logit": on the logits, not transformed back; n_test as in `mean_interval`.
     More levels: a_small and b_small are lists with one cell per level, and `weights` (sum 0, for instance the
     centred log2 of the batch size) forms Σ w_l · (a_l - b_l); weights=(1, -1) is the four-cell contrast.
+    groups: a label per seed, paired only; every cell is averaged inside each label first.
     """
     check_share(level, "level")
+    if groups is not None and not paired:
+        raise ValueError("groups are labels of paired seeds: average unpaired cells before they come here")
     arms, loads = _cells(a_small, b_small, a_large, b_large, weights)
-    columns = joined(arms) if paired else [sample(cell, name) for name, cell in arms.items()]
+    columns = joined(arms, groups) if paired else [sample(cell, name) for name, cell in arms.items()]
     scaled = [on_scale(column, scale, name, n_test) for name, column in zip(arms, columns, strict=True)]
     values = [column for column, _ in scaled]
     fit = _contrast(values, loads, level, paired=paired)
@@ -116,8 +120,7 @@ def interaction_interval(
         low=fit.low,
         high=fit.high,
         level=level,
-        method=("t on one contrast per seed" if paired else "Welch-Satterthwaite t over the cells")
-        + (", logit scale" if scale == "logit" else ""),
+        method=_method(paired, groups) + (", logit scale" if scale == "logit" else ""),
         n=len(values[0]) if paired else sum(map(len, values)),
         unit=unit,
         scope=scope,
@@ -128,6 +131,12 @@ def interaction_interval(
         t=fit.t,
         p=fit.p,
     )
+
+
+def _method(paired: bool, groups: Groups | None) -> str:
+    if not paired:
+        return "Welch-Satterthwaite t over the cells"
+    return "t on one contrast per seed" if groups is None else "t on one contrast per group"
 
 
 def _log(values: np.ndarray, name: str) -> np.ndarray:

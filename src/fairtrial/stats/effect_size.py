@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fairtrial.stats.inputs import Values, constant, joined, sample
+from fairtrial.stats.inputs import Groups, Values, constant, joined, sample
 from fairtrial.stats.noncentral import upper_tail
 from fairtrial.stats.records import EffectSize
 from fairtrial.stats.scalars import check_share
@@ -18,18 +18,22 @@ def hedges_g(
     level: float = 0.95,
     *,
     paired: bool = False,
+    groups: Groups | None = None,
     unit: str = "seed",
     scope: str = "this test set",
 ) -> EffectSize:
     """Hedges' g = J(v)·d, with J(v) = Γ(v/2) / (√(v/2)·Γ((v-1)/2)) exactly (Hedges 1981).
 
-    Two samples: d = (m_a - m_b) / s_pooled, v = n_a + n_b - 2. paired: d = d̄ / s_d, v = n - 1.
+    Two samples: d = (m_a - m_b) / s_pooled, v = n_a + n_b - 2. paired: d = d̄ / s_d, v = n - 1;
+    groups: a label per pair, averaged inside each label first, and n is the number of labels.
     low and high invert the noncentral t for the effect d and are not multiplied by J.
     Zero variance or v < 2 raises ValueError; an arm with n < 3 gets no interval.
     """
     check_share(level, "level")
+    if groups is not None and not paired:
+        raise ValueError("groups are labels of pairs: average unpaired samples before they come here")
     if paired:
-        first, second = joined({"a": a, "b": b})
+        first, second = joined({"a": a, "b": b}, groups)
         d, df, root_n = _standardized(first - second, first, second), len(first) - 1, math.sqrt(len(first))
     else:
         first, second = sample(a, "a"), sample(b, "b")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairtrial.stats.inputs import Random, Values, generator, sample
+from fairtrial.stats.inputs import Groups, Random, Values, generator, joined, sample
 from fairtrial.stats.records import ExactTest
 from fairtrial.stats.scalars import check_share
 
@@ -33,6 +33,7 @@ def sign_flip_p(
     *,
     rng: Random | None = None,
     alpha: float = 0.05,
+    groups: Groups | None = None,
     unit: str = "seed",
     scope: str = "this test set",
 ) -> ExactTest:
@@ -40,10 +41,10 @@ def sign_flip_p(
 
     d: (n,) paired differences or seed -> difference; zeros stay in n. Beyond n = 20, 99 999 random sign
     vectors with (1 + hits) / (1 + draws), and rng is required. Warns when no outcome at this n can reach
-    alpha.
+    alpha. groups: a label per difference; the signs of whole groups are flipped, on their means.
     """
     check_share(alpha, "alpha")
-    values = np.sort(sample(d, "d"))
+    values = np.sort(joined({"d": d}, groups)[0])
     n = len(values)
     slack = _SLACK * float(np.abs(values).sum())
     least = abs(float(values.sum())) - slack

@@ -51,7 +51,7 @@ def verdict(
     parity_gap: (max - min)/min of the declared budgets; above .02 the verdict is `refused`. tuning_trials:
     trials per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream checkpoints per arm, None
     without upstream.
-    declared: contrast, look and margin stood in the study before the first run. planned: the seeds planned.
+    declared: contrast, look and margin stood in the study before the first run. planned: the units planned.
     n, sd: pairs and sd of the paired differences, taken from `difference` where it has them; with a margin
     they give `more`, the seeds an inconclusive contrast asks for, and cost_s prices them. holm:
     `holm(p).at(i)`, kept for the record.
@@ -62,21 +62,22 @@ def verdict(
     sd = sd if sd is not None else getattr(difference, "sd", None)
     side, inside = _side(outer, higher_is_better), _inside(inner, bounds)
     word, more = _WORDS[side, inside and _finite(outer)], None
+    unit = getattr(difference, "unit", "seed")
     refusal = _refusal(parity_gap, tuning_trials)
     if refusal:
         word, reason = "refused", refusal
     else:
-        more = _more(bounds, n, sd, _level(difference), cost_s) if word == "inconclusive" else None
+        more = _more(bounds, n, sd, _level(difference), cost_s, unit) if word == "inconclusive" else None
         reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(more)
     return Verdict(
         method="difference and equivalence intervals against 0 and the margin",
         n=0 if n is None else n,
-        unit=getattr(difference, "unit", "seed"),
+        unit=unit,
         scope=getattr(difference, "scope", "this test set"),
         warnings=_warnings(difference, equivalence),
         verdict=word,
         reason=reason,
-        stamps=_stamps(checkpoints, declared, n, planned),
+        stamps=_stamps(checkpoints, declared, n, planned, unit),
         estimate=getattr(difference, "estimate", None),
         low=outer[0],
         high=outer[1],
@@ -135,7 +136,7 @@ def _refusal(parity_gap: float | None, tuning_trials: tuple[int, int] | None) ->
 
 
 def _stamps(
-    checkpoints: int | tuple[int, int] | None, declared: bool, n: int | None, planned: int | None
+    checkpoints: int | tuple[int, int] | None, declared: bool, n: int | None, planned: int | None, unit: str
 ) -> tuple[str, ...]:
     stamps = []
     if checkpoints is not None:
@@ -145,7 +146,7 @@ def _stamps(
     if not declared:
         stamps.append("exploratory")
     if planned is not None and n is not None and n < planned:
-        stamps.append(f"{n} of {planned} seeds")
+        stamps.append(f"{n} of {planned} {unit}s")
     return tuple(stamps)
 
 
@@ -190,13 +191,14 @@ def _more(
     sd: float | None,
     level: float | None,
     cost_s: float | None,
+    unit: str,
 ) -> MoreSeeds | None:
-    """Seeds to detect the nearer side of the margin, at the level at which the difference was tested."""
+    """Units to detect the nearer side of the margin, at the level at which the difference was tested."""
     if bounds is None or n is None or sd is None or n < 3 or not 0 < sd < math.inf:
         return None
     alpha = 0.05 if level is None else 1 - level
     try:
-        return more_seeds(n, sd, min(-bounds[0], bounds[1]), alpha=alpha, cost_s=cost_s)
+        return more_seeds(n, sd, min(-bounds[0], bounds[1]), alpha=alpha, cost_s=cost_s, unit=unit)
     except ValueError:  # a million seeds would not do
         return None
 
@@ -205,4 +207,4 @@ def _wish(more: MoreSeeds | None) -> str:
     if more is None:
         return ""
     hours = "" if more.conservative_s is None else f", {more.conservative_s / 3600:.3g} device-hours"
-    return f"; to detect the margin, {more.more_plugin} to {more.more_conservative} more seeds{hours}"
+    return f"; to detect the margin, {more.more_plugin} to {more.more_conservative} more {more.unit}s{hours}"

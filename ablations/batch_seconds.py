@@ -1,0 +1,29 @@
+"""Is GN+WS spared from small batches when every arm trains for the same time?
+
+Run:     fairtrial run batch-seconds    (part of tox -e ablate-batch)
+Takes:   about 4 minutes on two cores (65 cells of 1 second, one after the other)
+Result:  results/batch-seconds/report.html
+"""
+
+from dataclasses import replace
+
+from batch import STUDY as BATCH
+
+from fairtrial.budget import Budget
+from fairtrial.cli import drive
+
+STUDY = replace(
+    BATCH,
+    name="batch-seconds",
+    question="Is GN+WS spared from small batches when every arm trains for the same time?",
+    factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
+    budget=Budget(seconds=1.0),  # device time of training alone; a calibration turns it into steps
+    seeds=range(20, 25),
+    presets={
+        "mini": {"budget": Budget(seconds=30), "fixed": {"lr": 0.1}},
+        "bit": {"budget": Budget(seconds=600), "fixed": {"lr": 0.1}},
+    },
+)
+
+if __name__ == "__main__":
+    drive(STUDY)

@@ -1,0 +1,28 @@
+"""Is GN+WS spared from small batches when every arm makes equally many steps?
+
+Run:     fairtrial run batch-steps    (part of tox -e ablate-batch)
+Takes:   about 3 minutes on two cores (104 cells of 128 steps)
+Result:  results/batch-steps/report.html
+"""
+
+from dataclasses import replace
+
+from batch import STUDY as BATCH
+
+from fairtrial.budget import Budget
+from fairtrial.cli import drive
+
+STUDY = replace(
+    BATCH,
+    name="batch-steps",
+    question="Is GN+WS spared from small batches when every arm makes equally many steps?",
+    factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
+    budget=Budget(steps=128),
+    presets={
+        "mini": {"budget": Budget(steps=640), "seeds": range(5), "fixed": {"lr": 0.1}},
+        "bit": {"budget": Budget(steps=10_000), "seeds": range(5), "fixed": {"lr": 0.1}},
+    },
+)
+
+if __name__ == "__main__":
+    drive(STUDY)

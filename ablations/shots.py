@@ -1,0 +1,78 @@
+"""How much does pre-training help with few images, and does GN+WS transfer better than BN?
+
+Run:     tox -e ablate-shots
+Takes:   about 5 minutes on two cores (scanned digits); --preset mini, on CIFAR-10, about half an hour
+Result:  results/shots/report.html
+"""
+
+from fairtrial.budget import Budget
+from fairtrial.cli import drive
+from fairtrial.study import Contrast, Study
+
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
+FULL, SCRATCH, PROBE = {"tune": "full"}, {"tune": "scratch"}, {"tune": "probe"}
+
+TRANSFER = (
+    Contrast("transfer at 1 shot", treatment=FULL, control=SCRATCH, at={"shots": 1}),
+    Contrast("transfer at 5 shots", treatment=FULL, control=SCRATCH, at={"shots": 5}),
+    Contrast("transfer at 10 shots", treatment=FULL, control=SCRATCH, at={"shots": 10}),
+)
+GN_WS_TRANSFERS = Contrast(
+    "GN+WS transfers better", treatment=GN_WS, control=BN, at={"tune": "full", "shots": 10}
+)
+
+STUDY = Study(
+    name="shots",
+    question="How much does pre-training help with few images, and does GN+WS transfer better than BN?",
+    factors={
+        "norm": ("bn", "gn"),
+        "weight_std": (False, True),
+        "tune": ("full", "scratch", "probe"),
+        "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100),  # the 1..10 curve, and the levels of BiT Fig 1
+    },
+    only=(BN, GN_WS),
+    fixed={"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
+    budget=Budget(examples=960),
+    seeds=range(6),  # two subsets for each upstream seed
+    primary=TRANSFER,
+    secondary=(
+        Contrast("fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}),
+        GN_WS_TRANSFERS,
+    ),
+    aa={"norm": "gn", "weight_std": True, "tune": "full", "shots": 5},
+    presets={
+        "mini": {
+            "factors": {
+                "norm": ("bn", "gn"),
+                "weight_std": (False, True),
+                "tune": ("full", "scratch"),
+                "shots": (1, 5, 10),
+            },
+            "budget": Budget(examples=6400),
+            "seeds": range(15),  # five subsets for each upstream seed
+            "secondary": (GN_WS_TRANSFERS,),
+        },
+        "bit": {
+            "factors": {"tune": ("full", "probe"), "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100)},
+            "only": (),
+            "fixed": {
+                "upstream": "BiT-M-R50x1",
+                "recipe": "hyperrule-paper",  # 32 pixels become 160, cropped to 128
+                "resolution": 32,
+                "batch_size": 512,
+                "micro_batch": "auto",
+            },
+            "budget": Budget(steps=500),
+            "seeds": range(5),
+            "primary": Contrast(
+                "fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}
+            ),
+            "secondary": (),
+            "aa": {"tune": "full", "shots": 5},
+        },
+    },
+)
+
+if __name__ == "__main__":
+    drive(STUDY)

@@ -1,0 +1,166 @@
+"""What a change is worth along an axis: paired differences at each level, averaged within their units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from analysis.contrasts import differences, has_limits, interval, sides, unit_of_contrast
+from analysis.groups import NORM, combinations, identity
+from analysis.table import Results
+from analysis.units import Unit
+from analysis.words import clean, level
+from fairtrial import factors, starts
+from fairtrial.stats import holm
+from fairtrial.stats.records import PairedInterval
+from fairtrial.study import Contrast, Study
+
+_PANELS: Final = 3
+
+Levels = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """One line of a panel: treatment minus control, at the levels that both share."""
+
+    name: str
+    treatment: Levels
+    control: Levels
+    at: Levels
+    look: Levels  # the arm whose colour it has
+
+    @property
+    def named(self) -> set[str]:
+        """The factors that are not averaged over."""
+        return {*self.treatment, *self.control, *self.at}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Changes on one scale; the title says what is subtracted from what."""
+
+    title: str
+    lines: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A change at one level of the axis; `interval` is None where none may be shown."""
+
+    level: Any
+    values: Mapping[int, float]
+    failed: frozenset[int]
+    unit: Unit
+    interval: PairedInterval | None
+    excludes: bool = False  # 0, after Holm over all points of its figure
+
+    @property
+    def centre(self) -> float:
+        """The mean over units, NaN without any."""
+        means = self.unit.means(self.values)
+        return math.fsum(means) / len(means) if means else math.nan
+
+
+def tunings(study: Study) -> list[Panel]:
+    """Fine-tuning minus training from scratch, and minus each other way to tune that is swept."""
+    levels = study.factors.get("tune", ())
+    others = [each for each in ("scratch", "probe", "last") if each in levels and "full" in levels]
+    if not others and "scratch" in levels:
+        return [_panel(study, "tune", each, "scratch") for each in levels if each != "scratch"]
+    return [_panel(study, "tune", "full", each) for each in others] or _uppers(study)
+
+
+def _uppers(study: Study) -> list[Panel]:
+    """Each upstream minus none."""
+    levels = study.factors.get("upstream", ())
+    above = [each for each in levels if each != starts.NONE] if starts.NONE in levels else []
+    return [_panel(study, "upstream", each, starts.NONE) for each in above][:_PANELS]
+
+
+def mixups(study: Study) -> list[Panel]:
+    """Each MixUp minus none."""
+    levels = study.factors.get("mixup", ())
+    return [_panel(study, "mixup", each, 0.0) for each in levels if each and 0.0 in levels][:_PANELS]
+
+
+def bn_modes(study: Study) -> list[Panel]:
+    """Each other treatment of BN's running statistics minus updating them; of BN arms alone."""
+    levels = study.factors.get("bn_mode", ())
+    found = [_panel(study, "bn_mode", each, "updated") for each in levels if each != "updated"]
+    lines = [[line for line in panel.lines if line.look.get("norm") == "bn"] for panel in found]
+    kept = [replace(panel, lines=tuple(mine)) for panel, mine in zip(found, lines, strict=True) if mine]
+    return kept if "updated" in levels else []
+
+
+def norms(study: Study) -> list[Panel]:
+    """GN with WS minus plain BN; where it is not swept, every other arm minus plain BN."""
+    arms = _arms(study)
+    plain = {"norm": "bn", "weight_std": False}
+    best = {"norm": "gn", "weight_std": True}
+    control = [arm for arm in arms if {**plain, **arm} == plain]
+    if "norm" not in study.factors or not control:
+        return []
+    treatments = [arm for arm in arms if "weight_std" in arm and arm == best]
+    treatments = treatments or [arm for arm in arms if arm != control[0]]
+    lines = [Change(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_PANELS]]
+    only = f"{lines[0].name} minus " if len(lines) == 1 else "minus "
+    return [Panel(only + _name(control[0]), tuple(lines))]
+
+
+def _panel(study: Study, factor: str, treatment: Any, control: Any) -> Panel:
+    """One line per norm."""
+    lines = [
+        Change(_name(arm), {factor: treatment}, {factor: control}, arm, identity(study, arm))
+        for arm in _arms(study)
+    ]
+    return Panel(f"{level(factor, treatment)} minus {level(factor, control)}", tuple(lines))
+
+
+def _arms(study: Study) -> list[dict[str, Any]]:
+    """The swept norms, with and without weight standardization; one empty arm where neither is swept."""
+    return combinations(study, [name for name in NORM if name in study.factors])
+
+
+def _name(arm: Levels) -> str:
+    return clean(factors.label(arm)) if arm else ""
+
+
+def measure(
+    results: Results, panels: Sequence[Panel], axis: str, metric: str, *, intervals: bool
+) -> dict[Change, list[Point]]:
+    """Each line's points; Holm runs over all of them together."""
+    lines = [line for panel in panels for line in panel.lines]
+    declared = {line: list(_declared(results.study, line, axis, metric)) for line in lines}
+    found = [_point(results, *each, intervals) for line in lines for each in declared[line]]
+    alpha = results.declared["declaration"]["alpha"]
+    steps = holm([1.0 if point.interval is None else point.interval.p for point in found], alpha=alpha)
+    points = iter(replace(point, excludes=steps.at(i).reject) for i, point in enumerate(found))
+    return {line: [next(points) for _ in declared[line]] for line in lines}
+
+
+def _declared(study: Study, line: Change, axis: str, metric: str) -> Iterator[tuple[Any, Contrast]]:
+    """The contrast at each level of the axis; a side that has one level alone is compared from there."""
+    sides = [{**side, **line.at} for side in (line.treatment, line.control)]
+    levels = [_levels(study, side, axis) for side in sides]
+    for value in study.factors[axis]:
+        own = [value if value in each else each[0] for each in levels if value in each or len(each) == 1]
+        if len(own) == 2 and value in (*levels[0], *levels[1]):
+            treatment, control = ({**side, axis: each} for side, each in zip(sides, own, strict=True))
+            yield value, Contrast("", treatment, control, metric=metric)
+
+
+def _levels(study: Study, side: Levels, axis: str) -> list[Any]:
+    """The levels of the axis that arms of a side have."""
+    arms = [arm for arm in study.arms() if side.items() <= arm.items()]
+    return list(dict.fromkeys(arm[axis] for arm in arms))
+
+
+def _point(results: Results, value: Any, contrast: Contrast, intervals: bool) -> Point:
+    parts, unit = sides(results, contrast), unit_of_contrast(results, contrast)
+    values = differences(parts, results.seeds)
+    lost = frozenset[int]().union(*(part.failed_seeds for part in parts))
+    found = interval(parts, unit, 0.95) if intervals and values and not unit.problem else None
+    return Point(value, values, lost, unit, found if has_limits(found) else None)

@@ -1,0 +1,99 @@
+"""The layout of BiT Figure 6: architectures or arms side by side, a panel per number of shots, medians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+
+from analysis.curves import chance_line, dots, mark
+from analysis.groups import NORM, Group
+from analysis.style import INK, QUIET, Look, looks
+from analysis.words import Scale, clean
+from fairtrial import factors
+from fairtrial.study import Study
+
+_SHOTS: Final = (1, 5)  # the panels of the figure in the paper
+
+
+def shots_of(study: Study) -> list[Any]:
+    """The panels: 1 and 5 images per class, or the first two numbers that are swept."""
+    levels = study.factors["shots"]
+    return [each for each in _SHOTS if each in levels] or list(levels[:2])
+
+
+def sides_of(study: Study) -> tuple[list[str], list[str]]:
+    """The factors along the axis, architecture or norm, and those that make lines."""
+    norms = [name for name in NORM if len(study.factors.get(name, ())) > 1]
+    along = ["model"] if len(study.factors.get("model", ())) > 1 else norms
+    lines = [name for name in (*norms, "tune", "upstream") if name in study.factors and name not in along]
+    return along, lines
+
+
+def medians(
+    groups: Sequence[Group], along: Sequence[str], scale: Scale, chance: float | None, ax: Axes
+) -> list[tuple[str, float, Look]]:
+    """Draw one panel, a line per combination of the levels that are not along the axis; their right ends."""
+    across = [name for name in groups[0].levels if name not in (*along, "shots")]
+    places = list(dict.fromkeys(_label(group, along) for group in groups))
+    lines: dict[str, list[Group]] = {}
+    for group in groups:
+        lines.setdefault(_label(group, across), []).append(group)
+    ends = []
+    for (name, line), look, shift in zip(
+        lines.items(), _looks(list(lines.values()), along), _shifts(len(lines)), strict=True
+    ):
+        xs = [places.index(_label(group, along)) + shift for group in line]
+        heights = [_median(group) * scale.factor for group in line]
+        ax.plot(xs, heights, color=look.color, linewidth=0.9, linestyle=look.dash, zorder=2.5)
+        for x, group, height, own in zip(xs, line, heights, _own(line, look, along), strict=True):
+            dots(x - 0.05, group, own, scale, ax)
+            mark([x], [height], own, ax)
+        ends.append((name, next((h for h in reversed(heights) if math.isfinite(h)), math.nan), look))
+    chance_line(groups, chance, scale, ax)
+    ax.set_xticks(range(len(places)), places, rotation=30 if len(places) > 4 else 0)
+    ax.set_xlim(-0.4, len(places) - 0.6)
+    ax.grid(False, axis="x")
+    return ends
+
+
+def _looks(lines: Sequence[Sequence[Group]], along: Sequence[str]) -> list[Look]:
+    """How each line is drawn: grey where its points have the colours of their arms."""
+    if "model" in along:
+        return looks([_without(line[0].look, ("model", "shots")) for line in lines])
+    plain = {"norm": "gn", "weight_std": True}
+    found = looks([plain | _without(line[0].look, (*NORM, "shots")) for line in lines])
+    return [look._replace(color=QUIET, ink=INK) for look in found]
+
+
+def _own(line: Sequence[Group], look: Look, along: Sequence[str]) -> list[Look]:
+    """How each point of a line is drawn: an arm keeps its colour, the line says whether it is hollow."""
+    if "model" in along:
+        return [look] * len(line)
+    arms = looks([_only(group.look, NORM) for group in line])
+    return [arm._replace(hollow=look.hollow) for arm in arms]
+
+
+def _shifts(lines: int) -> list[float]:
+    """How far each line stands beside its place."""
+    return [0.1 * (rank - (lines - 1) / 2) for rank in range(lines)]
+
+
+def _median(group: Group) -> float:
+    return median(group.values.values()) if group.values else math.nan
+
+
+def _only(levels: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: levels[name] for name in names if name in levels}
+
+
+def _without(levels: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in levels.items() if name not in names}
+
+
+def _label(group: Group, names: Sequence[str]) -> str:
+    levels = _only(group.levels, names)
+    return clean(factors.label(levels)) if levels else ""

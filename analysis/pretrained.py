@@ -1,0 +1,70 @@
+"""Where a network's first weights come from, read from its settings, and what results may then be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from fairtrial import starts
+
+DRAWN: Final = "from scratch"  # from the stream `init`
+KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
+FILE: Final = "from one file"  # published weights: always one checkpoint
+
+Settings = Mapping[str, Any]
+
+
+def start(settings: Settings) -> str:
+    """DRAWN, KEPT or FILE; `tune="scratch"` leaves the checkpoint aside."""
+    kind = _parsed(settings).kind
+    return DRAWN if kind == starts.NONE else KEPT if kind == "study" else FILE
+
+
+def upstream_seed(settings: Settings, seed: int) -> int | None:
+    """The upstream seed that a cell starts from; None from scratch."""
+    return starts.seed_of(settings["upstream"], settings["tune"], settings["upstream_seeds"], seed)
+
+
+def story(arms: Iterable[Settings], images: str | None = None) -> str:
+    """'trained from scratch', 'pre-trained on tiny32 (study `up`)', 'from official BiT-M-R50x1 weights'.
+
+    images: the name of the upstream images, where the records tell it.
+    """
+    told = dict.fromkeys(_told(settings, images) for settings in arms)
+    return " or ".join(sorted(told, key=lambda words: words == _SCRATCH))
+
+
+def may_be_called(arms: Iterable[Settings]) -> str:
+    """Whether results are results of BiT: whole networks, fine-tuned from official weights, are."""
+    found = {_name(settings) for settings in arms}
+    if found == {_BIT}:
+        return _BIT
+    if _BIT in found:
+        return "only arms fine-tuned from official weights are BiT results"
+    return _UNSURE if _UNSURE in found else "not a BiT result"
+
+
+_SCRATCH: Final = "trained from scratch"
+_BIT: Final = "fine-tuned from official BiT weights"
+_UNSURE: Final = "a BiT result only as far as that file is the official one"
+
+
+def _parsed(settings: Settings) -> starts.Start:
+    return starts.parse(starts.NONE if settings["tune"] == "scratch" else settings["upstream"])
+
+
+def _name(settings: Settings) -> str:
+    kind = _parsed(settings).kind if settings["tune"] == "full" else ""
+    return {"official": _BIT, "npz": _UNSURE}.get(kind, "")
+
+
+def _told(settings: Settings, images: str | None) -> str:
+    found = _parsed(settings)
+    if found.kind == "study":
+        return f"pre-trained{f' on {images}' if images else ''} (study `{found.name}`)"
+    return {
+        starts.NONE: _SCRATCH,
+        starts.TORCHVISION: "from torchvision's weights",
+        "official": f"from official {found.name} weights",
+        "npz": f"from the weights in {found.name.removeprefix(starts.NPZ)}.npz",
+    }[found.kind]

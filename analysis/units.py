@@ -1,0 +1,105 @@
+"""What n counts: upstream checkpoints where networks start from them, the study's seeds elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from analysis.pretrained import DRAWN, FILE, KEPT
+from analysis.words import plural
+from fairtrial.factors import ALL
+
+if TYPE_CHECKING:
+    from analysis.table import Results
+
+SEED: Final = "seed"
+CHECKPOINT: Final = "upstream checkpoint"
+_FEW: Final = 100  # images per class; above it a subset is not called few-shot
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The replication unit of some cells (STATISTICS 2).
+
+    seeds: those declared. inner: what one of them is, 'seed' or 'few-shot subset'. groups: seed -> upstream
+    seed, where several checkpoints are the units. checkpoints: how many an arm has; None without
+    pre-training. problem: why these cells cannot be compared.
+    """
+
+    seeds: tuple[int, ...]
+    inner: str = SEED
+    groups: Mapping[int, int] | None = None
+    checkpoints: int | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """'seed', 'few-shot subset' or 'upstream checkpoint'."""
+        return self.inner if self.groups is None else CHECKPOINT
+
+    @property
+    def planned(self) -> int:
+        """How many units were declared."""
+        return self.count(self.seeds)
+
+    def labels(self, seeds: Iterable[int]) -> dict[int, int] | None:
+        """What the `groups` argument of an interval over these seeds takes."""
+        return None if self.groups is None else {seed: self.groups[seed] for seed in seeds}
+
+    def count(self, seeds: Iterable[int]) -> int:
+        """How many units these seeds belong to."""
+        return len(set(seeds) if self.groups is None else {self.groups[seed] for seed in seeds})
+
+    def means(self, values: Mapping[int, float]) -> list[float]:
+        """One value per unit: the mean over its seeds."""
+        if self.groups is None:
+            return list(values.values())
+        members: dict[int, list[float]] = {}
+        for seed, value in values.items():
+            members.setdefault(self.groups[seed], []).append(value)
+        return [math.fsum(each) / len(each) for each in members.values()]
+
+    def told(self, seeds: Iterable[int], before: str = "") -> str:
+        """'10 seeds', '3 upstream checkpoints (15 few-shot subsets)'; `before` the name of a plain unit."""
+        number = len(set(seeds))
+        if self.groups is None:
+            return plural(number, before + self.inner)
+        return f"{plural(self.count(seeds), CHECKPOINT)} ({plural(number, self.inner)})"
+
+
+def unit_of(results: Results, *sides: pd.DataFrame) -> Unit:
+    """The unit of cells that are averaged or compared seed by seed; one frame of cells per side.
+
+    From several checkpoints of a study it is the checkpoint, and a side from scratch takes the other side's.
+    With one checkpoint, or a file, it is the seed, and what is said holds for that checkpoint.
+    """
+    cells = pd.concat(list(sides))
+    started = cells[cells["start"] != DRAWN]
+    if not len(started):
+        return Unit(results.seeds)
+    inner, kept = _inner(results, started), started[started["start"] == KEPT]
+    found: dict[int, set[int]] = {}
+    for seed, label in zip(kept["seed"], kept["upstream_seed"], strict=True):
+        found.setdefault(int(seed), set()).add(int(label))
+    for seed, labels in found.items():
+        if len(labels) > 1:
+            numbers = " and ".join(map(str, sorted(labels)))
+            problem = f"at seed {seed} its cells start from different upstream seeds ({numbers}): not paired"
+            return Unit(results.seeds, inner, problem=problem)
+    groups = {seed: min(labels) for seed, labels in found.items()}
+    several = len(set(groups.values()))
+    fewest = 1 if FILE in set(started["start"]) else several
+    return Unit(results.seeds, inner, groups if several > 1 else None, fewest)
+
+
+def _inner(results: Results, cells: pd.DataFrame) -> str:
+    """What one seed draws below its checkpoint."""
+    swept = "shots" in results.study.factors
+    shots = set(cells["shots"]) if swept else {results.study.settings({})["shots"]}
+    if ALL in shots:
+        return SEED
+    return "few-shot subset" if max(shots) <= _FEW else "subset"

@@ -1,0 +1,154 @@
+"""What the settings of one arm must fulfil together; each arm of a study is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from fairtrial import starts
+from fairtrial.backbone_names import backbone
+from fairtrial.errors import Problem
+from fairtrial.factors import AUTO
+from fairtrial.places import at
+from fairtrial.presets import PRESETS
+
+if TYPE_CHECKING:
+    from fairtrial.study import Study
+
+Settings = Mapping[str, Any]
+Found = Iterator[tuple[str, tuple[str, ...], str]]  # (what, the settings that cause it, what to do)
+
+STRIDES: Final = {"mini": 8, "r": 32}  # first letters of a model -> how far its last map is reduced
+BY_RULE: Final = ("lr", "warmup", "weight_decay")  # what a hyperrule sets
+
+
+def problems(study: Study) -> Iterator[Problem]:
+    """Every fault of an arm, told once however many arms share it."""
+    seen: set[str] = set()
+    for check, reads in CHECKS.items():
+        swept = [name for name in study.factors if name in reads]
+        for levels in product(*(study.factors[name] for name in swept)):
+            settings = study.settings(dict(zip(swept, levels, strict=True)))
+            for what, names, do in check(settings):
+                if what not in seen:
+                    seen.add(what)
+                    paths = [_path(study, name) for name in names if _stated(study, name)]
+                    yield Problem(what, at(study.places, *paths), do)
+    yield from _overruled(study)
+
+
+def _stated(study: Study, name: str) -> bool:
+    return name in study.factors or name in study.fixed
+
+
+def _path(study: Study, name: str) -> str:
+    return f"factors[{name!r}]" if name in study.factors else f"fixed[{name!r}]"
+
+
+def _splits(settings: Settings) -> Found:
+    """Batch sizes that do not split, and batch statistics that would be undefined or changed in silence."""
+    batch, micro, stat = (settings[name] for name in ("batch_size", "micro_batch", "stat_batch"))
+    micro = None if micro == AUTO else micro  # halved when it comes to it; BN then fails with the reason
+    forward, outer = (batch, "batch_size") if micro is None else (micro, "micro_batch")
+    for part, whole, names in (
+        (micro, batch, ("micro_batch", "batch_size")),
+        (stat, forward, ("stat_batch", outer)),
+    ):
+        if part is not None and whole % part:
+            divisors = ", ".join(str(d) for d in range(1, whole + 1) if whole % d == 0)
+            what = f"{names[0]}={part} does not divide {names[1]}={whole}"
+            yield what, names, f"choose a divisor of {whole}: {divisors}"
+    if settings["norm"] != "bn":
+        return
+    if (stat or forward) == 1:
+        name = outer if stat is None else "stat_batch"
+        what = f"norm='bn' with {name}=1: a batch statistic of one image is undefined where one value is left"
+        yield what, ("norm", name), "use at least 2 images per statistic, or another norm for 1"
+    if micro not in (None, batch) and not settings["bn_split"]:
+        what = f"micro_batch={micro} would change BN's batch statistics from {batch} to {micro} images"
+        yield what, ("norm", "micro_batch"), "drop micro_batch, or state bn_split=True to allow it"
+
+
+def _last_maps(settings: Settings) -> Found:
+    """Norms over the pixels of one channel, where the last feature map has a single pixel."""
+    model, side, norm = settings["model"], settings["resolution"], settings["norm"]
+    stride = next((stride for first, stride in STRIDES.items() if model.startswith(first)), 1)
+    if norm in ("in", "frn") and settings["recipe"] == "own" and side <= stride:
+        what = f"norm={norm!r} at {side} px: the last map of {model} has one pixel, one value per statistic"
+        yield what, ("norm", "resolution"), f"use more than {stride} px, or another norm"
+
+
+def _start(settings: Settings) -> Found:
+    """Ways to fine-tune that need a pre-trained network, and networks that a file does not fit."""
+    start, tune = starts.parse(settings["upstream"]), settings["tune"]
+    if start.kind == starts.NONE:
+        for name, without in (("tune", ("full", "scratch")), ("bn_mode", ("updated",))):
+            if settings[name] not in without:
+                what = f"{name}={settings[name]!r} needs a pre-trained network, but upstream is none"
+                yield what, (name, "upstream"), f"give {starts.FORMS.removeprefix('none, ')}"
+    if tune == "probe" and settings["mixup"]:
+        what = "tune='probe' computes the features once, so images cannot be mixed"
+        yield what, ("tune", "mixup"), "set mixup to 0, or fine-tune"
+    if start.single and settings["upstream_seeds"] != 1:
+        what = f"upstream_seeds={settings['upstream_seeds']}, but {start.name} is one checkpoint"
+        yield what, ("upstream_seeds", "upstream"), "set upstream_seeds to 1"
+    if start.kind == starts.TORCHVISION and backbone(settings["model"]) is None:
+        what = f"upstream='torchvision' holds no weights for {settings['model']}"
+        yield what, ("upstream", "model"), "choose a model such as torchvision:resnet50"
+    if start.kind in ("npz", "official") and (settings["norm"], settings["weight_std"]) != ("gn", True):
+        what = f"{start.name} holds a network of gn+ws, and this arm is another"
+        yield what, ("norm", "weight_std", "upstream"), "fix norm='gn' and weight_std=True"
+
+
+def _backbones(settings: Settings) -> Found:
+    """Networks of torchvision, which come as they were published."""
+    model = settings["model"]
+    row = backbone(model)
+    if row is None:
+        return
+    for name, own in (
+        ("norm", row.norm),
+        ("weight_std", False),
+        ("stat_batch", None),
+        ("bn_mode", "updated"),
+    ):
+        if settings[name] != own:
+            what = f"{name}={settings[name]!r}, but {model} comes with {row.norm if name == 'norm' else own}"
+            yield what, (name, "model"), f"fix {name}={own!r} for it"
+    if settings["stage"] == "upstream":
+        what = f"stage='upstream' keeps networks of our own; {model} is published already"
+        yield what, ("stage", "model"), "pre-train a network such as mini"
+    if starts.parse(settings["upstream"]).kind not in (starts.NONE, starts.TORCHVISION):
+        what = f"upstream={settings['upstream']!r} holds no weights for {model}"
+        yield what, ("upstream", "model"), "use upstream='torchvision', its published weights, or none"
+    alone = 1 in (settings["batch_size"], settings["micro_batch"])
+    if alone and settings["resolution"] < row.side_alone and settings["recipe"] == "own":
+        what = f"one image of {settings['resolution']} px at a time leaves one value per channel in {model}"
+        yield what, ("batch_size", "micro_batch", "model"), f"use 2 images, or {row.side_alone} px or more"
+    if settings["resolution"] < row.smallest_side and settings["recipe"] == "own":
+        what = f"resolution={settings['resolution']}, but {model} takes {row.smallest_side} px or more"
+        yield what, ("resolution", "model"), f"use resolution={row.smallest_side}, or another model"
+
+
+def _overruled(study: Study) -> Iterator[Problem]:
+    """Settings that a hyperrule sets, written down beside it."""
+    levels = study.factors.get("recipe", (study.settings({})["recipe"],))
+    if any(level != "own" for level in levels):
+        for name in BY_RULE:
+            if _stated(study, name) and name not in PRESETS[study.preset]:
+                what = f"{name} is set by recipe={levels[-1]!r}"
+                yield Problem(
+                    what, at(study.places, _path(study, name)), f"take {name} out, or use recipe='own'"
+                )
+
+
+CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -> the settings it reads
+    _splits: ("norm", "batch_size", "micro_batch", "stat_batch", "bn_split"),
+    _last_maps: ("norm", "model", "resolution", "recipe"),
+    _backbones: (
+        "model", "norm", "weight_std", "stat_batch", "bn_mode", "stage", "upstream", "resolution", "recipe",
+        "batch_size", "micro_batch",
+    ),
+    _start: ("model", "norm", "weight_std", "upstream", "upstream_seeds", "tune", "bn_mode", "mixup"),
+}  # fmt: skip

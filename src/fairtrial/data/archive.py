@@ -1,0 +1,180 @@
+"""An image folder in a zip or tar file, unpacked into the cache once, through a folder that appears whole.
+
+Members are written here and not by zipfile or tarfile, whose own checks differ between versions of Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from io import BufferedReader
+from pathlib import Path
+from typing import IO
+
+from fairtrial.data import cache
+from fairtrial.data.members import CHUNK, SUFFIXES, Member, checked, damage
+from fairtrial.data.source import Arrays, Source
+from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.files import publish, read_json, writing
+
+_log = logging.getLogger(__name__)
+
+
+def is_archive(path: Path) -> bool:
+    """By its name; a folder that is called `pets.zip` is a folder."""
+    return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
+
+
+def source(path: Path, walk: Callable[[Path], Source]) -> Source:
+    """What `walk` makes of the unpacked folder; its faults name members of the archive."""
+    folder = unpacked(path)
+    with _as_members(path, folder):
+        found = walk(folder)
+
+    def build(resolution: int | None) -> Arrays:
+        with _as_members(path, folder):
+            return found.build(resolution)
+
+    return Source(found.stamp, build)
+
+
+def unpacked(path: Path) -> Path:
+    """The folder of an archive that holds train/ and test/, in `archives/SHA256` of the cache folder.
+
+    A Fault (exit 3) names each member that is refused, before any of them is written. Files that were added,
+    cut or lost in the cache since are noticed by their number and bytes, and unpacked again.
+    """
+    with _readable(path) as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        target = cache.folder() / "archives" / sha256
+        if not _whole(target):
+            if target.exists():
+                _log.warning("the unpacked files of %s have changed (%s); unpacking again", path, target)
+            with checked(path, file) as members:
+                settle(target, partial(_fill, path, members, target), _whole)
+    tops = [entry for entry in target.iterdir() if (entry / "train").is_dir()]
+    return tops[0] if len(tops) == 1 and not (target / "train").exists() else target
+
+
+def settle(
+    target: Path,
+    fill: Callable[[Path], None],
+    whole: Callable[[Path], bool],
+    keep: Callable[[Path], bool] = lambda file: False,
+) -> None:
+    """Show a folder under its name once `fill` has filled it; what breaks off leaves `NAME.part` at most.
+
+    Processes that want one folder take turns. keep: files of a `.part` that the next try may believe. A full
+    disk is a Fault with exit code 6.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _turn(target.with_name(f".{target.name}.lock")):
+            if whole(target):
+                return
+            _clear(part, keep)
+            part.mkdir(exist_ok=True)
+            try:
+                fill(part)
+            except BaseException:
+                _clear(part, keep)
+                raise
+            if target.exists():
+                shutil.rmtree(target)
+            part.rename(target)
+
+
+@contextlib.contextmanager
+def _turn(lock: Path) -> Iterator[None]:
+    """Hold the flock of a file; it ends with the process."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear(part: Path, keep: Callable[[Path], bool]) -> None:
+    """Delete all but the files to keep; links are deleted and never followed."""
+    if part.is_symlink() or part.is_file():
+        part.unlink()
+    for at, folders, names in os.walk(part, topdown=False):
+        links = [name for name in folders if Path(at, name).is_symlink()]
+        for entry in (Path(at, name) for name in names + links):
+            if not keep(entry):
+                entry.unlink()
+        with contextlib.suppress(OSError):  # a kept file is in it
+            Path(at).rmdir()
+
+
+def _fill(path: Path, members: list[Member], target: Path, part: Path) -> None:
+    for member in members:
+        own = part.joinpath(*member.parts)
+        (own if member.folder else own.parent).mkdir(parents=True, exist_ok=True)
+        if not member.folder:
+            with own.open("xb") as new:
+                _copy(path, member, new)
+    publish(_record(target), json.dumps(_tally(part)), overwrite=True)
+
+
+def _copy(path: Path, member: Member, new: IO[bytes]) -> None:
+    left = member.size
+    with damage(path, member.name):
+        stream = member.open()
+    while left:
+        with damage(path, member.name):
+            data = stream.read(min(CHUNK, left))  # a zip's checksum is compared with the last of them
+            if not data:
+                raise EOFError(f"{left:,} of {member.size:,} bytes are missing")
+        left -= len(data)
+        new.write(data)
+
+
+def _record(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
+
+
+def _whole(target: Path) -> bool:
+    try:
+        return read_json(_record(target)) == _tally(target)
+    except (FileNotFoundError, Fault):
+        return False
+
+
+def _tally(folder: Path) -> dict[str, int]:
+    sizes = [os.lstat(Path(at, name)).st_size for at, _, names in os.walk(folder) for name in names]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[BufferedReader]:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            raise fault("expected an archive; got a special file", str(path), "give a file", BAD_INPUT)
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        what = f"expected an archive; it cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise fault(what, str(path), "check the path, or use folder:DIR", BAD_INPUT) from None
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _as_members(path: Path, folder: Path) -> Iterator[None]:
+    """Faults about unpacked files speak of the archive that a person gave."""
+    try:
+        yield
+    except Fault as found:
+        told = [replace(one, where=one.where.replace(f"{folder}/", f"{path}, ")) for one in found.problems]
+        raise Fault(told, found.code) from None

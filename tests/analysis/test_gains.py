@@ -1,0 +1,166 @@
+"""What a change is worth along an axis: the right pairs, the right unit, Holm over the whole figure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis import table, verdicts
+from analysis.gain_panels import gains
+from analysis.gains import bn_modes, measure, mixups, norms, tunings
+from analysis.style import looks
+from analysis.words import SCALES
+from fairtrial.study import Contrast
+
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
+SHOTS = (1, 5)
+
+
+def titles(panels):
+    return [panel.title for panel in panels]
+
+
+def of(make_study, found, **factors):
+    fixed = factors.pop("fixed", {})
+    study = make_study(factors={**factors, "shots": SHOTS}, fixed=fixed, primary=(), aa=None)
+    return found(study)
+
+
+UP = {"upstream": "upstream", "upstream_seeds": 3}
+
+
+def test_fine_tuning_is_held_against_every_other_way_that_is_swept(make_study):
+    panels = of(make_study, tunings, tune=("full", "probe", "scratch"), norm=("bn", "gn"), fixed=UP)
+    assert titles(panels) == ["fine-tuned minus from scratch", "fine-tuned minus linear probe"]
+    assert [line.name for line in panels[0].lines] == ["bn", "gn"]
+    assert titles(of(make_study, tunings, tune=("probe", "scratch"), fixed=UP)) == [
+        "linear probe minus from scratch"
+    ]
+    assert of(make_study, tunings, tune=("probe", "last"), fixed=UP) == []
+
+
+def test_an_upstream_is_held_against_none(make_study):
+    panels = of(make_study, tunings, upstream=("none", "upstream", "upstream-mini"))
+    assert [(dict(p.lines[0].treatment), dict(p.lines[0].control)) for p in panels] == [
+        ({"upstream": "upstream"}, {"upstream": "none"}),
+        ({"upstream": "upstream-mini"}, {"upstream": "none"}),
+    ]
+    assert of(make_study, tunings, upstream=("upstream", "upstream-mini")) == []
+
+
+def test_mixup_is_held_against_none(make_study):
+    assert titles(of(make_study, mixups, mixup=(0.0, 0.1, 0.4))) == [
+        "mixup 0.1 minus mixup off",
+        "mixup 0.4 minus mixup off",
+    ]
+    assert of(make_study, mixups, mixup=(0.1, 0.4)) == []
+
+
+def test_the_gap_between_norms_is_that_of_the_named_arms(make_study):
+    (panel,) = of(make_study, norms, norm=("bn", "gn", "ln"), weight_std=(False, True))
+    assert panel.title == "gn+ws minus bn"
+    assert [(line.treatment, line.control) for line in panel.lines] == [(GN_WS, BN)]
+    (panel,) = of(make_study, norms, norm=("bn", "gn", "ln"))
+    assert panel.title == "minus bn" and [line.name for line in panel.lines] == ["gn", "ln"]
+    assert of(make_study, norms, norm=("gn", "ln")) == []
+    assert of(make_study, norms, mixup=(0.0, 0.1)) == []
+
+
+def test_bn_modes_are_compared_in_bn_arms_alone(make_study):
+    panels = of(make_study, bn_modes, bn_mode=("updated", "frozen"), norm=("bn", "gn"), fixed=UP)
+    assert titles(panels) == ["BN frozen minus BN updated"]
+    assert [line.name for line in panels[0].lines] == ["bn"]
+    assert of(make_study, bn_modes, bn_mode=("updated", "frozen"), fixed={**UP, "norm": "gn"}) == []
+
+
+def transfer_gain(cell):
+    """5 points at one shot, 20 at five, give or take 2 by checkpoint."""
+    if cell.settings["tune"] == "scratch":
+        return 0.3
+    gain = 0.05 if cell.levels["shots"] == 1 else 0.2
+    return 0.3 + gain + 0.02 * (cell.seed % 3 - 1) + 0.001 * (cell.seed // 3 % 2)
+
+
+def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
+    contrast = Contrast("at 5", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
+    results = table.load(publish(make_transfer(primary=contrast), transfer_gain))
+    (panel,) = tunings(results.study)
+    (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
+    (finding,) = verdicts.judge(results)
+    assert [point.level for point in points] == [1, 5]
+    assert points[1].interval == finding.interval and points[1].values == finding.differences
+    means = [np.mean([points[0].values[s] for s in range(15) if s % 3 == u]) for u in range(3)]
+    half = 4.302653 * np.std(means, ddof=1) / math.sqrt(3)
+    assert points[0].centre == pytest.approx(np.mean(means))
+    assert points[0].interval.high == pytest.approx(np.mean(means) + half, abs=1e-6)
+
+
+def test_holm_runs_over_all_points_of_a_figure(make_transfer, publish):
+    results = table.load(publish(make_transfer(), transfer_gain))
+    (panel,) = tunings(results.study)
+    (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
+    p = sorted(point.interval.p for point in points)
+    assert p[0] < 0.025 and 0.025 < p[1] < 0.05  # the second passes at its own step, 5 %
+    assert [point.excludes for point in points] == [True, True]
+
+
+def test_what_95_percent_excludes_holm_may_not(make_transfer, publish):
+    def outcome(cell):  # beyond five shots fine-tuning gains nothing
+        more = cell.levels["shots"] > 5 and cell.settings["tune"] == "full"
+        return 0.3 + 0.02 * (cell.seed % 3 - 1) if more else transfer_gain(cell)
+
+    study = make_transfer(factors={"tune": ("full", "scratch"), "shots": (1, 5, 6, 7)})
+    (points,) = measure(
+        table.load(publish(study, outcome)), tunings(study), "shots", "test_acc", intervals=True
+    ).values()
+    assert points[0].interval.low > 0
+    assert [point.excludes for point in points] == [False, True, False, False]
+
+
+def test_nothing_is_claimed_where_no_interval_may_be_shown(make_transfer, publish):
+    results = table.load(
+        publish(make_transfer(), lambda cell: transfer_gain(cell) if cell.seed < 9 else None)
+    )
+    (points,) = measure(results, tunings(results.study), "shots", "test_acc", intervals=False).values()
+    assert all(point.interval is None and not point.excludes and len(point.values) == 9 for point in points)
+
+
+def test_the_panel_shows_every_seed_the_margin_and_the_colour_of_the_arm(make_transfer, publish):
+    results = table.load(publish(make_transfer(), transfer_gain))
+    (panel,) = tunings(results.study)
+    points = measure(results, [panel], "shots", "test_acc", intervals=True)
+    ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
+    seen = [
+        y
+        for line in ax.lines
+        if line.get_markersize() < 3 and line.get_marker() == "o"
+        for y in line.get_ydata()
+    ]
+    assert len(seen) == 2 * 15
+    marks = [line for line in ax.lines if line.get_marker() == "D"]
+    assert {line.get_color() for line in marks} == {looks([GN_WS])[0].color}  # the norm that all arms share
+    (band,) = ax.patches
+    assert (band.get_y(), band.get_height()) == pytest.approx((-1.0, 2.0))
+    assert ax.get_title() == "fine-tuned minus from scratch"
+
+
+def test_a_failed_seed_is_a_cross(make_transfer, publish):
+    def outcome(cell):
+        return (
+            "diverged"
+            if cell.seed == 2 and cell.levels == {"tune": "full", "shots": 5}
+            else transfer_gain(cell)
+        )
+
+    results = table.load(publish(make_transfer(), outcome))
+    (panel,) = tunings(results.study)
+    points = measure(results, [panel], "shots", "test_acc", intervals=True)
+    ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
+    crosses = [
+        list(line.get_ydata()) for line in ax.lines if line.get_marker() == "x" and len(line.get_ydata())
+    ]
+    assert crosses == [[pytest.approx(-20.0)]]  # chance, 10 %, minus 30 %

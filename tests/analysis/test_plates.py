@@ -1,0 +1,168 @@
+"""Which figures a study gets follows from what it sweeps; arms keep their colour in all of them."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import pytest
+from matplotlib.colors import to_hex
+
+from analysis import plates, table
+from analysis.report import build
+from analysis.style import looks
+from fairtrial.study import Contrast
+
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
+UP = {"upstream": "upstream", "upstream_seeds": 3}
+NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
+
+
+def drawn(make_study, publish, outcome, factors, seeds=6, **fixed):
+    study = make_study(factors=factors, fixed=fixed, primary=(), aa=None, seeds=range(seeds))
+    results = table.load(publish(study, outcome))
+    return {name: (caption, figure) for name, caption, figure in plates.arms(results, False)}
+
+
+@pytest.mark.parametrize(
+    "factors, fixed, names",
+    [
+        ({**NORMS, "batch_size": (2, 16)}, {}, ["test-acc-by-batch-size", "norm-by-weight-std"]),
+        ({**NORMS, "stat_batch": (2, 16)}, {}, ["test-acc-by-stat-batch", "norm-by-weight-std"]),
+        (NORMS, {"stage": "upstream"}, ["test-acc-by-arm", "norm-by-weight-std"]),
+        ({"mixup": (0.0, 0.2), "shots": (5, 50)}, {}, ["test-acc-by-shots", "mixup-gain-by-shots"]),
+        ({"tune": ("full", "scratch"), "shots": (1, 5)}, UP, ["test-acc-by-shots", "transfer-gain-by-shots"]),
+        (
+            {"norm": ("bn", "gn"), "tune": ("full", "scratch"), "shots": (1, 5)},
+            UP,
+            ["test-acc-by-shots", "test-acc-few-shot", "transfer-gain-by-shots"],
+        ),
+        (
+            {"model": ("mini", "mini-x2"), "upstream": ("none", "upstream"), "shots": (1, 5)},
+            {"upstream_seeds": 3},
+            ["test-acc-by-shots", "test-acc-few-shot", "transfer-gain-by-shots"],
+        ),
+        (
+            {"bn_mode": ("updated", "frozen"), "shots": (1, 5)},
+            {**UP, "norm": "bn"},
+            ["test-acc-by-shots", "bn-mode-gain-by-shots"],
+        ),
+        ({"norm": ("bn", "gn"), "weight_std": (True, "scaled")}, {}, ["test-acc-by-arm"]),
+        ({"norm": ("bn", "gn"), "weight_std": (True,)}, {}, ["test-acc-by-arm"]),
+    ],
+)
+def test_each_study_gets_the_figures_of_what_it_sweeps(make_study, publish, noise, factors, fixed, names):
+    made = drawn(make_study, publish, lambda cell: 0.5 + 0.01 * noise(cell, "acc"), factors, 3, **fixed)
+    assert list(made) == names
+    assert all("replication unit" in caption for caption, _ in made.values())
+
+
+def test_the_gap_between_norms_stands_beside_the_batch_sizes(make_study, publish, noise):
+    made = drawn(
+        make_study, publish, lambda c: 0.8 + 0.01 * noise(c, "acc"), {**NORMS, "batch_size": (2, 16)}
+    )
+    caption, figure = made["test-acc-by-batch-size"]
+    assert [ax.get_title() for ax in figure.axes] == ["", "gn+ws minus bn"]
+    assert "right: gn+ws minus bn, paired, a dot per seed" in caption
+
+
+def test_an_arm_that_does_not_see_the_axis_is_compared_from_its_one_level(make_study, publish, noise):
+    study = make_study(
+        factors={**NORMS, "stat_batch": (4, 16, 64)},
+        only=({"norm": "bn"}, {"stat_batch": 64}),
+        primary=(),
+        aa=None,
+        seeds=range(4),
+    )
+    made = plates.arms(table.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
+    drawn = {name: (caption, figure) for name, caption, figure in made}
+    caption, figure = drawn["test-acc-by-stat-batch"]
+    accuracy, gap = figure.axes
+    assert "level lines: arms that run at one level alone" in caption
+    level = [line.get_ydata()[0] for line in accuracy.lines if list(line.get_xdata()) == [0, 1]]
+    assert len(level) == 2  # gn and gn+ws
+    assert sum(line.get_marker() == "D" for line in gap.lines) == 3  # gn+ws at 64 minus bn at each level
+    caption, figure = drawn["norm-by-weight-std"]
+    assert [ax.get_title() for ax in figure.axes] == ["statistics batch 64"]
+    assert "1 of 3 levels of stat_batch" in caption
+
+
+def test_norms_that_are_not_crossed_have_no_square(make_study, publish, noise):
+    study = make_study(
+        factors={**NORMS, "batch_size": (4, 64)}, only=(GN_WS, BN), primary=(), aa=None, seeds=range(3)
+    )
+    made = plates.arms(table.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
+    drawn = {name: figure for name, _, figure in made}
+    assert list(drawn) == ["test-acc-by-batch-size"]
+    assert [text.get_text() for text in drawn["test-acc-by-batch-size"].axes[0].texts] == ["bn", "gn+ws"]
+
+
+def test_an_arm_keeps_its_colour_in_every_figure(make_study, publish, noise):
+    factors = {**NORMS, "tune": ("full", "scratch"), "shots": (1, 5)}
+    made = drawn(make_study, publish, lambda c: 0.5 + 0.01 * noise(c, "acc"), factors, **UP)
+    mine = looks([GN_WS])[0]
+    for _, figure in made.values():
+        solid = [
+            to_hex(line.get_color())
+            for ax in figure.axes
+            for line in ax.lines
+            if line.get_marker() == mine.marker
+        ]
+        assert mine.color in solid and len(set(solid)) <= 2  # its own, and paler from scratch
+
+
+def test_many_lines_get_a_panel_per_way_of_tuning(make_study, publish, noise):
+    factors = {**NORMS, "tune": ("full", "probe", "scratch"), "shots": (*range(1, 11), 25)}
+    made = drawn(make_study, publish, lambda c: 0.5 + 0.01 * noise(c, "acc"), factors, 3, **UP)
+    _, figure = made["test-acc-by-shots"]
+    assert [ax.get_title() for ax in figure.axes] == ["fine-tuned", "linear probe", "from scratch"]
+    assert figure.axes[0].get_subplotspec().get_gridspec().nrows == 3  # eleven levels take the whole width
+    assert [text.get_text() for text in figure.axes[1].texts] == ["bn", "bn+ws", "gn", "gn+ws"]
+    caption, figure = made["norm-by-weight-std"]
+    assert [ax.get_title() for ax in figure.axes] == ["1-shot", "4-shot", "8-shot", "25-shot"]
+    assert "4 of 11 levels of shots" in caption and "Averaged within a seed over tune" in caption
+
+
+def test_the_layout_of_figure_6_shows_medians_of_runs(make_study, publish, noise):
+    def outcome(cell):
+        return 0.5 + 0.1 * abs(noise(cell, "acc"))  # skewed: the mean is elsewhere
+
+    factors = {"norm": ("bn", "gn"), "tune": ("full", "scratch"), "shots": (1, 5, 25)}
+    made = drawn(make_study, publish, outcome, factors, 7, **UP)
+    caption, figure = made["test-acc-few-shot"]
+    assert [ax.get_title() for ax in figure.axes] == ["1 image per class", "5 images per class"]
+    study = make_study(factors=factors, fixed=UP, primary=(), aa=None, seeds=range(7))
+    runs = [outcome(c) for c in study.cells() if c.levels == {"norm": "gn", "tune": "full", "shots": 5}]
+    lines = [list(line.get_ydata()) for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
+    assert any(line[1] == pytest.approx(100 * median(runs)) for line in lines)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["bn", "gn"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["fine-tuned", "from scratch"]
+    assert "medians over runs, without intervals" in caption and "not a BiT" not in caption
+
+
+def test_an_incomplete_study_shows_its_dots_and_claims_nothing(make_study, publish, noise):
+    factors = {"tune": ("full", "scratch"), "shots": (1, 5)}
+
+    def half(cell):
+        return 0.5 + 0.01 * noise(cell, "acc") if cell.seed < 3 else None
+
+    made = drawn(make_study, publish, half, factors, 6, **UP)
+    for caption, figure in made.values():
+        assert "no intervals" in caption and "upstream checkpoints so far" in caption
+        assert not any(ax.collections for ax in figure.axes)
+        assert any(len(line.get_ydata()) == 3 for ax in figure.axes for line in ax.lines)
+
+
+def test_a_hostile_name_of_a_file_stays_text(make_study, publish, noise):
+    name = "npz:/tmp/<script>alert(1)<&$x$.npz"
+    study = make_study(
+        factors={"upstream": ("none", name), "shots": (1, 5)},
+        primary=Contrast("c", {"upstream": name}, {"upstream": "none"}, {"shots": 5}),
+        aa=None,
+        seeds=range(3),
+    )
+    made = build(publish(study, lambda cell: 0.5 + 0.01 * noise(cell, "acc")))
+    text = made.path.read_text()
+    assert "<script" not in text and "&lt;script&gt;alert(1)" in text
+    assert "<script" not in made.path.with_suffix(".md").read_text().replace("\\<", "")
+    assert "conditional on this checkpoint" in made.sentences[0]

@@ -1,0 +1,85 @@
+"""Settings of one arm that do not go together (those of batches: test_malformed_studies.py)."""
+
+import pytest
+
+from fairtrial.errors import Fault
+from fairtrial.study import Contrast, Study
+from tests.support.studies import study
+
+
+def whats(**fixed) -> list[str]:
+    with pytest.raises(Fault) as caught:
+        study(fixed=fixed, primary=())
+    return [problem.what for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "what"),
+    [
+        ({"tune": "probe"}, "tune='probe' needs a pre-trained network, but upstream is none"),
+        ({"tune": "last"}, "tune='last' needs a pre-trained network, but upstream is none"),
+        ({"bn_mode": "frozen"}, "bn_mode='frozen' needs a pre-trained network, but upstream is none"),
+        (
+            {"tune": "probe", "upstream": "upstream", "mixup": 0.1},
+            "tune='probe' computes the features once, so images cannot be mixed",
+        ),
+        (
+            {"model": "torchvision:resnet18", "norm": "gn"},
+            "norm='gn', but torchvision:resnet18 comes with bn",
+        ),
+        (
+            {"model": "torchvision:resnet18", "norm": "bn", "weight_std": False, "stage": "upstream"},
+            "stage='upstream' keeps networks of our own; torchvision:resnet18 is published already",
+        ),
+        ({"upstream": "torchvision"}, "upstream='torchvision' holds no weights for mini"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_named(fixed, what):
+    factors = {"lr": (0.1, 0.2)}
+    with pytest.raises(Fault) as caught:
+        study(factors=factors, fixed=fixed, primary=())
+    assert what in [problem.what for problem in caught.value.problems]
+
+
+def test_an_official_file_is_one_checkpoint_of_gn_and_ws():
+    found = whats(upstream="BiT-M-R50x1", upstream_seeds=3)  # the study sweeps norm over bn and gn
+    assert "upstream_seeds=3, but BiT-M-R50x1 is one checkpoint" in found
+    assert "BiT-M-R50x1 holds a network of gn+ws, and this arm is another" in found
+
+
+@pytest.mark.parametrize(("norm", "refused"), [("in", True), ("frn", True), ("gn", False), ("ln", False)])
+def test_a_norm_over_one_pixel_is_refused(norm, refused):
+    def made() -> Study:
+        return study(factors={"norm": (norm, "bn")}, fixed={"resolution": 8}, primary=())
+
+    if not refused:
+        assert made().arms()
+        return
+    with pytest.raises(Fault, match="one value per statistic"):
+        made()
+
+
+def test_what_a_hyperrule_sets_is_not_set_beside_it():
+    assert whats(recipe="hyperrule-paper", lr=0.1, warmup=0.1) == [
+        "lr is set by recipe='hyperrule-paper'",
+        "warmup is set by recipe='hyperrule-paper'",
+    ]
+
+
+def test_only_names_swept_levels_and_leaves_like_sides():
+    factors = {"norm": ("bn", "gn"), "weight_std": (False, True)}
+    kept = study(
+        factors=factors,
+        only=({"norm": "bn", "weight_std": False}, {"norm": "gn", "weight_std": True}),
+        primary=(),
+    )
+    assert kept.arms() == [{"norm": "bn", "weight_std": False}, {"norm": "gn", "weight_std": True}]
+    assert Study.of(kept.declaration()).cells() == kept.cells()
+    with pytest.raises(Fault, match="ln"):
+        study(factors=factors, only=({"norm": "ln"},), primary=())
+    with pytest.raises(Fault, match="the A/A arm is one that only= leaves out"):
+        study(factors=factors, only=({"norm": "bn"},), primary=(), aa={"norm": "gn", "weight_std": True})
+    with pytest.raises(Fault, match="leaves 1 and 2 arms"):
+        norms = Contrast("norms", treatment={"norm": "gn"}, control={"norm": "bn"})
+        study(factors=factors, only=({"norm": "bn"}, {"weight_std": True}), primary=norms)

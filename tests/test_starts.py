@@ -1,0 +1,37 @@
+"""The forms of the setting `upstream`, and which checkpoint a replicate starts from."""
+
+import pytest
+
+from fairtrial.starts import name_of, parse, seed_of
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "name"),
+    [
+        ("none", "none", "none"),
+        ("upstream", "study", "upstream"),
+        ("my-own-study-mini", "study", "my-own-study-mini"),
+        ("npz:/somewhere/BiT-S-R50x1.npz", "npz", "npz:BiT-S-R50x1"),
+        ("npz:../BiT-S-R50x1.npz", "npz", "npz:BiT-S-R50x1"),
+        ("BiT-M-R50x1", "official", "BiT-M-R50x1"),
+        ("torchvision", "torchvision", "torchvision"),
+    ],
+)
+def test_a_form_has_a_kind_and_a_name_without_a_path(spec, kind, name):
+    assert (parse(spec).kind, name_of(spec)) == (kind, name)
+
+
+@pytest.mark.parametrize("spec", ["", "npz:", "Upstream", "../upstream", "a b", "x" * 99])
+def test_another_form_is_refused_with_the_known_ones(spec):
+    with pytest.raises(ValueError, match="npz:FILE"):
+        parse(spec)
+
+
+def test_seeds_take_turns_at_the_checkpoints():
+    assert [seed_of("upstream", "full", 3, seed) for seed in range(5)] == [0, 1, 2, 0, 1]
+
+
+def test_an_official_file_is_one_checkpoint_and_scratch_is_none():
+    assert seed_of("BiT-M-R50x1", "full", 1, 7) == seed_of("torchvision", "probe", 1, 7) == 0
+    assert seed_of("upstream", "scratch", 3, 7) is None
+    assert seed_of("none", "full", 1, 7) is None

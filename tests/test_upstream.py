@@ -1,0 +1,223 @@
+"""From pre-training to transfer: what is kept, what a cell starts from, and every way in which that fails."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fairtrial import upstream, weights
+from fairtrial.budget import Budget
+from fairtrial.data import Dataset
+from fairtrial.errors import Fault
+from fairtrial.record import attempt_record, cell_message
+from fairtrial.runner import Options
+from fairtrial.runner import run as run_study
+from fairtrial.store import Store
+from fairtrial.study import Study
+from fairtrial.trial import Place, build_model, run_cell
+from fairtrial.trust import sealed
+
+SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
+
+
+def pre_training(**changes) -> Study:
+    fixed = {**SMALL, "stage": "upstream", **changes}
+    factors = {"norm": ("bn", "gn"), "weight_std": (False, True)}
+    only = ({"norm": "bn", "weight_std": False}, {"norm": "gn", "weight_std": True})
+    return Study("up", "", factors, Budget(steps=2), fixed=fixed, seeds=(0, 1), only=only)
+
+
+def transfer(seed=0, **changes) -> dict:
+    fixed = {**SMALL, "upstream": "up", "upstream_seeds": 2, **changes}
+    swept = {"lr": (fixed.pop("lr", 0.1),)}
+    return cell_message(Study("t", "", swept, Budget(steps=2), fixed=fixed, seeds=(seed,)).cells()[0])
+
+
+@pytest.fixture(scope="module")
+def pre_trained(tmp_path_factory) -> Path:
+    """Four real checkpoints, made by the driver."""
+    results = tmp_path_factory.mktemp("results")
+    assert run_study(pre_training(), Options(results=results, jobs=1)) == 0
+    return results
+
+
+@pytest.fixture
+def results(pre_trained, tmp_path):
+    """A copy that a test may spoil."""
+    upstream._attempts.cache_clear()
+    return Path(shutil.copytree(pre_trained, tmp_path / "results"))
+
+
+def place(results: Path) -> Place:
+    return Place(results=(str(results),))
+
+
+def records(results: Path):
+    return {(r["seed"], r["settings"]["norm"]): r for r in Store(results / "up").attempts()}
+
+
+def rewrite(results: Path, record: dict) -> None:
+    """A record as somebody with our code, or a bug of ours, would write it: sealed."""
+    body = {name: value for name, value in record.items() if name != "sha256"}
+    path = results / "up" / "cells" / f"{record['cell']}-{record['attempt']}.json"
+    path.write_text(sealed(body))
+
+
+def test_every_arm_and_seed_keeps_its_network_without_the_head(pre_trained):
+    found = records(pre_trained)
+    assert len(found) == 4
+    for record in found.values():
+        kept = record["measured"]["checkpoint"]
+        path = pre_trained / "up" / "weights" / kept["file"]
+        assert path.stat().st_size == kept["bytes"]
+        model = build_model(record["settings"], 7, 0, 0)  # another number of classes
+        source = weights.load(model, path, head="zero")
+        assert source.sha256 == kept["sha256"] and source.upstream == "digits"
+        assert source.metadata["seed"] == record["seed"]
+        with pytest.raises(Fault):
+            weights.load(build_model(record["settings"], 10, 0, 0), path)
+
+
+def test_pre_training_draws_from_streams_of_its_own(pre_trained):
+    record = records(pre_trained)[0, "gn"]
+    downstream = run_cell(transfer(tune="scratch"), Place())
+    for name in ("init", "order"):
+        assert record["drawn"][name] != downstream["drawn"][name]
+    other = records(pre_trained)[1, "gn"]
+    assert all(record["drawn"][name] != other["drawn"][name] for name in ("subset", "init", "order"))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results, seed):
+    cell = transfer(seed)
+    assert cell["upstream_seed"] == seed % 2
+    result = run_cell(cell, place(results))
+    record = records(results)[seed % 2, "gn"]
+    assert result["drawn"]["upstream"]["sha256"] == record["measured"]["checkpoint"]["sha256"]
+    made = attempt_record("t", cell, 1, result, {})
+    assert made["upstream_seed"] == seed % 2
+    expected = build_model(cell["settings"], 10, seed, 0)
+    weights.load(expected, results / "up" / "weights" / record["measured"]["checkpoint"]["file"], head="zero")
+    from fairtrial.train import weights_digest
+
+    assert result["drawn"]["init"] == weights_digest(expected)
+
+
+def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_order(results):
+    tuned, scratch = (run_cell(transfer(tune=tune), place(results)) for tune in ("full", "scratch"))
+    assert transfer(tune="scratch")["upstream_seed"] is None and "upstream" not in scratch["drawn"]
+    assert all(tuned["drawn"][name] == scratch["drawn"][name] for name in ("subset", "order", "data"))
+    assert tuned["drawn"]["init"] != scratch["drawn"]["init"]
+
+
+@pytest.mark.parametrize("tune", ["full", "last", "probe"])
+@pytest.mark.parametrize("bn_mode", ["updated", "frozen", "re-estimated"])
+def test_every_mode_of_transfer_runs_and_repeats_itself(results, tune, bn_mode):
+    bn = {"norm": "bn", "weight_std": False, "tune": tune, "bn_mode": bn_mode}
+    first, again = (run_cell(transfer(**bn), place(results)) for _ in range(2))
+    assert first["status"] == "done" and first["measured"] == again["measured"]
+
+
+def test_test_images_that_the_upstream_saw_are_counted(results):
+    """D15: the digits' own test split is no part of their training split; an upstream of it would be."""
+    assert run_cell(transfer(), place(results))["drawn"]["upstream"]["overlap"] == 0
+    rng = np.random.default_rng(0)
+    seen = rng.integers(0, 256, (20, 3, 16, 16), dtype=np.uint8)
+    tests = np.concatenate([seen[3:10], rng.integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)])
+    images = [torch.from_numpy(part) for part in (seen, tests)]
+    dataset = Dataset("d", ("a",), images[0], torch.zeros(20), images[1], torch.zeros(12), "0" * 64)
+    prints = results / "prints.u64"
+    prints.write_bytes(upstream.image_prints(seen).tobytes())
+    assert upstream._overlap(prints, dataset) == 7
+
+
+def test_images_of_another_size_cannot_be_looked_up(results):
+    assert run_cell(transfer(resolution=24), place(results))["drawn"]["upstream"]["overlap"] is None
+
+
+def refused(results: Path, **changes) -> Fault:
+    upstream._attempts.cache_clear()
+    with pytest.raises(Fault) as caught:
+        run_cell(transfer(**changes), place(results))
+    return caught.value
+
+
+def test_no_pre_training_says_how_to_get_one(tmp_path):
+    found = refused(tmp_path)
+    assert found.code == 3 and "fairtrial run up" in found.problems[0].do
+
+
+def test_an_arm_or_seed_that_was_not_pre_trained_is_named_beside_those_that_were(results):
+    """W19: the configurations differ, and the message says in what."""
+    found = refused(results, norm="ln", weight_std=False)
+    assert found.code == 4
+    assert (
+        "norm='ln'" in found.problems[0].what
+        and "norm='bn', weight_std=False, seed 1" in found.problems[0].what
+    )
+    assert "upstream seed 4" in refused(results, seed=4, upstream_seeds=5).problems[0].what
+
+
+def test_a_checkpoint_of_another_cell_under_this_name_is_refused(results):
+    """W19: the file is sound, and belongs to another seed."""
+    mine, other = (records(results)[seed, "gn"]["measured"]["checkpoint"]["file"] for seed in (0, 1))
+    folder = results / "up" / "weights"
+    (folder / mine).unlink()
+    shutil.copy(folder / other, folder / mine)
+    found = refused(results)
+    assert found.code == 4 and "its record says" in found.problems[0].what
+
+
+def test_two_checkpoints_of_one_arm_and_seed_are_not_chosen_between(results):
+    record = records(results)[0, "gn"]
+    twin = {**record, "cell": "0" * 12}
+    rewrite(results, twin)
+    found = refused(results)
+    assert found.code == 4 and "which one is meant" in found.problems[0].what
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_checkpoint_is_refused_and_named(results, damage):
+    path = results / "up" / "weights" / records(results)[0, "gn"]["measured"]["checkpoint"]["file"]
+    data = bytearray(path.read_bytes())
+    path.unlink()
+    if damage != "missing":
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data if damage == "flipped" else data[:-9])
+    found = refused(results)
+    assert found.code == 3 and path.name in found.problems[0].where
+
+
+def test_missing_prints_are_named(results):
+    for path in (results / "up" / "weights").glob("images-*"):
+        path.unlink()
+    upstream._overlap.cache_clear()
+    found = refused(results)
+    assert found.code == 3 and "images-" in found.problems[0].where
+
+
+def test_an_official_file_that_is_not_here_says_how_to_fetch_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    message = {**transfer(), "upstream": "BiT-M-R50x1", "upstream_seed": 0}
+    with pytest.raises(Fault) as caught:
+        run_cell(message, Place())
+    assert "fairtrial fetch BiT-M-R50x1" in caught.value.problems[0].do
+
+
+def test_changed_checkpoints_are_refused_in_the_middle_of_a_study(results, tmp_path):
+    """As with data: recorded cells started from other weights (exit 4)."""
+    study = Study(
+        "t", "", {"lr": (0.1, 0.2)}, Budget(steps=1), seeds=(0,),
+        fixed={**SMALL, "upstream": "up", "upstream_seeds": 2},
+    )  # fmt: skip
+    options = Options(results=results, jobs=1)
+    assert run_study(study, Options(results=results, jobs=1, limit=1)) == 5
+    shutil.rmtree(results / "up")
+    assert run_study(pre_training(lr=0.2), options) == 0
+    with pytest.raises(Fault, match="started from other weights") as caught:
+        run_study(study, options)
+    assert caught.value.code == 4
+    assert json.dumps(caught.value.record())
