@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial import calibration, trial
+from fairtrial import assembly, calibration, trial
+from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.budget import Budget
 from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.flops import flops_of_step
 from fairtrial.record import cell_message
 from fairtrial.study import Study
-from fairtrial.trial import Place, build_model, build_task, dataset_of, run_cell
+from fairtrial.trial import Place, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
@@ -124,7 +125,7 @@ def test_every_budget_becomes_steps_before_the_first_one(budget, steps):
 def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_steps(monkeypatch):
     """The arm `ln` sleeps in each forward pass; its calibrated step is longer by that much."""
     pause = 0.05
-    create = trial.create_model
+    create = assembly.create_model
 
     def slowed(name, classes, norm, weight_std, **more):
         model = create(name, classes, norm, weight_std, **more)
@@ -132,7 +133,7 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
             model.register_forward_pre_hook(lambda *_: time.sleep(pause))
         return model
 
-    monkeypatch.setattr(trial, "create_model", slowed)
+    monkeypatch.setattr(assembly, "create_model", slowed)
     monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
     step_s = dict(calibrate(arms, ["digits", "digits"], Place()))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fairtrial import upstream, weights
+from fairtrial.assembly import build_model
 from fairtrial.budget import Budget
 from fairtrial.data import Dataset
 from fairtrial.errors import Fault
@@ -17,7 +18,7 @@ from fairtrial.runner import Options
 from fairtrial.runner import run as run_study
 from fairtrial.store import Store
 from fairtrial.study import Study
-from fairtrial.trial import Place, build_model, run_cell
+from fairtrial.trial import Place, run_cell
 from fairtrial.trust import sealed
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}

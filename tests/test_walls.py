@@ -21,8 +21,8 @@ TORCH_FREE = {  # job and doctor import torch when they are called
     "stats.*",
 }  # fmt: skip
 TORCH = {
-    "augment", "backbones", "calibration", "data.*", "flops", "layers", "layers.*", "optimizer", "precision",
-    "resnetv2", "train", "transfer", "trial", "upstream", "weights", "weights.*",
+    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "layers", "layers.*",
+    "optimizer", "precision", "resnetv2", "train", "transfer", "trial", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.

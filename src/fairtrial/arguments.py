@@ -91,6 +91,10 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
     group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")
     group.add_argument(
+        "--micro-batch", metavar="N", help="images per forward pass; auto halves it whenever memory runs out"
+    )
+    group.add_argument("--precision", metavar="P", help="fp32 (default) or bf16; part of a cell's identity")
+    group.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="FACTOR=LEVEL,...",
         help="other levels of a factor, e.g. norm=bn,gn; may be given for several factors",
     )  # fmt: skip

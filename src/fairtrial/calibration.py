@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import torch
 
+from fairtrial.assembly import build_model, build_task, dataset_of
+from fairtrial.device import ledger_of
+from fairtrial.precision import precision
 from fairtrial.recipe import recipe_of, rule_of
 from fairtrial.starts import NONE
 from fairtrial.train import fit
-from fairtrial.trial import Place, build_model, build_task, dataset_of, ledger_of, precision, tuned
+from fairtrial.trial import Place, tuned
 
 LAUNCHES: Final = 5  # timed launches per arm; their mean counts, as a cell pays for the slow moments too
 LAUNCH_S: Final = 1.0  # seconds that one timed launch aims at

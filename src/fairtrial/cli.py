@@ -82,11 +82,17 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
             data=given.data,
             budget=given.budget,
             seeds=given.seeds,
-            settings=given.settings,
+            settings=[*given.settings, *_shortcuts(given)],
         ),
         how=lambda: _how(given),
     )
     return found["study"], found["how"]
+
+
+def _shortcuts(given: Namespace) -> list[str]:
+    """Settings with an option of their own, as --set writes them."""
+    names = ("micro_batch", "precision")
+    return [f"{name}={getattr(given, name)}" for name in names if getattr(given, name) is not None]
 
 
 def _results(folder: Path, option: str = "--results") -> Path:

@@ -171,7 +171,7 @@ FACTORS: Final[dict[str, Factor]] = {
     "precision": Factor(_choice("fp32", "bf16"), "fp32", "{}"),
     "layout": Factor(_choice("nchw", "nhwc"), "nchw", "{}"),  # of images and filters in memory
     "stage": Factor(_choice("downstream", "upstream"), "downstream", "{}"),  # upstream: weights are kept
-    "upstream": Factor(_start(), starts.NONE, "upstream {}"),  # where the network starts
+    "upstream": Factor(_start(), starts.NONE, "from {}"),  # where the network starts
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
     "tune": Factor(_choice(*TUNES), "full", TUNES),
     "bn_mode": Factor(_choice(*BN_MODES), "updated", BN_MODES),  # what fine-tuning does to running statistics

@@ -1,10 +1,12 @@
-"""Whether a device may compute in bf16: on a processor without instructions for it, it is far slower."""
+"""The precision of a cell, and whether the device may compute in it: some processors emulate bf16, slowly."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,14 @@ from fairtrial.errors import REFUSED, fault
 
 ROUNDS: Final = 3
 SLOWER: Final = 1.5  # times the fp32 seconds from which on bf16 is refused; emulated, it takes dozens
+
+
+def precision(settings: Mapping[str, Any], device: torch.device) -> AbstractContextManager[object]:
+    """In bf16, convolutions and matrix products run in it; weights, statistics and losses stay in fp32."""
+    if settings["precision"] == "fp32":
+        return nullcontext()
+    refuse_slow_bf16(device)
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 @cache

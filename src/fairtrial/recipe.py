@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ class Recipe:
         return self.lr * (1 + math.cos(math.pi * (fraction - self.warmup) / (1 - self.warmup))) / 2
 
 
-def own(settings: dict[str, Any]) -> Recipe:
+def own(settings: Mapping[str, Any]) -> Recipe:
     """The recipe of a cell from its settings; the rule is the same for all arms.
 
     lr = settings['lr'] x batch_size / 64: the linear scaling rule (Goyal et al. 2017, section 2.1), which BiT
@@ -74,7 +75,7 @@ def own(settings: dict[str, Any]) -> Recipe:
     )
 
 
-def _split(settings: dict[str, Any]) -> dict[str, Any]:
+def _split(settings: Mapping[str, Any]) -> dict[str, Any]:
     """How a batch is split; where images mix, a smaller micro-batch would be another network."""
     if settings["micro_batch"] != AUTO:
         return {"micro_batch": settings["micro_batch"]}
@@ -188,7 +189,7 @@ def hyperrule(
     )
 
 
-def rule_of(settings: dict[str, Any], train_size: int, image_size: int) -> HyperRule | None:
+def rule_of(settings: Mapping[str, Any], train_size: int, image_size: int) -> HyperRule | None:
     """The hyperrule that an arm follows on so many images of this side; None for a recipe of our own.
 
     The number of images per update is the arm's, as a factor; the rule's learning rate does not follow it.
@@ -202,6 +203,6 @@ def rule_of(settings: dict[str, Any], train_size: int, image_size: int) -> Hyper
     )
 
 
-def recipe_of(settings: dict[str, Any], rule: HyperRule | None) -> Recipe:
+def recipe_of(settings: Mapping[str, Any], rule: HyperRule | None) -> Recipe:
     """How an arm is optimized: by its own settings, or by the rule."""
     return own(settings) if rule is None else rule.recipe(mixup=settings["mixup"], **_split(settings))

@@ -128,7 +128,8 @@ class Study:
     def under(self, preset: str) -> Study:
         """The same study with another preset's values; an unknown preset is a Fault."""
         changes = dict(self.presets.get(preset, {}))
-        return replace(self, preset=preset, **changes, places={**self.places, "preset": "--preset"})
+        places = {**self.places, "preset": "--preset"}
+        return replace(self, preset=preset, **changes, presets={}, places=places)  # no preset over a preset
 
     def settings(self, levels: Levels) -> dict[str, Any]:
         """Every setting of one arm, in the order of the table: default < preset < fixed < level."""

@@ -1,0 +1,89 @@
+"""From the settings of a cell to its images and its network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairtrial.augment import padded
+from fairtrial.backbone_names import backbone
+from fairtrial.backbones import create_backbone, init_backbone
+from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
+from fairtrial.factors import ALL
+from fairtrial.recipe import rule_of
+from fairtrial.resnetv2 import create_model, init_weights
+from fairtrial.seeds import key, nuisance, prefix, stream
+from fairtrial.train import Order, Task, pad_of
+from fairtrial.transfer import Network
+
+
+@cache
+def dataset_of(spec: str, resolution: int, download: bool) -> Dataset:
+    """The images, opened once per process."""
+    return open_dataset(spec, resolution=resolution, download=download)
+
+
+def build_task(
+    settings: Mapping[str, Any], dataset: Dataset, seed: int, replica: int, device: torch.device
+) -> tuple[Task, Subset, Sealed]:
+    """The training and validation images of one cell, its few-shot subset, and the sealed test split."""
+    shots = None if settings["shots"] == ALL else settings["shots"]
+    subset = few_shot(
+        dataset.train_labels.numpy(),
+        shots,
+        seed,
+        val_per_class=settings["val_per_class"],
+        num_classes=dataset.num_classes,
+        classes=dataset.classes,
+        prefix=prefix(settings["stage"]),
+    )
+    val = torch.from_numpy(subset.val)
+    rule = rule_of(settings, len(subset.train), settings["resolution"])
+    pad = pad_of(settings["resolution"]) if rule is None else (rule.resize - rule.crop) // 2
+    task = Task(
+        images=_padded(dataset, pad if rule is None else 0, device),
+        labels=dataset.train_labels.to(device),
+        val_images=dataset.train_images[val].to(device),
+        val_labels=dataset.train_labels[val].to(device),
+        num_classes=dataset.num_classes,
+        order=Order(subset.train, nuisance(seed, replica), prefix(settings["stage"])),
+        augment=settings["augment"],
+        pad=pad,
+        replicate=nuisance(seed, replica),
+        prefix=prefix(settings["stage"]),
+        resize=None if rule is None else rule.resize,
+    )
+    return task, subset, Sealed(dataset.test_images.to(device), dataset.test_labels.to(device))
+
+
+def build_model(settings: Mapping[str, Any], classes: int, seed: int, replica: int) -> Network:
+    """The network of one cell; parameters of one name and shape start equal in all arms."""
+    replicate, purpose = nuisance(seed, replica), f"{prefix(settings['stage'])}init"
+
+    def draw(name: str) -> np.random.Generator:
+        return stream(purpose, replicate, key(name))
+
+    norm, stat_batch = settings["norm"], settings["stat_batch"]
+    model: Network
+    if backbone(settings["model"]):
+        model = create_backbone(settings["model"], classes)
+        init_backbone(model, draw)
+    else:
+        model = create_model(
+            settings["model"], classes, norm, settings["weight_std"],
+            stat_batch=stat_batch if norm == "bn" else None,  # other norms see one image at a time
+        )  # fmt: skip
+        init_weights(model, draw)
+    if settings["layout"] == "nhwc":  # the first filter turns what passes through it
+        model = model.to(memory_format=torch.channels_last)
+    return model
+
+
+@cache
+def _padded(dataset: Dataset, pad: int, device: torch.device) -> torch.Tensor:
+    """The training images on the device, padded once per process."""
+    return padded(dataset.train_images.to(device), pad)
