@@ -101,6 +101,16 @@ def test_a_crew_grows_to_what_is_wanted_and_no_further_than_its_size(team):
     assert two.free() == []  # it is on its way out
 
 
+def test_each_device_gets_one_job_and_a_new_job_takes_the_free_one(team):
+    two = team(ECHO, 2, {"device": "cuda:0,cuda:1"})
+    assert {message["device"] for _, message in hear(two, 2)} == {"cuda:0", "cuda:1"}
+    lost = two.workers[0]
+    lost.process.kill()
+    assert hear(two)[0] == (lost, None)
+    two.grow(2)
+    assert hear(two)[0][1] == {"device": lost.device}
+
+
 def test_threads_and_cublas_are_set_in_the_environment_of_a_job(team):
     tell = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
     environment = hear(team(tell))[0][1]

@@ -111,8 +111,11 @@ def test_a_gpu_that_is_there_is_named_as_torch_names_it(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [options.device(name) for name in ("cuda", "cuda:0", "cuda:01")] == ["cuda:0", "cuda:0", "cuda:1"]
-    with pytest.raises(Fault, match="'cuda:2' is not there; this machine has cuda:0, cuda:1"):
+    named = ("cuda", "cuda:0", "cuda:01", "cuda:1,cuda:0")
+    assert [options.device(name) for name in named] == ["cuda:0,cuda:1", "cuda:0", "cuda:1", "cuda:1,cuda:0"]
+    with pytest.raises(Fault, match="twice"):
+        options.device("cuda:1,cuda:01")
+    with pytest.raises(Fault, match="cuda:2 is not there; this machine has cuda:0, cuda:1"):
         options.device("cuda:2")
 
 

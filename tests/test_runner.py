@@ -153,6 +153,7 @@ def test_jobs_follow_the_cores_the_threads_and_the_kind_of_budget(monkeypatch):
     assert Options(jobs=5).jobs_for(steps) == 5
     assert Options(jobs=5).jobs_for(seconds) == 1
     assert Options(jobs=5, device="cuda:0").jobs_for(steps) == 1
+    assert Options(jobs=5, device="cuda:0,cuda:1").jobs_for(steps) == 2
 
 
 def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):

@@ -99,7 +99,9 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
         help="other levels of a factor, e.g. norm=bn,gn; may be given for several factors",
     )  # fmt: skip
     group = parser.add_argument_group("the machine")
-    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, cuda:1")
+    group.add_argument(
+        "--device", default="cpu", metavar="NAME", help="cpu (default), cuda: every GPU, cuda:1"
+    )
     group.add_argument("--jobs", metavar="N", help="cells side by side; default: one per core")
     group.add_argument(
         "--threads", default="1", metavar="N", help="threads per cell, default 1; part of the record"

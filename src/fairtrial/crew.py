@@ -35,10 +35,12 @@ def cores() -> int:
 class Worker:
     """One job process.
 
-    task: what it works on. origin: where it runs, empty until it is ready. sentence: why the driver ended it.
+    device: what it computes on. task: what it works on. origin: where it runs, empty until it is ready.
+    sentence: why the driver ended it.
     """
 
     process: subprocess.Popen[bytes]
+    device: str = "cpu"
     task: Any = None
     attempt: int = 0
     since: float = 0.0
@@ -76,7 +78,10 @@ class Worker:
 
 
 class Crew:
-    """Up to `size` job processes, each with `start` as its first message; they end with the `with` block."""
+    """Up to `size` job processes, each with `start` as its first message; they end with the `with` block.
+
+    Where `start` names several devices, "cuda:0,cuda:1", a new job takes the one that has the fewest.
+    """
 
     def __init__(self, size: int, threads: int, start: Message) -> None:
         self._environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
@@ -116,10 +121,12 @@ class Crew:
         except OSError as error:
             what = f"could not start a job process: {error.strerror}"
             raise fault(what, sys.executable, "use fewer --jobs, or end other programs", RESOURCES) from error
-        worker = Worker(process)
+        taken = [worker.device for worker in self.workers]
+        device = min(self._start["device"].split(","), key=taken.count)
+        worker = Worker(process, device)
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
         self.workers.append(worker)
-        worker.send(self._start)
+        worker.send({**self._start, "device": device})
 
     def answers(self, timeout_s: float) -> Iterator[tuple[Worker, Message | None]]:
         """(worker, message) of whatever has come; None when the worker has died. Faults are raised here."""

@@ -151,17 +151,23 @@ def count(text: str, option: str, most: int | None = None) -> int:
 
 
 def device(name: str) -> str:
-    """'cpu', 'cuda' or 'cuda:N' as torch calls it; a Fault says which devices there are."""
-    match = re.fullmatch(r"cpu|cuda(?::([0-9]{1,3}))?", name)
-    if match is None:
-        near = did_you_mean(name, ("cpu", "cuda"))
-        raise fault(f"unknown device {name!r}{near}", "--device", "use cpu, cuda or cuda:N")
+    """'cpu', or GPUs as torch calls them, 'cuda:0,cuda:1'; a Fault says which there are.
+
+    'cuda' is every GPU of this machine. Each of them gets one job.
+    """
     if name == "cpu":
         return name
+    if re.fullmatch(r"cuda|cuda:[0-9]{1,3}(,cuda:[0-9]{1,3})*", name) is None:
+        near = did_you_mean(name, ("cpu", "cuda"))
+        raise fault(f"unknown device {name!r}{near}", "--device", "use cpu, cuda, cuda:N or cuda:N,cuda:M")
     import torch
 
-    index, there = int(match[1] or 0), [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if index >= len(there):
-        what = f"device {name!r} is not there; this machine has {', '.join(there) or 'no GPU'}"
+    there = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    asked = there if name == "cuda" else [f"cuda:{int(part[5:])}" for part in name.split(",")]
+    missing = [part for part in asked if part not in there] or ([] if asked else [name])
+    if missing:
+        what = f"device {', '.join(missing)} is not there; this machine has {', '.join(there) or 'no GPU'}"
         raise fault(what, "--device", f"use --device {there[0] if there else 'cpu'}")
-    return there[index]
+    if len(set(asked)) < len(asked):
+        raise fault(f"--device {name} names a GPU twice", "--device", "name each once")
+    return ",".join(asked)

@@ -43,8 +43,10 @@ class Options:
     allow_mixed: bool = False
 
     def jobs_for(self, study: Study) -> int:
-        """Side by side: as many as asked or as the cores hold; alone where seconds are what is measured."""
-        if study.budget.kind == "seconds" or self.device != "cpu":
+        """Side by side: one on each GPU; on CPUs as many as asked or as the cores hold, alone for seconds."""
+        if self.device != "cpu":
+            return self.device.count(",") + 1
+        if study.budget.kind == "seconds":
             return 1
         return self.jobs or max(1, cores() // self.threads)
 
