@@ -92,6 +92,8 @@ def _warnings(results: Results, findings: Sequence[Finding], control: Twins | No
         found.append(f"incomplete: {results.progress}")
     if images := overlap(results, results.records):
         found.append(overlap_words(images))
+    notes = {clean(note) for r in results.records.values() for note in r["origin"].get("data_notes") or []}
+    found += [f"data: {note}" for note in sorted(notes)]
     if len(results.declared["history"]) > 1:
         changes = plural(len(results.declared["history"]) - 1, "time")
         found.append(

@@ -19,6 +19,7 @@ LEVELS = {
     "bn_split": (False, True),
     "mixup": (0.0, 0.1),
     "shots": (5, ALL),
+    "indices": ("drawn", "lists/five.json"),
     "val_per_class": (0, 5),
     "data": ("digits", "parquet:cifar10"),
     "resolution": (16, 32),

@@ -1,19 +1,23 @@
 """One cell, from its settings to what it spent and measured."""
 
 import base64
+import json
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairtrial import assembly, calibration, trial
+from fairtrial import assembly, calibration, precision, train, trial
 from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.budget import Budget
 from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
+from fairtrial.errors import Fault
 from fairtrial.flops import flops_of_step
-from fairtrial.record import cell_message
+from fairtrial.record import attempt_record, cell_message
 from fairtrial.study import Study
 from fairtrial.trial import Place, run_cell
 
@@ -157,3 +161,99 @@ def test_another_statistics_batch_changes_bn_and_is_not_asked_of_gn():
     bn = [run(norm="bn", stat_batch=stat)["measured"]["weights_sha256"] for stat in (None, 4)]
     gn = [run(norm="gn", stat_batch=stat)["measured"]["weights_sha256"] for stat in (None, 4)]
     assert bn[0] != bn[1] and gn[0] == gn[1]
+
+
+def test_bf16_is_another_result_and_close_to_fp32(monkeypatch):
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: 1.0)  # however fast this machine is at it
+    precision.refuse_slow_bf16.cache_clear()
+    fp32, bf16 = (run(precision=name)["measured"] for name in ("fp32", "bf16"))
+    assert fp32["weights_sha256"] != bf16["weights_sha256"]
+    assert bf16["train_loss"] == pytest.approx(fp32["train_loss"], rel=0.05)
+
+
+def out_of_memory_above(images, monkeypatch):
+    """Every forward and backward pass of more images than that ends as torch ends it on a CPU."""
+    usual = train.F.cross_entropy
+
+    def limited(logits, *more, **options):
+        if len(logits) > images:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return usual(logits, *more, **options)
+
+    monkeypatch.setattr(train, "F", SimpleNamespace(cross_entropy=limited))
+    monkeypatch.setattr(train, "evaluate", lambda model, *_: train.Score(0.1, 1.0, np.zeros(2, bool)))
+    monkeypatch.setattr(trial, "evaluate", train.evaluate)
+
+
+def test_auto_halves_the_micro_batch_until_memory_holds_it_and_records_it(monkeypatch):
+    whole = run()["measured"]
+    out_of_memory_above(2, monkeypatch)
+    result = run(micro_batch="auto")
+    assert result["drawn"]["micro_batch"] == 2
+    assert result["measured"]["train_loss"] == pytest.approx(whole["train_loss"], rel=1e-4)
+    assert result["spent"]["steps"] == 3 and result["spent"]["examples"] == 24
+
+
+def test_auto_gives_up_where_a_single_image_is_too_much(monkeypatch):
+    out_of_memory_above(0, monkeypatch)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        run(micro_batch="auto")
+
+
+def test_auto_does_not_split_bn_and_says_why(monkeypatch):
+    out_of_memory_above(2, monkeypatch)
+    with pytest.raises(MemoryError, match=r"batch of 8 images.*BN's statistics"):
+        run(norm="bn", weight_std=False, micro_batch="auto")
+    assert run(norm="bn", weight_std=False, micro_batch="auto", bn_split=True)["drawn"]["micro_batch"] == 2
+
+
+def test_the_official_recipe_runs_on_a_cpu_at_128_pixels():
+    """R50x1, 1 shot, hyperrule-paper: 32 px become 160, cropped to 128, its rate and schedule; two steps."""
+    settings = {"model": "r50x1", "recipe": "hyperrule-paper", "resolution": 32, "shots": 1}
+    fixed = {**settings, "batch_size": 4, "micro_batch": 2, "augment": "crop-flip", "val_per_class": 0}
+    study = Study("t", "", {"mixup": (0.0,)}, Budget(steps=2), fixed=fixed, seeds=(0,))
+    message = cell_message(study.cells()[0])
+    few = replace(dataset_of("digits", 32, False), name="few")
+    small = replace(few, test_images=few.test_images[:8], test_labels=few.test_labels[:8])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "dataset_of", lambda *_: small)
+        result = run_cell(message, Place())
+    assert result["status"] == "done" and result["measured"]["test_n"] == 8
+    assert result["drawn"]["rule"] == {"resize": 160, "crop": 128, "steps": 500, "lr": 0.003}
+    assert result["spent"]["flops"] == 2 * flops_of_step("r50x1", 4, 128, 10)
+    assert result["spent"]["parameters"] == 23_520_842  # reference/published.json: R50x1 with 10 classes
+
+
+def test_a_network_of_torchvision_is_a_cell_like_any_other():
+    settings = {"model": "torchvision:resnet18", "norm": "bn", "weight_std": False, "resolution": 32}
+    first, again = (run(Budget(steps=2), **settings) for _ in range(2))
+    assert first["status"] == "done" and first["measured"] == again["measured"]
+    assert first["spent"]["flops"] == 2 * flops_of_step("torchvision:resnet18", 8, 32, 10)
+
+
+def test_images_are_taken_from_a_file_of_lists_and_a_file_of_other_data_is_refused(tmp_path):
+    """D11: the setting `indices`; every other fault of such a file is in tests/data/test_indices.py."""
+    dataset = dataset_of("digits", 8, False)
+    labels = dataset.train_labels.numpy()
+    chosen = [int(i) for label in range(10) for i in np.flatnonzero(labels == label)[-5:]]
+    path = tmp_path / "lists.json"
+    path.write_text(json.dumps({"data": dataset.sha256, "subsets": {"0": chosen}}))
+    message = cell(indices=str(path))
+    assert message["settings"]["indices"] == "lists.json" and message["indices"] == str(path)
+    result = run_cell(message, Place())
+    _, subset, _ = build_task(message["settings"], dataset, 0, 0, torch.device("cpu"), str(path))
+    assert sorted(subset.train) == sorted(chosen)
+    assert result["drawn"]["subset"] == subset.sha256 != run()["drawn"]["subset"]
+    path.write_text(json.dumps({"data": "0" * 64, "subsets": {"0": chosen}}))
+    with pytest.raises(Fault) as refused:
+        run_cell(message, Place())
+    assert refused.value.code == 4
+
+
+def test_what_is_known_of_the_data_stands_in_the_record(monkeypatch):
+    """D10: near duplicates of CIFAR-10, for example."""
+    noted = replace(dataset_of("digits", 8, False), notes=("near duplicates exist",))
+    monkeypatch.setattr(trial, "dataset_of", lambda *_: noted)
+    message = cell()
+    record = attempt_record("t", message, 1, run_cell(message, Place()), {})
+    assert record["origin"]["data_notes"] == ["near duplicates exist"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from fairtrial.augment import padded
 from fairtrial.backbone_names import backbone
 from fairtrial.backbones import create_backbone, init_backbone
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
-from fairtrial.factors import ALL
+from fairtrial.data.indices import read_indices
+from fairtrial.factors import ALL, DRAWN
 from fairtrial.recipe import rule_of
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, nuisance, prefix, stream
@@ -28,19 +30,18 @@ def dataset_of(spec: str, resolution: int, download: bool) -> Dataset:
 
 
 def build_task(
-    settings: Mapping[str, Any], dataset: Dataset, seed: int, replica: int, device: torch.device
+    settings: Mapping[str, Any],
+    dataset: Dataset,
+    seed: int,
+    replica: int,
+    device: torch.device,
+    indices: str = DRAWN,
 ) -> tuple[Task, Subset, Sealed]:
-    """The training and validation images of one cell, its few-shot subset, and the sealed test split."""
-    shots = None if settings["shots"] == ALL else settings["shots"]
-    subset = few_shot(
-        dataset.train_labels.numpy(),
-        shots,
-        seed,
-        val_per_class=settings["val_per_class"],
-        num_classes=dataset.num_classes,
-        classes=dataset.classes,
-        prefix=prefix(settings["stage"]),
-    )
+    """The training and validation images of one cell, its few-shot subset, and the sealed test split.
+
+    indices: the path of a file that lists the images of each seed, in place of a draw.
+    """
+    subset = build_subset(settings, dataset, seed, indices)
     val = torch.from_numpy(subset.val)
     rule = rule_of(settings, len(subset.train), settings["resolution"])
     pad = pad_of(settings["resolution"]) if rule is None else (rule.resize - rule.crop) // 2
@@ -81,6 +82,23 @@ def build_model(settings: Mapping[str, Any], classes: int, seed: int, replica: i
     if settings["layout"] == "nhwc":  # the first filter turns what passes through it
         model = model.to(memory_format=torch.channels_last)
     return model
+
+
+def build_subset(settings: Mapping[str, Any], dataset: Dataset, seed: int, indices: str) -> Subset:
+    """The chosen images of one cell: drawn from its seed, or listed in a file."""
+    shots = None if settings["shots"] == ALL else settings["shots"]
+    labels, known = dataset.train_labels.numpy(), (dataset.num_classes, dataset.classes)
+    if indices == DRAWN:
+        return few_shot(
+            labels, shots, seed,
+            val_per_class=settings["val_per_class"], num_classes=known[0], classes=known[1],
+            prefix=prefix(settings["stage"]),
+        )  # fmt: skip
+    listed = read_indices(
+        Path(indices), labels=labels, test_n=len(dataset.test_labels), data_sha256=dataset.sha256,
+        num_classes=known[0], classes=known[1],
+    )  # fmt: skip
+    return listed.subset(seed, shots, settings["val_per_class"])
 
 
 @cache

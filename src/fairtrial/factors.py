@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from fairtrial import starts
@@ -16,6 +17,7 @@ from fairtrial.backbone_names import BACKBONES
 from fairtrial.data.specs import name_of
 from fairtrial.errors import did_you_mean, shown
 
+DRAWN: Final = "drawn"  # the level of `indices` whose images are drawn from the seed
 AUTO: Final = "auto"  # halved whenever memory runs out
 ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
@@ -160,6 +162,7 @@ FACTORS: Final[dict[str, Factor]] = {
     "bn_split": Factor(_switch(), False, "BN split"),  # lets micro_batch change BN's statistics, knowingly
     "mixup": Factor(_real(0.0), 0.0, "mixup {}"),  # alpha; 0 is off
     "shots": Factor(_or(ALL, ALL, _whole(1)), ALL, "{}-shot"),  # images per class
+    "indices": Factor(_text(), DRAWN, "images of {}"),  # or a file of index lists, one for each seed
     "val_per_class": Factor(_whole(0), 0, "{} validation images per class"),
     "data": Factor(_text(), "digits", "{}"),
     "resolution": Factor(_whole(2, 4096), 32, "{} px"),
@@ -178,7 +181,11 @@ FACTORS: Final[dict[str, Factor]] = {
 }
 
 
-NAMED: Final[dict[str, Callable[[str], str]]] = {"data": name_of, "upstream": starts.name_of}
+NAMED: Final[dict[str, Callable[[str], str]]] = {
+    "data": name_of,
+    "upstream": starts.name_of,
+    "indices": lambda value: Path(value).name,
+}
 
 
 def canon(name: str, value: Any) -> Any:

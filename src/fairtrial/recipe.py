@@ -33,7 +33,7 @@ class Stairs:
 class Recipe:
     """How one cell is optimized: SGD with momentum; every field holds for the whole cell.
 
-    halves: the micro-batch is halved whenever memory runs out, so it alone may change on the way.
+    halves: whether the micro-batch is halved whenever memory runs out; None where nobody asked for that.
     """
 
     batch_size: int
@@ -44,7 +44,7 @@ class Recipe:
     mixup: float  # alpha; 0 is off
     momentum: float = MOMENTUM
     stairs: Stairs | None = None  # in place of warm-up and cosine
-    halves: bool = False
+    halves: bool | None = None
 
     def lr_at(self, fraction: float) -> float:
         """The learning rate when this fraction of the budget is spent, in [0, 1).
@@ -128,7 +128,7 @@ class HyperRule:
         """The learning rate of step 0, 1, ...; another number of steps stretches the schedule."""
         return self.lr * self.stairs.factor(step * self.steps / (steps or self.steps))
 
-    def recipe(self, *, mixup: float, micro_batch: int | None = None, halves: bool = False) -> Recipe:
+    def recipe(self, *, mixup: float, micro_batch: int | None = None, halves: bool | None = None) -> Recipe:
         """The same for the training loop, with what the rule leaves open."""
         return Recipe(
             batch_size=self.batch_size,

@@ -23,6 +23,7 @@ def cell_message(cell: Cell) -> Record:
         "replica": cell.replica,
         "data": cell.data,
         "upstream": cell.upstream,
+        "indices": cell.indices,
         "upstream_seed": cell.upstream_seed,
     }
 
@@ -44,7 +45,12 @@ def attempt_record(study: str, cell: Record, attempt: int, result: Record, origi
         "budget": cell["budget"],
         "spent": result["spent"],
         "measured": result["measured"],
-        "origin": {**origin, "data": drawn.pop("data", None), "ended": round(time.time(), 3)},
+        "origin": {
+            **origin,
+            "data": drawn.pop("data", None),
+            "data_notes": drawn.pop("data_notes", []),
+            "ended": round(time.time(), 3),
+        },
         "drawn": drawn,
         "error": result.get("error"),
     }

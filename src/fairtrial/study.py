@@ -34,6 +34,7 @@ class Cell:
     replica: int
     data: str  # the spec that opens the images here; levels and settings hold only their name
     upstream: str  # the same for the start of the network
+    indices: str  # and for the lists of chosen images
 
     @property
     def upstream_seed(self) -> int | None:

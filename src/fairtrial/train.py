@@ -218,6 +218,10 @@ def _fitting(
             return update(model, optimizer, *batch, recipe), recipe
         except Exception as error:
             images = recipe.micro_batch or recipe.batch_size
+            if recipe.halves is False and out_of_memory(error):
+                what = f"memory does not hold a batch of {images} images, and smaller micro-batches would"
+                what += " change BN's statistics: use a smaller batch, or bn_split to allow it"
+                raise MemoryError(what) from error
             if not (recipe.halves and out_of_memory(error)) or images % 2:
                 raise
             recipe = replace(recipe, micro_batch=images // 2)

@@ -63,6 +63,7 @@ class Ready:
             "init": weights_digest(self.model),
             "order": hashlib.sha256(order).hexdigest(),
             "data": self.dataset.sha256,
+            "data_notes": list(self.dataset.notes),
         }
         if self.begun:
             drawn["upstream"] = self.begun
@@ -115,7 +116,7 @@ def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[s
 def _ready(cell: Mapping[str, Any], place: Place, device: torch.device) -> Ready:
     settings, seed, replica = cell["settings"], cell["seed"], cell["replica"]
     dataset = dataset_of(cell["data"], settings["resolution"], place.download)
-    task, subset, test = build_task(settings, dataset, seed, replica, device)
+    task, subset, test = build_task(settings, dataset, seed, replica, device, cell["indices"])
     model = build_model(settings, dataset.num_classes, seed, replica)
     begun = start(model, cell, dataset, results=place.results, download=place.download)
     if begun is not None:

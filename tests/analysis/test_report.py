@@ -222,3 +222,18 @@ def test_a_study_without_contrasts_still_has_a_report(make_study, publish, noise
     made = report.build(publish(make_study(primary=(), seeds=(0,)), accuracy(noise)))
     assert made.sentences[0].startswith("A/A: undecided")
     assert "declares no contrast" in made.path.read_text()
+
+
+def test_what_is_known_of_the_data_is_told_once(make_study, publish, noise):
+    """D10: the note that an opened data set carries."""
+    note = "3.25 % of the test images have a near duplicate <b>in training</b>"
+    store = publish(
+        make_study(),
+        lambda cell: {
+            "measured": {"test_acc": 0.8 + 0.01 * noise(cell, "a")},
+            "drawn": {"data_notes": [note]},
+        },
+    )
+    made = report.build(store)
+    assert [warning for warning in made.warnings if warning.startswith("data:")] == [f"data: {note}"]
+    assert "near duplicate <b>in" not in made.path.read_text()
