@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from fairtrial.trust import Record
 
 Message = dict[str, Any]
 _PR_SET_PDEATHSIG: Final = 1
+MEMORY_SHARE: Final = 0.85  # of the machine's memory, for one job; the rest is the driver's and the system's
 
 
 def main() -> None:
@@ -53,6 +55,15 @@ def _die_with_the_driver() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def limit_memory() -> None:
+    """Let an allocation beyond this machine's memory fail, as an outcome of the cell, where the kernel kills."""
+    if sys.platform == "linux":
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = int(MEMORY_SHARE * total)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
 def _listen(inbox: queue.Queue[Message]) -> None:
     for line in sys.stdin:
         inbox.put(json.loads(line))
@@ -72,6 +83,8 @@ class Job:
 
         on_cpu = start["device"] == "cpu"
         torch.set_num_threads(start["threads"])
+        if on_cpu:
+            limit_memory()
         if not on_cpu:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
             torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
