@@ -11,15 +11,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fairtrial.layers import StdConv2d, standardize
+from fairtrial.layers import StdConv2d
 from fairtrial.resnetv2 import create_model
 
 
 class PlainStdConv2d(StdConv2d):
-    """Standardizes its filters by var_mean in each forward pass."""
+    """Standardizes its filters in each forward pass: var_mean, then a division (models.py, line 28)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, standardize(self.weight, self.eps), self.bias)
+        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
+        return self._conv_forward(x, (self.weight - mean) / torch.sqrt(var + self.eps), self.bias)
 
 
 class Pictures(Dataset):
