@@ -1,4 +1,6 @@
-"""Pre-training of the checkpoints that the transfer studies start from: BN and GN, with and without WS.
+"""What do GN, WS and BN give in pre-training, and does WS repair GN?
+
+Its networks are the checkpoints that the transfer studies start from.
 
 Run:     tox -e ablate-upstream -- --data parquet:DIR    (Tiny ImageNet at 32x32, or any data of your own)
 Takes:   about an hour on two cores (12 networks, 400 000 images each); what ships in results/ is not repeated

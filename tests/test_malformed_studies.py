@@ -201,10 +201,10 @@ CASES = [
         for name in ("../x", "", "a" * 300, "a\0b", "<script>", "Norm", "a b", "a/b", "-a", "a.b", "\u0430")
     ),
     in_file("C17", '"small"', "3", "study name 3", "lower-case"),
-    by_option("C18", "--device|tpu", "unknown device 'tpu'", "cpu, cuda or cuda:N"),
-    by_option("C18", "--device|cuda:", "unknown device 'cuda:'", "cpu, cuda or cuda:N"),
+    by_option("C18", "--device|tpu", "unknown device 'tpu'", "cpu, cuda, cuda:N"),
+    by_option("C18", "--device|cuda:", "unknown device 'cuda:'", "cpu, cuda, cuda:N"),
     by_option(
-        "C18", "--device|cuda:7", "'cuda:7' is not there", "this machine has (no GPU|cuda:0)", "use --device"
+        "C18", "--device|cuda:7", "cuda:7 is not there", "this machine has (no GPU|cuda:0)", "use --device"
     ),
     *(
         by_option(

@@ -308,7 +308,7 @@ def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
     driver = start(tmp_path, toy=HANG)
     until(lambda: len(leases(tmp_path)) == 2)
     slay(driver)
-    assert toy(tmp_path, toy_study(norms=("ln", "in"))) == 0
+    assert toy(tmp_path, toy_study(norms=("ln", "none"))) == 0
     assert not leases(tmp_path)
     assert [status for status, _ in ends(tmp_path)] == ["killed"] * 2
 

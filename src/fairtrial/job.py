@@ -56,7 +56,7 @@ def _die_with_the_driver() -> None:
 
 
 def limit_memory() -> None:
-    """Let an allocation beyond this machine's memory fail, as an outcome of the cell, where the kernel kills."""
+    """Let an allocation beyond this machine fail, as a cell can: the kernel would kill the job."""
     if sys.platform == "linux":
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
