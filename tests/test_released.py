@@ -7,9 +7,11 @@ import pytest
 
 from analysis.report import build, sentences
 from fairtrial import weights
+from fairtrial.options import apply
 from fairtrial.resnetv2 import create_model
 from fairtrial.store import Store
 from fairtrial.study import Study
+from fairtrial.study_file import find, load
 
 ROOT = Path(__file__).parents[1]
 UPSTREAM = ROOT / "results" / "upstream"
@@ -30,6 +32,21 @@ def test_a_released_study_is_complete_and_draws_the_same_again(folder, tmp_path)
     shipped = json.loads((folder / "verdicts.json").read_text())  # its last digits depend on scipy's version
     told = [contrast["sentence"] for contrast in shipped["contrasts"]]
     assert list(report.sentences) == told + ([shipped["aa"]["sentence"]] if shipped["aa"] else [])
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
+def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
+    """To run it again declares nothing anew: its contrasts stay confirmatory."""
+    declared = Store(folder).declared()["declaration"]
+    made = load(find(declared["study"]))
+    preset = None if declared["preset"] == made.preset else declared["preset"]
+    made = apply(made, preset=preset, data=declared["fixed"]["data"])
+    store = Store.of(made, tmp_path)
+    store.folder.mkdir()
+    (store.folder / "study.json").write_bytes((folder / "study.json").read_bytes())
+    store.declare(made)
+    assert store.folder.name == folder.name
+    assert (store.folder / "study.json").read_bytes() == (folder / "study.json").read_bytes()
 
 
 def test_the_readme_quotes_what_the_records_say():

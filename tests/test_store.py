@@ -4,6 +4,7 @@ import json
 import os
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -241,8 +242,6 @@ def test_an_edited_declaration_or_history_is_named(store, study, old, new):
 
 
 def test_another_study_in_the_folder_is_refused_with_both_ids(store):
-    from dataclasses import replace
-
     with pytest.raises(
         Fault, match=r"holds study toy \(preset embedded\), not game \(preset embedded\)"
     ) as refused:
@@ -335,3 +334,17 @@ def test_a_published_file_is_one_line_of_json(store, study):
     text = only_file(store).read_text()
     assert text.count("\n") == 1
     assert json.loads(text)["sha256"]
+
+
+def test_a_factor_that_is_added_later_declares_nothing_anew(store, study, monkeypatch):
+    """The folder was declared by a version that did not have the factor yet; contrasts stay confirmatory."""
+    declaration = study.declaration()
+    older = {**declaration, "fixed": {n: v for n, v in declaration["fixed"].items() if n != "precision"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(type(study), "declaration", lambda _: older)
+        store.declare(study)
+    before = (store.folder / "study.json").read_bytes()
+    store.declare(study)
+    assert (store.folder / "study.json").read_bytes() == before
+    store.declare(replace(study, fixed={**study.fixed, "lr": 0.123}))
+    assert len(store.declared()["history"]) == 2

@@ -21,6 +21,7 @@ from typing import Final
 
 from fairtrial import files, lock, trust
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.factors import FACTORS
 from fairtrial.study import Cell, Study, digest
 from fairtrial.trust import SCHEMA, Newer, Record, sealed
 
@@ -68,7 +69,7 @@ class Store:
             past = self.declared()
             self._same_study(past["declaration"], declaration)
             history = past["history"]
-            if history[-1]["hash"] == digest(declaration):
+            if _told(past["declaration"]) == _told(declaration):
                 return
         finished = outcomes(self.attempts())
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
@@ -250,3 +251,10 @@ def _row(cell: Cell, record: Record | None) -> Record:
 def is_timing(column: str) -> bool:
     """Whether a column of `rows` differs from one run to the next; all the others repeat bit for bit."""
     return _TIMING.fullmatch(column) is not None
+
+
+def _told(declaration: Record) -> Record:
+    """A declaration without settings at their default: a factor that is added later declares nothing anew."""
+    fixed = declaration["fixed"].items()
+    told = {name: value for name, value in fixed if name not in FACTORS or value != FACTORS[name].default}
+    return {**declaration, "fixed": told}
