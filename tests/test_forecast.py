@@ -27,6 +27,13 @@ def store(tmp_path):
     return store
 
 
+def test_records_of_before_a_factor_was_added_time_the_same_arm(cells):
+    settings = cells[0].settings
+    assert arm_of({name: value for name, value in settings.items() if name != "precision"}) == arm_of(
+        settings
+    )
+
+
 def test_an_arm_is_what_the_time_of_a_step_depends_on(cells):
     settings = cells[0].settings
     assert arm_of(settings) == arm_of(settings | {"lr": 9.0, "shots": 3, "weight_decay": 1.0, "warmup": 0.5})

@@ -207,6 +207,11 @@ def identities(levels: Mapping[str, Any]) -> dict[str, Any]:
     return {name: identity(name, level) for name, level in levels.items()}
 
 
+def told(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those at their default: a factor that is added later thus changes no identity."""
+    return {n: v for n, v in settings.items() if n not in FACTORS or v != FACTORS[n].default}
+
+
 def label(levels: Mapping[str, Any]) -> str:
     """An arm in words: {'norm': 'gn', 'weight_std': True, 'batch_size': 4} -> 'gn+ws, batch 4'."""
     words = [name_of_norm(levels)] if {"norm", "weight_std"} & set(levels) else []

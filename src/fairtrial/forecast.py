@@ -9,14 +9,15 @@ from typing import Any
 
 from fairtrial import origin
 from fairtrial.budget import Budget
+from fairtrial.factors import told
 from fairtrial.store import Store
 from fairtrial.study import Cell, digest
 
 
 def arm_of(settings: dict[str, Any]) -> str:
     """What the time of a step depends on, as a short key: every setting but those that only choose values."""
-    silent = ("lr", "weight_decay", "warmup", "shots", "val_per_class")
-    return digest({name: value for name, value in settings.items() if name not in silent})[:12]
+    silent = ("lr", "weight_decay", "warmup", "shots", "val_per_class", "indices", "upstream_seeds")
+    return digest({name: value for name, value in told(settings).items() if name not in silent})[:12]
 
 
 def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:

@@ -21,7 +21,7 @@ from typing import Final
 
 from fairtrial import files, lock, trust
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
-from fairtrial.factors import FACTORS
+from fairtrial.factors import told
 from fairtrial.study import Cell, Study, digest
 from fairtrial.trust import SCHEMA, Newer, Record, sealed
 
@@ -255,6 +255,4 @@ def is_timing(column: str) -> bool:
 
 def _told(declaration: Record) -> Record:
     """A declaration without settings at their default: a factor that is added later declares nothing anew."""
-    fixed = declaration["fixed"].items()
-    told = {name: value for name, value in fixed if name not in FACTORS or value != FACTORS[name].default}
-    return {**declaration, "fixed": told}
+    return {**declaration, "fixed": told(declaration["fixed"])}

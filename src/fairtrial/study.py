@@ -192,8 +192,9 @@ def _tuple(value: Any) -> Any:
 
 def cell_id(settings: Levels, budget: Budget, seed: int, replica: int = 0) -> str:
     """12 hex digits over everything that changes the result; settings at their default are left out."""
-    told = {name: value for name, value in settings.items() if value != table.FACTORS[name].default}
-    return digest({"settings": told, "budget": str(budget), "seed": seed, "replica": replica})[:12]
+    return digest(
+        {"settings": table.told(settings), "budget": str(budget), "seed": seed, "replica": replica}
+    )[:12]
 
 
 def digest(value: Any) -> str:
