@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairtrial.layers import CONVS, NORMS, ScaledStdConv2d
+from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d
+from fairtrial.layers.choice import FASTEST, KERNELS
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -82,15 +83,18 @@ def create_model(
     weight_std: bool | str = True,
     *,
     stat_batch: int | None = None,
+    kernels: str = FASTEST,
 ) -> ResNetV2:
     """The network called `name`; give it a start with `init_weights`, or load one.
 
     weight_std: False, True, or "scaled" as for a network without norms; all go with every norm.
     stat_batch: images per batch statistic in training (ghost BN), for a norm that mixes the batch.
+    kernels: a row of layers.choice.KERNELS; they differ in speed, and in how they round.
     """
     spec = _known("model", name, MODELS)
     row = _known("norm", norm, NORMS)
     conv = _known("weight_std", weight_std, CONVS)
+    _known("kernels", kernels, KERNELS)
     if stat_batch is not None and not row.mixes_batch:
         mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
         raise ValueError(
@@ -102,6 +106,8 @@ def create_model(
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
         model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates))
+    for layer in model.bank.convs:
+        layer.kernels = kernels
     model.built = Built(name, num_classes, norm, weight_std, stat_batch)
     return model
 
@@ -125,13 +131,16 @@ class ResNetV2(nn.Module):
                 cin = EXPANSION * cmid
             self.body.add_module(f"block{number + 1}", block)
         self.head = Head(cin, num_classes, parts)
+        self.bank = FilterBank(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(self.root(x)))
+        with self.bank.one_pass():
+            return self.head(self.body(self.root(x)))
 
     def features(self, x: Tensor) -> Tensor:
         """images (batch, 3, height, width) -> what the linear map of the head sees, (batch, channels)."""
-        return self.head.features(self.body(self.root(x)))
+        with self.bank.one_pass():
+            return self.head.features(self.body(self.root(x)))
 
 
 def _root(spec: Spec, conv: type[nn.Conv2d]) -> nn.Sequential:

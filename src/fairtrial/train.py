@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fairtrial.augment import crop_flip, draws, mixup, normalize
 from fairtrial.budget import Ledger
 from fairtrial.errors import out_of_memory
+from fairtrial.layers import made_once
 from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
 from fairtrial.seeds import stream
@@ -241,10 +242,11 @@ def update(model: nn.Module, optimizer: SGD, x: Tensor, y: Tensor, recipe: Recip
         loss.backward()
     else:
         loss = x.new_zeros(())
-        for part, targets in zip(x.split(recipe.micro_batch), y.split(recipe.micro_batch), strict=True):
-            share = F.cross_entropy(model(part), targets) * (len(part) / len(x))
-            share.backward()
-            loss += share.detach()
+        with made_once(model):
+            for part, targets in zip(x.split(recipe.micro_batch), y.split(recipe.micro_batch), strict=True):
+                share = F.cross_entropy(model(part), targets) * (len(part) / len(x))
+                share.backward()
+                loss += share.detach()
     optimizer.step()
     return loss.detach()
 
@@ -261,11 +263,12 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor, view: View = norm
     """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64."""
     model.eval()
     hits, losses, done = [], [], 0
-    for x in looks(images, view):
-        logits, y = model(x).float(), labels[done : done + len(x)]
-        done += len(x)
-        hits.append(logits.argmax(1) == y)
-        losses.append(F.cross_entropy(logits, y, reduction="sum").double())
+    with made_once(model):
+        for x in looks(images, view):
+            logits, y = model(x).float(), labels[done : done + len(x)]
+            done += len(x)
+            hits.append(logits.argmax(1) == y)
+            losses.append(F.cross_entropy(logits, y, reduction="sum").double())
     correct = torch.cat(hits).cpu().numpy()
     loss = float(torch.stack(losses).sum()) / len(correct)
     return Score(float(correct.mean()), loss if math.isfinite(loss) else None, correct)

@@ -20,7 +20,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from fairtrial.data import cache
+from fairtrial import cache
 from fairtrial.data.members import CHUNK, SUFFIXES, Member, checked, damage
 from fairtrial.data.source import Arrays, Source
 from fairtrial.errors import BAD_INPUT, Fault, fault

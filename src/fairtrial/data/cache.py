@@ -17,21 +17,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fairtrial.cache import folder
 from fairtrial.data.decode import DECODER
 from fairtrial.data.source import Arrays, Source
 
 _log = logging.getLogger(__name__)
-
-
-def folder() -> Path:
-    """`${XDG_CACHE_HOME:-~/.cache}/fairtrial`: the one thing the data layer reads from the environment."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # as the XDG specification asks
-        try:
-            base = Path("~/.cache").expanduser()
-        except RuntimeError:  # no home: a folder that cannot exist, so that nothing is cached
-            base = Path(os.devnull)
-    return base / "fairtrial"
 
 
 def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial.data import cache
+from fairtrial import cache
 from fairtrial.data.archive import settle
 from fairtrial.data.source import Arrays, Source, Split, decoded
 from fairtrial.data.specs import TORCHVISION

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.data import cache
+from fairtrial import cache
 from fairtrial.errors import Fault
 from fairtrial.files import read_json
 from fairtrial.weights.fetch import fetch

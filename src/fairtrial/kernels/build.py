@@ -1,0 +1,103 @@
+"""Our C sources as a library: compiled once per machine by the compiler at hand, then kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from fairtrial import cache
+from fairtrial.errors import Fault
+from fairtrial.files import publish
+
+HERE: Final = Path(__file__).resolve().parent
+COMPILERS: Final = ("gcc", "cc", "clang")  # gcc first: torch brings the OpenMP runtime that it needs
+FLAGS: Final = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-std=c11")
+LONGEST_S: Final = 60.0
+
+
+class Unavailable(Exception):
+    """There is no library, and this is why: one line for a person."""
+
+
+def library() -> Path:
+    """The compiled library; made now if it was never made here. Unavailable says why it cannot be had.
+
+    It is kept in the user's cache under a digest of the sources, the flags, the compiler and the processor:
+    home folders are shared by machines, and each of them needs its own.
+    """
+    compiler = find_compiler()
+    path = cache.folder() / "kernels" / f"{_key(compiler)}.so"
+    if not path.is_file():
+        made = _compiled(compiler)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            publish(path, made, overwrite=True)  # two processes at once publish equal files
+        except (Fault, OSError) as error:
+            raise Unavailable(f"cannot write {path.parent}: {error}") from error
+    return path
+
+
+def find_compiler() -> Path:
+    """The compiler that CC names, or the first that is found; Unavailable when there is none."""
+    asked = os.environ.get("CC")
+    names = (asked,) if asked else COMPILERS
+    found = next((where for name in names if (where := shutil.which(name))), None)
+    if found is None:
+        raise Unavailable(
+            f"CC names {asked!r}, which is not there" if asked else "no C compiler is installed"
+        )
+    return Path(found).resolve()
+
+
+def sources() -> list[Path]:
+    """The C files beside this one."""
+    return sorted(HERE.glob("*.c"))
+
+
+def _key(compiler: Path) -> str:
+    status = compiler.stat()
+    parts = [str(compiler), str(status.st_size), str(status.st_mtime_ns), *FLAGS, _processor()]
+    total = hashlib.sha256("\0".join(parts).encode())
+    for source in sources():
+        total.update(source.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """What decides which instructions the compiler may use."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else [platform.processor()]
+    return "\n".join(
+        line for line in lines[:30] if line.startswith(("model name", "flags", "Features", "CPU"))
+    )
+
+
+def _compiled(compiler: Path) -> bytes:
+    """The bytes of the library. It is linked without an OpenMP runtime of its own: torch's is used."""
+    with tempfile.TemporaryDirectory(prefix="fairtrial-") as folder:
+        objects = []
+        for source in sources():
+            objects.append(str(Path(folder) / f"{source.stem}.o"))
+            _run([str(compiler), *FLAGS, "-c", str(source), "-o", objects[-1]])
+        made = Path(folder) / "kernels.so"
+        _run([str(compiler), "-shared", *objects, "-o", str(made), "-lm"])
+        return made.read_bytes()
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=LONGEST_S,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{command[0]} did not run: {error}") from error
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+        raise Unavailable(f"{command[0]} could not compile our kernels: {said.strip()}")

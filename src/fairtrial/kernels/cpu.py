@@ -1,0 +1,115 @@
+"""The compiled kernels, on float32 tensors of the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections.abc import Sequence
+from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairtrial.kernels.build import Unavailable, library
+
+CACHED: Final = (
+    4_000_000  # values; of networks with more, the filters are not in the caches when they are read
+)
+
+
+@cache
+def why_not() -> str | None:
+    """What keeps this machine from the compiled kernels; None where they work. Compiles them if need be."""
+    try:
+        _library()
+    except Unavailable as error:
+        return str(error)
+    return None
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    path = library()
+    try:
+        ctypes.CDLL(_openmp(), mode=ctypes.RTLD_GLOBAL)  # its threads are torch's, and wait with torch's
+        found = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise Unavailable(f"the compiled kernels do not load: {error}") from error
+    pointers, numbers = POINTER(c_void_p), POINTER(c_int64)
+    found.standardize_filters.argtypes = [
+        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p, c_float, c_int, c_int, c_int,
+    ]  # fmt: skip
+    found.standardize_filters_backward.argtypes = [
+        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p,
+    ]  # fmt: skip
+    for function in (found.standardize_filters, found.standardize_filters_backward):
+        function.restype = None
+    return found
+
+
+def _openmp() -> str:
+    """The OpenMP runtime that torch has loaded: a second one would have threads of its own."""
+    spec = importlib.util.find_spec("torch")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    beside = sorted(folder.glob("lib/libgomp*")) + sorted(folder.parent.glob("torch.libs/libgomp*"))
+    return str(beside[0]) if beside else "libgomp.so.1"
+
+
+class Shapes(NamedTuple):
+    """How many filters each weight has, and of how many values."""
+
+    filters: ctypes.Array[c_int64]
+    lengths: ctypes.Array[c_int64]
+    total: int
+
+    @classmethod
+    def of(cls, weights: Sequence[Tensor]) -> Shapes:
+        """The filters of weights (out, in, kh, kw)."""
+        filters = [weight.shape[0] for weight in weights]
+        lengths = [weight.numel() // count for weight, count in zip(weights, filters, strict=True)]
+        numbers = c_int64 * len(filters)
+        return cls(numbers(*filters), numbers(*lengths), sum(filters))
+
+
+class Standardized(NamedTuple):
+    """The filters of a network, and what their backward pass needs. root, slope: (all filters,)."""
+
+    filters: Sequence[Tensor]
+    root: Tensor
+    slope: Tensor
+
+
+def standardize(
+    weights: Sequence[Tensor], out: Sequence[Tensor], eps: float, outside: bool, correction: int
+) -> Standardized:
+    """Every filter of every weight, in one call, into `out`.
+
+    weights, out: of the same layouts, dense, each filter in one piece of memory.
+    """
+    shapes = Shapes.of(weights)
+    root, slope = torch.empty(2, shapes.total)
+    stream = sum(weight.numel() for weight in weights) > CACHED
+    _library().standardize_filters(
+        len(weights), _addresses(weights), _addresses(out), shapes.filters, shapes.lengths,
+        root.data_ptr(), slope.data_ptr(), eps, outside, correction, stream,
+    )  # fmt: skip
+    return Standardized(out, root, slope)
+
+
+def standardize_backward(gradients: Sequence[Tensor | None], made: Standardized) -> None:
+    """Turn gradients of standardized filters into those of the weights, in place; None is passed over.
+
+    gradients: laid out as the filters are.
+    """
+    shapes = Shapes.of(made.filters)
+    _library().standardize_filters_backward(
+        len(gradients), _addresses(gradients), _addresses(made.filters), shapes.filters, shapes.lengths,
+        made.root.data_ptr(), made.slope.data_ptr(),
+    )  # fmt: skip
+
+
+def _addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:
+    return (c_void_p * len(tensors))(*[None if each is None else each.data_ptr() for each in tensors])

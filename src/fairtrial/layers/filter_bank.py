@@ -1,0 +1,102 @@
+"""The standardized filters of a network, made all at once: for one pass, or for a whole update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from fairtrial.layers.shelf import Shelf
+from fairtrial.layers.standardization import standardize_all
+from fairtrial.layers.std_conv import StdConv2d
+
+
+class FilterBank:
+    """The layers of a network that standardize their filters, and the memory that those take."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.convs = [module for module in network.modules() if isinstance(module, StdConv2d)]
+        self._shelf = Shelf()
+
+    @contextmanager
+    def one_pass(self) -> Iterator[None]:
+        """Filters for the forward pass inside; autograd knows where they come from."""
+        if self._made or not self.convs:
+            yield
+            return
+        self._give(self._make())
+        try:
+            yield
+        finally:
+            self._forget()
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Filters for all passes inside, forward and backward; see `made_once`."""
+        if self._made or not self.convs:
+            yield
+            return
+        made = self._make()
+        self._give([filters.detach().requires_grad_(filters.requires_grad) for filters in made])
+        try:
+            yield
+            self._pass_on(made)
+        finally:
+            self._forget()
+
+    @property
+    def _made(self) -> bool:
+        return bool(self.convs) and self.convs[0].made is not None
+
+    def _make(self) -> list[Tensor]:
+        """The filters of each layer. Frozen ones apart: autograd must ask for nothing on their behalf."""
+        made: dict[StdConv2d, Tensor] = {}
+        for trained in (True, False):
+            part = [conv for conv in self.convs if conv.weight.requires_grad is trained]
+            if part:
+                weights = [conv.weight for conv in part]
+                alone = trained or not torch.is_grad_enabled()  # else passes of others may hold them still
+                shelf = self._shelf if alone and len(part) == len(self.convs) else None
+                found = standardize_all(weights, part[0].definition, part[0].kernels, shelf)
+                made.update(zip(part, found, strict=True))
+        return [made[conv] for conv in self.convs]
+
+    def _give(self, made: Sequence[Tensor]) -> None:
+        for conv, filters in zip(self.convs, made, strict=True):
+            conv.made = filters
+
+    def _forget(self) -> None:
+        for conv in self.convs:
+            conv.made = None
+
+    def _pass_on(self, made: Sequence[Tensor]) -> None:
+        """Add to the gradient of each weight, from that of its filters."""
+        told = [
+            (filters, conv.weight, conv.made.grad)
+            for filters, conv in zip(made, self.convs, strict=True)
+            if conv.made is not None and conv.made.grad is not None
+        ]
+        if not told:
+            return
+        self._forget()
+        filters, weights, gradients = zip(*told, strict=True)
+        for weight, gradient in zip(weights, torch.autograd.grad(filters, weights, gradients), strict=True):
+            weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+
+
+@contextmanager
+def made_once(network: nn.Module) -> Iterator[None]:
+    """All filters are made once for all forward and backward passes inside, as their weights do not change.
+
+    For the micro-batches of one update, and for evaluation, where the standardization is thus folded into the
+    filters. The gradient through the standardization is taken once, at the end: it is linear, so the sum over
+    the passes goes through it as one. A network without a bank is left as it is.
+    """
+    bank = getattr(network, "bank", None)
+    if isinstance(bank, FilterBank):
+        with bank.once():
+            yield
+    else:
+        yield
