@@ -77,6 +77,7 @@ def build_model(settings: Mapping[str, Any], classes: int, seed: int, replica: i
         model = create_model(
             settings["model"], classes, norm, settings["weight_std"],
             stat_batch=stat_batch if norm == "bn" else None,  # other norms see one image at a time
+            kernels=settings["kernels"],
         )  # fmt: skip
         init_weights(model, draw)
     if settings["layout"] == "nhwc":  # the first filter turns what passes through it

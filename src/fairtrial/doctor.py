@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fairtrial.data.specs import name_of
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
+from fairtrial.kernels.build import own_kernels
 from fairtrial.options import cores
 
 # extra -> the module that it brings, and what it is for
@@ -41,6 +42,7 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
         "torch": torch,
         "cores": cores(),
         "devices": devices,
+        "kernels": own_kernels("cpu"),
         "extras": {extra: extra not in missing for extra in EXTRAS},
         "results": str(results),
         "free_mb": free_mb,
@@ -62,6 +64,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"torch     {found['torch'] or 'not installed'}"
     yield f"cores     {found['cores']}: so many cells run side by side unless --jobs says otherwise"
     yield f"gpu       {', '.join(found['devices']) or 'none: runs use the CPU'}"
+    kernels, why = found["kernels"]
+    yield f"kernels   {kernels}" + (f" ({why}): standardized filters and gn are slower" if why else "")
     for extra, installed in found["extras"].items():
         does = EXTRAS[extra][1]
         yield (

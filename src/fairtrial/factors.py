@@ -23,6 +23,7 @@ ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
     "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
+KERNEL_NAMES: Final = ("fastest", "torch", "plain")  # layers.choice says what they are
 NORM_NAMES: Final = ("bn", "gn", "ln", "in", "none", "frn", "evonorm_s0")
 TUNES: Final = {  # what fine-tuning trains, and how that reads
     "full": "fine-tuned",
@@ -173,6 +174,7 @@ FACTORS: Final[dict[str, Factor]] = {
     "warmup": Factor(_real(0.0, below=1.0), 0.0, "warm-up {}"),  # fraction of the budget
     "precision": Factor(_choice("fp32", "bf16"), "fp32", "{}"),
     "layout": Factor(_choice("nchw", "nhwc"), "nchw", "{}"),  # of images and filters in memory
+    "kernels": Factor(_choice(*KERNEL_NAMES), "fastest", "{} kernels"),  # of weight standardization and gn
     "stage": Factor(_choice("downstream", "upstream"), "downstream", "{}"),  # upstream: weights are kept
     "upstream": Factor(_start(), starts.NONE, "from {}"),  # where the network starts
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this

@@ -31,12 +31,18 @@ def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, f
     return known | calibrated(store, threads, device)
 
 
-def calibrated(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
-    """Arm key -> seconds per step from calibrations made as here; the newest one wins."""
+def calibrated(
+    store: Store, threads: int, device: str = "cpu", kernels: str | None = None
+) -> dict[str, float]:
+    """Arm key -> seconds per step from calibrations made as here; the newest one wins.
+
+    kernels: what "fastest" comes to here; None takes any.
+    """
     return {
         arm: seconds
         for record in store.calibrations()
         if _as_here(record["origin"], threads, device)
+        and kernels in (None, record["origin"].get("kernels", origin.BEFORE["kernels"]))
         for arm, seconds in record["step_s"].items()
     }
 

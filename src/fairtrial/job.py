@@ -39,7 +39,7 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, not between our lines
     work = Job(inbox.get())
-    _say({"ready": True, "origin": work.origin}, answer)
+    _say({"ready": True, "origin": work.origin, "slower": work.slower}, answer)
     while True:
         message = inbox.get()
         try:
@@ -104,7 +104,8 @@ class Job:
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cuda": torch.version.cuda,
         }
-        self.origin = origin.gather(name, start["threads"], flags)
+        kernels, self.slower = trial.kernels_on(start["device"])
+        self.origin = origin.gather(name, start["threads"], flags, kernels)
 
     def cell(self, message: Message) -> Message:
         """Run one cell, publish its attempt, tell the driver where to look."""

@@ -17,19 +17,21 @@ from fairtrial.errors import REFUSED, Fault, Problem
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 ALLOWED_ENV: Final = ("OMP_", "MKL_", "MALLOC_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
-UNMIXED: Final = ("fairtrial", "torch", "device", "threads")  # one value each per study
+UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "kernels")  # one value each per study
+BEFORE: Final = {"kernels": "torch"}  # what records mean that were written before a field was
 
 
-def gather(device: str, threads: int, flags: dict[str, Any]) -> dict[str, Any]:
+def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "torch") -> dict[str, Any]:
     """Everything about this process that a reader may ask for later; never the whole environment.
 
-    flags: how torch was set, from the process that imported it.
+    flags: how torch was set, from the process that imported it. kernels: what "fastest" came to.
     """
     return {
         "fairtrial": fairtrial.__version__,
         "torch": ".".join(_version("torch").split(".")[:2]),
         "device": device,
         "threads": threads,
+        "kernels": kernels,
         "flags": flags,
         **_code(),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
@@ -44,7 +46,8 @@ def refuse_mixing(records: list[dict[str, Any]], mine: dict[str, Any]) -> None:
     """A Fault (exit 4) when a recorded attempt ran under something that must not be mixed with `mine`."""
     problems = []
     for name in UNMIXED:
-        theirs = {str(record["origin"][name]) for record in records if record["origin"].get(name) is not None}
+        values = (record["origin"].get(name, BEFORE.get(name)) for record in records)
+        theirs = {str(value) for value in values if value is not None}
         here = mine.get(name)
         if here is not None and theirs - {str(here)}:
             problems.append(

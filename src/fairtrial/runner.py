@@ -14,6 +14,7 @@ from fairtrial import forecast, origin
 from fairtrial.books import Books
 from fairtrial.crew import Crew, Message, Worker, cores
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
+from fairtrial.kernels.build import own_kernels
 from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.record import cell_message, failure
 from fairtrial.rooms import released
@@ -104,6 +105,7 @@ class Driver:
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.failed_starts = 0
+        self.said_slower = False
 
     def run(self) -> int:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
@@ -128,7 +130,8 @@ class Driver:
     def _calibrate(self) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""
         if self.study.budget.kind == "seconds":
-            here = (self.store, self.options.threads, self.options.device)
+            device = self.options.device
+            here = (self.store, self.options.threads, device, own_kernels(device)[0])
             known = forecast.calibrated(*here)
             missing = {arm: cell for arm, cell in forecast.arms_of(self.cells).items() if arm not in known}
             if missing:
@@ -209,11 +212,18 @@ class Driver:
         elif "ready" in message:
             self.failed_starts = 0
             worker.origin = message["origin"]
+            self._say_kernels(message.get("slower"))
             if not self.options.allow_mixed:
                 origin.refuse_mixing(self.books.records, worker.origin)
         else:
             worker.task = None
             progress.finished(self.books.take(message["cell"], message["attempt"]), message["wall_s"])
+
+    def _say_kernels(self, slower: str | None) -> None:
+        """Once, when our own kernels cannot be had: the study runs, at another speed."""
+        if slower and not self.said_slower:
+            self.said_slower = True
+            announce(f"kernels: torch's own, which are slower: {slower}")
 
     def _bury(self, worker: Worker, progress: Progress) -> None:
         """Book the end of a job that died; its cell gets another try, unless it has an outcome by then."""

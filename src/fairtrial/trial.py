@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from fairtrial.budget import Budget, Ledger
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.device import ledger_of
 from fairtrial.flops import flops_of_features, flops_of_step
+from fairtrial.layers import choice
 from fairtrial.precision import precision
 from fairtrial.recipe import HyperRule, recipe_of, rule_of
 from fairtrial.resnetv2 import ResNetV2
@@ -40,6 +42,13 @@ class Place:
     results: tuple[str, ...] = ()
     weights_sha256: str | None = None
     keep: Path | None = None
+
+
+def kernels_on(device: str) -> tuple[str, str | None]:
+    """What the setting kernels="fastest" comes to on a device, and why not better; the driver says it."""
+    warnings.simplefilter("ignore", choice.Slower)
+    where = torch.device(device)
+    return choice.own_kernels(where) or "torch", choice.why_not(where)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -41,6 +42,21 @@ def library() -> Path:
         except (Fault, OSError) as error:
             raise Unavailable(f"cannot write {path.parent}: {error}") from error
     return path
+
+
+def own_kernels(device: str) -> tuple[str, str | None]:
+    """What "fastest" comes to on a device, as far as that can be told without torch; and why not better.
+
+    device: "cpu", or GPUs as torch names them.
+    """
+    if device != "cpu":
+        there = importlib.util.find_spec("triton") is not None
+        return ("triton", None) if there else ("torch", "triton is not installed")
+    try:
+        library()
+    except Unavailable as error:
+        return "torch", str(error)
+    return "compiled", None
 
 
 def find_compiler() -> Path:

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Final
 
 import torch
-from torch import Tensor
 
 from fairtrial.kernels import cpu
 

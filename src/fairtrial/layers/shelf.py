@@ -1,4 +1,4 @@
-"""Memory for the filters of a network, used again by the next pass: fresh pages cost more than the filters."""
+"""Memory for the filters of a network, used again by the next pass: fresh pages cost more than filters."""
 
 from __future__ import annotations
 
