@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.captions import provenance
 from analysis.plates import arms, contrasts
+from analysis.sheet import Made
 from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
@@ -49,12 +50,19 @@ class Drawn:
         return text
 
 
-def draw(results: Results, findings: Sequence[Finding], twins: Twins | None, *, partial: bool) -> list[Drawn]:
-    """Every figure that the recorded cells allow."""
+def draw(
+    results: Results,
+    findings: Sequence[Finding],
+    twins: Twins | None,
+    *,
+    partial: bool,
+    more: Made | None = None,
+) -> list[Drawn]:
+    """Every figure that the recorded cells allow, and those that are given."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever a matplotlibrc says here
         matplotlib.rcParams.update(style.RC)
-        made = [*contrasts(results, findings, twins), *arms(results, partial)]
+        made = [*contrasts(results, findings, twins), *arms(results, partial), *(more or ())]
         return [_render(results, *each) for each in made]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, page, table, tables, twins, verdicts
+from analysis import figures, page, table, tables, twins, verdicts, whatif
 from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
 from analysis.outcome_tables import arm_table, contrast_table
@@ -17,8 +17,12 @@ from analysis.sentences import sentence, title
 from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
+from analysis.whatif import WhatIf
+from analysis.whatif_figure import whatif_figure
+from analysis.whatif_table import record, whatif_table
 from analysis.words import clean, plural
 from fairtrial import files
+from fairtrial.errors import fault
 from fairtrial.stats.records import plain
 from fairtrial.store import Store
 
@@ -48,17 +52,20 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
     control = twins.compare(results, partial=allow_partial)
     said = _said(results, findings)
     warnings = list(_warnings(results, findings, control))
-    drawn = figures.draw(results, findings, control, partial=allow_partial)
+    what = whatif.examine(results, store, partial=allow_partial)
+    more = None if what is None else whatif_figure(results, what)
+    drawn = figures.draw(results, findings, control, partial=allow_partial, more=more)
     made = [
         *([contrast_table(results, findings)] if findings else []),
         arm_table(results, partial=allow_partial),
+        *([whatif_table(results, what)] if what else []),
         parity(results),
         fairness(results),
     ]
     told = page.facts(results, findings, said, control)
     folder = store.folder
     files.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
-    files.publish(folder / "verdicts.json", _json(results, findings, said, control), overwrite=True)
+    files.publish(folder / "verdicts.json", _json(results, findings, said, control, what), overwrite=True)
     files.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
     files.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
     return Report(
@@ -79,6 +86,27 @@ def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], 
     findings = verdicts.judge(results, partial=allow_partial)
     control = twins.compare(results, partial=allow_partial)
     return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
+
+
+def what_if(
+    store: Store, faster: float, share: float | None = None, *, allow_partial: bool = False
+) -> tuple[dict[str, Any], bool]:
+    """What a kernel so many times faster would change, and whether the study is complete.
+
+    share: the kernel's part of the treatment's step; by default that of StdConv, from the recorded times.
+    """
+    results = table.load(store)
+    where = f"the study {results.study.name}, --faster"
+    if results.study.budget.kind != "seconds":
+        what = f"its budget is in {results.study.budget.kind}: a faster kernel changes nothing there"
+        raise fault(what, where, "ask a study with a budget in seconds")
+    if not (results.complete or allow_partial):
+        return {"sentences": [f"incomplete: {results.progress}"]}, False
+    found = whatif.examine(results, store, times=(1.0, faster), share=share, partial=allow_partial)
+    if found is None:
+        what = "no arm of a contrast was recorded both with and without weight standardization"
+        raise fault(what, where, "give the kernel's part of the treatment's step: --share 0.2")
+    return record(found), results.complete
 
 
 def _said(results: Results, findings: Sequence[Finding]) -> list[str]:
@@ -102,8 +130,14 @@ def _warnings(results: Results, findings: Sequence[Finding], control: Twins | No
     return found + [f"{clean(f.contrast.name)}: {clean(warning)}" for f in findings for warning in f.warnings]
 
 
-def _json(results: Results, findings: Sequence[Finding], said: Sequence[str], control: Twins | None) -> str:
-    record = {
+def _json(
+    results: Results,
+    findings: Sequence[Finding],
+    said: Sequence[str],
+    control: Twins | None,
+    what: WhatIf | None,
+) -> str:
+    told = {
         "study": results.study.name,
         "preset": results.study.preset,
         "hash": results.declared["history"][-1]["hash"],
@@ -111,8 +145,9 @@ def _json(results: Results, findings: Sequence[Finding], said: Sequence[str], co
         "cells": {"done": results.done, "declared": len(results.frame)},
         "contrasts": [_finding(finding, text) for finding, text in zip(findings, said, strict=True)],
         "aa": None if control is None else _twins(control),
+        **({} if what is None else {"what_if": record(what)}),
     }
-    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _finding(finding: Finding, text: str) -> dict[str, Any]:

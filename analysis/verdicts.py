@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.contrasts import Side, differences, has_limits, interval, overlap_words, sides
@@ -65,16 +65,25 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     An incomplete study is refused every verdict unless `partial`. Complete pairs are then used, and the look
     is stamped exploratory, because it was not declared.
     """
-    measured = [_measured(results, contrast, partial) for contrast in results.study.contrasts]
+    found = decide(
+        results, [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]
+    )
+    alpha = results.declared["declaration"]["alpha"]
+    return tuple(finding if finding.ruling is None else _told(results, finding, alpha) for finding in found)
+
+
+def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
+    """The same contrasts with their rulings; Holm runs over all of them."""
     alpha = results.declared["declaration"]["alpha"]
     steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=alpha)
-    return tuple(
+    return [
         finding if finding.interval is None else _ruled(results, finding, steps.at(index), alpha)
         for index, finding in enumerate(measured)
-    )
+    ]
 
 
-def _measured(results: Results, contrast: Contrast, partial: bool) -> Finding:
+def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> Finding:
+    """What the cells say of one contrast, before any ruling; refused where they cannot be compared."""
     parts = sides(results, contrast)
     spent = [part.spent for part in parts if part.spent is not None]
     finding = Finding(
@@ -107,8 +116,7 @@ def _missing(finding: Finding) -> str:
 
 def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> Finding:
     parts, unit = finding.sides, finding.unit
-    means = unit.means(finding.differences)
-    equivalence = tost(means, margin=finding.margin, alpha=alpha, unit=unit.name)
+    equivalence = tost(unit.means(finding.differences), margin=finding.margin, alpha=alpha, unit=unit.name)
     ruling = verdict(
         interval(parts, unit, step.step_level),
         equivalence,
@@ -121,16 +129,26 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> 
         cost_s=_cost(results, unit),
         holm=step,
     )
-    finding = replace(
+    return replace(
         finding,
         verdict=ruling.verdict,
         reason=ruling.reason,
-        whisker=interval(parts, unit, 1 - alpha / step.family),
-        flip=sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
         equivalence=equivalence,
-        effect=_effect(finding),
         step=step,
         ruling=ruling,
+    )
+
+
+def _told(results: Results, finding: Finding, alpha: float) -> Finding:
+    """The finding with what is told beside its ruling."""
+    parts, unit, step, ruling = finding.sides, finding.unit, finding.step, finding.ruling
+    assert step is not None and ruling is not None
+    means = unit.means(finding.differences)
+    finding = replace(
+        finding,
+        whisker=interval(parts, unit, 1 - alpha / step.family),
+        flip=sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
+        effect=_effect(finding),
     )
     return replace(
         finding,

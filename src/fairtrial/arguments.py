@@ -51,7 +51,7 @@ def parser() -> Parser:
         ("run", "run what is missing, then report", (_study_options, _run_options)),
         ("status", "how far the study is", (_study_options,)),
         ("report", "figures, tables and verdicts from what is recorded", (_folder_options, _report_options)),
-        ("verdict", "the verdict sentences alone", (_folder_options, _report_options)),
+        ("verdict", "the verdict sentences alone", (_folder_options, _report_options, _what_if_options)),
         ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
     ):
         command = commands.add_parser(name, help=says, description=says)
@@ -156,4 +156,14 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 def _report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-partial", action="store_true", help="draw although cells are missing, with a stamp"
+    )
+
+
+def _what_if_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what if a kernel were faster, in a study with a budget in seconds")
+    group.add_argument(
+        "--faster", metavar="K", help="StdConv K times faster, or free: would a verdict change?"
+    )
+    group.add_argument(
+        "--share", metavar="F", help="the kernel's part of the treatment's step; default: as recorded"
     )

@@ -169,11 +169,26 @@ def _report(study: Study, given: Namespace) -> int:
 
 
 def _verdict(study: Study, given: Namespace) -> int:
+    if given.faster is not None or given.share is not None:
+        return _what_if(study, given)
     enter("analysis")
     from analysis.report import sentences
 
     said, complete = sentences(_folder(study, given), allow_partial=given.allow_partial)
     _show({"sentences": said}, said, given.json)
+    return DONE if complete else INCOMPLETE
+
+
+def _what_if(study: Study, given: Namespace) -> int:
+    asked = options.together(
+        faster=lambda: options.faster(given.faster),
+        share=lambda: None if given.share is None else options.share(given.share),
+    )
+    enter("analysis")
+    from analysis.report import what_if
+
+    found, complete = what_if(_folder(study, given), **asked, allow_partial=given.allow_partial)
+    _show(found, found["sentences"], given.json)
     return DONE if complete else INCOMPLETE
 
 
