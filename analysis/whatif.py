@@ -24,26 +24,21 @@ contrasts have the faster kernel at once. k = 1 is the recorded study.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from analysis import kernel
 from analysis.budgets import ABOVE, BELOW, BETWEEN, Budgets, recorded
-from analysis.early import early
 from analysis.kernel import Share
 from analysis.table import Results
-from analysis.verdicts import Finding, decide, measure
-from fairtrial.contrast import corners
+from analysis.verdicts import Finding
+from analysis.worlds import Worlds
 from fairtrial.store import Store
-from fairtrial.study import Contrast
 
 FREE: Final = math.inf
 TIMES: Final = (1.0, 1.5, 2.0, 4.0, FREE)
 _HALVINGS: Final = 12  # of the distance between two of TIMES, in search of the break-even
-
-Changes = Mapping[str, float]  # cell -> its score in another world
 
 
 @dataclass(frozen=True)
@@ -123,179 +118,88 @@ def examine(
     """
     if results.study.budget.kind != "seconds" or not (results.complete or partial):
         return None
-    worlds = _Worlds(results, recorded(results, store), share, partial)
-    cases = tuple(worlds.case(index, times) for index in range(len(results.study.contrasts)))
+    worlds = Worlds(results, recorded(results, store), share, partial)
+    cases = tuple(_case(worlds, index, times) for index in range(len(results.study.contrasts)))
     if not any(case.shares for case in cases):
         return None
     name = kernel.STD_CONV if share is None else "the kernel"
     return WhatIf(name, results.study.budget.amount, cases, worlds.budgets)
 
 
-class _Worlds:
-    """A study with some scores replaced, judged as the study itself is."""
-
-    def __init__(self, results: Results, budgets: Budgets, share: float | None, partial: bool) -> None:
-        self.results, self.budgets, self.partial = results, budgets, partial
-        self.contrasts: tuple[Contrast, ...] = results.study.contrasts
-        self.plain = [measure(results, contrast, partial=partial) for contrast in self.contrasts]
-        self.ruled = decide(results, self.plain)
-        self.spared = [kernel.spared(results, contrast, share) for contrast in self.contrasts]
-        self.shares = [[_share(results, arm, share) for arm in arms] for arms in self.spared]
-        self.more = cache(self._more)
-        self.same = cache(self._same)
-
-    def case(self, index: int, times: Sequence[float]) -> Case:
-        """Everything about one contrast."""
-        recorded, shares = self.ruled[index], [share for share in self.shares[index] if share]
-        if not shares:
-            return Case(recorded, (), problem="no arm of it has the kernel")
-        if len(shares) < len(self.shares[index]):
-            return Case(recorded, (), problem="an arm of it was not recorded without the kernel")
-        rows = tuple(self._row(index, faster) for faster in times)
-        even = None if recorded.verdict == "refused" else self._break_even(index)
-        return Case(recorded, tuple(shares), rows, even)
-
-    def _row(self, index: int, faster: float) -> Row:
-        recorded = self.ruled[index]
-        ratios = tuple(share.step(faster) for share in self.shares[index] if share)
-        steps = tuple(
-            (before, before / ratio if ratio else math.inf)
-            for before, ratio in zip(map(self._steps, self.spared[index]), ratios, strict=True)
-        )
-        if faster == 1 or recorded.verdict == "refused":
-            word, reading = recorded.verdict, "recorded"
-            return Row(faster, ratios, steps, reading, word, recorded.reason, True, recorded)
-        found = {limit: self.more(faster, limit, BETWEEN)[index] for limit in kernel.LIMITS}
-        told = [finding for finding in found.values() if finding is not None]
-        if len(told) < len(found):
-            return self._bounded(index, Row(faster, ratios, steps, "same", None))
-        row = Row(faster, ratios, steps, "more", None, finding=found["estimate"])
-        if len({finding.verdict for finding in told}) > 1:
-            few, many = (finding.verdict.replace("_", " ") for finding in (told[0], told[-1]))
-            return replace(row, reason=f"it is {few} with the smallest share and {many} with the largest")
-        around = [self.more(faster, "estimate", how)[index] for how in (BELOW, ABOVE)]
-        word = told[1].verdict
-        return replace(row, verdict=word, sure=all(each and each.verdict == word for each in around))
-
-    def _bounded(self, index: int, row: Row) -> Row:
-        """The row by the least and the most that the faster arm can gain."""
-        found = [self.same(row.faster, limit)[index] for limit in ("estimate", "high")]
-        if found[0] is None or found[1] is None:
-            return replace(row, reason="neither longer runs nor a curve of the other arm reach there")
-        row, word = replace(row, finding=found[0]), self.ruled[index].verdict
-        others = [f.verdict for f in found if f is not None and f.verdict != word]
-        if not others and word == "inconclusive":
-            return replace(
-                row, reason="no longer runs are recorded, and what is inconclusive may get decided"
-            )
-        if not others:
-            return replace(row, verdict=word, sure=True)
-        other = others[-1].replace("_", " ")
-        return replace(row, reason=f"no longer runs are recorded, and at best it is {other}")
-
-    def _break_even(self, index: int) -> BreakEven:
-        rows = [self._row(index, faster) for faster in TIMES]
-        if all(row.verdict == self.ruled[index].verdict for row in rows):
-            return BreakEven(math.inf, math.inf, math.inf)
-        times, word = self._flip(index, "estimate")
-        low, high = self._flip(index, "high")[0], self._flip(index, "low")[0]
-        return BreakEven(times, low, high, word)
-
-    def _flip(self, index: int, limit: str) -> tuple[float, str]:
-        """The smallest speed-up with another verdict, and that verdict; bisected in 1 - 1/k."""
-
-        def word(saved: float) -> str | None:
-            finding = self.more(1 / (1 - saved) if saved < 1 else FREE, limit, BETWEEN)[index]
-            return None if finding is None else finding.verdict
-
-        was, below = self.ruled[index].verdict, 0.0
-        for saved in (1 - 1 / times for times in TIMES[1:]):
-            if word(saved) is None:
-                return math.nan, ""
-            if word(saved) != was:
-                return _bisected(word, was, below, saved)
-            below = saved
-        return math.inf, ""
-
-    def _steps(self, arm: Mapping[str, Any]) -> float:
-        """The mean updates of an arm's finished runs."""
-        cells = self.results.where(arm)
-        done = cells[cells["status"] == "done"]
-        return float(done["steps"].astype(float).mean()) if len(done) else math.nan
-
-    def _more(self, faster: float, limit: str, how: str) -> list[Finding | None]:
-        """Each contrast in the world where its faster arms make more updates; None beyond the records."""
-
-        def changes(index: int) -> Changes | None:
-            found: dict[str, float] = {}
-            metric = self.contrasts[index].metric
-            for arm, share in zip(self.spared[index], self.shares[index], strict=True):
-                if share is None:
-                    return None
-                ratio = share.step(faster, limit)
-                for cell, steps in self._done(arm).items():
-                    score = self.budgets.at(cell, steps / ratio if ratio else math.inf, metric, how)
-                    if score is None:
-                        return None
-                    found[cell] = score
-            return found
-
-        return self._judged(changes)
-
-    def _same(self, faster: float, limit: str) -> list[Finding | None]:
-        """Each contrast at the moment when its faster arm ends; None where the other one is not one curve."""
-
-        def changes(index: int) -> Changes | None:
-            contrast = self.contrasts[index]
-            sides = [kernel.arms_of(self.results, levels) for levels in corners(contrast)]
-            if len(sides) != 2 or max(map(len, sides)) > 1 or self.spared[index] not in sides:
-                return None
-            (other,) = sides[1 - sides.index(self.spared[index])]
-            (share,) = self.shares[index]
-            if share is None:
-                return None
-            part, found = share.step(faster, limit), {}
-            for cell, record, value in self._scored(other, contrast.metric):
-                score = early(record, value, contrast.metric, part)
-                if score is None:
-                    return None
-                found[cell] = score
-            return found
-
-        return self._judged(changes)
-
-    def _done(self, arm: Mapping[str, Any]) -> dict[str, float]:
-        """cell -> its updates; none for a failed run, whose score no budget changes."""
-        found = {cell: self.results.records.get(cell) for cell in self.results.where(arm)["cell"]}
-        return {cell: float(each["spent"].get("steps") or 0) for cell, each in found.items() if each}
-
-    def _scored(self, arm: Mapping[str, Any], metric: str) -> list[tuple[str, dict[str, Any], float]]:
-        cells = self.results.where(arm)
-        pairs = zip(cells["cell"], cells[metric], strict=True)
-        records = self.results.records
-        return [(cell, records[cell], float(value)) for cell, value in pairs if cell in records]
-
-    def _judged(self, changes: Callable[[int], Changes | None]) -> list[Finding | None]:
-        """Every contrast in its world; one that has none stays in the Holm family as recorded."""
-        every = [changes(index) for index in range(len(self.contrasts))]
-        measured = [
-            self.plain[index] if each is None else self._measured(self.contrasts[index], each)
-            for index, each in enumerate(every)
-        ]
-        ruled = decide(self.results, measured)
-        return [None if each is None else finding for each, finding in zip(every, ruled, strict=True)]
-
-    def _measured(self, contrast: Contrast, changes: Changes) -> Finding:
-        frame = self.results.frame.copy()
-        was = zip(frame["cell"], frame[contrast.metric], strict=True)
-        frame[contrast.metric] = [changes.get(cell, value) for cell, value in was]
-        return measure(replace(self.results, frame=frame), contrast, partial=self.partial)
+def _case(worlds: Worlds, index: int, times: Sequence[float]) -> Case:
+    """Everything about one contrast."""
+    recorded, shares = worlds.ruled[index], [share for share in worlds.shares[index] if share]
+    if not worlds.spared[index]:
+        return Case(recorded, (), problem="no arm of it has the kernel")
+    if len(shares) < len(worlds.shares[index]):
+        return Case(recorded, (), problem="an arm of it was not recorded without the kernel")
+    rows = tuple(_row(worlds, index, faster) for faster in times)
+    even = None if recorded.verdict == "refused" else _break_even(worlds, index)
+    return Case(recorded, tuple(shares), rows, even)
 
 
-def _share(results: Results, arm: Mapping[str, Any], share: float | None) -> Share | None:
-    if share is None:
-        return kernel.measured(results, arm)
-    return kernel.given(share, kernel.name_of(arm))
+def _row(worlds: Worlds, index: int, faster: float) -> Row:
+    recorded = worlds.ruled[index]
+    ratios = tuple(share.step(faster) for share in worlds.shares[index] if share)
+    steps = tuple(
+        (before, before / ratio if ratio else math.inf)
+        for before, ratio in zip(map(worlds.steps, worlds.spared[index]), ratios, strict=True)
+    )
+    if faster == 1 or recorded.verdict == "refused":
+        word, reading = recorded.verdict, "recorded"
+        return Row(faster, ratios, steps, reading, word, recorded.reason, True, recorded)
+    found = {limit: worlds.more(faster, limit, BETWEEN)[index] for limit in kernel.LIMITS}
+    told = [finding for finding in found.values() if finding is not None]
+    if len(told) < len(found):
+        return _bounded(worlds, index, Row(faster, ratios, steps, "same", None))
+    row = Row(faster, ratios, steps, "more", None, finding=found["estimate"])
+    if len({finding.verdict for finding in told}) > 1:
+        few, many = (finding.verdict.replace("_", " ") for finding in (told[0], told[-1]))
+        return replace(row, reason=f"it is {few} with the smallest share and {many} with the largest")
+    around = [worlds.more(faster, "estimate", how)[index] for how in (BELOW, ABOVE)]
+    word = told[1].verdict
+    return replace(row, verdict=word, sure=all(each and each.verdict == word for each in around))
+
+
+def _bounded(worlds: Worlds, index: int, row: Row) -> Row:
+    """The row by the least and the most that the faster arm can gain."""
+    found = [worlds.same(row.faster, limit)[index] for limit in ("estimate", "high")]
+    if found[0] is None or found[1] is None:
+        return replace(row, reason="neither longer runs nor a curve of the other arm reach there")
+    row, word = replace(row, finding=found[0]), worlds.ruled[index].verdict
+    others = [f.verdict for f in found if f is not None and f.verdict != word]
+    if not others and word == "inconclusive":
+        return replace(row, reason="no longer runs are recorded, and what is inconclusive may get decided")
+    if not others:
+        return replace(row, verdict=word, sure=True)
+    other = others[-1].replace("_", " ")
+    return replace(row, reason=f"no longer runs are recorded, and at best it is {other}")
+
+
+def _break_even(worlds: Worlds, index: int) -> BreakEven:
+    rows = [_row(worlds, index, faster) for faster in TIMES]
+    if all(row.verdict == worlds.ruled[index].verdict for row in rows):
+        return BreakEven(math.inf, math.inf, math.inf)
+    times, word = _flip(worlds, index, "estimate")
+    low, high = _flip(worlds, index, "high")[0], _flip(worlds, index, "low")[0]
+    return BreakEven(times, low, high, word)
+
+
+def _flip(worlds: Worlds, index: int, limit: str) -> tuple[float, str]:
+    """The smallest speed-up with another verdict, and that verdict; bisected in 1 - 1/k."""
+
+    def word(saved: float) -> str | None:
+        finding = worlds.more(1 / (1 - saved) if saved < 1 else FREE, limit, BETWEEN)[index]
+        return None if finding is None else finding.verdict
+
+    was, below = worlds.ruled[index].verdict, 0.0
+    for saved in (1 - 1 / times for times in TIMES[1:]):
+        if word(saved) is None:
+            return math.nan, ""
+        if word(saved) != was:
+            return _bisected(word, was, below, saved)
+        below = saved
+    return math.inf, ""
 
 
 def _bisected(word: Callable[[float], str | None], was: str, below: float, above: float) -> tuple[float, str]:

@@ -21,20 +21,22 @@ _READINGS = {"recorded": "recorded", "more": "more updates", "same": "at best"}
 
 
 def whatif_table(results: Results, what: WhatIf) -> Table:
-    """One row per contrast and speed-up, of those with a verdict; contrasts without the kernel are left out."""
+    """One row per contrast and speed-up; a refused contrast has one, one without the kernel none."""
     rows = [
         _row(case, row)
         for case in what.cases
         for row in case.rows
         if row.verdict != "refused" or row.faster == 1
     ]
-    beside = what.budgets.sources
-    runs = f"finished runs of the same draws in {listed(beside)}" if beside else "no other study"
+    beside, unread = what.budgets.sources, what.budgets.unread
+    runs = f"lie on the line between finished runs of the same draws, here and in {listed(beside)}"
+    runs = runs if beside else "would lie between finished runs of other studies, and there are none"
+    lost = f"Left out, because they cannot be read: {listed(unread)}. " if unread else ""
     caption = (
         f"What a faster {what.kernel} would change at equal seconds. {' '.join(shares(what))} "
-        f"More updates: scores between {runs}; at best: the same updates in fewer seconds, the other arm "
-        "read from its curve. 95 % paired t intervals, not adjusted; verdicts as above, at both limits of "
-        "the share; likely: rests on the line between recorded runs. "
+        f"More updates: the scores {runs}; at best: the same updates in fewer seconds, the other arm "
+        f"read from its curve. {lost}95 % paired t intervals, not adjusted; verdicts as above, at both "
+        "limits of the share; likely: the runs next to it do not both say so. "
         f"{seeds(results)}. {provenance(results)}"
     )
     return Table("what-if", caption, pd.DataFrame(rows))

@@ -176,6 +176,15 @@ def test_a_contrast_without_the_kernel_says_so(examine):
     assert "Gn against bn at batch 4: no arm of it has the kernel" in " ".join(sentences(what))
 
 
+def test_an_arm_without_its_twin_has_no_share_and_no_rows(examine):
+    twins = Contrast("gn", GN_WS, {"norm": "gn", "weight_std": False}, AT_4)
+    both = Contrast("norm", {"norm": "gn"}, {"norm": "bn"}, {"weight_std": True, "batch_size": 4})
+    only = ({"norm": "gn"}, {"norm": "bn", "weight_std": True})
+    _, what = examine(0.0, study={"primary": (twins, both), "only": only})
+    assert len(what.cases[0].rows) == 5 and what.cases[1].rows == ()
+    assert "an arm of it was not recorded without the kernel" in " ".join(sentences(what))
+
+
 def test_an_interaction_is_made_of_all_its_faster_arms(examine):
     by = Contrast("batch matters", GN_WS, BN, by={"batch_size": (4, 64)})
     _, what = examine(0.05, study={"primary": by, "factors": factors(4, 64)})
