@@ -69,7 +69,7 @@ class Shapes(NamedTuple):
     def of(cls, weights: Sequence[Tensor]) -> Shapes:
         """The filters of weights (out, in, kh, kw)."""
         filters = [weight.shape[0] for weight in weights]
-        lengths = [weight.numel() // count for weight, count in zip(weights, filters, strict=True)]
+        lengths = [weight.shape[1:].numel() for weight in weights]
         numbers = c_int64 * len(filters)
         return cls(numbers(*filters), numbers(*lengths), sum(filters))
 
@@ -87,10 +87,15 @@ def standardize(
 ) -> Standardized:
     """Every filter of every weight, in one call, into `out`.
 
-    weights, out: of the same layouts, dense, each filter in one piece of memory.
+    weights, out: of the same layouts, dense, each filter in one piece of memory. ValueError for what is not
+    float32 on a CPU: C would read other memory as if it were.
     """
+    for weight in weights:
+        if weight.dtype != torch.float32 or weight.device.type != "cpu":
+            known = f"the compiled kernels know float32 on a CPU, not {weight.dtype} on {weight.device}"
+            raise ValueError(known)
     shapes = Shapes.of(weights)
-    root, slope = torch.empty(2, shapes.total)
+    root, slope = torch.empty(2, shapes.total, dtype=torch.float32, device="cpu")
     stream = sum(weight.numel() for weight in weights) > CACHED
     _library().standardize_filters(
         len(weights), _addresses(weights), _addresses(out), shapes.filters, shapes.lengths,
