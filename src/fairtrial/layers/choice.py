@@ -24,6 +24,8 @@ class Slower(UserWarning):
 
 def own_kernels(device: torch.device) -> str | None:
     """The name of our own kernels on a device; None where there are none, said once in a warning."""
+    if device.type == "meta":  # shapes alone: nothing is slower
+        return None
     reason = why_not(device)
     if reason is not None:
         _say(f"StdConv runs on torch's own kernels, which are slower: {reason}")

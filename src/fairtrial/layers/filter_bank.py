@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -51,17 +51,24 @@ class FilterBank:
         return bool(self.convs) and self.convs[0].made is not None
 
     def _make(self) -> list[Tensor]:
-        """The filters of each layer. Frozen ones apart: autograd must ask for nothing on their behalf."""
+        """The filters of each layer."""
         made: dict[StdConv2d, Tensor] = {}
-        for trained in (True, False):
-            part = [conv for conv in self.convs if conv.weight.requires_grad is trained]
-            if part:
-                weights = [conv.weight for conv in part]
-                alone = trained or not torch.is_grad_enabled()  # else passes of others may hold them still
-                shelf = self._shelf if alone and len(part) == len(self.convs) else None
-                found = standardize_all(weights, part[0].definition, part[0].kernels, shelf)
-                made.update(zip(part, found, strict=True))
+        for part in self._alike():
+            weights = [conv.weight for conv in part]
+            alone = weights[0].requires_grad or not torch.is_grad_enabled()  # else other passes may hold them
+            shelf = self._shelf if alone and len(part) == len(self.convs) else None
+            found = standardize_all(weights, part[0].definition, part[0].kernels, shelf)
+            made.update(zip(part, found, strict=True))
         return [made[conv] for conv in self.convs]
+
+    def _alike(self) -> Collection[list[StdConv2d]]:
+        """The layers that one call can serve. Frozen ones apart: autograd must ask nothing on their behalf."""
+        parts: dict[tuple, list[StdConv2d]] = {}
+        for conv in self.convs:
+            weight = conv.weight
+            kind = weight.requires_grad, weight.dtype, weight.device, conv.kernels, id(conv.definition)
+            parts.setdefault(kind, []).append(conv)
+        return parts.values()
 
     def _give(self, made: Sequence[Tensor]) -> None:
         for conv, filters in zip(self.convs, made, strict=True):
