@@ -17,17 +17,25 @@ class Shelf:
     def __init__(self) -> None:
         self._spare: list[Tensor] = []
 
-    def lend(self, like: Sequence[Tensor]) -> Loan:
-        """Tensors of these shapes and layouts; their values are whatever they were."""
+    def lend(self, like: Sequence[Tensor]) -> tuple[Loan, list[Tensor]]:
+        """A loan, and tensors of these shapes and layouts in its memory, whose values are whatever they were.
+
+        In inference mode the memory is not kept: autograd could never save it again.
+        """
         room = sum(_room(tensor) for tensor in like)
         fits = [block for block in self._spare if len(block) == room and block.dtype == like[0].dtype]
-        block = fits[0] if fits else torch.empty(room, dtype=like[0].dtype)
         self._spare = []  # of another size: the network has changed
-        return Loan(self, block, like)
+        if torch.is_inference_mode_enabled() or not fits:
+            block = torch.empty(room, dtype=like[0].dtype, device=like[0].device)
+        else:
+            block = fits[0]
+            torch.autograd.graph.increment_version(block)
+        return Loan(self, block), _cut(block, like)
 
     def put_back(self, block: Tensor) -> None:
         """A block that nobody needs any more."""
-        self._spare = [block]
+        if not block.is_inference():
+            self._spare = [block]
 
     def __deepcopy__(self, memo: object) -> Shelf:
         return Shelf()
@@ -40,22 +48,17 @@ class Loan:
     """What was lent to one forward pass; it ends with `end`, or when autograd forgets the pass.
 
     A backward pass that comes after all that, by retain_graph, finds that the version of its tensors has
-    moved on as soon as the memory was lent again, and is refused by autograd.
+    moved on as soon as the memory was lent again, and is refused by autograd. The loan does not hold the
+    tensors: they hold it, through autograd, and a ring would keep a pass that is dropped without a backward.
     """
 
-    def __init__(self, shelf: Shelf, block: Tensor, like: Sequence[Tensor]) -> None:
+    def __init__(self, shelf: Shelf, block: Tensor) -> None:
         self._shelf, self._block = shelf, block
-        torch.autograd.graph.increment_version(block)
-        self.tensors, start = [], 0
-        for tensor in like:
-            self.tensors.append(block.as_strided(tensor.shape, tensor.stride(), start))
-            start += _room(tensor)
 
     def end(self) -> None:
         """Give the memory back; a second call does nothing."""
         block, self._block = self._block, None
         if block is not None:
-            self.tensors = []
             self._shelf.put_back(block)
 
     def __del__(self) -> None:
@@ -65,6 +68,14 @@ class Loan:
 def is_dense(weight: Tensor) -> bool:
     """Whether each filter is one piece of memory, and the filters follow each other."""
     return weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def _cut(block: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    tensors, start = [], 0
+    for tensor in like:
+        tensors.append(block.as_strided(tensor.shape, tensor.stride(), start))
+        start += _room(tensor)
+    return tensors
 
 
 def _room(tensor: Tensor) -> int:

@@ -49,20 +49,32 @@ def standardize(weight: Tensor, eps: float, outside: bool = False, correction: i
 
     weight: (out, in, kh, kw) -> same shape. The rest: see `Definition`.
     """
-    var, mean = torch.var_mean(weight, dim=(1, 2, 3), keepdim=True, correction=correction)
-    root = 1 / (var.sqrt() + eps) if outside else torch.rsqrt(var + eps)
-    return (weight - mean) * root
+    correction = min(correction, max(weight.shape[1:].numel() - 1, 0))  # one value: variance 0, and no 0/0
+    wide = _wide(weight)
+    if outside:  # std and not the root of var: its gradient is 0 where the variance is 0
+        std, mean = torch.std_mean(wide, dim=(1, 2, 3), keepdim=True, correction=correction)
+        root = 1 / (std + eps)
+    else:
+        var, mean = torch.var_mean(wide, dim=(1, 2, 3), keepdim=True, correction=correction)
+        root = torch.rsqrt(var + eps)
+    return ((wide - mean) * root).to(weight.dtype)
 
 
 def by_batch_norm(weight: Tensor, eps: float) -> Tensor:
     """The same by timm's trick: the filters are the channels of one image, and batch norm treats those."""
-    flat = weight.reshape(1, weight.shape[0], -1)
-    return torch.batch_norm(flat, None, None, None, None, True, 0.0, eps, False).view_as(weight)
+    flat = _wide(weight).flatten(1).unsqueeze(0)
+    made = torch.batch_norm(flat, None, None, None, None, True, 0.0, eps, False)
+    return made.view(weight.shape).to(weight.dtype)
 
 
 def by_layer_norm(weight: Tensor, eps: float) -> Tensor:
     """The same as a layer norm without scale and shift: one kernel forward, one backward."""
     return torch.layer_norm(weight, weight.shape[1:], eps=eps)
+
+
+def _wide(weight: Tensor) -> Tensor:
+    """The weight in float32 at least: in float16 the variance of a usual filter is rounded away, and eps is 0."""
+    return weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight
 
 
 def one_by_one(
@@ -98,9 +110,9 @@ class Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, definition: Definition, shelf: Shelf | None, *weights: Tensor) -> Filters:
+        ctx.set_materialize_grads(False)  # filters that were not used ask for nothing
         dense = [weight if is_dense(weight) else weight.contiguous() for weight in weights]
-        ctx.loan = shelf.lend(dense) if shelf else None
-        out = ctx.loan.tensors if ctx.loan else [torch.empty_like(weight) for weight in dense]
+        ctx.loan, out = shelf.lend(dense) if shelf else (None, [torch.empty_like(each) for each in dense])
         made = cpu.standardize(dense, out, definition.eps, definition.outside, definition.correction)
         ctx.save_for_backward(made.root, made.slope, *out)
         return tuple(out)
