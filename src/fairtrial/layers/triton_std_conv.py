@@ -1,0 +1,194 @@
+"""Every filter of a network standardized in one Triton launch forward and one backward.
+
+The kernels find the tensors by a table of their addresses. A `triton_op` cannot carry that: the compiler sees
+no reader behind an address, so it may free or reuse a gradient before the kernel has run, and while it traces
+there are no addresses. Each launch is therefore a `custom_op`: opaque, but a node of the graph with shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from fairtrial.layers.filter_tiles import COLUMNS, NARROWEST, TILE, Deal, Shapes, deal, layout
+from fairtrial.layers.triton_std_kernels import backward_kernel, forward_kernel
+from fairtrial.layers.triton_support import check
+
+WARPS = TILE // 1024  # 32 values to a thread
+_captured: list[Tensor] = []  # tables of CUDA graphs, which read them at each replay
+
+
+def standardize_all(
+    weights: Sequence[Tensor], eps: float, *, outside: bool = False, correction: int = 0
+) -> tuple[Tensor, ...]:
+    """Zero mean and unit variance for each output filter of each tensor.
+
+    weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
+    added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The results
+    share one buffer. Statistics are float32, and exact for filters that are constant or whose mean is large.
+    """
+    _check(weights, correction)
+    return _StandardizeAll.apply(eps, outside, correction, *weights)
+
+
+class _StandardizeAll(torch.autograd.Function):
+    """The two launches as one differentiable function; gradients of gradients are refused."""
+
+    @staticmethod
+    def forward(ctx: Any, eps: float, outside: bool, correction: int, *weights: Tensor) -> tuple[Tensor, ...]:
+        flat, statistics = standardize_forward(list(weights), eps, outside, correction)
+        ctx.save_for_backward(statistics, *weights)
+        ctx.definition = eps, outside, correction
+        return _views(flat, weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        statistics, *weights = ctx.saved_tensors
+        flat = standardize_backward(weights, list(upstream), statistics, *ctx.definition)
+        return (None, None, None, *_views(flat, weights))
+
+
+@torch.library.custom_op(
+    "fairtrial::standardize_forward",
+    mutates_args=(),
+    schema="(Tensor[] weights, float eps, bool outside, int correction) -> (Tensor, Tensor)",
+)
+def standardize_forward(
+    weights: list[Tensor], eps: float, outside: bool, correction: int
+) -> tuple[Tensor, Tensor]:
+    """One launch: the results in one buffer; and (2, filters), the means less the first weights, the spreads."""
+    weights = [_dense(weight) for weight in weights]
+    programs = _deal(weights, weights)
+    flat, statistics = _outputs(weights)
+    forward_kernel[(len(programs.tiles),)](
+        _table(weights), programs.tiles, flat, statistics, statistics.shape[1], eps, outside, correction,
+        NARROWEST, programs.widest, TILE, COLUMNS, _vector(flat), num_warps=WARPS,
+    )  # fmt: skip
+    return flat, statistics
+
+
+@torch.library.custom_op(
+    "fairtrial::standardize_backward",
+    mutates_args=(),
+    schema="(Tensor[] weights, Tensor[] upstream, Tensor statistics, float eps, bool outside, int correction)"
+    " -> Tensor",
+)
+def standardize_backward(
+    weights: list[Tensor],
+    upstream: list[Tensor],
+    statistics: Tensor,
+    eps: float,
+    outside: bool,
+    correction: int,
+) -> Tensor:
+    """One launch: the gradients of the weights, in one buffer."""
+    weights = [_dense(weight) for weight in weights]
+    upstream = [_laid_as(weight, grad) for weight, grad in zip(weights, upstream, strict=True)]
+    programs = _deal(weights, weights + upstream)
+    flat, _ = _outputs(weights)
+    backward_kernel[(len(programs.tiles),)](
+        _table(weights + upstream), programs.tiles, len(weights), flat, statistics, statistics.shape[1],
+        eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, _vector(flat), num_warps=WARPS,
+    )  # fmt: skip
+    return flat
+
+
+@standardize_forward.register_fake
+def _(weights: list[Tensor], eps: float, outside: bool, correction: int) -> tuple[Tensor, Tensor]:
+    return _outputs(weights)
+
+
+@standardize_backward.register_fake
+def _(weights: list[Tensor], *rest: Any) -> Tensor:
+    return _outputs(weights)[0]
+
+
+def _check(weights: Sequence[Tensor], correction: int) -> None:
+    check("standardize_all", list(weights), forward_kernel)
+    if len({weight.dtype for weight in weights}) > 1:
+        found = ", ".join(sorted({str(weight.dtype) for weight in weights}))
+        raise ValueError(f"standardize_all got weights of {found}; expected one dtype")
+    for weight in weights:
+        if weight.dim() < 2 or math.prod(weight.shape[1:]) <= correction:
+            raise ValueError(
+                f"a weight has the shape {tuple(weight.shape)}; expected (out, in, kh, kw) "
+                f"with more than {correction} values to a filter"
+            )
+
+
+def _outputs(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The joint buffer, and room for two statistics of each filter."""
+    flat = weights[0].new_empty(layout(_shapes(weights))[-1])
+    return flat, flat.new_empty((2, sum(len(weight) for weight in weights)), dtype=torch.float32)
+
+
+def _views(flat: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The joint buffer as tensors of the shapes and layouts of the weights."""
+    places = layout(_shapes(weights))
+    return tuple(
+        flat.as_strided(weight.shape, _strides(weight), place)
+        for weight, place in zip(weights, places, strict=False)
+    )
+
+
+def _is_dense(weight: Tensor) -> bool:
+    """Whether each filter is a run of values, and the next one follows it."""
+    if weight.is_contiguous():
+        return True
+    return weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def _dense(weight: Tensor) -> Tensor:
+    return weight if _is_dense(weight) else weight.contiguous()
+
+
+def _strides(weight: Tensor) -> tuple[int, ...]:
+    return _dense(weight).stride()
+
+
+def _laid_as(weight: Tensor, grad: Tensor) -> Tensor:
+    """The gradient in the layout of the weight; one that comes so, as from a convolution, is not copied."""
+    if grad.stride() == weight.stride() and grad.dtype == weight.dtype:
+        return grad
+    return torch.empty_like(weight).copy_(grad)
+
+
+def _vector(tensor: Tensor) -> int:
+    """The values that a thread reads at once, from a multiple of 16 bytes."""
+    return 16 // tensor.element_size()
+
+
+def _shapes(weights: Sequence[Tensor]) -> Shapes:
+    return tuple(tuple(weight.shape) for weight in weights)
+
+
+def _deal(weights: list[Tensor], read: list[Tensor]) -> Deal:
+    aligned = all(tensor.data_ptr() % 16 == 0 for tensor in read)
+    return deal(_shapes(weights), _vector(weights[0]) if aligned else 1, weights[0].device)
+
+
+def _table(tensors: list[Tensor]) -> Tensor:
+    """The addresses of the tensors, on their device; copied there when one of them has changed, not before."""
+    device = tensors[0].device
+    addresses = tuple(tensor.data_ptr() for tensor in tensors)
+    if device.type != "cuda":
+        return _copied(addresses, device, 0)
+    if torch.cuda.is_current_stream_capturing():  # nothing is copied before the replay: no table for others
+        host = torch.tensor(addresses, dtype=torch.int64).pin_memory()
+        _captured.append(host)
+        return host.to(device, non_blocking=True)
+    return _copied(addresses, device, torch.cuda.current_stream(device).cuda_stream)
+
+
+@lru_cache(maxsize=64)
+def _copied(addresses: tuple[int, ...], device: torch.device, stream: int) -> Tensor:
+    """A table for one stream, which orders the copy before the kernel without a wait of the host."""
+    host = torch.tensor(addresses, dtype=torch.int64, pin_memory=device.type == "cuda")
+    return host.to(device, non_blocking=True)
