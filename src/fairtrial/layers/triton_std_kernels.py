@@ -13,19 +13,18 @@ import triton.language as tl
 
 
 @triton.jit
-def _place(table, tile, flat, VECTOR: tl.constexpr):
-    """Where a tile's filters start in their tensor and in the joint buffer."""
-    start = tl.load(table + tl.load(tile)).to(flat.dtype) + tl.load(tile + 1)
-    place = flat + tl.load(tile + 4) // VECTOR * VECTOR  # a multiple of VECTOR, as the compiler now knows
-    return start, place
+def _start(table, tensor, tile, flat, VECTOR: tl.constexpr):
+    """Where a tile's filters start in a tensor of the table."""
+    start = tl.load(table + tensor).to(flat.dtype)
+    if VECTOR > 1:
+        start = tl.multiple_of(start, 16)  # bytes: filters come in vectors only where this holds
+    return start + tl.load(tile + 1) // VECTOR * VECTOR  # a multiple of VECTOR, as the compiler now knows
 
 
 @triton.jit
-def _aligned(pointers, VECTOR: tl.constexpr):
-    """Each row of pointers starts at a multiple of 16 bytes where filters come in vectors."""
-    if VECTOR > 1:
-        pointers = tl.multiple_of(pointers, (1, 16))
-    return pointers
+def _place(tile, flat, VECTOR: tl.constexpr):
+    """Where a tile's results start in the joint buffer."""
+    return flat + tl.load(tile + 4) // VECTOR * VECTOR
 
 
 @triton.jit
@@ -58,10 +57,11 @@ def _forward_rows(
     table, tile, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    start, place = _place(table, tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    place = _place(tile, flat, VECTOR)
     offset, inside, row, rows, size = _grid(tile, COLS, TILE, VECTOR)
     first = tl.load(start + row * size, rows, 0.0).to(tl.float32)
-    x = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
+    x = tl.load(start + offset, inside, 0.0).to(tl.float32)
     x = tl.where(inside, x - first, 0.0)
     mean = tl.sum(x, 1, keep_dims=True) / size
     x = tl.where(inside, x - mean, 0.0)
@@ -78,7 +78,8 @@ def _forward_long(
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     """One filter in pieces; their means and squares are joined as by Chan et al. (1983)."""
-    start, place = _place(table, tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    place = _place(tile, flat, VECTOR)
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     first = tl.load(start).to(tl.float32)
     mean = 0.0
@@ -86,7 +87,7 @@ def _forward_long(
     for done in range(0, size, TILE):
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
-        x = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
+        x = tl.load(start + offset, inside, 0.0).to(tl.float32)
         x = tl.where(inside, x - first, 0.0)
         piece = tl.minimum(size - done, TILE).to(tl.float32)
         gap = tl.sum(x) / piece
@@ -100,7 +101,7 @@ def _forward_long(
     for done in range(0, size, TILE):
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
-        x = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
+        x = tl.load(start + offset, inside, 0.0).to(tl.float32)
         tl.store(place + offset, (x - first - mean) * inverse, inside)
     kept = statistics + tl.load(tile + 5)
     tl.store(kept, mean)
@@ -143,15 +144,16 @@ def _backward_rows(
     table, tile, upstream, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    start, place = _place(table, tile, flat, VECTOR)
-    start_g, place = _place(table + upstream, tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
+    place = _place(tile, flat, VECTOR)
     offset, inside, row, rows, size = _grid(tile, COLS, TILE, VECTOR)
     kept = statistics + tl.load(tile + 5) + row
     mean = tl.load(kept, rows, 0.0)
     inverse, steepness = _factors(tl.load(kept + filters, rows, 1.0), eps, OUTSIDE)
     first = tl.load(start + row * size, rows, 0.0).to(tl.float32)
-    w = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
-    g = tl.load(_aligned(start_g + offset, VECTOR), inside, 0.0).to(tl.float32)
+    w = tl.load(start + offset, inside, 0.0).to(tl.float32)
+    g = tl.load(start_g + offset, inside, 0.0).to(tl.float32)
     w = tl.where(inside, (w - first - mean) * inverse, 0.0)
     g = tl.where(inside, g - tl.sum(g, 1, keep_dims=True) / size, 0.0)
     slope = tl.sum(g * w, 1, keep_dims=True) / (size - CORRECTION) * steepness
@@ -164,8 +166,9 @@ def _backward_long(
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     """One filter in pieces. The sum of w is zero but for rounding; with it the mean of g leaves no trace."""
-    start, place = _place(table, tile, flat, VECTOR)
-    start_g, place = _place(table + upstream, tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
+    place = _place(tile, flat, VECTOR)
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     kept = statistics + tl.load(tile + 5)
     mean = tl.load(kept)
@@ -177,8 +180,8 @@ def _backward_long(
     for done in range(0, size, TILE):
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
-        w = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
-        g = tl.load(_aligned(start_g + offset, VECTOR), inside, 0.0).to(tl.float32)
+        w = tl.load(start + offset, inside, 0.0).to(tl.float32)
+        g = tl.load(start_g + offset, inside, 0.0).to(tl.float32)
         w = tl.where(inside, (w - first - mean) * inverse, 0.0)
         sum_g += tl.sum(g)
         sum_w += tl.sum(w)
@@ -188,8 +191,8 @@ def _backward_long(
     for done in range(0, size, TILE):
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
-        w = tl.load(_aligned(start + offset, VECTOR), inside, 0.0).to(tl.float32)
-        g = tl.load(_aligned(start_g + offset, VECTOR), inside, 0.0).to(tl.float32)
+        w = tl.load(start + offset, inside, 0.0).to(tl.float32)
+        g = tl.load(start_g + offset, inside, 0.0).to(tl.float32)
         w = (w - first - mean) * inverse
         tl.store(place + offset, (g - mean_g - w * slope) * inverse, inside)
 
