@@ -116,7 +116,7 @@ def _check(weights: Sequence[Tensor], correction: int) -> None:
         found = ", ".join(sorted({str(weight.dtype) for weight in weights}))
         raise ValueError(f"standardize_all got weights of {found}; expected one dtype")
     for weight in weights:
-        if weight.dim() < 2 or math.prod(weight.shape[1:]) <= correction:
+        if weight.dim() < 2 or not len(weight) or math.prod(weight.shape[1:]) <= correction:
             raise ValueError(
                 f"a weight has the shape {tuple(weight.shape)}; expected (out, in, kh, kw) "
                 f"with more than {correction} values to a filter"
