@@ -23,9 +23,16 @@ def test_a_sound_machine(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     assert [line.split()[0] for line in out.splitlines()] == [
-        "python", "torch", "cores", "gpu", *["extra"] * len(doctor.EXTRAS), "results",
+        "python", "torch", "cores", "gpu", "kernels", *["extra"] * len(doctor.EXTRAS), "results",
     ]  # fmt: skip
     assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_without_a_compiler_is_told_what_that_costs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert main(["doctor", "--results", str(tmp_path)]) == DONE
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("kernels"))
+    assert "torch (CC names 'no-such-compiler', which is not there)" in line and "slower" in line
 
 
 def test_a_missing_extra_names_the_command_that_brings_it(tmp_path, capsys, monkeypatch):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fairtrial.factors import ALL, FACTORS, MODEL_NAMES, NORM_NAMES, canon, identity, label
+from fairtrial.factors import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES, NORM_NAMES, canon, identity, label
 from fairtrial.layers import NORMS
 from fairtrial.resnetv2 import MODELS
 
@@ -44,6 +44,12 @@ def test_model_names_are_those_of_the_networks():
 
 def test_norm_names_are_those_of_the_layers():
     assert tuple(NORMS) == NORM_NAMES
+
+
+def test_the_kernels_of_the_table_are_those_of_the_layers():
+    from fairtrial.layers.choice import KERNELS
+
+    assert tuple(KERNELS) == KERNEL_NAMES
 
 
 def test_bn_alone_reads_batch_statistics():

@@ -11,7 +11,7 @@ from fairtrial import origin
 from fairtrial.errors import Fault
 from fairtrial.origin import UNMIXED, gather, refuse_mixing
 
-MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1}
+MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 
 
 def recorded(**changes):
@@ -46,6 +46,7 @@ def test_the_environment_is_an_allow_list(monkeypatch):
         ("torch", "2.14"),
         ("fairtrial", "0.0.9"),
         ("device", "NVIDIA H200"),
+        ("kernels", "torch"),
     ],
 )
 def test_mixing_is_refused_with_both_values(name, theirs):
@@ -65,7 +66,13 @@ def test_everything_that_differs_is_told_at_once():
 
 
 def test_what_was_not_recorded_mixes_with_anything():
-    refuse_mixing([{"origin": {}}, *recorded(cpu="another", commit="another")], MINE)
+    refuse_mixing([{"origin": {"kernels": "compiled"}}, *recorded(cpu="another", commit="another")], MINE)
+
+
+def test_records_from_before_our_own_kernels_ran_on_those_of_torch():
+    refuse_mixing([{"origin": {}}], MINE | {"kernels": "torch"})
+    with pytest.raises(Fault, match="ran with kernels torch; this run has compiled"):
+        refuse_mixing([{"origin": {}}], MINE)
 
 
 def test_commit_and_changes_of_the_code_are_told(tmp_path, monkeypatch):

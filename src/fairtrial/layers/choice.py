@@ -18,6 +18,9 @@ KERNELS: Final = {
 }
 
 
+OWN: Final = {"cpu": "compiled", "cuda": "triton"}
+
+
 class Slower(UserWarning):
     """Our own kernels cannot be had on this machine."""
 
@@ -30,12 +33,21 @@ def own_kernels(device: torch.device) -> str | None:
     if reason is not None:
         _say(f"StdConv runs on torch's own kernels, which are slower: {reason}")
         return None
-    return "compiled"
+    return OWN[device.type]
 
 
 def why_not(device: torch.device) -> str | None:
     """What keeps a device from our own kernels, in words; None where it has them."""
-    return cpu.why_not() if device.type == "cpu" else f"there are none for {device.type!r}"
+    if device.type == "cpu":
+        return cpu.why_not()
+    return _proof(str(device)) if device.type in OWN else f"there are none for {device.type!r}"
+
+
+@cache
+def _proof(device: str) -> str | None:
+    from fairtrial.layers import triton_proof
+
+    return triton_proof.why_not(torch.device(device))
 
 
 @cache

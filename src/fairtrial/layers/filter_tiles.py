@@ -67,7 +67,16 @@ def _rows(
     kind = _kind(size, vector)
     each = 1 if kind < NARROWEST else TILE >> kind
     return [
-        (tensor, first * size, min(each, shape[0] - first), size, place + first * size, filters + first, kind, 0)
+        (
+            tensor,
+            first * size,
+            min(each, shape[0] - first),
+            size,
+            place + first * size,
+            filters + first,
+            kind,
+            0,
+        )
         for first in range(0, shape[0], each)
     ]
 

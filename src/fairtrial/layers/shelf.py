@@ -53,7 +53,8 @@ class Loan:
     """
 
     def __init__(self, shelf: Shelf, block: Tensor) -> None:
-        self._shelf, self._block = shelf, block
+        self._shelf = shelf
+        self._block: Tensor | None = block
 
     def end(self) -> None:
         """Give the memory back; a second call does nothing."""

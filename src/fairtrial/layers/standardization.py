@@ -73,7 +73,7 @@ def by_layer_norm(weight: Tensor, eps: float) -> Tensor:
 
 
 def _wide(weight: Tensor) -> Tensor:
-    """The weight in float32 at least: in float16 the variance of a usual filter is rounded away, and eps is 0."""
+    """The weight in float32 at least: float16 rounds the variance of a usual filter away, and eps to 0."""
     return weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight
 
 
@@ -101,11 +101,19 @@ def by_compiled(weights: Sequence[Tensor], definition: Definition) -> Filters:
     return Compiled.apply(definition, None, *weights)
 
 
+def by_triton(weights: Sequence[Tensor], definition: Definition) -> Filters:
+    """One launch forward and one backward for all weights, on a GPU; no second derivative."""
+    from fairtrial.layers import triton_std_conv
+
+    outside, correction = definition.outside, definition.correction
+    return triton_std_conv.standardize_all(weights, definition.eps, outside=outside, correction=correction)
+
+
 class Compiled(torch.autograd.Function):
     """The compiled kernels as a function of (definition, shelf, weights...).
 
-    shelf: whose memory the filters take. With one, the gradients that come back are nobody else's, as those of
-    a convolution, and are turned in place.
+    shelf: whose memory the filters take. With one, the gradients that come back are nobody else's, as those
+    of a convolution, and are turned in place.
     """
 
     @staticmethod
@@ -144,6 +152,7 @@ WAYS: Final[dict[str, Callable[[Sequence[Tensor], Definition], Filters]]] = {
     "batch_norm": one_by_one(by_batch_norm),
     "layer_norm": one_by_one(by_layer_norm),
     "compiled": by_compiled,
+    "triton": by_triton,
 }
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fairtrial.layers.triton_norm_kernels import backward_kernel, forward_kernel, statistics_kernel, sums_kernel
+from fairtrial.layers.triton_norm_kernels import (
+    backward_kernel,
+    forward_kernel,
+    statistics_kernel,
+    sums_kernel,
+)
 from fairtrial.layers.triton_support import check, traceable
 
 TILE = 4096  # values of one program: 32 for each of the 128 threads of 4 warps

@@ -135,7 +135,9 @@ def _factors(spread, eps, OUTSIDE: tl.constexpr):
     A constant filter has no direction in which its standard deviation grows: it then takes no part.
     """
     if OUTSIDE:
-        return 1.0 / (spread + eps), tl.where(spread > 0, (spread + eps) / tl.where(spread > 0, spread, 1.0), 0.0)
+        return 1.0 / (spread + eps), tl.where(
+            spread > 0, (spread + eps) / tl.where(spread > 0, spread, 1.0), 0.0
+        )
     return 1.0 / spread, 1.0
 
 
@@ -209,7 +211,9 @@ def backward_kernel(
     if kind == 0:
         _backward_long(table, tile, upstream, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, 1)
     if kind == 1:
-        _backward_long(table, tile, upstream, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR)
+        _backward_long(
+            table, tile, upstream, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR
+        )
     for width in tl.static_range(NARROWEST, WIDEST + 1):
         if kind == width:
             _backward_rows(
