@@ -20,6 +20,7 @@ HERE: Final = Path(__file__).resolve().parent
 COMPILERS: Final = ("gcc", "cc", "clang")  # gcc first: torch brings the OpenMP runtime that it needs
 FLAGS: Final = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-std=c11")
 LONGEST_S: Final = 60.0
+_SEAL: Final = hashlib.sha256().digest_size  # bytes
 
 
 class Unavailable(Exception):
@@ -30,15 +31,15 @@ def library() -> Path:
     """The compiled library; made now if it was never made here. Unavailable says why it cannot be had.
 
     It is kept in the user's cache under a digest of the sources, the flags, the compiler and the processor:
-    home folders are shared by machines, and each of them needs its own.
+    home folders are shared by machines, and each of them needs its own. What is not whole is made anew.
     """
     compiler = find_compiler()
     path = cache.folder() / "kernels" / f"{_key(compiler)}.so"
-    if not path.is_file():
+    if not _whole(path):
         made = _compiled(compiler)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            publish(path, made, overwrite=True)  # two processes at once publish equal files
+            publish(path, made + _seal(made), overwrite=True)  # two processes at once: the later one stays
         except (Fault, OSError) as error:
             raise Unavailable(f"cannot write {path.parent}: {error}") from error
     return path
@@ -59,16 +60,27 @@ def own_kernels(device: str) -> tuple[str, str | None]:
     return "compiled", None
 
 
-def find_compiler() -> Path:
-    """The compiler that CC names, or the first that is found; Unavailable when there is none."""
-    asked = os.environ.get("CC")
-    names = (asked,) if asked else COMPILERS
-    found = next((where for name in names if (where := shutil.which(name))), None)
-    if found is None:
-        raise Unavailable(
-            f"CC names {asked!r}, which is not there" if asked else "no C compiler is installed"
-        )
-    return Path(found).resolve()
+def _whole(path: Path) -> bool:
+    """Whether a library is as it was made. One that is cut would end the process when it is loaded."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content[-_SEAL:] == _seal(content[:-_SEAL])
+
+
+def _seal(library: bytes) -> bytes:
+    """The digest that stands behind a library in its file, where the loader does not look."""
+    return hashlib.sha256(library).digest()
+
+
+def find_compiler() -> tuple[str, ...]:
+    """The command that CC holds, or the first compiler that is found; Unavailable when there is none."""
+    asked = os.environ.get("CC", "").split()
+    for name, *options in [asked] if asked else [[name] for name in COMPILERS]:
+        if where := shutil.which(name):
+            return where, *options
+    raise Unavailable(f"CC names {asked[0]!r}, which is not there" if asked else "no C compiler is installed")
 
 
 def sources() -> list[Path]:
@@ -76,9 +88,9 @@ def sources() -> list[Path]:
     return sorted(HERE.glob("*.c"))
 
 
-def _key(compiler: Path) -> str:
-    status = compiler.stat()
-    parts = [str(compiler), str(status.st_size), str(status.st_mtime_ns), *FLAGS, _processor()]
+def _key(compiler: tuple[str, ...]) -> str:
+    status = Path(compiler[0]).stat()  # of what a link leads to
+    parts = [*compiler, str(status.st_size), str(status.st_mtime_ns), *FLAGS, _processor()]
     total = hashlib.sha256("\0".join(parts).encode())
     for source in sources():
         total.update(source.read_bytes())
@@ -94,16 +106,19 @@ def _processor() -> str:
     )
 
 
-def _compiled(compiler: Path) -> bytes:
+def _compiled(compiler: tuple[str, ...]) -> bytes:
     """The bytes of the library. It is linked without an OpenMP runtime of its own: torch's is used."""
-    with tempfile.TemporaryDirectory(prefix="fairtrial-") as folder:
-        objects = []
-        for source in sources():
-            objects.append(str(Path(folder) / f"{source.stem}.o"))
-            _run([str(compiler), *FLAGS, "-c", str(source), "-o", objects[-1]])
-        made = Path(folder) / "kernels.so"
-        _run([str(compiler), "-shared", *objects, "-o", str(made), "-lm"])
-        return made.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="fairtrial-") as folder:
+            objects = []
+            for source in sources():
+                objects.append(str(Path(folder) / f"{source.stem}.o"))
+                _run([*compiler, *FLAGS, "-c", str(source), "-o", objects[-1]])
+            made = Path(folder) / "kernels.so"
+            _run([*compiler, "-shared", *objects, "-o", str(made), "-lm"])
+            return made.read_bytes()
+    except OSError as error:  # no temporary folder, or a compiler that says it is done and made nothing
+        raise Unavailable(f"{compiler[0]} made no library: {error}") from error
 
 
 def _run(command: list[str]) -> None:

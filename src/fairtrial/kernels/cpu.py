@@ -35,9 +35,13 @@ def _library() -> ctypes.CDLL:
     path = library()
     try:
         ctypes.CDLL(_openmp(), mode=ctypes.RTLD_GLOBAL)  # its threads are torch's, and wait with torch's
-        found = ctypes.CDLL(str(path))
-    except OSError as error:
+        return _typed(ctypes.CDLL(str(path)))
+    except (OSError, AttributeError) as error:
         raise Unavailable(f"the compiled kernels do not load: {error}") from error
+
+
+def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions; AttributeError for one that is not there."""
     pointers, numbers = POINTER(c_void_p), POINTER(c_int64)
     found.standardize_filters.argtypes = [
         c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p, c_float, c_int, c_int, c_int,

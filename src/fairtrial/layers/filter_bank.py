@@ -62,7 +62,7 @@ class FilterBank:
         return [made[conv] for conv in self.convs]
 
     def _alike(self) -> Collection[list[StdConv2d]]:
-        """The layers that one call can serve. Frozen ones apart: autograd must ask nothing on their behalf."""
+        """The layers that one call can serve. Frozen ones apart: autograd asks nothing on their behalf."""
         parts: dict[tuple, list[StdConv2d]] = {}
         for conv in self.convs:
             weight = conv.weight

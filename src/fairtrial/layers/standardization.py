@@ -73,7 +73,7 @@ def by_layer_norm(weight: Tensor, eps: float) -> Tensor:
 
 
 def _wide(weight: Tensor) -> Tensor:
-    """The weight in float32 at least: float16 rounds the variance of a usual filter away, and eps to 0."""
+    """The weight in float32 at least: float16 rounds the variance of usual filters away, and eps to 0."""
     return weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight
 
 
