@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
+from passes import synchronize
 from torch import Tensor, nn
 
 from fairtrial.resnetv2 import Unit, create_model
@@ -61,32 +61,3 @@ def bare_convolutions(
         synchronize(device)
 
     return step
-
-
-def training_pass(
-    model: nn.Module,
-    batch_size: int,
-    image_size: int,
-    *,
-    device: str = "cpu",
-    memory_format: torch.memory_format = torch.contiguous_format,
-) -> Callable[[], None]:
-    """A call that runs forward, cross entropy and backward of `model` once: a step without its update."""
-    model = model.to(device)
-    images = torch.rand(batch_size, 3, image_size, image_size, device=device).contiguous(
-        memory_format=memory_format
-    )
-    labels = torch.arange(batch_size, device=device) % 10
-
-    def step() -> None:
-        F.cross_entropy(model(images), labels).backward()
-        model.zero_grad(set_to_none=True)
-        synchronize(device)
-
-    return step
-
-
-def synchronize(device: str | torch.device) -> None:
-    """Wait until the device has done what it was given, so that a reading of the clock means something."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)

@@ -1,81 +1,98 @@
-"""One thread, the machine in the record, and rounds that alternate between what is compared."""
+"""A fixed number of threads, the machine in the record, and races between what is compared."""
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))  # `bare` is imported by name, under any import mode
+sys.path.insert(0, str(Path(__file__).parent))  # its files import each other by name, under any import mode
 
-THREADS = int(os.environ.get("FAIRTRIAL_BENCH_THREADS", "1"))
+import machine
+from clock import Clock, clock_of
+from race import Calls, interleaved, peak_memory, raced, record, warm
+from roofline import Roof, measured_roof
+from work import Work
+
+__all__ = ["interleaved"]
+ROUNDS = 15
 
 
 @pytest.fixture(autouse=True, scope="session")
 def threads() -> int:
     """The number of threads of every measurement: 1, or FAIRTRIAL_BENCH_THREADS."""
-    torch.set_num_threads(THREADS)
-    return THREADS
+    torch.set_num_threads(machine.THREADS)
+    return machine.THREADS
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    """Where the tensors of a bench lie."""
+    torch.manual_seed(0)
+    return machine.device()
+
+
+@pytest.fixture(scope="session")
+def clock(device) -> Clock:
+    """The clock of that device."""
+    return clock_of(device)
+
+
+@pytest.fixture(scope="session")
+def roof(device, clock, threads) -> Roof:
+    """Copy bandwidth and matrix rate, measured once in this process."""
+    return measured_roof(device, clock)
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
     """What decides a timing and is not in pytest-benchmark's own list."""
-    machine_info["torch"] = torch.__version__
-    machine_info["threads"] = THREADS
-    machine_info["cpu_model"] = cpu_model()
-    machine_info["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
-    machine_info["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-
-
-def cpu_model() -> str:
-    """The processor's name as the kernel prints it."""
-    listing = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", listing.read_text()) if listing.exists() else None
-    return found[1] if found else platform.processor()
+    machine_info.update(machine.info())
 
 
 @pytest.fixture
-def ratio(benchmark) -> Callable[..., float]:
-    """ratio(reference, subject, rounds=15, calls=1): speed of the subject as a share of the reference's.
+def race(benchmark, clock, device, request) -> Callable[..., dict]:
+    """race(subjects, recorded, rounds=15, calls=1, work=None, warm_up=3): see `raced` and `record`.
 
-    Rounds alternate, and so does the order inside a round (ABBA), so that a drift of the machine hits both.
-    The benchmark records the subject; every raw round and the ratio of medians stand in its extra_info.
+    The first subject is the reference. The benchmark is that of `recorded`; every raw round of all of them
+    stands in its extra_info. work: of one call; then the roofline is told, too.
     """
 
     def measure(
-        reference: Callable[[], None], subject: Callable[[], None], rounds: int = 15, calls: int = 1
-    ) -> float:
-        seconds = interleaved({"reference": reference, "subject": subject}, rounds, calls)
-        share = statistics.median(seconds["reference"]) / statistics.median(seconds["subject"])
-        benchmark.extra_info.update({"ratio": share, "calls": calls, "rounds_s": seconds})
-        benchmark.pedantic(subject, rounds=rounds, iterations=calls)
-        return share
+        subjects: Calls,
+        recorded: str,
+        rounds: int = ROUNDS,
+        calls: int = 1,
+        work: Work | None = None,
+        warm_up: int = 3,
+    ) -> dict:
+        enabled = benchmark.enabled
+        warm(subjects, warm_up if enabled else 0)
+        seconds = raced(
+            benchmark, subjects, recorded, rounds=rounds if enabled else 1, calls=calls, clock=clock
+        )
+        peaks = {name: peak_memory(call, device) for name, call in subjects.items()}
+        roof = request.getfixturevalue("roof") if work and enabled else None
+        benchmark.extra_info.update(record(seconds, work, roof, peaks))
+        benchmark.extra_info.update(calls=calls, recorded=recorded, clock=clock.name)
+        return benchmark.extra_info
 
     return measure
 
 
-def interleaved(
-    subjects: dict[str, Callable[[], None]], rounds: int, calls: int = 1, warm_up: int = 3
-) -> dict[str, list[float]]:
-    """Seconds per call of each subject, one value a round; the order is turned round after each round."""
-    for subject in subjects.values():
-        for _ in range(warm_up):
-            subject()
-    seconds: dict[str, list[float]] = {name: [] for name in subjects}
-    order = list(subjects)
-    for _ in range(rounds):
-        for name in order:
-            start = time.perf_counter()
-            for _ in range(calls):
-                subjects[name]()
-            seconds[name].append((time.perf_counter() - start) / calls)
-        order.reverse()
-    return seconds
+@pytest.fixture
+def ratio(race, benchmark) -> Callable[..., float]:
+    """ratio(reference, subject, rounds=15, calls=1): speed of the subject as a share of the reference's."""
+
+    def measure(
+        reference: Callable[[], None], subject: Callable[[], None], rounds: int = ROUNDS, calls: int = 1
+    ) -> float:
+        told = race({"reference": reference, "subject": subject}, "subject", rounds, calls)
+        medians = {name: statistics.median(values) for name, values in told["rounds_s"].items()}
+        benchmark.extra_info["ratio"] = medians["reference"] / medians["subject"]
+        return benchmark.extra_info["ratio"]
+
+    return measure

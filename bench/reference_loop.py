@@ -11,16 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fairtrial.layers import StdConv2d
 from fairtrial.resnetv2 import create_model
-
-
-class PlainStdConv2d(StdConv2d):
-    """Standardizes its filters in each forward pass: var_mean, then a division (models.py, line 28)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
-        return self._conv_forward(x, (self.weight - mean) / torch.sqrt(var + self.eps), self.bias)
 
 
 class Pictures(Dataset):
@@ -50,10 +41,7 @@ def reference_loop(
         transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     ])  # fmt: skip
     loader = DataLoader(Pictures(images, transform), batch_size, shuffle=True, drop_last=True)
-    model = create_model(name, 10, "gn", True).train()
-    for module in model.modules():
-        if isinstance(module, StdConv2d):
-            module.__class__ = PlainStdConv2d
+    model = create_model(name, 10, "gn", True, kernels="plain").train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.003, momentum=0.9)
     batches = _for_ever(loader)
 

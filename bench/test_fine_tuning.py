@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from passes import LAYOUTS
 from reference_loop import reference_loop
 
 from fairtrial.optimizer import SGD
@@ -15,9 +16,9 @@ from fairtrial.resnetv2 import create_model
 from fairtrial.train import Order, Task, update
 
 IMAGES, ALPHA = 512, 0.1
-LAYOUTS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_fine_tuning_against_the_released_loop(benchmark, ratio, layout):
     """extra_info['ratio']: images per second as a multiple of the reference's; the aim is 1.4, 2 threads."""

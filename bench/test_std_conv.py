@@ -1,28 +1,28 @@
-"""What standardized filters cost, shape by shape: plain convolution, plain formula, fused kernel.
-
-One group is one shape and one pass; its rows are the arms.
-"""
+"""What standardized filters cost, shape by shape: each way of WAYS next to the plain convolution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 import torch
+from passes import PASSES
 from torch import Tensor, nn
+from work import of_conv
 
-from fairtrial.layers import StdConv2d, standardize
+from fairtrial.layers import StdConv2d, choice
+from fairtrial.layers.standardization import BIT, WAYS
+
+PLAIN = "conv"
 
 
-class PlainStdConv2d(StdConv2d):
-    """By the plain formula: the reference of the fused form."""
+class WayConv2d(StdConv2d):
+    """A layer on its own that makes its filters in one way."""
+
+    way: str
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, standardize(self.weight, self.eps), self.bias)
-
-
-CONVS: dict[str, type[nn.Conv2d]] = {"conv": nn.Conv2d, "std_plain": PlainStdConv2d, "std_fused": StdConv2d}
+        return self._conv_forward(x, WAYS[self.way]([self.weight], BIT)[0], self.bias)
 
 
 @dataclass(frozen=True)
@@ -57,42 +57,26 @@ R50X1 = [
 ]
 
 
-def build(conv: str, shape: Shape) -> tuple[nn.Module, Tensor]:
-    """The layer and its images."""
-    torch.manual_seed(0)
-    layer = CONVS[conv](
-        shape.cin, shape.cout, shape.kernel, shape.stride, padding=shape.kernel // 2, bias=False
-    )
-    return layer, torch.randn(shape.batch_size, shape.cin, shape.side, shape.side)
+def build(shape: Shape, way: str = PLAIN) -> nn.Conv2d:
+    """The layer of one arm."""
+    kind = nn.Conv2d if way == PLAIN else WayConv2d
+    layer = kind(shape.cin, shape.cout, shape.kernel, shape.stride, padding=shape.kernel // 2, bias=False)
+    if isinstance(layer, WayConv2d):
+        layer.way = way
+    return layer
 
 
-def forward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
-    @torch.no_grad()
-    def call() -> None:
-        layer(x)
-
-    return call
-
-
-def forward_backward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
-    x = x.requires_grad_()
-    upstream = torch.ones_like(layer(x))
-
-    def call() -> None:
-        layer(x).backward(upstream)
-        x.grad = None
-        layer.zero_grad(set_to_none=True)
-
-    return call
-
-
-PASSES = {"forward": forward, "forward_backward": forward_backward}
-
-
-@pytest.mark.parametrize("conv", CONVS)
 @pytest.mark.parametrize("run", PASSES)
 @pytest.mark.parametrize("shape", MINI + R50X1, ids=str)
-def test_std_conv(benchmark, shape, run, conv):
-    call = PASSES[run](*build(conv, shape))
+def test_std_conv(benchmark, race, device, shape, run):
     benchmark.group = f"std_conv {shape} float32 {run}"
-    benchmark(call)
+    x = torch.randn(shape.batch_size, shape.cin, shape.side, shape.side, device=device)
+    ways = [way for way in WAYS if way != "compiled" or choice.own_kernels(device) == "compiled"]
+    arms = {way: build(shape, way).to(device) for way in (PLAIN, *ways)}
+    calls = 5 if shape in MINI else 2
+    race(
+        {way: PASSES[run](layer, x) for way, layer in arms.items()},
+        ways[-1],
+        calls=calls,
+        work=of_conv(arms[PLAIN], x, run),
+    )
