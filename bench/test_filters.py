@@ -11,8 +11,7 @@ from roofline import copying
 from torch import Tensor
 from work import of_filters
 
-from fairtrial.layers import choice
-from fairtrial.layers.standardization import BIT, WAYS
+from fairtrial.layers.standardization import BIT, WAYS, ways_on
 from fairtrial.resnetv2 import create_model
 
 FLOOR = "floor"  # a copy that reads and writes as many bytes
@@ -26,7 +25,7 @@ def test_filters_against_the_floor(benchmark, race, device, model):
         conv.weight.detach().to(device).requires_grad_() for conv in create_model(model, 10).bank.convs
     ]
     work = of_filters(weights)
-    ways = [way for way in WAYS if way != "compiled" or choice.own_kernels(device) == "compiled"]
+    ways = ways_on(torch.device(device))
     subjects = {FLOOR: copying(work.bytes_moved, device)} | {
         way: there_and_back(way, weights) for way in ways
     }

@@ -10,8 +10,8 @@ from passes import PASSES
 from torch import Tensor, nn
 from work import of_conv
 
-from fairtrial.layers import StdConv2d, choice
-from fairtrial.layers.standardization import BIT, WAYS
+from fairtrial.layers import StdConv2d
+from fairtrial.layers.standardization import BIT, WAYS, ways_on
 
 PLAIN = "conv"
 
@@ -71,7 +71,7 @@ def build(shape: Shape, way: str = PLAIN) -> nn.Conv2d:
 def test_std_conv(benchmark, race, device, shape, run):
     benchmark.group = f"std_conv {shape} float32 {run}"
     x = torch.randn(shape.batch_size, shape.cin, shape.side, shape.side, device=device)
-    ways = [way for way in WAYS if way != "compiled" or choice.own_kernels(device) == "compiled"]
+    ways = ways_on(torch.device(device))
     arms = {way: build(shape, way).to(device) for way in (PLAIN, *ways)}
     calls = 5 if shape in MINI else 2
     race(

@@ -30,6 +30,7 @@ LEVELS = {
     "recipe": ("own", "hyperrule-paper"),
     "precision": ("fp32", "bf16"),
     "layout": ("nchw", "nhwc"),
+    "kernels": ("fastest", "torch"),
     "stage": ("downstream", "upstream"),
     "upstream": ("none", "upstream"),
     "upstream_seeds": (1, 3),

@@ -14,14 +14,14 @@ SRC = ROOT / "src"
 ROOMS = ("ablations", "bench", "analysis")
 
 TORCH_FREE = {  # job and doctor import torch when they are called
-    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "checks", "cli",
-    "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "job", "lock", "options",
+    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache", "checks", "cli",
+    "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "job", "kernels", "kernels.build", "lock", "options",
     "origin", "places", "plan", "presets", "progress", "recipe", "record", "rooms", "runner", "seeds",
     "starts", "status", "stop", "store", "study", "study_file", "trust", "data", "data.specs", "stats",
     "stats.*",
 }  # fmt: skip
 TORCH = {
-    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "layers", "layers.*",
+    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "kernels.cpu", "layers", "layers.*",
     "optimizer", "precision", "resnetv2", "train", "transfer", "trial", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
@@ -173,7 +173,7 @@ def test_what_answers_at_once_loads_nothing_heavy(name):
 def test_networks_know_no_study_seed_file_or_environment(name):
     found = imports(name, anywhere=True)
     assert {each for each in found if each.startswith("fairtrial")} <= {
-        each for each in found if each.startswith("fairtrial.layers")
+        each for each in found if each.startswith(("fairtrial.layers", "fairtrial.kernels"))
     }
     assert not {"os", "pathlib", "io", "json", "time"} & tops(found)
     assert not {"open", "print"} & {called(call) for call in calls(name)}

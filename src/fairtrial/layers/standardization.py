@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fairtrial.kernels import cpu
-from fairtrial.layers.choice import FASTEST, own_kernels
+from fairtrial.layers.choice import FASTEST, OWN, own_kernels
 from fairtrial.layers.shelf import Shelf, is_dense
 
 Filters = tuple[Tensor, ...]
@@ -154,6 +154,11 @@ WAYS: Final[dict[str, Callable[[Sequence[Tensor], Definition], Filters]]] = {
     "compiled": by_compiled,
     "triton": by_triton,
 }
+
+
+def ways_on(device: torch.device) -> list[str]:
+    """The rows of WAYS that a device can run: torch's own, and ours where they can be had."""
+    return [way for way in WAYS if way not in OWN.values() or way == own_kernels(device)]
 
 
 def way_of(kernels: str, weight: Tensor) -> str:
