@@ -30,8 +30,8 @@ def standardize_all(
     """Zero mean and unit variance for each output filter of each tensor.
 
     weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
-    added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The results
-    share one buffer. Statistics are float32, and exact for filters that are constant or whose mean is large.
+    added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The
+    results share one buffer. Statistics are float32, and exact for filters that are constant or whose mean is large.
     """
     _check(weights, correction)
     return _StandardizeAll.apply(eps, outside, correction, *weights)
@@ -63,7 +63,7 @@ class _StandardizeAll(torch.autograd.Function):
 def standardize_forward(
     weights: list[Tensor], eps: float, outside: bool, correction: int
 ) -> tuple[Tensor, Tensor]:
-    """One launch: the results in one buffer; and (2, filters), the means less the first weights, the spreads."""
+    """One launch: the results in one buffer; (2, filters) means less the first weights, and spreads."""
     weights = [_dense(weight) for weight in weights]
     programs = _deal(weights, weights)
     flat, statistics = _outputs(weights)
@@ -175,7 +175,7 @@ def _deal(weights: list[Tensor], read: list[Tensor]) -> Deal:
 
 
 def _table(tensors: list[Tensor]) -> Tensor:
-    """The addresses of the tensors, on their device; copied there when one of them has changed, not before."""
+    """The addresses of the tensors, on their device; copied there only when one of them has changed."""
     device = tensors[0].device
     addresses = tuple(tensor.data_ptr() for tensor in tensors)
     if device.type != "cuda":

@@ -29,7 +29,7 @@ def available(device: torch.device | str) -> str | None:
 
 
 def interpreted(kernel: Any) -> bool:
-    """Whether TRITON_INTERPRET=1 was set when the kernel was defined: it then runs in NumPy, on any device."""
+    """Whether TRITON_INTERPRET=1 was set when the kernel was defined: it runs in NumPy, on any device."""
     from triton.runtime.jit import JITFunction
 
     return not isinstance(kernel, JITFunction)
@@ -41,7 +41,7 @@ def traceable(kernel: Any) -> Any:
 
 
 def check(what: str, tensors: list[Tensor], kernel: Any) -> None:
-    """Refuse what a kernel would misread: no tensors, two devices, a CPU, a kind of number it does not know."""
+    """Refuse what a kernel would misread: no tensors, two devices, a CPU, a number of unknown kind."""
     if not tensors:
         raise ValueError(f"{what} got no tensors; expected at least one")
     device = tensors[0].device
