@@ -6,7 +6,8 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,15 @@ class Drawn:
         return text
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """Our look, whatever a matplotlibrc says here."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(style.RC)
+        yield
+
+
 def draw(
     results: Results,
     findings: Sequence[Finding],
@@ -59,9 +69,7 @@ def draw(
     more: Made | None = None,
 ) -> list[Drawn]:
     """Every figure that the recorded cells allow, and those that are given."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever a matplotlibrc says here
-        matplotlib.rcParams.update(style.RC)
+    with styled():
         made = [*contrasts(results, findings, twins), *arms(results, partial), *(more or ())]
         return [_render(results, *each) for each in made]
 
@@ -69,12 +77,17 @@ def draw(
 def _render(results: Results, name: str, caption: str, figure: Figure) -> Drawn:
     if not results.complete:
         figure.suptitle(f"incomplete: {results.progress}", color=style.ALARM, fontsize=8, fontweight="bold")
+    return rendered(name, f"{caption} {provenance(results)}", figure)
+
+
+def rendered(name: str, caption: str, figure: Figure) -> Drawn:
+    """The figure in every format."""
     files = {}
     for kind, options in _QUIET.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, **options)
         files[kind] = buffer.getvalue()
-    return Drawn(name, f"{caption} {provenance(results)}", files, wide=figure.get_figwidth() > style.COLUMN)
+    return Drawn(name, caption, files, wide=figure.get_figwidth() > style.COLUMN)
 
 
 def write(drawn: Sequence[Drawn], folder: Path) -> list[Path]:

@@ -1,0 +1,164 @@
+"""The races in a folder of bench results, checked before they are trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from fairtrial.errors import BAD_INPUT, Fault, fault, shown
+from fairtrial.files import gather, read_json
+
+CAP: Final = 64 << 20  # bytes of one file
+DO: Final = "run `tox -e bench` again, or put the file back from version control"
+NUMBERS: Final = ("batch_size", "bytes_moved", "flops", "images", "roofline_s", "side")
+ROOF: Final = ("copy_bytes_per_s", "matrix_flops_per_s")
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """Subjects that were timed in turns in one process. rounds_s: the first one is the reference.
+
+    bound_s: the least that a call can take by the roofline; None where nobody counted.
+    """
+
+    task: str
+    group: str
+    rounds_s: Mapping[str, Numbers]
+    told: Mapping[str, Any]  # extra_info as it came
+    machine: Mapping[str, Any]
+
+    @property
+    def reference(self) -> str:
+        """What all are compared with."""
+        return next(iter(self.rounds_s))
+
+    @property
+    def arms(self) -> list[str]:
+        """All but the reference."""
+        return list(self.rounds_s)[1:]
+
+    @property
+    def bound_s(self) -> float | None:
+        """See the class."""
+        return number(self.told, "roofline_s")
+
+    def median_s(self, name: str) -> float:
+        """Median seconds per call."""
+        return float(np.median(self.rounds_s[name]))
+
+    def times(self, name: str) -> float:
+        """The median as a multiple of the reference's."""
+        return self.median_s(name) / self.median_s(self.reference)
+
+    def by_round(self, name: str) -> Numbers:
+        """Each round as a multiple of the reference's round beside it."""
+        return self.rounds_s[name] / self.rounds_s[self.reference]
+
+
+def number(told: Mapping[str, Any], name: str) -> float | None:
+    """A positive number of extra_info; None where there is none."""
+    value = told.get(name)
+    return float(value) if _is_number(value) else None
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def read(folder: Path) -> list[Race]:
+    """Every race of a folder; a Fault with every file that cannot be trusted, exit code 3."""
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        what = "no bench results" if folder.is_dir() else "no such folder"
+        raise fault(what, str(folder), "make some on this machine: tox -e bench", BAD_INPUT)
+    races: list[Race] = []
+    faults: list[Fault] = []
+    for path in paths:
+        try:
+            races += races_of(path)
+        except Fault as found:
+            faults.append(found)
+    if faults:
+        raise gather(faults)
+    return races
+
+
+def races_of(path: Path) -> list[Race]:
+    """The races of one file; rows that were not raced are passed over."""
+    try:
+        report = read_json(path, cap=CAP)
+    except Fault as found:
+        raise fault(found.problems[0].what, found.problems[0].where, DO, found.code) from None
+    machine, rows = report.get("machine_info"), report.get("benchmarks")
+    if not isinstance(machine, dict) or not isinstance(rows, list):
+        raise fault(
+            "not a report of pytest-benchmark: machine_info or benchmarks is missing",
+            str(path),
+            DO,
+            BAD_INPUT,
+        )
+    return [
+        _race(path, index, row, machine)
+        for index, row in enumerate(rows)
+        if "rounds_s" in _extra(path, index, row)
+    ]
+
+
+def _extra(path: Path, index: int, row: Any) -> dict[str, Any]:
+    extra = row.get("extra_info") if isinstance(row, dict) else None
+    if not isinstance(extra, dict):
+        raise fault("a bench without extra_info", f"{path}, benchmarks[{index}]", DO, BAD_INPUT)
+    return extra
+
+
+def _race(path: Path, index: int, row: Mapping[str, Any], machine: Mapping[str, Any]) -> Race:
+    told, where = row["extra_info"], f"{path}, benchmarks[{index}]"
+    rounds = told["rounds_s"]
+    if not isinstance(rounds, dict) or len(rounds) < 2:
+        raise fault("rounds_s is no table of two subjects or more", where, DO, BAD_INPUT)
+    lengths = {len(values) if isinstance(values, list) else 0 for values in rounds.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        raise fault(f"rounds_s: subjects of one race have {sorted(lengths)} rounds", where, DO, BAD_INPUT)
+    for name, values in rounds.items():
+        if not all(map(_is_number, values)):
+            raise fault(
+                f"rounds_s of {name!r} holds what is no positive number of seconds", where, DO, BAD_INPUT
+            )
+    for name in NUMBERS:
+        if told.get(name) is not None and not _is_number(told[name]):
+            raise fault(f"{name}={shown(told[name])} is no positive number", where, DO, BAD_INPUT)
+    if not _has_roof(told) or told.get("recorded", next(iter(rounds))) not in list(rounds):
+        raise fault("a race whose roof or recorded subject is none", where, DO, BAD_INPUT)
+    task = str(row.get("fullname", "")).partition("::")[0].rpartition("/")[2]
+    return Race(
+        task=task.removesuffix(".py").removeprefix("test_").replace("_", "-"),
+        group=str(row.get("group") or row.get("name")),
+        rounds_s={str(name): np.array(values, dtype=np.float64) for name, values in rounds.items()},
+        told=told,
+        machine=machine,
+    )
+
+
+def _has_roof(told: Mapping[str, Any]) -> bool:
+    """What a roofline needs, where one is told."""
+    roof = told.get("roof")
+    if told.get("roofline_s") is None:
+        return True
+    return isinstance(roof, dict) and all(_is_number(roof.get(name)) for name in ROOF)
+
+
+def machine_of(races: Sequence[Race]) -> str:
+    """'AMD EPYC, 2 threads, torch 2.15.0, fp32': what every caption says of the machine."""
+    every = {
+        f"{race.machine.get('gpu') or race.machine.get('cpu_model', 'unknown processor')}, "
+        f"{race.machine.get('threads', '?')} threads, torch {race.machine.get('torch', '?')}"
+        for race in races
+    }
+    return "; ".join(sorted(every)) + ", fp32"

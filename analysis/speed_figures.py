@@ -1,0 +1,248 @@
+"""Bench results as pictures: throughput by batch size, ratios with their rounds, the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import style
+from analysis.races import Numbers, Race, machine_of, number
+
+Made = Iterator[tuple[str, str, Figure]]
+LOOKS: Final = {  # of subjects, the same in every picture
+    "conv": style.Look("#3d3d3d", "o", style.DASHED),
+    "bn": style.Look("#c8500a", "o", style.DASHED),
+    "floor": style.Look("#3d3d3d", "o", style.DASHED),
+    "fastest": style.Look("#0b4a8f", "D"),
+    "compiled": style.Look("#0b4a8f", "D"),
+    "triton": style.Look("#0b4a8f", "D"),
+    "torch": style.Look("#3f97d1", "^"),
+    "layer_norm": style.Look("#3f97d1", "^"),
+    "plain": style.Look("#c98a00", "s"),
+    "var_mean": style.Look("#c98a00", "s"),
+    "batch_norm": style.Look("#8d2f68", "X"),
+}
+OTHER: Final = style.Look(style.QUIET, "v")
+TASKS: Final = ("filters", "step", "arms")  # whose ratios are drawn
+ROW, GAP = 0.15, 0.7  # inches of a row; rows between two races
+
+
+def look_of(name: str) -> style.Look:
+    """The look of a subject; 'gn+ws torch' has that of its kernels."""
+    return LOOKS.get(name) or LOOKS.get(name.rpartition(" ")[2], OTHER)
+
+
+def pictures(races: Sequence[Race]) -> Made:
+    """Every picture that the races allow."""
+    for model, mine in _by_model(races).items():
+        yield f"throughput-{model}", _throughput_caption(model, mine), throughput(mine)
+    compared = [race for task in TASKS for race in races if race.task == task]
+    if compared:
+        rounds = _span(len(race.rounds_s[race.reference]) for race in compared)
+        caption = (
+            "Time as a multiple of the reference, which is named in bold. Dots: rounds, each against the "
+            f"reference's round beside it ({rounds} a subject, interleaved in one process); bars: their "
+            "quartiles; markers: ratio of medians, also in figures; a dot beyond the frame lies on its edge. "
+            f"{machine_of(compared)}."
+        )
+        yield "ratios", caption, ratios(compared)
+    counted = [race for race in races if race.bound_s and number(race.told, "flops")]
+    if counted:
+        yield "roofline", _roofline_caption(counted), roofline(counted)
+
+
+def _by_model(races: Sequence[Race]) -> dict[str, list[Race]]:
+    """Steps of one batch each, by model, where there are several batch sizes to draw a line through."""
+    found: dict[str, list[Race]] = {}
+    for race in races:
+        if race.task == "step" and _has_batch(race):
+            found.setdefault(str(race.told["model"]), []).append(race)
+    for mine in found.values():
+        mine.sort(key=lambda race: race.told["batch_size"])
+    same = {model: len({tuple(race.rounds_s) for race in mine}) == 1 for model, mine in found.items()}
+    return {model: mine for model, mine in found.items() if len(mine) > 2 and same[model]}
+
+
+def _has_batch(race: Race) -> bool:
+    single = race.told.get("micro_batches") == 1 and isinstance(race.told.get("model"), str)
+    return single and None not in (number(race.told, "batch_size"), number(race.told, "images"))
+
+
+def throughput(races: Sequence[Race]) -> Figure:
+    """Images per second by batch size, and beside it the time as a multiple of plain convolutions."""
+    figure = Figure(figsize=(style.PAGE, 2.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names = list(races[0].rounds_s)
+    rates = {name: [race.told["images"] / race.rounds_s[name] for race in races] for name in names}
+    _lines(left, races, rates)
+    left.set_yscale("log")
+    left.set_ylabel("images per second")
+    _lines(right, races, {name: [race.by_round(name) for race in races] for name in names[1:]})
+    right.axhline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
+    right.set_ylabel("time / plain convolutions")
+    _plain_numbers(left)
+    return figure
+
+
+def _lines(ax: Axes, races: Sequence[Race], values: dict[str, list[Numbers]]) -> None:
+    """A line of medians per subject, with quartiles and every round."""
+    sizes = np.array([race.told["batch_size"] for race in races], dtype=float)
+    ends = {}
+    for index, (name, found) in enumerate(values.items()):
+        look, shift = look_of(name), 2 ** (0.07 * (index - (len(values) - 1) / 2))
+        low, middle, high = (np.array([np.quantile(each, q) for each in found]) for q in (0.25, 0.5, 0.75))
+        for size, each in zip(sizes * shift, found, strict=True):
+            ax.scatter(np.full(len(each), size), each, s=3, color=look.color, alpha=0.3, linewidths=0)
+        ax.vlines(sizes * shift, low, high, color=look.color, linewidth=1.6)
+        ax.plot(
+            sizes * shift, middle, color=look.color, linestyle=look.dash, marker=look.marker, markersize=3.5,
+            linewidth=1,
+        )  # fmt: skip
+        ends[name] = float(middle[-1])
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    ax.minorticks_off()
+    ax.set_xlabel("images per batch")
+    _name_ends(ax, ends, float(sizes[-1]))
+
+
+def _name_ends(ax: Axes, ends: dict[str, float], at: float) -> None:
+    """The name of each line beside its end; names are moved apart."""
+    ax.margins(y=0.12)
+    ax.set_xlim(right=at * 1.2)
+    log = min(ends.values()) > 10  # the panel of rates
+    low, high = ax.get_ylim()
+    scale = np.log if log else np.asarray
+    if log:
+        low, high = max(low, 1e-9), high
+    span = float(scale(high) - scale(low))
+    places = [float((scale(value) - scale(low)) / span) for value in ends.values()]
+    for name, place in zip(ends, style.spread(places, 0.07, (0.0, 1.0)), strict=True):
+        ax.annotate(
+            name, (1.0, place), xycoords="axes fraction", xytext=(3, 0), textcoords="offset points",
+            color=look_of(name).name_color, va="center", annotation_clip=False, fontsize=7,
+        )  # fmt: skip
+
+
+def ratios(races: Sequence[Race]) -> Figure:
+    """One row per subject, grouped by race; on a logarithmic axis a ratio and its inverse are equally far."""
+    count = sum(len(race.arms) for race in races) + GAP * len(races)
+    figure = Figure(figsize=(style.PAGE, 0.5 + ROW * (count + len(races))), layout="constrained")
+    ax = figure.subplots()
+    middles = [race.times(name) for race in races for name in race.arms]
+    low, high = min([*middles, 1.0]) / 1.25, max([*middles, 1.0]) * 1.25
+    place, ticks = 0.0, []
+    for race in races:
+        ticks.append((place, f"{race.group.removesuffix(', float32')}  (1 = {race.reference})", True))
+        for name in race.arms:
+            place += 1
+            ticks.append((place, name, False))
+            _row(ax, race, name, place, (low, high))
+        place += 1 + GAP
+    ax.axvline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    marks = [
+        mark for mark in (0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 8, 12) if low < mark < high
+    ]
+    ax.set_xticks(marks, [f"{mark:g}" for mark in marks])
+    ax.minorticks_off()
+    ax.set_ylim(place - GAP, -0.8)
+    ax.set_yticks([each[0] for each in ticks], [each[1] for each in ticks])
+    for label, (_, _, heading) in zip(ax.get_yticklabels(), ticks, strict=True):
+        label.set_fontweight("bold" if heading else "normal")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("time / reference")
+    return figure
+
+
+def _row(ax: Axes, race: Race, name: str, place: float, within: tuple[float, float]) -> None:
+    look, each = look_of(name), race.by_round(name)
+    first, third = np.quantile(each, [0.25, 0.75])
+    ax.scatter(
+        np.clip(each, *within), np.full(len(each), place), s=4, color=look.color, alpha=0.35, linewidths=0
+    )
+    ax.hlines(place, *np.clip([first, third], *within), color=look.color, linewidth=2)
+    ax.plot(race.times(name), place, marker=look.marker, color=look.color, markersize=4)
+    ax.annotate(
+        f"{race.times(name):.2f}", (1.0, place), xycoords=("axes fraction", "data"), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=7, color=look.name_color, annotation_clip=False,
+    )  # fmt: skip
+
+
+def roofline(races: Sequence[Race]) -> Figure:
+    """Operations per second against operations per byte, under what the machine can do."""
+    figure = Figure(figsize=(style.COLUMN, 2.9), layout="constrained")
+    ax = figure.subplots()
+    roofs = [race.told["roof"] for race in races]
+    copy = float(np.median([roof["copy_bytes_per_s"] for roof in roofs])) / 1e9
+    matrix = float(np.median([roof["matrix_flops_per_s"] for roof in roofs])) / 1e9
+    reach = [race.told["flops"] / race.told["bytes_moved"] for race in races]
+    x = np.geomspace(min([*reach, matrix / copy]) / 2, max([*reach, matrix / copy]) * 2.5, 200)
+    ax.plot(x, np.minimum(copy * x, matrix), color=style.INK, linewidth=1)
+    for task, marker, color in (
+        ("std-conv", "o", "#3f97d1"),
+        ("step", "D", "#0b4a8f"),
+        ("arms", "s", "#c8500a"),
+    ):
+        mine = [(at, race) for at, race in zip(reach, races, strict=True) if race.task == task]
+        for at, race in mine:
+            rate = race.told["flops"] / race.rounds_s[str(race.told["recorded"])] / 1e9
+            ax.vlines(at, *np.quantile(rate, [0.25, 0.75]), color=color, linewidth=1)
+            ax.plot(at, np.median(rate), marker=marker, color=color, markersize=3.5, alpha=0.8, linewidth=0)
+        if mine:
+            ax.plot([], [], marker=marker, color=color, markersize=3.5, linewidth=0, label=task)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("operations per byte")
+    ax.set_ylabel("GFLOP/s")
+    _plain_numbers(ax, both=True)
+    ax.annotate(
+        f"matrices {matrix:.0f} GFLOP/s",
+        (x[-1], matrix),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+    )
+    ax.annotate(
+        f"copy {copy:.1f} GB/s", (x[0], copy * x[0]), xytext=(2, 8), textcoords="offset points", va="bottom"
+    )
+    ax.legend(loc="lower right", frameon=False, fontsize=7, handletextpad=0.3)
+    return figure
+
+
+def _plain_numbers(ax: Axes, both: bool = False) -> None:
+    """Ticks as people write numbers."""
+    for axis in (ax.xaxis, ax.yaxis) if both else (ax.yaxis,):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(lambda value, _: "")
+
+
+def _throughput_caption(model: str, races: Sequence[Race]) -> str:
+    rounds = _span(len(race.rounds_s[race.reference]) for race in races)
+    side = races[0].told.get("side", "?")
+    return (
+        f"Forward, cross entropy and backward of {model} with GN at {side} px, by batch size: standardized "
+        "filters by three kinds of kernels, and plain convolutions (conv). Dots: rounds; lines: medians; "
+        f"bars: quartiles ({rounds} rounds a point, interleaved in one process). Right: time over that of "
+        f"plain convolutions in the round beside it. {machine_of(races)}."
+    )
+
+
+def _roofline_caption(races: Sequence[Race]) -> str:
+    return (
+        "Operations per second against operations per byte of each bench whose operations are counted, by "
+        "the fastest kernels; bars: quartiles of the rounds. Lines: copy bandwidth (read and written) and "
+        "matrix rate, measured in the same process. Bytes: the least that must move; what a cache still "
+        f"holds lies above the slope. {machine_of(races)}."
+    )
+
+
+def _span(counts: Iterator[int]) -> str:
+    found = sorted(set(counts))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"

@@ -1,0 +1,48 @@
+"""Bench results as a table: one row per race and subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.races import Race, machine_of, number
+from analysis.tables import Table
+
+RATES = (("images", 1.0), ("bytes_moved", 1e9), ("flops", 1e9))
+COLUMNS = (
+    "task", "bench", "subject", "median ms", "IQR ms", "rounds", "times reference", "quartiles of rounds",
+    "images/s", "GB/s", "GFLOP/s", "share of roofline", "peak MB",
+)  # fmt: skip
+
+
+def table(races: Sequence[Race]) -> Table:
+    """Medians, ratios and what they come to."""
+    caption = (
+        "Seconds of one call, by race: all subjects of a bench timed in turns in one process. Times "
+        "reference: median over the median of the reference, which is the subject at 1; quartiles of the "
+        "same, round by round. Bytes and operations: the least that the work needs, see bench/work.py. "
+        f"{machine_of(races)}."
+    )
+    rows = [_row(race, name) for race in races for name in race.rounds_s]
+    return Table("speed", caption, pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _row(race: Race, name: str) -> list[str]:
+    values, median = race.rounds_s[name], race.median_s(name)
+    low, high = np.quantile(values, [0.25, 0.75])
+    first, third = np.quantile(race.by_round(name), [0.25, 0.75])
+    peaks = race.told.get("peak_memory_bytes")
+    peak = number(peaks, name) if isinstance(peaks, dict) else None
+    return [
+        race.task, race.group, name, f"{1e3 * median:.4g}", f"{1e3 * (high - low):.2g}", str(len(values)),
+        f"{race.times(name):.3f}", f"{first:.3f} to {third:.3f}",
+        *(_rate(race, what, median * unit) for what, unit in RATES),
+        f"{race.bound_s / median:.2f}" if race.bound_s else "", f"{peak / 1e6:.4g}" if peak else "",
+    ]  # fmt: skip
+
+
+def _rate(race: Race, what: str, seconds: float) -> str:
+    done = number(race.told, what)
+    return f"{done / seconds:.4g}" if done else ""

@@ -1,0 +1,48 @@
+"""Draws what the benches measured: python -m analysis.throughput [FOLDER ...], by default every device's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from analysis import figures, tables
+from analysis.races import read
+from analysis.speed_figures import pictures
+from analysis.speed_tables import table
+from fairtrial import files
+from fairtrial.errors import DONE, Fault
+
+RESULTS: Final = Path("results/bench")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 3 for results that cannot be trusted, said in one block each."""
+    folders = [Path(argument) for argument in arguments] or sorted(RESULTS.glob("*/"))
+    try:
+        for folder in folders or [RESULTS]:
+            for path in draw(folder):
+                print(f"wrote {path}")
+    except Fault as found:
+        print(found.block(), file=sys.stderr)
+        return found.code
+    return DONE
+
+
+def draw(folder: Path) -> list[Path]:
+    """A table and the pictures of one device, written beside its results, with captions in captions.md."""
+    races = read(folder)
+    with figures.styled():
+        drawn = [figures.rendered(*made) for made in pictures(races)]
+    told = table(races)
+    captions = {each.name: each.caption for each in drawn} | {told.name: told.caption}
+    text = "\n\n".join(f"## {name}\n\n{caption}" for name, caption in captions.items())
+    paths = [*figures.write(drawn, folder / "figures"), *tables.write([told], folder / "tables")]
+    paths.append(folder / "captions.md")
+    files.publish(paths[-1], text + "\n", overwrite=True)
+    return paths
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""Every kind of bench runs once, where that is cheap."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHEAP = {  # file -> the tests of it that are small
+    "test_filters.py": "mini",
+    "test_std_conv.py": "16x16k3s1-8px",
+    "test_norms.py": "4x256x2x2",
+    "test_step.py": "mini-2-1",
+    "test_layouts.py": "4",
+}
+
+
+def bench(*arguments):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CHEAP)
+def test_a_bench_runs_once_when_benchmarks_are_disabled(file):
+    done = bench(f"bench/{file}", "-k", CHEAP[file], "--benchmark-disable")
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_every_bench_file_is_collected():
+    done = bench("bench", "--collect-only", "--benchmark-disable")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert all(path.name in done.stdout for path in (ROOT / "bench").glob("test_*.py"))
+
+
+@pytest.mark.slow
+def test_a_bench_records_rounds_work_and_roofline(tmp_path):
+    report = tmp_path / "found.json"
+    done = bench("bench/test_filters.py", "-k", "mini", "--benchmark-only", f"--benchmark-json={report}")
+    assert done.returncode == 0, done.stdout[-2000:]
+    (row,) = json.loads(report.read_text())["benchmarks"]
+    told = row["extra_info"]
+    assert {len(rounds) for rounds in told["rounds_s"].values()} == {15}
+    assert len(row["stats"]["data"]) == 15
+    assert next(iter(told["rounds_s"])) == told["reference"] == "floor"
+    assert told["bytes_moved"] == 5 * 4 * 214_704  # values of mini's filters
+    assert told["roofline_s"] > 0 and set(told["roofline_share"]) == set(told["rounds_s"])
+    assert set(told["peak_memory_bytes"].values()) == {None}

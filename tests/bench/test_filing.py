@@ -1,0 +1,63 @@
+"""Where results of benches go, and what decides a timing."""
+
+import json
+import os
+import runpy
+from pathlib import Path
+
+import pytest
+from machine import folder_name, info
+
+from fairtrial.crew import MALLOC
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+@pytest.fixture(scope="module")
+def driver():
+    return runpy.run_path(str(BENCH / "__main__.py"))
+
+
+@pytest.mark.parametrize(
+    ("processor", "threads", "folder"),
+    [
+        ("AMD EPYC", 2, "amd-epyc-2-threads"),
+        ("NVIDIA H100 80GB HBM3", 1, "nvidia-h100-80gb-hbm3-1-thread"),
+        ("../..; rm", 1, "rm-1-thread"),
+    ],
+)
+def test_the_folder_is_named_by_device_and_threads(processor, threads, folder):
+    assert folder_name(processor, threads) == folder
+
+
+def test_what_decides_a_timing_is_told():
+    assert {"torch", "threads", "cpu_model", "gpu", "malloc", "folder"} <= set(info())
+
+
+def test_benches_run_with_the_memory_settings_of_a_job(driver):
+    assert MALLOC.items() <= driver["settings"]().items()
+    assert driver["settings"]()["FAIRTRIAL_BENCH_THREADS"] == str(len(os.sched_getaffinity(0)))
+
+
+def test_each_task_has_a_file_of_its_own(driver, tmp_path):
+    rows = [
+        {"fullname": f"bench/test_{task}.py::test_it[{number}]"}
+        for task, number in (("norms", 1), ("std_conv", 1), ("norms", 2))
+    ]
+    report = {"machine_info": {"folder": "a-1-thread", "torch": "2.15.0+cu132"}, "benchmarks": rows}
+    paths = driver["filed"](report, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "a-1-thread/norms-torch-2.15.0.json",
+        "a-1-thread/std-conv-torch-2.15.0.json",
+    ]
+    found = [json.loads(path.read_text()) for path in paths]
+    assert [len(each["benchmarks"]) for each in found] == [2, 1]
+    assert all(each["machine_info"] == report["machine_info"] for each in found)
+
+
+def test_a_new_run_replaces_the_file_of_its_task(driver, tmp_path):
+    told = {"folder": "a", "torch": "2"}
+    for count in (3, 1):
+        rows = [{"fullname": "bench/test_norms.py::test_it"}] * count
+        (path,) = driver["filed"]({"machine_info": told, "benchmarks": rows}, tmp_path)
+    assert len(json.loads(path.read_text())["benchmarks"]) == 1
