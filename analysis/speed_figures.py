@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from analysis import style
 from analysis.races import Numbers, Race, machine_of, number
@@ -27,7 +28,8 @@ LOOKS: Final = {  # of subjects, the same in every picture
     "batch_norm": style.Look("#8d2f68", "X"),
 }
 OTHER: Final = style.Look(style.QUIET, "v")
-TASKS: Final = ("filters", "step", "arms")  # whose ratios are drawn
+RATIOS: Final = {"filters": ("filters",), "steps": ("step", "arms")}  # picture -> the tasks in it
+MARKS: Final = (0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50)
 ROW, GAP = 0.15, 0.7  # inches of a row; rows between two races
 
 
@@ -38,10 +40,14 @@ def look_of(name: str) -> style.Look:
 
 def pictures(races: Sequence[Race]) -> Made:
     """Every picture that the races allow."""
-    for model, mine in _by_model(races).items():
+    models = _by_model(races)
+    for model, mine in models.items():
         yield f"throughput-{model}", _throughput_caption(model, mine), throughput(mine)
-    compared = [race for task in TASKS for race in races if race.task == task]
-    if compared:
+    shown = {id(race) for mine in models.values() for race in mine}
+    for name, tasks in RATIOS.items():
+        compared = [race for task in tasks for race in races if race.task == task and id(race) not in shown]
+        if not compared:
+            continue
         rounds = _span(len(race.rounds_s[race.reference]) for race in compared)
         caption = (
             "Time as a multiple of the reference, which is named in bold. Dots: rounds, each against the "
@@ -49,7 +55,7 @@ def pictures(races: Sequence[Race]) -> Made:
             "quartiles; markers: ratio of medians, also in figures; a dot beyond the frame lies on its edge. "
             f"{machine_of(compared)}."
         )
-        yield "ratios", caption, ratios(compared)
+        yield f"ratios-{name}", caption, ratios(compared)
     counted = [race for race in races if race.bound_s and number(race.told, "flops")]
     if counted:
         yield "roofline", _roofline_caption(counted), roofline(counted)
@@ -78,8 +84,8 @@ def throughput(races: Sequence[Race]) -> Figure:
     left, right = figure.subplots(1, 2)
     names = list(races[0].rounds_s)
     rates = {name: [race.told["images"] / race.rounds_s[name] for race in races] for name in names}
-    _lines(left, races, rates)
     left.set_yscale("log")
+    _lines(left, races, rates)
     left.set_ylabel("images per second")
     _lines(right, races, {name: [race.by_round(name) for race in races] for name in names[1:]})
     right.axhline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
@@ -114,13 +120,10 @@ def _name_ends(ax: Axes, ends: dict[str, float], at: float) -> None:
     """The name of each line beside its end; names are moved apart."""
     ax.margins(y=0.12)
     ax.set_xlim(right=at * 1.2)
-    log = min(ends.values()) > 10  # the panel of rates
     low, high = ax.get_ylim()
-    scale = np.log if log else np.asarray
-    if log:
-        low, high = max(low, 1e-9), high
-    span = float(scale(high) - scale(low))
-    places = [float((scale(value) - scale(low)) / span) for value in ends.values()]
+    ax.set_ylim(low, high)
+    to_axes = ax.transData + ax.transAxes.inverted()
+    places = [float(to_axes.transform((at, value))[1]) for value in ends.values()]
     for name, place in zip(ends, style.spread(places, 0.07, (0.0, 1.0)), strict=True):
         ax.annotate(
             name, (1.0, place), xycoords="axes fraction", xytext=(3, 0), textcoords="offset points",
@@ -146,9 +149,7 @@ def ratios(races: Sequence[Race]) -> Figure:
     ax.axvline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
     ax.set_xscale("log")
     ax.set_xlim(low, high)
-    marks = [
-        mark for mark in (0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 8, 12) if low < mark < high
-    ]
+    marks = _apart([mark for mark in MARKS if low < mark < high], (high / low) ** 0.06)
     ax.set_xticks(marks, [f"{mark:g}" for mark in marks])
     ax.minorticks_off()
     ax.set_ylim(place - GAP, -0.8)
@@ -159,6 +160,15 @@ def ratios(races: Sequence[Race]) -> Figure:
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("time / reference")
     return figure
+
+
+def _apart(marks: list[float], step: float) -> list[float]:
+    """1, and the marks that are `step` times away from those kept before, outwards from it."""
+    kept = [1.0]
+    for mark in sorted(marks, key=lambda mark: abs(np.log(mark))):
+        if all(max(mark / each, each / mark) >= step for each in kept):
+            kept.append(mark)
+    return sorted(kept)
 
 
 def _row(ax: Axes, race: Race, name: str, place: float, within: tuple[float, float]) -> None:
@@ -209,8 +219,13 @@ def roofline(races: Sequence[Race]) -> Figure:
         textcoords="offset points",
         ha="right",
     )
+    middle = float(np.sqrt(x[0] * matrix / copy))  # of the slope
     ax.annotate(
-        f"copy {copy:.1f} GB/s", (x[0], copy * x[0]), xytext=(2, 8), textcoords="offset points", va="bottom"
+        f"copy {copy:.1f} GB/s",
+        (middle, copy * middle),
+        xytext=(-5, 4),
+        textcoords="offset points",
+        ha="right",
     )
     ax.legend(loc="lower right", frameon=False, fontsize=7, handletextpad=0.3)
     return figure
@@ -219,6 +234,7 @@ def roofline(races: Sequence[Race]) -> Figure:
 def _plain_numbers(ax: Axes, both: bool = False) -> None:
     """Ticks as people write numbers."""
     for axis in (ax.xaxis, ax.yaxis) if both else (ax.yaxis,):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.set_minor_formatter(lambda value, _: "")
 

@@ -63,12 +63,12 @@ def test_what_nobody_counted_is_left_empty(tmp_path):
 
 
 def test_pictures_come_with_their_files(tmp_path):
-    folder = write(tmp_path, *(row(batch_size=size) for size in (2, 8, 32)))
+    folder = write(tmp_path, row(task="filters"), *(row(batch_size=size) for size in (2, 8, 32)))
     assert throughput.main([str(folder)]) == 0
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"a.json"}
     drawn = {
         f"figures/{each}.{kind}"
-        for each in ("throughput-mini", "ratios", "roofline")
+        for each in ("throughput-mini", "ratios-filters", "roofline")
         for kind in ("svg", "png", "pdf")
     }
     assert names == drawn | {"tables/speed.csv", "tables/speed.md", "tables/speed.tex", "captions.md"}
@@ -89,7 +89,7 @@ def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
 @pytest.mark.parametrize("sizes", [(2, 8), (2,)])
 def test_a_line_needs_three_batch_sizes(tmp_path, sizes):
     races = read(write(tmp_path, *(row(batch_size=size) for size in sizes)))
-    assert [name for name, _, _ in pictures(races)] == ["ratios", "roofline"]
+    assert [name for name, _, _ in pictures(races)] == ["ratios-steps", "roofline"]
 
 
 def test_benches_that_raced_nobody_are_passed_over(tmp_path):
