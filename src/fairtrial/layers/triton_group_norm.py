@@ -31,15 +31,15 @@ def group_norm_relu(
 ) -> Tensor:
     """Each group of channels of each image normalized, scaled, shifted and, if asked, cut at zero.
 
-    x: (batch, channels, height, width), contiguous or channels_last -> the same shape and layout. weight, bias:
-    (channels,). The variance is the population's; eps stands inside the root. Statistics are float32.
+    x: (batch, channels, height, width), contiguous or channels_last -> the same shape and layout. weight,
+    bias: (channels,). The variance is the population's; eps stands inside the root. Statistics are float32.
     """
     check("group_norm_relu", [x, weight, bias], forward_kernel)
     if x.dim() != 4 or groups < 1 or x.shape[1] % groups or not _fit(x, weight, bias):
         raise ValueError(
-            f"group_norm_relu got images of {tuple(x.shape)}, {groups} groups, scales of {tuple(weight.shape)} "
-            f"and shifts of {tuple(bias.shape)}; expected (batch, channels, height, width), a number of groups "
-            "that divides the channels, and a scale and a shift for each channel"
+            f"group_norm_relu got images of {tuple(x.shape)}, {groups} groups, scales of {tuple(weight.shape)}"
+            f" and shifts of {tuple(bias.shape)}; expected (batch, channels, height, width), groups that divide"
+            " the channels, and a scale and a shift for each channel"
         )
     return _forward(x, groups, weight, bias, eps, relu)[0]
 

@@ -1,8 +1,8 @@
 """The four Triton kernels of group normalization with its relu, in float32, for either layout.
 
-An image's map is cut into tiles of (groups, channels of a group, pixels). Where a tile holds whole groups, one
-kernel each way does all; otherwise a first one leaves a part of each sum for every tile, and a second one, which
-joins the parts, writes the result. No atomics: the same input gives the same bits.
+An image's map is cut into tiles of (groups, channels of a group, pixels). Where a tile holds whole groups,
+one kernel each way does all; otherwise a first one leaves a part of each sum for every tile, and a second
+one, which joins the parts, writes the result. No atomics: the same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _normalized(
 
 @triton.jit
 def _channel_sums(
-    sums_pointer, x, dy, group, channel, channels_in, channels, pixels, group_channels, step, PIXELS: tl.constexpr
+    sums_pointer, x, dy, group, channel, channels_in, channels, pixels, group_channels, step,
+    PIXELS: tl.constexpr,
 ):  # fmt: skip
     """A tile's share in the gradients of shift and scale, (2, batch, parts across the pixels, channels)."""
     across = tl.cdiv(pixels, PIXELS)
@@ -153,7 +154,8 @@ def _channel_sums(
 
 @triton.jit
 def sums_kernel(
-    x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, parts_pointer, sums_pointer, step,
+    x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, parts_pointer, sums_pointer,
+    step,
     batch_groups, channels, pixels, group_channels, channel_step, pixel_step,
     RELU: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip

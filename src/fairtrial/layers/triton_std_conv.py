@@ -31,7 +31,8 @@ def standardize_all(
 
     weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
     added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The
-    results share one buffer. Statistics are float32, and exact for filters that are constant or whose mean is large.
+    results share one buffer. Statistics are float32, and exact for filters that are constant or whose mean
+    is large.
     """
     _check(weights, correction)
     return _StandardizeAll.apply(eps, outside, correction, *weights)

@@ -1,7 +1,7 @@
 """The two Triton kernels that standardize filters, tile by tile, in float32.
 
-A filter's first weight is taken off before its mean is formed: a constant filter becomes exactly zero, and a mean
-far above the standard deviation costs no digits. `filter_tiles` says what the columns of a tile are.
+A filter's first weight is taken off before its mean is formed: a constant filter becomes exactly zero, and a
+mean far above the standard deviation costs no digits. `filter_tiles` says what the columns of a tile are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _place(tile, flat, VECTOR: tl.constexpr):
 
 @triton.jit
 def _grid(tile, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr):
-    """A tile of whole filters: offset of each value, which are there, rows that are there, values to a filter."""
+    """A tile of whole filters: offset of each value, which are there, rows there, values to a filter."""
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     row = tl.arange(0, TILE // COLS)[:, None]
     col = tl.arange(0, COLS)[None, :]
@@ -55,7 +55,8 @@ def _root(spread, eps, OUTSIDE: tl.constexpr):
 @triton.jit
 def _forward_rows(
     table, tile, flat, statistics, filters, eps,
-    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
+    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr,
+    VECTOR: tl.constexpr,
 ):  # fmt: skip
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
     place = _place(tile, flat, VECTOR)
@@ -144,7 +145,8 @@ def _factors(spread, eps, OUTSIDE: tl.constexpr):
 @triton.jit
 def _backward_rows(
     table, tile, upstream, flat, statistics, filters, eps,
-    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
+    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr,
+    VECTOR: tl.constexpr,
 ):  # fmt: skip
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
     start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
