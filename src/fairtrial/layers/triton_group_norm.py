@@ -37,9 +37,9 @@ def group_norm_relu(
     check("group_norm_relu", [x, weight, bias], forward_kernel)
     if x.dim() != 4 or groups < 1 or x.shape[1] % groups or not _fit(x, weight, bias):
         raise ValueError(
-            f"group_norm_relu got images of {tuple(x.shape)}, {groups} groups, scales of {tuple(weight.shape)}"
-            f" and shifts of {tuple(bias.shape)}; expected (batch, channels, height, width), groups that divide"
-            " the channels, and a scale and a shift for each channel"
+            f"group_norm_relu got images of {tuple(x.shape)}, {groups} groups, scales of "
+            f"{tuple(weight.shape)} and shifts of {tuple(bias.shape)}; expected (batch, channels, height, "
+            "width), groups that divide the channels, and a scale and a shift for each channel"
         )
     return _forward(x, groups, weight, bias, eps, relu)[0]
 
