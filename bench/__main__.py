@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ RESULTS = HERE.parent / "results" / "bench"
 
 def main(arguments: Sequence[str]) -> int:
     """arguments: pytest's, e.g. -k filters; a selection replaces the file of its task by that selection."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that pytest ends with us
     with tempfile.TemporaryDirectory(prefix="fairtrial-bench-") as folder:
         found = Path(folder) / "found.json"
         command = [sys.executable, "-m", "pytest", str(HERE), "--benchmark-only", "-m", "not slow", "-q"]
