@@ -1,0 +1,216 @@
+"""The compiled library: made once per machine, kept whole, and refused in words where it cannot be had."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairtrial.kernels import build
+from fairtrial.kernels.build import Unavailable, library
+
+LOADS = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print('loaded')"
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path, monkeypatch) -> Path:
+    """Where libraries are kept in this test. They are of a source that is compiled in no time."""
+    source = tmp_path / "small.c"
+    source.write_text("int standardize_filters(void) { return 1; }\n")
+    monkeypatch.setattr(build, "sources", lambda: [source])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CC", raising=False)
+    return tmp_path / "cache" / "fairtrial" / "kernels"
+
+
+@pytest.fixture
+def compiler() -> str:
+    try:
+        return build.find_compiler()[0]
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+def program(path: Path, text: str) -> str:
+    """An executable shell script."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def counting(tmp_path: Path, compiler: str, options: str = "") -> str:
+    """A compiler that leaves a line in calls.txt each time it is called."""
+    return program(
+        tmp_path / "counting-cc", f'echo x >> {tmp_path}/calls.txt\nexec {compiler} {options} "$@"'
+    )
+
+
+def calls(tmp_path: Path) -> int:
+    listing = tmp_path / "calls.txt"
+    return len(listing.read_text().split()) if listing.exists() else 0
+
+
+def test_a_library_is_compiled_once_then_kept(tmp_path, kept, compiler, monkeypatch):
+    monkeypatch.setenv("CC", counting(tmp_path, compiler))
+    first = library()
+    once = calls(tmp_path)
+    assert once == len(build.sources()) + 1  # each source, then the link
+    assert library() == first
+    assert calls(tmp_path) == once
+    assert list(kept.iterdir()) == [first]
+    assert ctypes.CDLL(str(first)).standardize_filters
+
+
+def test_the_environment_may_name_a_compiler_with_options(compiler, monkeypatch):
+    monkeypatch.setenv("CC", f"{compiler} -g0")
+    assert build.find_compiler() == (compiler, "-g0")
+    assert library().is_file()
+
+
+def test_without_a_compiler_the_reason_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="no C compiler is installed"):
+        library()
+
+
+@pytest.mark.parametrize("name", ["no-such-cc", "/no/such/cc", "no-such-cc -O2", "'"])
+def test_a_compiler_that_is_named_but_missing_is_not_replaced(monkeypatch, name):
+    monkeypatch.setenv("CC", name)
+    with pytest.raises(Unavailable, match="which is not there"):
+        library()
+
+
+def test_an_empty_name_of_a_compiler_names_none(monkeypatch, compiler):
+    monkeypatch.setenv("CC", " ")
+    assert build.find_compiler() == (compiler,)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("exit 1", "could not compile"),
+        ("echo 'x.c:1: error: no such thing' >&2; exit 1", "no such thing"),
+        ("exit 0", "made no library"),
+        ("kill -9 $$", "could not compile"),
+    ],
+)
+def test_a_compiler_that_fails_is_a_reason_in_one_line(tmp_path, kept, monkeypatch, text, reason):
+    monkeypatch.setenv("CC", program(tmp_path / "cc", text))
+    with pytest.raises(Unavailable, match=reason) as caught:
+        library()
+    assert "\n" not in str(caught.value)
+    assert not kept.exists()
+
+
+def test_a_compiler_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "LONGEST_S", 0.2)
+    monkeypatch.setenv("CC", program(tmp_path / "cc", "exec sleep 30"))
+    with pytest.raises(Unavailable, match="did not run"):
+        library()
+
+
+def test_without_a_folder_for_temporary_files_the_reason_is_said(compiler, monkeypatch):
+    def full(**_):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(build.tempfile, "TemporaryDirectory", full)
+    with pytest.raises(Unavailable, match="No usable temporary directory"):
+        library()
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "no right", "a full disk"])
+def test_a_cache_that_cannot_be_written_is_a_reason(kept, compiler, monkeypatch, obstacle):
+    if obstacle == "a file":
+        kept.parent.mkdir(parents=True)
+        kept.write_text("in the way")
+    else:  # root writes anywhere, so the refusal is played
+        number = errno.EACCES if obstacle == "no right" else errno.ENOSPC
+
+        def refuse(*_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("fairtrial.files._write", refuse)
+    with pytest.raises(Unavailable, match="cannot write") as caught:
+        library()
+    assert "\n" not in str(caught.value)
+    assert not kept.is_dir() or not list(kept.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["empty", "first page", "half", "end", "flipped", "text", "folder"])
+def test_a_damaged_library_is_built_again(compiler, damage):
+    """Loaded as it is, one that is cut ends the process with SIGBUS: see the next test."""
+    path = library()
+    good = path.read_bytes()
+    middle = len(good) // 2
+    bad = {
+        "empty": b"",
+        "first page": good[:4096],
+        "half": good[:middle],
+        "end": good[:-1],
+        "flipped": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :],
+        "text": b"not what it was",
+        "folder": None,
+    }[damage]
+    path.unlink()
+    if bad is None:
+        path.mkdir()
+        with pytest.raises(Unavailable, match="cannot write"):
+            library()
+        return
+    path.write_bytes(bad)
+    assert library() == path
+    assert subprocess.run([sys.executable, "-c", LOADS, str(path)], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how Linux maps a file that was cut")
+def test_a_cut_library_would_end_the_process(compiler, tmp_path):
+    """So that the test above can fail."""
+    cut = tmp_path / "cut.so"
+    cut.write_bytes(library().read_bytes()[:4096])
+    assert subprocess.run([sys.executable, "-c", LOADS, str(cut)], capture_output=True).returncode != 0
+
+
+@pytest.mark.parametrize("change", ["flags", "processor", "compiler", "options", "source"])
+def test_what_changes_the_code_changes_the_file(tmp_path, compiler, monkeypatch, change):
+    before = library()
+    if change == "flags":
+        monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-g0"))
+    elif change == "processor":
+        monkeypatch.setattr(build, "_processor", lambda: "model name: another")
+    elif change == "compiler":
+        monkeypatch.setenv("CC", counting(tmp_path, compiler))
+    elif change == "options":
+        monkeypatch.setenv("CC", f"{compiler} -g0")
+    else:
+        source = build.sources()[0]
+        source.write_text(source.read_text() + "/* changed */\n")
+    assert library() != before
+    assert before.is_file()
+
+
+def test_the_processor_is_known_by_more_than_nothing():
+    assert build._processor().strip()
+
+
+def test_two_processes_that_build_at_once_both_end_well(tmp_path, kept, compiler):
+    code = "from fairtrial.kernels import cpu; print('ready', flush=True); input(); print(cpu.why_not())"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    assert [child.communicate(timeout=60)[0].strip() for child in children] == ["None", "None"]
+    assert [file.suffix for file in kept.iterdir()] == [".so"]
