@@ -16,15 +16,14 @@ ROOMS = ("ablations", "bench", "analysis")
 TORCH_FREE = {  # job and doctor import torch when they are called
     "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache", "checks",
     "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "job", "kernels",
-    "kernels.build", "lock", "options",
-    "origin", "places", "plan", "presets", "progress", "recipe", "record", "rooms", "runner", "seeds",
-    "starts", "status", "stop", "store", "study", "study_file", "trust", "data", "data.specs", "stats",
-    "stats.*",
+    "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "progress", "recipe", "record",
+    "rooms", "runner", "seeds", "starts", "status", "stop", "store", "study", "study_file", "trust", "data",
+    "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
-    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "kernels.cpu", "layers",
-    "layers.*",
-    "optimizer", "precision", "resnetv2", "train", "transfer", "trial", "upstream", "weights", "weights.*",
+    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "kernels.*", "layers",
+    "layers.*", "optimizer", "precision", "resnetv2", "train", "transfer", "trial", "upstream", "weights",
+    "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.
@@ -173,12 +172,21 @@ def test_what_answers_at_once_loads_nothing_heavy(name):
     "name", [n for n in LIBRARY if n.startswith("fairtrial.layers") or n == "fairtrial.resnetv2"]
 )
 def test_networks_know_no_study_seed_file_or_environment(name):
+    """What compiles and loads kernels is behind fairtrial.kernels; networks themselves open nothing."""
     found = imports(name, anywhere=True)
-    assert {each for each in found if each.startswith("fairtrial")} <= {
-        each for each in found if each.startswith(("fairtrial.layers", "fairtrial.kernels"))
-    }
+    ours = {each for each in found if each.startswith("fairtrial")}
+    assert all(each.startswith(("fairtrial.layers", "fairtrial.kernels")) for each in ours)
+    assert not {"fairtrial.kernels.build", "fairtrial.cache", "fairtrial.files"} & ours
+    assert not {"ctypes", "subprocess", "tempfile"} & tops(found)
     assert not {"os", "pathlib", "io", "json", "time"} & tops(found)
     assert not {"open", "print"} & {called(call) for call in calls(name)}
+
+
+@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.kernels")])
+def test_kernels_know_tensors_and_the_cache_alone(name):
+    ours = {each for each in imports(name, anywhere=True) if each.startswith("fairtrial.")}
+    allowed = ("fairtrial.kernels", "fairtrial.cache", "fairtrial.errors", "fairtrial.files")
+    assert all(each.startswith(allowed) for each in ours)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("bench")])
