@@ -36,9 +36,9 @@ class Deal:
 def deal(shapes: Shapes, vector: int, device: torch.device) -> Deal:
     """Deal out tensors (out, ...) of these shapes, each filter a run of values.
 
-    vector: values that a thread may read at once; 1 where an address is not a multiple of 16 bytes.
-    A tile holds as many whole filters of one tensor as fit. A filter that is too long, or no multiple of
-    `vector` values, is a tile alone that the program loops over.
+    vector: values that a thread may read at once; 1 where an address is not a multiple of 16 bytes. A tile
+    holds as many whole filters of one tensor as fit. A filter that is too long, or no multiple of `vector`
+    values, is a tile alone that the program loops over.
     """
     rows: list[tuple[int, ...]] = []
     places = layout(shapes)

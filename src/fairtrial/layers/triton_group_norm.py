@@ -15,6 +15,7 @@ from torch import Tensor
 from fairtrial.layers.triton_norm_kernels import (
     backward_kernel,
     forward_kernel,
+    join_kernel,
     statistics_kernel,
     sums_kernel,
 )
@@ -23,6 +24,7 @@ from fairtrial.layers.triton_support import check, traceable
 TILE = 4096  # values of one program: 32 for each of the 128 threads of 4 warps
 WHOLE = 8192  # a tile of whole groups may be so large: one read instead of two
 SMALL = 1024  # contiguous groups share a tile up to this size
+JOINED = 4  # groups whose parts one program joins
 RUN = 32  # channels_last groups share one up to so many channels: 64 bytes or more lie together
 
 
@@ -31,15 +33,16 @@ def group_norm_relu(
 ) -> Tensor:
     """Each group of channels of each image normalized, scaled, shifted and, if asked, cut at zero.
 
-    x: (batch, channels, height, width), contiguous or channels_last -> the same shape and layout. weight,
-    bias: (channels,). The variance is the population's; eps stands inside the root. Statistics are float32.
+    x: (batch, channels, height, width), contiguous or channels_last -> the same shape and layout.
+    weight, bias: (channels,). The variance is the population's, and eps stands inside the root. Statistics
+    are float32.
     """
     check("group_norm_relu", [x, weight, bias], forward_kernel)
     if x.dim() != 4 or groups < 1 or x.shape[1] % groups or not _fit(x, weight, bias):
         raise ValueError(
             f"group_norm_relu got images of {tuple(x.shape)}, {groups} groups, scales of "
             f"{tuple(weight.shape)} and shifts of {tuple(bias.shape)}; expected (batch, channels, height, "
-            "width), groups that divide the channels, and a scale and a shift for each channel"
+            "width), a number of groups that divides the channels, and a scale and a shift for each channel"
         )
     return _forward(x, groups, weight, bias, eps, relu)[0]
 
@@ -53,21 +56,14 @@ class Cut:
     """How the maps of a batch are cut into tiles; `traits` and `sizes` are what every kernel is told."""
 
     grid: tuple[int, int]
-    traits: tuple[int, ...]  # groups of the batch; channels, pixels, channels of a group; steps of both
+    traits: tuple[int, ...]  # groups of the batch; channels, pixels, the steps of both
     sizes: dict[str, int]  # of a tile; constants of the compiled kernel
     across: int  # tiles from the first pixel of a map to the last
     whole: bool
 
     @property
-    def parts(self) -> int:
-        return self.grid[1]
-
-    def joins(self) -> dict[str, Any]:
-        return {"WHOLE": self.whole, "PARTS": _power(self.parts)}
-
     def warps(self) -> int:
-        size = self.sizes["GROUPS"] * self.sizes["CHANNELS"] * self.sizes["PIXELS"]
-        return 8 if size > TILE else 4
+        return 8 if self.whole else 4
 
 
 def cut(x: Tensor, groups: int) -> Cut:
@@ -89,8 +85,8 @@ def cut(x: Tensor, groups: int) -> Cut:
     steps = (1, channels) if last else (pixels, 1)
     return Cut(
         grid=(batch * -(-groups // beside), -(-each // tile_channels) * across),
-        traits=(batch * groups, channels, pixels, each, *steps),
-        sizes={"GROUPS": beside, "CHANNELS": tile_channels, "PIXELS": tile_pixels},
+        traits=(batch * groups, channels, pixels, *steps),
+        sizes={"EACH": each, "GROUPS": beside, "CHANNELS": tile_channels, "PIXELS": tile_pixels},
         across=across,
         whole=whole,
     )
@@ -122,17 +118,23 @@ def _forward(
     tiles = cut(x, groups)
     y = torch.empty_like(x)
     statistics = x.new_empty((2, tiles.traits[0]), dtype=torch.float32)
-    parts = statistics
     if not tiles.whole:
-        parts = x.new_empty((3, tiles.parts, tiles.traits[0]), dtype=torch.float32)
-        traceable(statistics_kernel)[tiles.grid](
-            x, parts, *tiles.traits, **tiles.sizes, num_warps=tiles.warps()
-        )
+        _statistics(x, eps, statistics, tiles)
     traceable(forward_kernel)[tiles.grid](
-        x, y, weight, bias, statistics, parts, tiles.parts, eps, *tiles.traits,
-        RELU=relu, **tiles.joins(), **tiles.sizes, num_warps=tiles.warps(),
+        x, y, weight, bias, statistics, eps, *tiles.traits,
+        RELU=relu, WHOLE=tiles.whole, **tiles.sizes, num_warps=tiles.warps,
     )  # fmt: skip
     return y, statistics
+
+
+def _statistics(x: Tensor, eps: float, statistics: Tensor, tiles: Cut) -> None:
+    """The moments of each tile, then of each group: one read of x."""
+    groups, parts = statistics.shape[1], tiles.grid[1]
+    moments = x.new_empty((3, parts, groups), dtype=torch.float32)
+    traceable(statistics_kernel)[tiles.grid](x, moments, *tiles.traits, **tiles.sizes, num_warps=tiles.warps)
+    traceable(join_kernel)[(-(-groups // JOINED),)](
+        moments, statistics, groups, parts, eps, GROUPS=JOINED, PARTS=_power(parts), num_warps=1
+    )
 
 
 @torch.library.triton_op(
@@ -150,16 +152,17 @@ def _backward(
     dy = dy.contiguous(memory_format=torch.channels_last if _is_channels_last(x) else torch.contiguous_format)
     dx = torch.empty_like(x)
     sums = x.new_empty((2, x.shape[0], tiles.across, x.shape[1]), dtype=torch.float32)
-    parts = statistics
+    joined = statistics  # stands in for what a kernel of whole groups does not read
     if not tiles.whole:
-        parts = x.new_empty((2, tiles.parts, tiles.traits[0]), dtype=torch.float32)
+        parts = x.new_empty((2, tiles.grid[1], statistics.shape[1]), dtype=torch.float32)
         traceable(sums_kernel)[tiles.grid](
             x, dy, weight, bias, statistics, parts, sums, sums[0].numel(), *tiles.traits,
-            RELU=relu, **tiles.sizes, num_warps=tiles.warps(),
+            RELU=relu, **tiles.sizes, num_warps=tiles.warps,
         )  # fmt: skip
+        joined = parts.sum(1)
     traceable(backward_kernel)[tiles.grid](
-        x, dy, dx, weight, bias, statistics, parts, sums, sums[0].numel(), tiles.parts, *tiles.traits,
-        RELU=relu, **tiles.joins(), **tiles.sizes, num_warps=tiles.warps(),
+        x, dy, dx, weight, bias, statistics, joined, sums, sums[0].numel(), *tiles.traits,
+        RELU=relu, WHOLE=tiles.whole, **tiles.sizes, num_warps=tiles.warps,
     )  # fmt: skip
     return dx, sums.sum((1, 2))
 

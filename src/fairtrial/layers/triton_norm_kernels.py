@@ -1,8 +1,8 @@
-"""The four Triton kernels of group normalization with its relu, in float32, for either layout.
+"""The Triton kernels of group normalization with its relu, in float32, for either layout.
 
 An image's map is cut into tiles of (groups, channels of a group, pixels). Where a tile holds whole groups,
-one kernel each way does all; otherwise a first one leaves a part of each sum for every tile, and a second
-one, which joins the parts, writes the result. No atomics: the same input gives the same bits.
+one kernel each way does all; otherwise a first one leaves a part of each sum for every tile, the parts are
+joined, and a last one writes the result. No atomics: the same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ import triton.language as tl
 
 @triton.jit
 def _tile(
-    channels, pixels, group_channels, channel_step, pixel_step,
-    GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    channels, pixels, channel_step, pixel_step,
+    EACH: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """Of this program's tile: offsets in x, which are there; first group, channels, which are there.
+    """Of this program's tile: start of the image, offsets in it, which are there; groups, channels, likewise.
 
-    programs: (blocks of groups of all images, parts of a group). A group is numbered through the batch.
+    programs: (blocks of groups of all images, parts of a group). EACH: channels of a group. Groups are
+    numbered through the batch.
     """
-    blocks = tl.cdiv(channels // group_channels, GROUPS)
-    image = (tl.program_id(0) // blocks).to(tl.int64)
+    blocks = tl.cdiv(channels // EACH, GROUPS)
+    image = tl.program_id(0) // blocks
     in_image = (tl.program_id(0) % blocks) * GROUPS + tl.arange(0, GROUPS)[:, None, None]
     across = tl.cdiv(pixels, PIXELS)
     in_group = (tl.program_id(1) // across) * CHANNELS + tl.arange(0, CHANNELS)[None, :, None]
     pixel = (tl.program_id(1) % across) * PIXELS + tl.arange(0, PIXELS)[None, None, :]
-    groups_in = in_image < channels // group_channels
-    channels_in = groups_in & (in_group < group_channels)
-    channel = in_image * group_channels + in_group
-    offset = image * channels * pixels + channel * channel_step + pixel * pixel_step
-    group = image * (channels // group_channels) + in_image
-    return offset, channels_in & (pixel < pixels), group, groups_in, channel, channels_in
+    groups_in = in_image < channels // EACH
+    channels_in = groups_in & (in_group < EACH)
+    channel = in_image * EACH + in_group
+    start = image.to(tl.int64) * channels * pixels
+    offset = channel * channel_step + pixel * pixel_step
+    group = image * (channels // EACH) + in_image
+    return start, offset, channels_in & (pixel < pixels), group, groups_in, channel, channels_in
 
 
 @triton.jit
@@ -57,14 +59,14 @@ def _moments(x, inside):
 
 @triton.jit
 def statistics_kernel(
-    x_pointer, parts_pointer, batch_groups, channels, pixels, group_channels, channel_step, pixel_step,
-    GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    x_pointer, parts_pointer, batch_groups, channels, pixels, channel_step, pixel_step,
+    EACH: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """A part: (3, parts, groups of the batch), the count, mean and squares of each tile."""
-    offset, inside, group, groups_in, _, _ = _tile(
-        channels, pixels, group_channels, channel_step, pixel_step, GROUPS, CHANNELS, PIXELS
+    start, offset, inside, group, groups_in, _, _ = _tile(
+        channels, pixels, channel_step, pixel_step, EACH, GROUPS, CHANNELS, PIXELS
     )
-    x = tl.load(x_pointer + offset, inside, 0.0).to(tl.float32)
+    x = tl.load(x_pointer + start + offset, inside, 0.0).to(tl.float32)
     count, mean, squares = _moments(x, inside)
     part = parts_pointer + tl.program_id(1) * batch_groups + group
     step = tl.num_programs(1) * batch_groups
@@ -74,9 +76,13 @@ def statistics_kernel(
 
 
 @triton.jit
-def _joined(parts_pointer, group, groups_in, batch_groups, parts, PARTS: tl.constexpr):
-    """Mean and squares of whole groups from those of their parts (Chan et al., 1983)."""
-    part = tl.arange(0, PARTS)[None, :, None]
+def join_kernel(
+    parts_pointer, statistics_pointer, batch_groups, parts, eps, GROUPS: tl.constexpr, PARTS: tl.constexpr
+):  # fmt: skip
+    """Mean and 1 / root of whole groups from the moments of their parts (Chan et al., 1983)."""
+    group = (tl.program_id(0) * GROUPS + tl.arange(0, GROUPS))[:, None]
+    part = tl.arange(0, PARTS)[None, :]
+    groups_in = group < batch_groups
     inside = groups_in & (part < parts)
     pointer = parts_pointer + part * batch_groups + group
     step = parts * batch_groups
@@ -84,51 +90,53 @@ def _joined(parts_pointer, group, groups_in, batch_groups, parts, PARTS: tl.cons
     means = tl.load(pointer + step, inside, 0.0)
     squares = tl.load(pointer + 2 * step, inside, 0.0)
     first = tl.load(parts_pointer + step + group, groups_in, 0.0)  # as a pivot: equal means stay as they are
-    total = tl.maximum(_sum(count), 1.0)
-    mean = first + _sum(tl.where(inside, means - first, 0.0) * count) / total
+    total = tl.maximum(tl.sum(count, 1, keep_dims=True), 1.0)
+    mean = first + tl.sum(tl.where(inside, means - first, 0.0) * count, 1, keep_dims=True) / total
     gap = tl.where(inside, means - mean, 0.0)
-    return total, mean, _sum(squares + gap * gap * count)
+    variance = tl.sum(squares + gap * gap * count, 1, keep_dims=True) / total
+    tl.store(statistics_pointer + group, mean, groups_in)
+    tl.store(statistics_pointer + batch_groups + group, 1.0 / tl.sqrt(variance + eps), groups_in)
 
 
 @triton.jit
 def forward_kernel(
-    x_pointer, y_pointer, weight_pointer, bias_pointer, statistics_pointer, parts_pointer, parts,
-    eps, batch_groups, channels, pixels, group_channels, channel_step, pixel_step,
-    RELU: tl.constexpr, WHOLE: tl.constexpr, PARTS: tl.constexpr,
-    GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    x_pointer, y_pointer, weight_pointer, bias_pointer, statistics_pointer,
+    eps, batch_groups, channels, pixels, channel_step, pixel_step,
+    RELU: tl.constexpr, WHOLE: tl.constexpr,
+    EACH: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """Writes y of one tile, and (2, groups of the batch): mean and 1 / root."""
-    offset, inside, group, groups_in, channel, channels_in = _tile(
-        channels, pixels, group_channels, channel_step, pixel_step, GROUPS, CHANNELS, PIXELS
+    """Writes y of one tile; of whole groups also the (2, groups of the batch): mean and 1 / root."""
+    start, offset, inside, group, groups_in, channel, channels_in = _tile(
+        channels, pixels, channel_step, pixel_step, EACH, GROUPS, CHANNELS, PIXELS
     )
-    x = tl.load(x_pointer + offset, inside, 0.0).to(tl.float32)
+    x = tl.load(x_pointer + start + offset, inside, 0.0).to(tl.float32)
     if WHOLE:
         count, mean, squares = _moments(x, inside)
+        inverse = 1.0 / tl.sqrt(squares / tl.maximum(count, 1.0) + eps)
+        tl.store(statistics_pointer + group, mean, groups_in)
+        tl.store(statistics_pointer + batch_groups + group, inverse, groups_in)
     else:
-        count, mean, squares = _joined(parts_pointer, group, groups_in, batch_groups, parts, PARTS)
-    inverse = 1.0 / tl.sqrt(squares / tl.maximum(count, 1.0) + eps)
+        mean = tl.load(statistics_pointer + group, groups_in, 0.0)
+        inverse = tl.load(statistics_pointer + batch_groups + group, groups_in, 0.0)
     weight = tl.load(weight_pointer + channel, channels_in, 0.0).to(tl.float32)
     bias = tl.load(bias_pointer + channel, channels_in, 0.0).to(tl.float32)
     y = (x - mean) * inverse * weight + bias
     if RELU:
         y = tl.where(y < 0.0, 0.0, y)  # NaN stays NaN, as in torch.relu
-    tl.store(y_pointer + offset, y, inside)
-    if tl.program_id(1) == 0:
-        tl.store(statistics_pointer + group, mean, groups_in)
-        tl.store(statistics_pointer + batch_groups + group, inverse, groups_in)
+    tl.store(y_pointer + start + offset, y, inside)
 
 
 @triton.jit
 def _normalized(
     x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, batch_groups,
-    offset, inside, group, groups_in, channel, channels_in, RELU: tl.constexpr,
+    start, offset, inside, group, groups_in, channel, channels_in, RELU: tl.constexpr,
 ):  # fmt: skip
     """Again the normalized x, dy where the relu let y through, the scale of each channel and 1 / root."""
     mean = tl.load(statistics_pointer + group, groups_in, 0.0)
     inverse = tl.load(statistics_pointer + batch_groups + group, groups_in, 0.0)
     weight = tl.load(weight_pointer + channel, channels_in, 0.0).to(tl.float32)
-    x = tl.load(x_pointer + offset, inside, 0.0).to(tl.float32)
-    dy = tl.load(dy_pointer + offset, inside, 0.0).to(tl.float32)
+    x = tl.load(x_pointer + start + offset, inside, 0.0).to(tl.float32)
+    dy = tl.load(dy_pointer + start + offset, inside, 0.0).to(tl.float32)
     x = tl.where(inside, (x - mean) * inverse, 0.0)
     if RELU:
         bias = tl.load(bias_pointer + channel, channels_in, 0.0).to(tl.float32)
@@ -138,12 +146,12 @@ def _normalized(
 
 @triton.jit
 def _channel_sums(
-    sums_pointer, x, dy, group, channel, channels_in, channels, pixels, group_channels, step,
-    PIXELS: tl.constexpr,
+    sums_pointer, x, dy, group, channel, channels_in, channels, pixels, step,
+    EACH: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """A tile's share in the gradients of shift and scale, (2, batch, parts across the pixels, channels)."""
     across = tl.cdiv(pixels, PIXELS)
-    image = group // (channels // group_channels)
+    image = group // (channels // EACH)
     place = sums_pointer + (image * across + tl.program_id(1) % across) * channels + channel
     shift = tl.sum(dy, 2, keep_dims=True)
     scale = tl.sum(dy * x, 2, keep_dims=True)
@@ -155,20 +163,20 @@ def _channel_sums(
 @triton.jit
 def sums_kernel(
     x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, parts_pointer, sums_pointer,
-    step,
-    batch_groups, channels, pixels, group_channels, channel_step, pixel_step,
-    RELU: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    step, batch_groups, channels, pixels, channel_step, pixel_step,
+    RELU: tl.constexpr, EACH: tl.constexpr,
+    GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """A part: (2, parts, groups of the batch), the sums of weight * dy, alone and times the normalized x."""
-    offset, inside, group, groups_in, channel, channels_in = _tile(
-        channels, pixels, group_channels, channel_step, pixel_step, GROUPS, CHANNELS, PIXELS
+    start, offset, inside, group, groups_in, channel, channels_in = _tile(
+        channels, pixels, channel_step, pixel_step, EACH, GROUPS, CHANNELS, PIXELS
     )
     x, dy, weight, _ = _normalized(
         x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, batch_groups,
-        offset, inside, group, groups_in, channel, channels_in, RELU,
+        start, offset, inside, group, groups_in, channel, channels_in, RELU,
     )  # fmt: skip
     shift, scale = _channel_sums(
-        sums_pointer, x, dy, group, channel, channels_in, channels, pixels, group_channels, step, PIXELS
+        sums_pointer, x, dy, group, channel, channels_in, channels, pixels, step, EACH, PIXELS
     )
     part = parts_pointer + tl.program_id(1) * batch_groups + group
     tl.store(part, tl.sum(shift * weight, 1, keep_dims=True), groups_in)
@@ -179,31 +187,31 @@ def sums_kernel(
 @triton.jit
 def backward_kernel(
     x_pointer, dy_pointer, dx_pointer, weight_pointer, bias_pointer, statistics_pointer,
-    parts_pointer, sums_pointer, step, parts,
-    batch_groups, channels, pixels, group_channels, channel_step, pixel_step,
-    RELU: tl.constexpr, WHOLE: tl.constexpr, PARTS: tl.constexpr,
-    GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    parts_pointer, sums_pointer, step,
+    batch_groups, channels, pixels, channel_step, pixel_step,
+    RELU: tl.constexpr, WHOLE: tl.constexpr,
+    EACH: tl.constexpr, GROUPS: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
-    """Writes dx of one tile; where that is whole, the sums over its channels as well."""
-    offset, inside, group, groups_in, channel, channels_in = _tile(
-        channels, pixels, group_channels, channel_step, pixel_step, GROUPS, CHANNELS, PIXELS
+    """Writes dx of one tile. With whole groups it leaves the sums of channels; else it reads those of groups.
+
+    parts: (2, groups of the batch), joined.
+    """
+    start, offset, inside, group, groups_in, channel, channels_in = _tile(
+        channels, pixels, channel_step, pixel_step, EACH, GROUPS, CHANNELS, PIXELS
     )
     x, dy, weight, inverse = _normalized(
         x_pointer, dy_pointer, weight_pointer, bias_pointer, statistics_pointer, batch_groups,
-        offset, inside, group, groups_in, channel, channels_in, RELU,
+        start, offset, inside, group, groups_in, channel, channels_in, RELU,
     )  # fmt: skip
     if WHOLE:
         shift, scale = _channel_sums(
-            sums_pointer, x, dy, group, channel, channels_in, channels, pixels, group_channels, step, PIXELS
+            sums_pointer, x, dy, group, channel, channels_in, channels, pixels, step, EACH, PIXELS
         )
         sum_dy = tl.sum(shift * weight, 1, keep_dims=True)
         sum_dyx = tl.sum(scale * weight, 1, keep_dims=True)
     else:
-        part = tl.arange(0, PARTS)[None, :, None]
-        pointer = parts_pointer + part * batch_groups + group
-        part_in = groups_in & (part < parts)
-        sum_dy = tl.sum(tl.load(pointer, part_in, 0.0), 1, keep_dims=True)
-        sum_dyx = tl.sum(tl.load(pointer + parts * batch_groups, part_in, 0.0), 1, keep_dims=True)
-    values = group_channels * pixels
+        sum_dy = tl.load(parts_pointer + group, groups_in, 0.0)
+        sum_dyx = tl.load(parts_pointer + batch_groups + group, groups_in, 0.0)
+    values = EACH * pixels
     dx = (dy * weight - sum_dy / values - x * (sum_dyx / values)) * inverse
-    tl.store(dx_pointer + offset, dx, inside)
+    tl.store(dx_pointer + start + offset, dx, inside)

@@ -31,8 +31,7 @@ def standardize_all(
 
     weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
     added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The
-    results share one buffer. Statistics are float32, and exact for filters that are constant or whose mean
-    is large.
+    results share one buffer. Statistics are float32, and hold for filters that are constant or of large mean.
     """
     _check(weights, correction)
     return _StandardizeAll.apply(eps, outside, correction, *weights)
@@ -64,7 +63,7 @@ class _StandardizeAll(torch.autograd.Function):
 def standardize_forward(
     weights: list[Tensor], eps: float, outside: bool, correction: int
 ) -> tuple[Tensor, Tensor]:
-    """One launch: the results in one buffer; (2, filters) means less the first weights, and spreads."""
+    """One launch: the results in one buffer; (2, filters): the mean less the first weight, and the spread."""
     weights = [_dense(weight) for weight in weights]
     programs = _deal(weights, weights)
     flat, statistics = _outputs(weights)

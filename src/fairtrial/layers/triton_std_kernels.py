@@ -2,6 +2,7 @@
 
 A filter's first weight is taken off before its mean is formed: a constant filter becomes exactly zero, and a
 mean far above the standard deviation costs no digits. `filter_tiles` says what the columns of a tile are.
+Loops are `while`: the interpreter of Triton 3.6 cannot take a range from memory with NumPy 2.4.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _place(tile, flat, VECTOR: tl.constexpr):
 
 @triton.jit
 def _grid(tile, COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr):
-    """A tile of whole filters: offset of each value, which are there, rows there, values to a filter."""
+    """A tile of whole filters: offsets, which are there, rows, which are there, values to a filter."""
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     row = tl.arange(0, TILE // COLS)[:, None]
     col = tl.arange(0, COLS)[None, :]
@@ -55,8 +56,8 @@ def _root(spread, eps, OUTSIDE: tl.constexpr):
 @triton.jit
 def _forward_rows(
     table, tile, flat, statistics, filters, eps,
-    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr,
-    VECTOR: tl.constexpr,
+    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr,
+    COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
     place = _place(tile, flat, VECTOR)
@@ -85,7 +86,8 @@ def _forward_long(
     first = tl.load(start).to(tl.float32)
     mean = 0.0
     squares = 0.0
-    for done in range(0, size, TILE):
+    done = 0
+    while done < size:
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
         x = tl.load(start + offset, inside, 0.0).to(tl.float32)
@@ -97,13 +99,16 @@ def _forward_long(
         share = piece / (done + piece)
         mean += gap * share
         squares += tl.sum(x * x) + gap * gap * share * done
+        done += TILE
     spread = _spread(squares / (size - CORRECTION), eps, OUTSIDE)
     inverse = 1.0 / _root(spread, eps, OUTSIDE)
-    for done in range(0, size, TILE):
+    done = 0
+    while done < size:
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
         x = tl.load(start + offset, inside, 0.0).to(tl.float32)
         tl.store(place + offset, (x - first - mean) * inverse, inside)
+        done += TILE
     kept = statistics + tl.load(tile + 5)
     tl.store(kept, mean)
     tl.store(kept + filters, spread)
@@ -145,8 +150,8 @@ def _factors(spread, eps, OUTSIDE: tl.constexpr):
 @triton.jit
 def _backward_rows(
     table, tile, upstream, flat, statistics, filters, eps,
-    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, COLS: tl.constexpr, TILE: tl.constexpr,
-    VECTOR: tl.constexpr,
+    OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr,
+    COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
     start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
@@ -181,7 +186,8 @@ def _backward_long(
     sum_g = 0.0
     sum_w = 0.0
     sum_gw = 0.0
-    for done in range(0, size, TILE):
+    done = 0
+    while done < size:
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
         w = tl.load(start + offset, inside, 0.0).to(tl.float32)
@@ -190,15 +196,18 @@ def _backward_long(
         sum_g += tl.sum(g)
         sum_w += tl.sum(w)
         sum_gw += tl.sum(g * w)
+        done += TILE
     mean_g = sum_g / size
     slope = (sum_gw - mean_g * sum_w) / (size - CORRECTION) * steepness
-    for done in range(0, size, TILE):
+    done = 0
+    while done < size:
         offset = done + tl.arange(0, TILE)[None, :]
         inside = offset < size
         w = tl.load(start + offset, inside, 0.0).to(tl.float32)
         g = tl.load(start_g + offset, inside, 0.0).to(tl.float32)
         w = (w - first - mean) * inverse
         tl.store(place + offset, (g - mean_g - w * slope) * inverse, inside)
+        done += TILE
 
 
 @triton.jit

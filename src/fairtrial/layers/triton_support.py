@@ -41,7 +41,7 @@ def traceable(kernel: Any) -> Any:
 
 
 def check(what: str, tensors: list[Tensor], kernel: Any) -> None:
-    """Refuse what a kernel would misread: no tensors, two devices, a CPU, a number of unknown kind."""
+    """Refuse what a kernel would misread: no tensors, two devices, a CPU, another kind of number."""
     if not tensors:
         raise ValueError(f"{what} got no tensors; expected at least one")
     device = tensors[0].device
