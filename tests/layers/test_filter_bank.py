@@ -217,7 +217,7 @@ def test_the_state_of_a_network_knows_nothing_of_the_bank():
 def test_layers_of_several_definitions_kernels_and_dtypes_share_a_bank():
     """And none of them is computed as the first one is."""
     layers = nn.Sequential(*[StdConv2d(3, 3, 3, padding=1, bias=False) for _ in range(4)])
-    layers[1].definition, layers[1].kernels = DEFINITIONS["ws"], "plain"
+    layers[1].definition = DEFINITIONS["timm"]
     layers[2].kernels = "torch"
     layers[3].double()
     bank = FilterBank(layers)

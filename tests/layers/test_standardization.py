@@ -91,6 +91,12 @@ def test_a_mean_of_100_deviations_is_removed(way, name):
     check(way, name, weights((16, 16, 3, 3), mean=100), FAR)
 
 
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_the_compiled_kernels_remove_a_mean_of_1000_deviations(name):
+    """They take away what rounding left of the mean too: 6e-5 of a deviation in float32."""
+    check("compiled", name, weights((16, 512, 3, 3), mean=1000), CLOSE)
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12])
 @by_definition
 def test_filters_of_any_size_are_right(way, name, scale):

@@ -18,22 +18,19 @@ class Shelf:
         self._spare: list[Tensor] = []
 
     def lend(self, like: Sequence[Tensor]) -> tuple[Loan, list[Tensor]]:
-        """A loan, and tensors of these shapes and layouts in its memory, whose values are whatever they were.
-
-        In inference mode the memory is not kept: autograd could never save it again.
-        """
+        """A loan, and tensors of these shapes and layouts in its memory, whose values are of no meaning."""
         room = sum(_room(tensor) for tensor in like)
         fits = [block for block in self._spare if len(block) == room and block.dtype == like[0].dtype]
         self._spare = []  # of another size: the network has changed
-        if torch.is_inference_mode_enabled() or not fits:
-            block = torch.empty(room, dtype=like[0].dtype, device=like[0].device)
-        else:
+        if fits:
             block = fits[0]
             torch.autograd.graph.increment_version(block)
+        else:
+            block = torch.empty(room, dtype=like[0].dtype, device=like[0].device)
         return Loan(self, block), _cut(block, like)
 
     def put_back(self, block: Tensor) -> None:
-        """A block that nobody needs any more."""
+        """A block that nobody needs any more. One of inference mode could not be saved by autograd later."""
         if not block.is_inference():
             self._spare = [block]
 
