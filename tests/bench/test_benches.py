@@ -1,6 +1,7 @@
 """Every kind of bench runs once, where that is cheap."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,12 @@ CHEAP = {  # file -> the tests of it that are small
 
 
 def bench(*arguments):
+    """A pytest of its own, which must not take itself for a worker of xdist: those time nothing."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.slow
