@@ -1,0 +1,63 @@
+"""The turns of processes that measure: a round of one runs only while the others wait."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fairtrial.errors import RESOURCES, fault
+
+PATIENCE_S: Final = 120.0  # no import and no round takes that long
+
+
+class Line:
+    """The referee's end of the socket to one process."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.settimeout(PATIENCE_S)
+        self.end = end
+        self.text = end.makefile("rw", encoding="utf-8")
+
+    def hear(self) -> dict[str, Any] | None:
+        """What the process says, when it waits again; None when it has ended."""
+        try:
+            said = self.text.readline()
+        except TimeoutError:
+            what = f"a bench of the gate has said nothing for {PATIENCE_S:g} s"
+            raise fault(what, "the processes of this launch", "run it by hand: pytest bench/test_gate.py",
+                        RESOURCES) from None  # fmt: skip
+        except OSError:
+            return None
+        return json.loads(said) if said else None
+
+    def say(self, **answer: Any) -> None:
+        """Let the process go on; one that has ended hears nothing."""
+        try:
+            self.text.write(json.dumps(answer) + "\n")
+            self.text.flush()
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """End the line; a process that still waits on it ends too."""
+        self.text.detach()
+        self.end.close()
+
+
+def referee(lines: Sequence[Line], heard: Sequence[dict[str, Any] | None], flip: bool) -> None:
+    """Give turns until every process has ended.
+
+    heard: what each process said last; it now waits. Of those that wait, the ones that are least far go
+    first, one after the other: in the order ABBA by rounds, or BAAB with `flip`. The number of calls in a round
+    is the largest that any of them asks for.
+    """
+    waiting = dict(enumerate(heard))
+    while waiting := {index: said for index, said in waiting.items() if said is not None}:
+        place = min(said["place"] for said in waiting.values())
+        turn = [index for index, said in waiting.items() if said["place"] == place]
+        calls = max(waiting[index].get("calls", 1) for index in turn)  # type: ignore[union-attr]
+        for index in reversed(turn) if (place[1] % 2 == 1) != flip else turn:
+            lines[index].say(calls=calls)
+            waiting[index] = lines[index].hear()
