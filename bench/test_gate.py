@@ -29,8 +29,8 @@ def turns(threads: int, request: pytest.FixtureRequest) -> Turns:
 def measured(benchmark, turns, request) -> Callable[..., None]:
     """measured(call, rounds, plant=False): rounds of the call, in turns with the gate's other process.
 
-    The number of calls in a round is fixed before the first, and the same in both processes. plant: this bench
-    is one that a planted slow-down hits.
+    The number of calls in a round is fixed before the first, and the same in both processes. plant: a planted
+    slow-down hits this bench.
     """
     number, settings = request.session.items.index(request.node), turns.settings
 
@@ -60,7 +60,9 @@ def device(turns) -> torch.device:
     return torch.device(turns.settings.get("device", "cpu"))
 
 
-def forward_backward(layers: list[nn.Module], images: list[Tensor], device: torch.device) -> Callable[[], None]:
+def forward_backward(
+    layers: list[nn.Module], images: list[Tensor], device: torch.device
+) -> Callable[[], None]:
     """A call that runs forward and backward of each layer once."""
     layers = [layer.to(device) for layer in layers]
     images = [x.to(device).requires_grad_() for x in images]
@@ -94,7 +96,9 @@ def test_std_conv(measured, device, filters):
     from fairtrial.layers import StdConv2d
 
     shapes = STD_CONV[filters]
-    layers = [StdConv2d(cin, cout, kernel, padding=kernel // 2, bias=False) for cin, cout, kernel, _ in shapes]
+    layers = [
+        StdConv2d(cin, cout, kernel, padding=kernel // 2, bias=False) for cin, cout, kernel, _ in shapes
+    ]
     images = [torch.randn(1, cin, side, side) for cin, _, _, side in shapes]
     measured(forward_backward(layers, images, device), plant=True)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import fairtrial
 
 HANDLE = "FAIRTRIAL_GATE_HANDLE"  # the number of the socket that leads to the referee
@@ -21,7 +23,8 @@ class Turns:
 
     def __init__(self, handle: str | None) -> None:
         self.line = None if handle is None else socket.socket(fileno=int(handle)).makefile("rw")
-        self.settings = self.wait(file=str(Path(fairtrial.__file__).resolve()))
+        library = str(Path(fairtrial.__file__).resolve())
+        self.settings = self.wait(file=library, debug=torch.version.debug)
 
     def wait(self, **says: Any) -> dict[str, Any]:
         """Say where this process is; returns when it is its turn, with what the referee answers."""

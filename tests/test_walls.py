@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
 ROOMS = ("ablations", "bench", "analysis")
 
-TORCH_FREE = {  # job and doctor import torch when they are called
+TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache", "checks",
-    "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "job", "kernels",
-    "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "progress", "recipe", "record",
-    "rooms", "runner", "seeds", "starts", "status", "stop", "store", "study", "study_file", "trust", "data",
-    "data.specs", "stats", "stats.*",
+    "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "gate", "gate.*", "job",
+    "kernels", "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "progress", "recipe",
+    "record", "rooms", "runner", "seeds", "starts", "status", "stop", "store", "study", "study_file", "trust",
+    "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "kernels.*", "layers",

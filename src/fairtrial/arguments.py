@@ -64,6 +64,8 @@ def parser() -> Parser:
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")
     _results_options(doctor)
+    says = "is this tree slower than its base? exit 0 no, 7 yes, 5 undecided"
+    _gate_options(commands.add_parser("gate", help=says, description=says))
     says = "download an official file of BiT weights, or list them"
     fetch = commands.add_parser("fetch", help=says, description=says)
     fetch.add_argument(
@@ -124,6 +126,53 @@ def _results_options(parser: argparse.ArgumentParser) -> None:
 def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
+    )
+
+
+def _gate_options(parser: argparse.ArgumentParser) -> None:
+    _results_options(parser)
+    group = parser.add_argument_group("what is compared; by default this tree with its base, in turns")
+    group.add_argument("--base", metavar="REV", help="default: the merge base with the main branch")
+    group.add_argument("--since", metavar="T", help="with the newest commit that is at least so old: 24h")
+    group.add_argument("--stored", action="store_true", help="with the newest stored baseline of this device")
+    group.add_argument("--baseline", type=Path, metavar="FILE", help="with this baseline")
+    group.add_argument(
+        "--other-device", action="store_true", help="also with a baseline of another device, under a label"
+    )
+    group.add_argument("--aa", action="store_true", help="with itself: nothing should be found")
+    group.add_argument(
+        "--plant", metavar="P", help="with itself, its StdConv benches slowed by P %%: this should be found"
+    )
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "--tolerance",
+        metavar="P",
+        help="slower by P %% is no regression; default 3, stored 5; hosted: say 10",
+    )
+    group.add_argument("--launches", metavar="N", help="at most N launches; default 24")
+    group.add_argument("--rounds", metavar="N", help="rounds of each bench; default: as many as it says")
+    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda:N")
+    group.add_argument("--threads", default="1", metavar="N", help="threads of each process, default 1")
+    group.add_argument("--record", action="store_true", help="add this gate to the history of the device")
+    group = parser.add_argument_group("instead of a gate")
+    group.add_argument(
+        "--save-baseline", action="store_true", help="measure this tree alone and store that as the baseline"
+    )
+    group.add_argument(
+        "--history", action="store_true", help="find and draw changes of level in the recorded gates"
+    )
+    group.add_argument(
+        "--simulate", nargs="?", const="200", metavar="N",
+        help="error rates of the rule in N drawn gates of each kind, default 200",
+    )  # fmt: skip
+    group.add_argument(
+        "--noise", metavar="P", help="of the drawn launches: standard deviation, default 1.4 %%"
+    )
+    group.add_argument(
+        "--prove",
+        nargs=2,
+        metavar=("AA", "PLANTED"),
+        help="error rates here: so many real gates of each kind",
     )
 
 

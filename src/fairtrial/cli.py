@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, report, verdict, repair, doctor, fetch."""
+"""The command line: plan, run, status, report, verdict, repair, gate, doctor, fetch."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
-    alone = {"doctor": _doctor, "fetch": _fetch}  # without a study
+    alone = {"doctor": _doctor, "fetch": _fetch, "gate": _gate}  # without a study
     if given.command in alone:
         return alone[given.command](given)
     commands = {
@@ -233,6 +233,36 @@ def _fetch(given: Namespace) -> int:
         return _show({"files": rows}, shelf.known_lines(rows), given.json)
     found = shelf.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
     return _show(found, shelf.fetched_lines(found), given.json)
+
+
+def _gate(given: Namespace) -> int:
+    _results(given.results)
+    if given.history:
+        return _gate_history(given)
+    from fairtrial.gate import ask
+
+    found, words, code = ask.answer(given)
+    _show(found, words, given.json)
+    return code
+
+
+def _gate_history(given: Namespace) -> int:
+    from fairtrial.gate import history
+
+    enter("analysis")
+    from analysis import drift
+
+    folder, nights = history.of_device(given.results, options.device(given.device), int(given.threads))
+    found = drift.series(nights)
+    paths, caption = drift.draw(found, folder.name, folder)
+    said = drift.sentences(found)
+    shown = {
+        "changes": said,
+        "nights": len(nights),
+        "files": [str(path) for path in paths],
+        "caption": caption,
+    }
+    return _show(shown, [*said, *(f"drawn: {path}" for path in paths)], given.json)
 
 
 def _show(data: Any, words: Iterable[str], as_json: bool) -> int:

@@ -16,6 +16,12 @@ def room(name: str) -> Path:
     return checkout if checkout.is_dir() else _PACKAGE / "_rooms" / name
 
 
+def checkout() -> Path | None:
+    """The checkout that this library runs from; None in an installed wheel, which has no bench/."""
+    root = _PACKAGE.parents[1]
+    return root if (root / "bench").is_dir() else None
+
+
 def released() -> tuple[Path, ...]:
     """Folders of results that ship with fairtrial; none in an installed wheel."""
     results = _PACKAGE.parents[1] / "results"

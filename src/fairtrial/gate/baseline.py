@@ -14,26 +14,33 @@ from fairtrial.files import publish, read_json
 from fairtrial.gate import machine
 from fairtrial.gate.reports import CAP, rounds_of
 from fairtrial.gate.sides import is_ancestor
-from fairtrial.trust import sealed
 from fairtrial.study import digest
+from fairtrial.trust import sealed
 
 SCHEMA: Final = 1
 FOLDER: Final = "baselines"
 MAKE: Final = "make one on this machine: fairtrial gate --save-baseline"
-_MEND: Final = "put it back from version control, or move it away and make a new one: fairtrial gate --save-baseline"
+_MEND: Final = (
+    "put it back from version control, or move it away and make a new one: fairtrial gate --save-baseline"
+)
 _KEPT: Final = ("name", "group", "params", "stats", "extra_info", "options")  # of a row of pytest-benchmark
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A stored baseline: per launch, bench -> seconds per call of each round. labels: what a reader must know."""
+    """A stored baseline: per launch, bench -> seconds per call of each round.
+
+    labels: what a reader of the comparison must know.
+    """
 
     path: Path
     launches: tuple[dict[str, list[float]], ...]
     labels: tuple[str, ...]
 
 
-def save(folder: Path, reports: Sequence[Mapping[str, Any]], device: Mapping[str, Any], code: Mapping[str, Any]) -> Path:
+def save(
+    folder: Path, reports: Sequence[Mapping[str, Any]], device: Mapping[str, Any], code: Mapping[str, Any]
+) -> Path:
     """Publish the reports of several launches as the newest baseline of this device."""
     now = datetime.now(UTC)
     record = {
@@ -70,7 +77,9 @@ def inside(path: Path, bench: Path) -> Path:
     except OSError:
         raise fault("no such baseline", str(path), do, BAD_INPUT) from None
     if bench.resolve() not in path.resolve().parents or not stat.S_ISREG(kind):
-        raise fault("a baseline is a plain file below results/bench, not a link out of it", str(path), do, BAD_INPUT)
+        raise fault(
+            "a baseline is a plain file below results/bench, not a link out of it", str(path), do, BAD_INPUT
+        )
     return path
 
 
@@ -81,7 +90,9 @@ def load(path: Path, device: Mapping[str, Any], root: Path, *, other_device: boo
     problems: list[Problem] = []
     for number, report in enumerate(record["launches"]):
         try:
-            launches.append(rounds_of(report if isinstance(report, dict) else {}, f"{path}, launch {number + 1}"))
+            launches.append(
+                rounds_of(report if isinstance(report, dict) else {}, f"{path}, launch {number + 1}")
+            )
         except Fault as error:
             problems += error.problems
     if problems:

@@ -82,9 +82,9 @@ class Decision:
 def decide(found: Mapping[str, Estimate], plan: Plan) -> Decision:
     """One look. A regression: any bench is surely slower than tolerated. Fine: every bench surely is not.
 
-    H0 "time ratio <= 1 + tolerance" is tested per bench, with Holm over the benches, each look at its share of
-    alpha; "ratio >= 1 + tolerance" likewise, without Holm, because all of them must be refuted for a pass. An
-    estimate without a standard error (too few launches, or none that differ) leaves its bench undecided.
+    H0 "time ratio <= 1 + tolerance" is tested per bench, with Holm over the benches, each look at its share
+    of alpha; "ratio >= 1 + tolerance" likewise, without Holm, because all of them must be refuted for a pass.
+    An estimate without a standard error (too few launches, or none that differ) leaves its bench undecided.
     """
     if not found:
         raise ValueError("no bench to decide on: the gate needs at least one")

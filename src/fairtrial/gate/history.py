@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.files import publish, read_json
+from fairtrial.gate import machine
 from fairtrial.study import digest
 from fairtrial.trust import sealed
 
@@ -38,6 +39,16 @@ def append(
     path.parent.mkdir(parents=True, exist_ok=True)
     publish(path, sealed(record))
     return path
+
+
+def of_device(results: Path, device: str, threads: int) -> tuple[Path, list[dict[str, Any]]]:
+    """The folder of this device and its nights; a Fault (exit 3) where none is recorded."""
+    folder = results / "bench" / machine.folder_name(machine.identity(device, threads))
+    found = nights(folder)
+    if not found:
+        do = "record gates: fairtrial gate --record"
+        raise fault("no gate of this device is recorded", str(folder / FOLDER), do, BAD_INPUT)
+    return folder, found
 
 
 def nights(folder: Path) -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ from fairtrial.gate.referee import PATIENCE_S, Line, referee
 from fairtrial.gate.reports import CAP, rounds_of
 
 HANDLE: Final = "FAIRTRIAL_GATE_HANDLE"  # bench/turns.py reads it
-_ASIDE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTEST_ADDOPTS")
-_STILL: Final = {  # memory is kept, not given back and asked for anew: page faults differ from launch to launch
+_ASIDE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTEST_ADDOPTS")  # torch takes long to compile
+_STILL: Final = {  # freed memory is kept: page faults differ from launch to launch
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**26),
@@ -51,11 +51,14 @@ class Bed:
 
 @dataclass(frozen=True)
 class Launch:
-    """What the sides of one launch measured: bench -> seconds per call, one value a round."""
+    """What the sides of one launch measured: bench -> seconds per call, one value a round.
+
+    debug: torch is a debug build.
+    """
 
     rounds: tuple[dict[str, list[float]], ...]
     reports: tuple[dict[str, Any], ...]
-    output: tuple[str, ...]
+    debug: bool = False
 
     def log_ratios(self) -> dict[str, float]:
         """Last side over first: the median over rounds of the log ratio of neighbours in time."""
@@ -79,14 +82,14 @@ def run(sides: Sequence[Side], bed: Bed, number: int) -> Launch:
             held.enter_context(_process(side, bed, report))
             for side, report in zip(sides, reports, strict=True)
         ]
-        _play(sides, started, bed, number)
+        debug = _play(sides, started, bed, number)
         output = tuple(each.ended() for each in started)
         texts = tuple(_report(path) for path in reports)
     for side, said, text in zip(sides, output, texts, strict=True):
         if not text.get("benchmarks"):
             raise _silent(side, said)
-    return Launch(tuple(rounds_of(text, side.name) for side, text in zip(sides, texts, strict=True)),
-                  texts, output)  # fmt: skip
+    found = tuple(rounds_of(text, f"the {side.name} side") for side, text in zip(sides, texts, strict=True))
+    return Launch(found, texts, debug)
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,20 @@ class _Started:
         return self.printed.read().decode(errors="replace")
 
 
-def _play(sides: Sequence[Side], started: Sequence[_Started], bed: Bed, number: int) -> None:
-    """Check that each process runs the library it should, then let them take turns on one core."""
-    lines = [each.line for each in started]
+def _play(sides: Sequence[Side], started: Sequence[_Started], bed: Bed, number: int) -> bool:
+    """Check which library each process runs, then let them take turns; whether torch is a debug build."""
+    lines, debug = [each.line for each in started], False
     for side, each in zip(sides, started, strict=True):
         said = each.line.hear()
         if said is None:
             raise _silent(side, each.ended())
         _check_library(side, Path(said["file"]))
+        debug |= said["debug"]
         _pin(each.process.pid, bed, number)
     for side, line in zip(sides, lines, strict=True):
         line.say(plant=side.plant, device=bed.device, rounds=bed.rounds)
     referee(lines, [line.hear() for line in lines], flip=number % 2 == 1)
+    return debug
 
 
 def _check_library(side: Side, file: Path) -> None:
@@ -136,7 +141,7 @@ def _pin(pid: int, bed: Bed, number: int) -> None:
 @contextlib.contextmanager
 def _process(side: Side, bed: Bed, report: Path) -> Iterator[_Started]:
     ours, theirs = socket.socketpair()
-    printed = tempfile.TemporaryFile()
+    printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
     command = [
         sys.executable, "-m", "pytest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-q",
         "-o", "addopts=", "--import-mode=importlib", "--benchmark-only", "--benchmark-disable-gc",
@@ -160,11 +165,12 @@ def _process(side: Side, bed: Bed, report: Path) -> Iterator[_Started]:
 
 def _environment(side: Side, bed: Bed, handle: int) -> Mapping[str, str]:
     given = {name: value for name, value in os.environ.items() if name not in _ASIDE}
+    if "PYTHONDONTWRITEBYTECODE" in os.environ:  # each process would compile torch anew
+        given.setdefault("PYTHONPYCACHEPREFIX", str(bed.cache))
     count = str(bed.threads)
     return given | _STILL | {
         HANDLE: str(handle),
         "PYTHONPATH": str(side.src),
-        "PYTHONPYCACHEPREFIX": str(bed.cache),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "FAIRTRIAL_BENCH_THREADS": count,
         "OMP_NUM_THREADS": count,
@@ -181,7 +187,8 @@ def _report(path: Path) -> dict[str, Any]:
 
 
 def _silent(side: Side, output: str) -> Fault:
-    last = " | ".join(line.strip() for line in output.strip().splitlines()[-4:]) or "no output"
+    said = [line.strip() for line in output.strip().splitlines()]
+    last = " | ".join([line for line in said if line.startswith("E  ")][:3] or said[-2:]) or "no output"
     what = f"no bench ran on the {side.name} side, or all were skipped: nothing to compare"
     return fault(f"{what} ({last})", f"bench/test_gate.py with {side.src}",
                  "run it by hand: pytest bench/test_gate.py", BAD_INPUT)  # fmt: skip

@@ -6,22 +6,23 @@ import os
 import platform
 import re
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fairtrial.origin import cpu_model, version
+from fairtrial.origin import cpu_model
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def identity(device: str, threads: int) -> dict[str, Any]:
-    """Processor or GPU, cores, threads, versions to the minor number, governor; no clock rate, which jitters."""
+    """Processor or GPU, cores, threads, minor versions, governor; not the clock rate, which jitters."""
     return {
         "cpu": cpu_model(),
         "gpu": _gpu(device),
         "cores": os.cpu_count(),
         "threads": threads,
-        "torch": _minor(version("torch")),
+        "torch": _minor(metadata.version("torch")),
         "python": _minor(platform.python_version()),
         "system": f"{platform.system()} {platform.machine()}",
         "governor": _GOVERNOR.read_text().strip() if _GOVERNOR.exists() else None,

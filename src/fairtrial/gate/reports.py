@@ -18,15 +18,13 @@ def rounds_of(report: dict[str, Any], where: str) -> dict[str, list[float]]:
     rows = report.get("benchmarks")
     for index, row in enumerate(rows if isinstance(rows, list) else []):
         name = row.get("name") if isinstance(row, dict) else None
-        what = "has no name" if not isinstance(name, str) or not name else _damage(row)
-        if what is None and name in found:
-            what = "stands there twice"
-        if what is None:
+        if not isinstance(name, str) or not name:
+            problems.append(Problem(f"bench number {index + 1} has no name", where, _DO))
+        elif what := "stands there twice" if name in found else _damage(row):
+            problems.append(Problem(f"bench {shown(name)} {what}", where, _DO))
+        else:
             calls = row["extra_info"]["calls"]
             found[name] = [seconds / calls for seconds in row["stats"]["data"]]
-        else:
-            said = shown(name) if isinstance(name, str) else f"number {index + 1}"
-            problems.append(Problem(f"bench {said} {what}", where, _DO))
     if problems:
         raise Fault(problems, BAD_INPUT)
     if not found:

@@ -1,4 +1,4 @@
-"""The base of a comparison: a commit of this checkout, in a worktree of its own for as long as it is needed."""
+"""The base of a comparison: a commit of this checkout, in a worktree of its own while it is needed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ class Base:
     why: str
 
 
-def choose(root: Path, asked: str | None) -> Base | None:
+def choose(root: Path, asked: str | None, since_s: float | None = None) -> Base | None:
     """The commit that was asked for; else the merge base with the main branch, or on it the commit before.
 
-    With changes of src/ that are not committed, on the main branch: its last commit. None where there is no
-    such commit: no checkout, a first commit, a shallow clone.
+    since_s: the newest commit that is at least so old, which is HEAD when nothing is newer. On the main
+    branch with changes of src/ that are not committed: its last commit. None where there is no such commit:
+    no checkout, a first commit, a shallow clone.
     """
     if asked is not None:
         commit = _commit(root, asked)
@@ -39,6 +40,9 @@ def choose(root: Path, asked: str | None) -> Base | None:
     head = _commit(root, "HEAD")
     if head is None:
         return None
+    if since_s is not None:
+        old = _git(root, "rev-list", "-1", f"--before={since_s:.0f} seconds ago", "HEAD")
+        return Base(old, f"the newest commit that is {since_s / 3600:g} h old") if old else None
     main = next((name for name in MAIN if _commit(root, name)), None)
     common = _git(root, "merge-base", "HEAD", main) if main else None
     if common and common != head:

@@ -27,7 +27,7 @@ SLOWED: Final = 2  # of them: the two of StdConv
 
 @dataclass(frozen=True)
 class Rates:
-    """How many of `gates` ended in each way, with the exact 95 % interval of the share that raised an alarm."""
+    """How many of `gates` ended in each way; low, high: the exact 95 % interval of the share of alarms."""
 
     law: str
     slowdown: float

@@ -1,0 +1,70 @@
+"""A small checkout for the gate to judge, and a gate of three launches."""
+
+import pytest
+
+from fairtrial.gate import command
+from fairtrial.gate.command import Asked, gate
+from fairtrial.gate.launch import Launch
+from fairtrial.gate.reports import rounds_of
+from tests.support.gate import checkout
+
+
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory):
+    """Where the processes of all launches keep what they compile, so that the second one starts at once."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch, bytecode):
+    """A checkout in which `fairtrial gate` runs: a library, one bench, one commit."""
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(bytecode))
+    folder = checkout(tmp_path / "tree")
+    monkeypatch.setattr(command, "checkout", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def told():
+    """What the gate said on its way."""
+    return []
+
+
+@pytest.fixture
+def ask(tmp_path, tree, told):
+    """ask(**options): how three launches with a tolerance of 40 % are asked for."""
+
+    def make(**options):
+        usual = {"results": tmp_path / "results", "looks": (3,), "tolerance": 0.4, "tell": told.append}
+        return Asked(**{**usual, **options})
+
+    return make
+
+
+@pytest.fixture
+def judge(ask):
+    """judge(**options): such a gate."""
+    return lambda **options: gate(ask(**options))
+
+
+@pytest.fixture
+def speed(monkeypatch, tree):
+    """Bench -> seconds per call: launches give these at once instead of starting processes."""
+    seconds = {"test_work": 0.001}
+
+    def run(sides, bed, number):
+        reports = tuple(report(seconds, 1 + 0.01 * (number % 3)) for _ in sides)
+        return Launch(tuple(rounds_of(each, "made by hand") for each in reports), reports)
+
+    monkeypatch.setattr(command, "run", run)
+    return seconds
+
+
+def report(seconds, factor):
+    """What pytest-benchmark writes, as far as the gate reads it: two calls in each of three rounds."""
+    rows = []
+    for name, second in seconds.items():
+        data = [2 * factor * second * shift for shift in (1.0, 1.001, 0.999)]
+        stats = {"median": data[0], "ops": 1 / data[0], "data": data}
+        rows.append({"name": name, "stats": stats, "extra_info": {"calls": 2}})
+    return {"benchmarks": rows}

@@ -1,0 +1,209 @@
+"""A whole gate on a small checkout: what it compares, how it ends, what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairtrial import rooms
+from fairtrial.cli import main
+from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault
+from fairtrial.gate import command
+from fairtrial.gate.command import save
+from tests.support.gate import BENCH, change, commit, git, write
+
+OTHER = "\n\ndef test_other(measured):\n    import fairtrial\n\n    measured(fairtrial.other)\n"
+
+
+def refused(judge, code, *words, **options):
+    with pytest.raises(Fault) as raised:
+        judge(**options)
+    assert raised.value.code == code
+    for word in words:
+        assert word in raised.value.block()
+
+
+def test_a_slower_library_is_a_regression(tree, judge):
+    change(tree, ms=2)
+    outcome = judge()
+    assert (outcome.code, outcome.found["state"]) == (REGRESSION, "slower")
+    assert outcome.found["benches"][0]["ratio"] == pytest.approx(2, rel=0.2)
+    assert outcome.lines[-1] == "gate       REGRESSION after 3 launches: slower by more than 40.0%: test_work"
+
+
+def test_an_equal_and_a_faster_library_are_fine(tree, judge):
+    change(tree, ms=1)
+    assert judge().code == DONE
+    change(tree, ms=0.5)
+    outcome = judge()
+    assert outcome.code == DONE and outcome.found["benches"][0]["ratio"] < 0.75
+
+
+def test_what_lies_at_the_tolerance_is_undecided(tree, judge):
+    change(tree, ms=2)
+    outcome = judge(tolerance=1.0)
+    assert outcome.code == INCOMPLETE
+    assert "may or may not be slower by 100.0%" in outcome.lines[-1]
+
+
+def test_changes_that_are_not_committed_are_compared_with_the_last_commit(tree, judge):
+    source = tree / "src/fairtrial/__init__.py"
+    write(source, source.read_text().replace("ms=1.0", "ms=2"))
+    outcome = judge()
+    assert outcome.code == REGRESSION
+    assert "not committed" in outcome.found["why"]
+
+
+def test_a_branch_is_compared_with_where_it_left_main(tree, judge):
+    start = git(tree, "rev-parse", "HEAD")
+    git(tree, "checkout", "-q", "-b", "work")
+    for ms in (1.4, 2):
+        change(tree, ms=ms)
+    outcome = judge()
+    assert (outcome.code, outcome.found["base"]) == (REGRESSION, start)
+    assert outcome.found["why"] == "the merge base with main"
+    assert judge(base="HEAD~1").found["base"] == git(tree, "rev-parse", "HEAD~1")
+
+
+def test_since_a_day_takes_the_newest_commit_of_that_age(tree, judge, monkeypatch):
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+    old = commit(tree)
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    change(tree, ms=1.01)
+    change(tree, ms=2)
+    assert judge(since_s=86400.0).found["base"] == old
+
+
+def test_nothing_stays_behind_in_the_checkout(tree, judge):
+    change(tree, ms=2)
+    judge()
+    assert git(tree, "worktree", "list").count("\n") == 0
+    assert git(tree, "status", "--porcelain", "--ignored") == ""
+
+
+def test_a_bench_that_the_base_cannot_run_is_new_and_no_alarm(tree, judge):
+    change(tree, ms=1, bench=BENCH + OTHER, library="\n\nother = work\n")
+    outcome = judge()
+    assert (outcome.code, outcome.found["new"]) == (DONE, ["test_other"])
+    assert any("new: nothing to compare with" in line for line in outcome.lines)
+
+
+def test_when_every_bench_is_new_nothing_was_compared(tree, judge):
+    change(tree, ms=1, bench="from shared import *\n" + OTHER, library="\n\nother = work\n")
+    refused(judge, BAD_INPUT, "no bench ran on the base side")
+
+
+def test_a_bench_that_only_the_base_can_run_is_listed(tree, judge):
+    change(tree, ms=1, library="\n\nother = work\n")
+    change(tree, ms=1, bench=BENCH + OTHER)
+    refused(judge, BAD_INPUT, "ran on the base and not on the candidate: test_other")
+
+
+def test_all_benches_skipped_is_no_pass(tree, judge):
+    change(tree, bench=BENCH.replace("def test", "@pytest.mark.skip\ndef test"))
+    refused(judge, BAD_INPUT, "no bench ran on the base side, or all were skipped")
+
+
+def test_benches_that_cannot_be_collected_are_no_pass(tree, judge):
+    change(tree, bench="import nothing_of_this_name\n")
+    refused(judge, BAD_INPUT, "no bench ran", "nothing_of_this_name")
+
+
+def test_a_process_that_imports_another_library_is_refused(tree, judge):
+    write(tree / "elsewhere/fairtrial/__init__.py", "work = None\n")
+    conftest = tree / "bench/conftest.py"
+    write(conftest, f"import sys\nsys.path.insert(0, {str(tree / 'elsewhere')!r})\n" + conftest.read_text())
+    commit(tree)
+    refused(judge, BAD_INPUT, "runs another fairtrial")
+
+
+def test_an_unknown_base_is_named(judge):
+    refused(judge, USAGE, "no commit 'nowhere'", base="nowhere")
+    refused(judge, USAGE, "no commit '--all'", base="--all")
+
+
+def test_a_first_commit_falls_back_to_the_stored_baseline_and_says_so(judge, told, ask):
+    refused(judge, BAD_INPUT, "no baseline is stored", "--save-baseline")
+    save(ask(), 3)
+    outcome = judge()
+    assert (outcome.code, outcome.found["mode"]) == (DONE, "stored")
+    assert outcome.found["why"] == "this tree has no commit to compare with"
+    assert outcome.found["labels"] == []
+
+
+def test_a_tree_against_itself_and_with_a_plant(tree, judge):
+    outcome = judge(aa=True)
+    assert outcome.code == DONE and "A/A" in outcome.found["why"]
+
+
+def test_a_recorded_gate_is_a_night_of_the_history(judge):
+    outcome = judge(aa=True, record=True)
+    night = json.loads(Path(outcome.found["recorded"]).read_text())
+    assert list(night["seconds"]) == ["test_work"]
+    assert all(second == pytest.approx(0.001, rel=0.5) for second in night["seconds"]["test_work"])
+
+
+def test_sigterm_ends_every_process_and_takes_the_worktree_away(tree, tmp_path):
+    change(tree, ms=20)
+    change(tree, ms=21)
+    program = (
+        "import sys, pathlib\nfrom fairtrial.gate import command\n"
+        f"command.checkout = lambda: pathlib.Path({str(tree)!r})\n"
+        "command.gate(command.Asked(looks=(50,)))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    for line in running.stderr:
+        if line.startswith("launch 1"):
+            break
+    time.sleep(0.3)
+    running.send_signal(signal.SIGTERM)
+    running.communicate()
+    assert running.returncode == PREEMPTED
+    assert git(tree, "worktree", "list").count("\n") == 0
+    assert not list(tmp_path.glob("fairtrial-*"))
+
+
+@pytest.mark.parametrize("missing", ["pytest_benchmark", "pytest"])
+def test_without_the_extra_the_command_that_brings_it_is_named(judge, monkeypatch, missing):
+    real = command.importlib.util.find_spec
+    monkeypatch.setattr(
+        command.importlib.util, "find_spec", lambda name: None if name == missing else real(name)
+    )
+    refused(judge, USAGE, 'pip install "fairtrial[bench]"', missing)
+
+
+def test_an_installed_wheel_has_no_benches(judge, monkeypatch):
+    monkeypatch.setattr(command, "checkout", lambda: None)
+    refused(judge, USAGE, "run it in a git checkout")
+
+
+def test_a_checkout_is_recognised_by_its_benches(tmp_path, monkeypatch):
+    assert (rooms.checkout() / "bench" / "test_gate.py").exists()
+    monkeypatch.setattr(rooms, "_PACKAGE", tmp_path / "lib" / "fairtrial")
+    assert rooms.checkout() is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--aa", "--stored"], "--stored and --aa do not go together"),
+        (["--tolerance", "0"], "not a percentage above 0"),
+        (["--tolerance", "nan"], "not a percentage above 0"),
+        (["--launches", "2"], "give at least 3"),
+        (["--since", "4000ex"], "not a time above 0"),
+        (["--simulate", "--noise", "-1"], "not a percentage above 0"),
+        (["--prove", "x", "1"], "--prove x"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(argv, said, capsys):
+    assert main(["gate", *argv]) == USAGE
+    assert said in capsys.readouterr().err
