@@ -53,7 +53,10 @@ def speed(monkeypatch, tree):
     seconds = {"test_work": 0.001}
 
     def run(sides, bed, number):
-        reports = tuple(report(seconds, 1 + 0.01 * (number % 3)) for _ in sides)
+        reports = tuple(
+            report(seconds, (1 + 0.01 * (number % 3) + 0.001 * index * (number % 2)) * (1 + side.plant / 100))
+            for index, side in enumerate(sides)
+        )
         return Launch(tuple(rounds_of(each, "made by hand") for each in reports), reports)
 
     monkeypatch.setattr(command, "run", run)

@@ -101,10 +101,11 @@ class _Started:
     printed: IO[bytes]
 
     def ended(self) -> str:
-        """Wait for its end; what it printed."""
-        self.process.wait(PATIENCE_S)
+        """Wait for its end; what it printed, and the signal that ended it."""
+        code = self.process.wait(PATIENCE_S)
         self.printed.seek(0)
-        return self.printed.read().decode(errors="replace")
+        said = self.printed.read().decode(errors="replace")
+        return f"{said}\nE  ended by signal {-code}" if code < 0 else said
 
 
 def _play(sides: Sequence[Side], started: Sequence[_Started], bed: Bed, number: int) -> bool:

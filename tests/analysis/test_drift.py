@@ -1,0 +1,63 @@
+"""The picture of the gate's history."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis import drift
+from fairtrial.cli import main
+from fairtrial.gate import history, machine
+
+
+def nights(steps, count=40, seed=0):
+    """So many nights of three launches; steps: bench -> (night, factor)."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "datetime": f"2026-01-{night % 28 + 1:02d}T03:00:00",
+            "code": {"commit": f"{night:040x}"},
+            "seconds": {
+                name: list(0.002 * (factor if night >= at else 1) * np.exp(rng.normal(0, 0.01, 3)))
+                for name, (at, factor) in steps.items()
+            },
+        }
+        for night in range(count)
+    ]
+
+
+def test_a_planted_step_is_said_with_its_night_and_commit():
+    slow, still = drift.series(nights({"slow": (25, 1.05), "still": (0, 1)}))
+    (change,) = slow.changes
+    assert (slow.name, change.at, still.changes) == ("slow", 25, ())
+    assert np.expm1(change.after - change.before) == pytest.approx(0.05, abs=0.006)  # three standard errors
+    (said,) = drift.sentences([slow, still])
+    assert said.startswith(f"slow: {drift.step(change)} time from 2026-01-26 on (commit 000000000000)")
+
+
+def test_a_bench_that_came_later_has_a_shorter_series():
+    rows = nights({"a": (0, 1)}, count=12)
+    for row in rows[4:]:
+        row["seconds"]["b"] = [0.001]
+    a, b = drift.series(rows)
+    assert (len(a.nights), len(b.nights)) == (12, 8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
+    found = drift.series(nights({"a": (20, 1.1), "b[x]": (0, 1)}, count))
+    paths, caption = drift.draw(found, "a device", tmp_path)
+    assert [path.name for path in paths] == ["history.svg", "history.png", "history.txt"]
+    first = [path.read_bytes() for path in paths]
+    drift.draw(found, "a device", tmp_path)
+    assert [path.read_bytes() for path in paths] == first
+    assert f"over {count} nights on a device" in caption
+
+
+def test_the_command_draws_what_is_recorded(tmp_path, capsys):
+    folder = tmp_path / "bench" / machine.folder_name(machine.identity("cpu", 1))
+    history.append(folder, [{"a": 0.001}, {"a": 0.0011}], {}, {}, None)
+    assert main(["gate", "--history", "--results", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["changes"] == ["no change of level in 1 nights"]
+    assert (folder / "history.svg").exists()
