@@ -38,9 +38,9 @@ def measured(benchmark, turns, request) -> Callable[..., None]:
         if plant and settings.get("plant"):
             call = slowed(call, settings["plant"])
         turns.wait(place=[number, 0])
-        calls = max(1, round(ROUND_S / seconds_of(call)))
+        calls = 1 + int(ROUND_S / seconds_of(call))
         calls = turns.wait(place=[number, 1], calls=calls)["calls"]
-        steps = iter(range(2, 10**9))
+        steps = iter(range(4, 10**9))
 
         def setup() -> None:
             turns.wait(place=[number, next(steps)])

@@ -42,10 +42,10 @@ def steps(*places, **more):
     return [{"place": list(place), **more} for place in places]
 
 
-def test_rounds_alternate_as_abba():
-    script = steps((0, 0), (0, 1), (0, 2), (0, 3))
-    assert [who for who, *_ in play({"a": script, "b": script})] == list("abbaabba")
-    assert [who for who, *_ in play({"a": script, "b": script}, flip=True)] == list("baabbaab")
+def test_rounds_take_turns_in_the_order_of_thue_and_morse():
+    script = steps(*((0, step) for step in range(8)))
+    assert [who for who, *_ in play({"a": script, "b": script})] == list("abbabaabbaababba")
+    assert [who for who, *_ in play({"a": script, "b": script}, flip=True)] == list("baababbaabbabaab")
 
 
 def test_the_number_of_calls_is_the_larger_wish():

@@ -28,7 +28,7 @@ def answer(given: Namespace) -> Outcome:
         device=lambda: options.device(given.device),
         threads=lambda: options.count(given.threads, "--threads", options.MOST_SIDE_BY_SIDE),
         since=lambda: None if given.since is None else options.seconds(given.since, "--since"),
-        rounds=lambda: _count(given.rounds, "--rounds", 3),
+        rounds=lambda: _count(given.rounds, "--rounds", 4),
         launches=lambda: _count(given.launches, "--launches", 3),
         tolerance=lambda: _percent(given.tolerance, "--tolerance"),
         plant=lambda: _percent(given.plant, "--plant"),

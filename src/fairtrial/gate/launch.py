@@ -12,21 +12,18 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import IO, Any, Final
 
+from fairtrial.crew import MALLOC, THREAD_VARIABLES
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.files import read_json
 from fairtrial.gate.referee import PATIENCE_S, Line, referee
 from fairtrial.gate.reports import CAP, rounds_of
 
+BLOCK: Final = 4  # pairs of rounds
 HANDLE: Final = "FAIRTRIAL_GATE_HANDLE"  # bench/turns.py reads it
 _ASIDE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTEST_ADDOPTS")  # torch takes long to compile
-_STILL: Final = {  # freed memory is kept: page faults differ from launch to launch
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 
 
 @dataclass(frozen=True)
@@ -61,17 +58,23 @@ class Launch:
     debug: bool = False
 
     def log_ratios(self) -> dict[str, float]:
-        """Last side over first: the median over rounds of the log ratio of neighbours in time."""
+        """Last side over first: the median over blocks ABBABAAB of the mean log ratio of its pairs of rounds.
+
+        Within a pair one process may have measured just before, while the other waited: where caches are cold
+        that is worth 10 %. Over a block it is even.
+        """
         base, candidate = self.rounds
-        return {
-            name: median(math.log(b / a) for a, b in zip(base[name], candidate[name], strict=True))
-            for name in candidate
-            if name in base
-        }
+        return {name: _of_blocks(base[name], candidate[name]) for name in candidate if name in base}
 
     def seconds(self) -> dict[str, float]:
         """Seconds per call of the last side, by the median of its rounds."""
         return {name: median(found) for name, found in self.rounds[-1].items()}
+
+
+def _of_blocks(base: Sequence[float], candidate: Sequence[float]) -> float:
+    pairs = [math.log(b / a) for a, b in zip(base, candidate, strict=True)]
+    last = max(len(pairs) - BLOCK + 1, 1)
+    return median(fmean(pairs[start : start + BLOCK]) for start in range(0, last, BLOCK))
 
 
 def run(sides: Sequence[Side], bed: Bed, number: int) -> Launch:
@@ -169,13 +172,12 @@ def _environment(side: Side, bed: Bed, handle: int) -> Mapping[str, str]:
     if "PYTHONDONTWRITEBYTECODE" in os.environ:  # each process would compile torch anew
         given.setdefault("PYTHONPYCACHEPREFIX", str(bed.cache))
     count = str(bed.threads)
-    return given | _STILL | {
+    return {**MALLOC, **given} | {
         HANDLE: str(handle),
         "PYTHONPATH": str(side.src),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "FAIRTRIAL_BENCH_THREADS": count,
-        "OMP_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
+        **dict.fromkeys(THREAD_VARIABLES, count),
     }  # fmt: skip
 
 

@@ -50,15 +50,16 @@ def referee(lines: Sequence[Line], heard: Sequence[dict[str, Any] | None], flip:
     """Give turns until every process has ended.
 
     heard: what each process said last; it now waits. Of those that wait, the ones that are least far go
-    first, one after the other: in the order ABBA by rounds, or BAAB with `flip`. The number of calls in a
-    round is the largest that any of them asks for.
+    first, one after the other: in the order of Thue and Morse, AB BA BA AB ..., which leaves no room for a
+    drift nor for what the last turn left in the caches; with `flip` the other way round. The number of calls
+    in a round is the largest that any of them asks for.
     """
     waiting = {index: said for index, said in enumerate(heard) if said is not None}
     while waiting:
         place = min(said["place"] for said in waiting.values())
         turn = [index for index, said in waiting.items() if said["place"] == place]
         calls = max(waiting[index].get("calls", 1) for index in turn)
-        for index in reversed(turn) if (place[1] % 2 == 1) != flip else turn:
+        for index in reversed(turn) if (place[1].bit_count() % 2 == 1) != flip else turn:
             lines[index].say(calls=calls)
             said = lines[index].hear()
             if said is None:
