@@ -38,13 +38,19 @@ def test_a_large_slow_down_in_much_noise_is_undecided():
 
 
 def test_p_values_are_those_of_the_one_sided_t_test():
-    logs = math.log(1.05) + 0.01 * NOISE
+    logs = math.log(1.05) + 0.01 * NOISE[:4]  # of four launches none is trimmed
     (bench,) = decide({"a": paired(logs)}, ONE_LOOK).benches
     bound = math.log(1.03)
     assert bench.p_slower == pytest.approx(stats.ttest_1samp(logs, bound, alternative="greater").pvalue)
     assert bench.p_fine == pytest.approx(stats.ttest_1samp(logs, bound, alternative="less").pvalue)
     low, high = stats.ttest_1samp(logs, 0).confidence_interval(0.95)
     assert (bench.low, bench.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+
+
+def test_one_disturbed_launch_among_eight_changes_little():
+    logs = 0.01 * NOISE
+    logs[3] = 0.3
+    assert decide({"a": paired(logs)}, ONE_LOOK).state == FINE
 
 
 def test_p_of_stored_launches_is_that_of_welch():

@@ -120,10 +120,12 @@ def _play(sides: Sequence[Side], started: Sequence[_Started], bed: Bed, number: 
             raise _silent(side, each.ended())
         _check_library(side, Path(said["file"]))
         debug |= said["debug"]
-        _pin(each.process.pid, bed, number)
     for side, line in zip(sides, lines, strict=True):
         line.say(plant=side.plant, device=bed.device, rounds=bed.rounds)
-    referee(lines, [line.hear() for line in lines], flip=number % 2 == 1)
+    heard = [line.hear() for line in lines]
+    for each in started:  # their first bench is built, on as many cores as there are
+        _pin(each.process.pid, bed, number)
+    referee(lines, heard, flip=number % 2 == 1)
     return debug
 
 
