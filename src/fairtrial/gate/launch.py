@@ -170,7 +170,11 @@ def _process(side: Side, bed: Bed, report: Path) -> Iterator[_Started]:
 
 
 def _environment(side: Side, bed: Bed, handle: int) -> Mapping[str, str]:
-    given = {name: value for name, value in os.environ.items() if name not in _ASIDE}
+    given = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _ASIDE and not name.startswith("PYTEST_")
+    }
     if "PYTHONDONTWRITEBYTECODE" in os.environ:  # each process would compile torch anew
         given.setdefault("PYTHONPYCACHEPREFIX", str(bed.cache))
     count = str(bed.threads)
