@@ -131,11 +131,10 @@ def _outputs(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _views(flat: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The joint buffer as tensors of the shapes and layouts of the weights."""
-    places = layout(_shapes(weights))
-    return tuple(
-        flat.as_strided(weight.shape, _strides(weight), place)
-        for weight, place in zip(weights, places, strict=False)
-    )
+    places = layout(_shapes(weights))[:-1]
+    pairs = zip(weights, places, strict=True)
+    # A list first: torch.compile does not trace a generator in an autograd.Function.
+    return tuple([flat.as_strided(weight.shape, _strides(weight), place) for weight, place in pairs])
 
 
 def _is_dense(weight: Tensor) -> bool:
@@ -166,7 +165,7 @@ def _vector(tensor: Tensor) -> int:
 
 
 def _shapes(weights: Sequence[Tensor]) -> Shapes:
-    return tuple(tuple(weight.shape) for weight in weights)
+    return tuple([tuple(weight.shape) for weight in weights])
 
 
 def _deal(weights: list[Tensor], read: list[Tensor]) -> Deal:

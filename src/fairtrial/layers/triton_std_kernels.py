@@ -135,16 +135,15 @@ def forward_kernel(
 
 
 @triton.jit
-def _factors(spread, eps, OUTSIDE: tl.constexpr):
-    """1 / root, and what the slope is scaled by: root / standard deviation where eps stands outside.
+def _steepness(spread, eps, OUTSIDE: tl.constexpr):
+    """What eps outside the root adds to the slope: root / standard deviation.
 
     A constant filter has no direction in which its standard deviation grows: it then takes no part.
     """
+    steepness = tl.where(spread > 0, 1.0, 0.0)
     if OUTSIDE:
-        return 1.0 / (spread + eps), tl.where(
-            spread > 0, (spread + eps) / tl.where(spread > 0, spread, 1.0), 0.0
-        )
-    return 1.0 / spread, 1.0
+        steepness = steepness * (spread + eps) / tl.where(spread > 0, spread, 1.0)
+    return steepness
 
 
 @triton.jit
@@ -159,13 +158,14 @@ def _backward_rows(
     offset, inside, row, rows, size = _grid(tile, COLS, TILE, VECTOR)
     kept = statistics + tl.load(tile + 5) + row
     mean = tl.load(kept, rows, 0.0)
-    inverse, steepness = _factors(tl.load(kept + filters, rows, 1.0), eps, OUTSIDE)
+    spread = tl.load(kept + filters, rows, 1.0)
+    inverse = 1.0 / _root(spread, eps, OUTSIDE)
     first = tl.load(start + row * size, rows, 0.0).to(tl.float32)
     w = tl.load(start + offset, inside, 0.0).to(tl.float32)
     g = tl.load(start_g + offset, inside, 0.0).to(tl.float32)
     w = tl.where(inside, (w - first - mean) * inverse, 0.0)
     g = tl.where(inside, g - tl.sum(g, 1, keep_dims=True) / size, 0.0)
-    slope = tl.sum(g * w, 1, keep_dims=True) / (size - CORRECTION) * steepness
+    slope = tl.sum(g * w, 1, keep_dims=True) / (size - CORRECTION) * _steepness(spread, eps, OUTSIDE)
     tl.store(place + offset, (g - w * slope) * inverse, inside)
 
 
@@ -181,7 +181,8 @@ def _backward_long(
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     kept = statistics + tl.load(tile + 5)
     mean = tl.load(kept)
-    inverse, steepness = _factors(tl.load(kept + filters), eps, OUTSIDE)
+    spread = tl.load(kept + filters)
+    inverse = 1.0 / _root(spread, eps, OUTSIDE)
     first = tl.load(start).to(tl.float32)
     sum_g = 0.0
     sum_w = 0.0
@@ -198,7 +199,7 @@ def _backward_long(
         sum_gw += tl.sum(g * w)
         done += TILE
     mean_g = sum_g / size
-    slope = (sum_gw - mean_g * sum_w) / (size - CORRECTION) * steepness
+    slope = (sum_gw - mean_g * sum_w) / (size - CORRECTION) * _steepness(spread, eps, OUTSIDE)
     done = 0
     while done < size:
         offset = done + tl.arange(0, TILE)[None, :]
