@@ -34,6 +34,7 @@ OWNERS = {
     "pyarrow": ("fairtrial.data.*",),
     "rich": ("fairtrial.progress",),
     "jinja2": ("analysis.*",),
+    "triton": ("fairtrial.layers.*",),
 }
 # Who may create, overwrite or rename files; everybody else goes through files.publish.
 WRITERS = {
@@ -187,6 +188,11 @@ def test_kernels_know_tensors_and_the_cache_alone(name):
     ours = {each for each in imports(name, anywhere=True) if each.startswith("fairtrial.")}
     allowed = ("fairtrial.kernels", "fairtrial.cache", "fairtrial.errors", "fairtrial.files")
     assert all(each.startswith(allowed) for each in ours)
+
+
+def test_the_layers_come_without_triton():
+    assert "triton" in loaded("fairtrial.layers.triton_std_conv")
+    assert "triton" not in loaded("fairtrial.layers") | loaded("fairtrial.layers.triton_support")
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("bench")])

@@ -1,6 +1,7 @@
 """The Triton kernels are tested on a GPU, or in a process of their own under Triton's interpreter.
 
-The interpreter is chosen when Triton is imported, for the whole process: see test_triton.py, one folder up.
+The interpreter is chosen when Triton is imported, for the whole process: see test_triton_interpreted.py, one
+folder up.
 """
 
 import os
