@@ -38,7 +38,9 @@ def floor_of(name: str) -> float:
 
 
 by_definition = pytest.mark.parametrize(("way", "name"), KNOWN)
-HERE = [way for way in WAYS if way != "triton"]  # test_triton.py has that one, under its interpreter
+HERE = [
+    way for way in WAYS if way != "triton"
+]  # test_triton_interpreted.py has that one, under its interpreter
 every_way = pytest.mark.parametrize("way", HERE)
 
 
