@@ -165,22 +165,31 @@ def layer_macs(name: str, resolution: int, num_classes: int) -> dict[str, int]:
 
     From the shapes that pass on the meta device; torch's own counter imports its compiler (see flops.py).
     """
+    with torch.device("meta"):
+        model = create_backbone(name, num_classes).eval()
+        return count_macs(model, lambda: model(torch.empty(1, 3, resolution, resolution)))
+
+
+def count_macs(network: nn.Module, run: Callable[[], object]) -> dict[str, int]:
+    """Layer -> multiply-accumulates of all its calls in `run`: convolutions and linear maps, one image."""
     macs: dict[str, int] = {}
 
     def counted(layer: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(module: nn.Module, _: Any, out: Tensor) -> None:
             weight = module.get_parameter("weight")
             channel = 1 if weight.ndim == 4 else out.ndim - 1
-            macs[layer] = out.numel() // out.shape[channel] * weight.numel()
+            macs[layer] = macs.get(layer, 0) + out.numel() // out.shape[channel] * weight.numel()
 
         return hook
 
-    with torch.device("meta"):
-        model = create_backbone(name, num_classes).eval()
-        for layer, module in model.named_modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                module.register_forward_hook(counted(layer))
-        model(torch.empty(1, 3, resolution, resolution))
+    hooks = [
+        module.register_forward_hook(counted(layer))
+        for layer, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    ]
+    run()
+    for hook in hooks:
+        hook.remove()
     return macs
 
 
