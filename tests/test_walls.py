@@ -16,13 +16,14 @@ ROOMS = ("ablations", "bench", "analysis")
 TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache", "checks",
     "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "gate", "gate.*", "job",
-    "kernels", "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "progress",
+    "kernels", "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "probes",
+    "probes.record", "progress", "published",
     "recipe", "record", "rooms", "runner", "seeds", "starts", "status", "stop", "store", "study",
     "study_file", "trust", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
-    "assembly", "augment", "backbones", "calibration", "data.*", "device", "flops", "kernels.*", "layers",
-    "layers.*", "optimizer", "precision", "resnetv2", "train", "transfer", "trial", "upstream", "weights",
+    "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",
+    "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "resnetv2", "train", "transfer", "trial", "upstream", "weights",
     "weights.*",
 }  # fmt: skip
 

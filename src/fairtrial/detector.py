@@ -42,7 +42,7 @@ class Maps(nn.Module):
             for number, block in enumerate(network.body, start=1):
                 out = block(out)
                 if number > 1:
-                    maps[f"C{number + 1}"] = out.clone() if number < len(network.body) else out
+                    maps[f"C{number + 1}"] = out
             last, head = next(reversed(maps)), network.head
             maps[last] = head.activated(head.norm, maps[last])
         return maps
