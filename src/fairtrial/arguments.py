@@ -73,6 +73,7 @@ def parser() -> Parser:
     )
     fetch.add_argument("--to", type=Path, metavar="DIR", help="default: weights in ~/.cache/fairtrial")
     _json_option(fetch)
+    _probe_options(commands)
     return top
 
 
@@ -127,6 +128,21 @@ def _json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
     )
+
+
+def _probe_options(commands: Any) -> None:
+    """What needs no study: sizes of networks, and measurements of layers and starts."""
+    says = "parameters, operations and memory of every network, to results/networks"
+    _results_options(commands.add_parser("networks", help=says, description=says))
+    says = "measure what some figures need beside studies, to results/probes"
+    probe = commands.add_parser("probe", help=says, description=says)
+    probe.add_argument(
+        "probe", metavar="WHAT", choices=("axes", "signal", "statistics"),
+        help="axes: what each norm averages over; signal: its size at the start, by depth; "
+        "statistics: how noisy those of BN are",
+    )  # fmt: skip
+    probe.add_argument("--data", metavar="SPEC", help="images for statistics; default: digits")
+    _results_options(probe)
 
 
 def _gate_options(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
-    alone = {"doctor": _doctor, "fetch": _fetch, "gate": _gate}  # without a study
+    alone = {"doctor": _doctor, "fetch": _fetch, "gate": _gate, "networks": _probe, "probe": _probe}
     if given.command in alone:
         return alone[given.command](given)
     commands = {
@@ -233,6 +233,14 @@ def _fetch(given: Namespace) -> int:
         return _show({"files": rows}, shelf.known_lines(rows), given.json)
     found = shelf.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
     return _show(found, shelf.fetched_lines(found), given.json)
+
+
+def _probe(given: Namespace) -> int:
+    from fairtrial.probes import command
+
+    name = getattr(given, "probe", "networks")
+    path, values = command.run(name, _results(given.results), getattr(given, "data", None))
+    return _show({"file": str(path), "values": values}, [f"wrote {path}"], given.json)
 
 
 def _gate(given: Namespace) -> int:

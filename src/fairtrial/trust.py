@@ -51,6 +51,15 @@ def calibration(path: Path) -> Record:
     return _opened(path, read_json(path, cap=STUDY_CAP), ("step_s", "origin"))
 
 
+def probe(path: Path, name: str) -> Record:
+    """A probe of this name: `values` and `origin`."""
+    record = _opened(path, read_json(path, cap=STUDY_CAP), ("probe", "values", "origin"))
+    if record["probe"] != name:
+        what = f"a probe called {shown(record['probe'])} where {name!r} is expected"
+        raise fault(what, str(path), "put the file back from version control", BAD_INPUT)
+    return record
+
+
 def lease(path: Path) -> Record:
     """A lease; it is not sealed, because nothing is concluded from it but lost seconds."""
     return _with(path, read_json(path), ("cell", "attempt", "origin", "started"))

@@ -1,0 +1,44 @@
+"""`fairtrial networks` and `fairtrial probe`: measure, write the record, say where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from fairtrial import networks, origin
+from fairtrial.data import open_dataset
+from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.probes import axes, record, signal, statistics
+
+
+def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any]]:
+    """Measure one probe on one thread; its file and its values."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        values = PROBES[name](results, data)
+    finally:
+        torch.set_num_threads(threads)
+    flags = {"instructions": torch.backends.cpu.get_cpu_capability()}
+    folder = "networks" if name == "networks" else "probes"
+    path = results / folder / f"{name}.json"
+    return record.write(path, name, values, origin.gather("cpu", 1, flags)), values
+
+
+def _statistics(results: Path, data: str | None) -> dict[str, Any]:
+    upstream = results / "upstream"
+    if not (upstream / "study.json").exists():
+        do = "give the results folder that holds the study upstream: --results results"
+        raise fault("there are no pre-trained networks", str(upstream), do, BAD_INPUT)
+    return statistics.measure(open_dataset(data or "digits", resolution=statistics.SIDE), upstream)
+
+
+PROBES: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {
+    "networks": lambda results, data: networks.table(),
+    "axes": lambda results, data: axes.measure(),
+    "signal": lambda results, data: signal.measure(),
+    "statistics": _statistics,
+}

@@ -1,0 +1,28 @@
+"""The file of a probe: values and origin, sealed as every record is; reading it needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fairtrial import files, trust
+from fairtrial.trust import SCHEMA, Record, sealed
+
+
+def write(path: Path, probe: str, values: Record, origin: Record) -> Path:
+    """Publish a probe under its path, over an older one; the same values and origin give the same bytes."""
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"schema": SCHEMA, "probe": probe, "values": values, "origin": origin}
+    files.publish(path, sealed(record), overwrite=True)
+    return path
+
+
+def read(path: Path, probe: str) -> Record:
+    """The record of a probe; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
+    return trust.probe(path, probe)
+
+
+def origin_of(record: Record) -> dict[str, Any]:
+    """What a caption says of it: commit, and the data where there are any."""
+    return {"commit": record["origin"].get("commit"), "data": record["values"].get("data")}
