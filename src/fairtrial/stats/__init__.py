@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from fairtrial.stats.means import mean_interval, paired_interval
     from fairtrial.stats.multiplicity import benjamini_hochberg, holm, holm_levels
     from fairtrial.stats.pilot import more_seeds
+    from fairtrial.stats.row_intervals import (
+        clopper_pearson_intervals,
+        interaction_intervals,
+        mean_intervals,
+        median_intervals,
+        paired_intervals,
+        ratio_intervals,
+        welch_intervals,
+        wilson_intervals,
+    )
+    from fairtrial.stats.row_tests import (
+        confidence_sequences,
+        holms,
+        sign_flip_ps,
+        simultaneous_bands,
+        tosts,
+    )
     from fairtrial.stats.sample_size import minimal_detectable_effect, power, seeds_needed
     from fairtrial.stats.sequential import confidence_sequence
     from fairtrial.stats.speed import time_to_target
@@ -57,6 +74,19 @@ _FILES = {
     "verdict": "verdicts",
     "expected_best": "trials",
     "time_to_target": "speed",
+    "mean_intervals": "row_intervals",
+    "paired_intervals": "row_intervals",
+    "welch_intervals": "row_intervals",
+    "ratio_intervals": "row_intervals",
+    "interaction_intervals": "row_intervals",
+    "median_intervals": "row_intervals",
+    "wilson_intervals": "row_intervals",
+    "clopper_pearson_intervals": "row_intervals",
+    "tosts": "row_tests",
+    "holms": "row_tests",
+    "sign_flip_ps": "row_tests",
+    "confidence_sequences": "row_tests",
+    "simultaneous_bands": "row_tests",
 }
 
 __all__ = list(_FILES)

@@ -86,3 +86,49 @@ class ExpectedBest(Record):
     estimate: np.ndarray | float
     low: np.ndarray | float
     high: np.ndarray | float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowIntervals(Record):
+    """An interval per row of a table: arrays in row order; `n` is what one row holds.
+
+    A row without an interval has the limits -inf and inf, and the warnings count such rows.
+    """
+
+    n: int
+    level: float
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudentRows(RowIntervals):
+    """Also what Student's t says of 0 in each row; `se` and `df` are on the scale named in `method`."""
+
+    se: np.ndarray
+    df: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EquivalenceRows(RowIntervals):
+    """Two one-sided tests per row; `equivalent`: the interval lies strictly inside the margin."""
+
+    margin: tuple[float, float]
+    p: np.ndarray
+    equivalent: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BandRows(Record):
+    """Mean curve, simultaneous and pointwise limits of each table of curves: arrays (rows, checkpoints)."""
+
+    n: int
+    level: float
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    pointwise_low: np.ndarray
+    pointwise_high: np.ndarray

@@ -24,7 +24,7 @@ def median_interval(
     check_share(level, "level")
     values = np.sort(sample(x, "x"))
     n = len(values)
-    r, coverage = _rank(n, level)
+    r, coverage = rank(n, level)
     low, high = float(values[r - 1]), float(values[n - r])
     warnings: tuple[str, ...] = ()
     if n < 3 or constant(values):
@@ -47,7 +47,7 @@ def median_interval(
     )
 
 
-def _rank(n: int, level: float) -> tuple[int, float]:
+def rank(n: int, level: float) -> tuple[int, float]:
     """The largest rank that keeps the level (1 when none does) and its exact coverage."""
     coverage = 1 - 2 * bdtr(np.arange((n + 1) // 2), n, 0.5)
     r = max(1, int(np.count_nonzero(coverage >= level - 1e-12)))
@@ -62,12 +62,16 @@ def wilson(
     k outside 0..n or n = 0 raises ValueError.
     """
     k, n = _counts(k, n, level)
+    low, high = wilson_limits(np.float64(k), np.float64(n), level)
+    return _proportion(k, n, float(low), float(high), level, "Wilson score", unit, scope)
+
+
+def wilson_limits(k: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits for each pair of counts, as floats."""
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     centre = (k + z2 / 2) / (n + z2)
-    half = math.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
-    low = centre - half if k > 0 else 0.0
-    high = centre + half if k < n else 1.0
-    return _proportion(k, n, low, high, level, "Wilson score", unit, scope)
+    half = np.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
+    return np.where(k > 0, centre - half, 0.0), np.where(k < n, centre + half, 1.0)
 
 
 def clopper_pearson(
@@ -79,10 +83,16 @@ def clopper_pearson(
     0..n or n = 0 raises ValueError.
     """
     k, n = _counts(k, n, level)
+    low, high = clopper_pearson_limits(np.float64(k), np.float64(n), level)
+    return _proportion(k, n, float(low), float(high), level, "Clopper-Pearson", unit, scope)
+
+
+def clopper_pearson_limits(k: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits for each pair of counts, as floats."""
     tail = (1 - level) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-    return _proportion(k, n, low, high, level, "Clopper-Pearson", unit, scope)
+    low = betaincinv(np.maximum(k, 1), n - k + 1, tail)
+    high = betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail)
+    return np.where(k > 0, low, 0.0), np.where(k < n, high, 1.0)
 
 
 def _counts(k: int, n: int, level: float) -> tuple[int, int]:

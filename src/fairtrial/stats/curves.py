@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fairtrial.stats.array_records import Band
-from fairtrial.stats.inputs import Random, constant, generator
+from fairtrial.stats.inputs import Random, generator
+from fairtrial.stats.inputs import still as unchanging
 from fairtrial.stats.scalars import check_share
 
 _RESAMPLES = 9999
@@ -41,15 +42,11 @@ def simultaneous_band(
     if method not in ("bonferroni", "sup-t"):
         raise ValueError(f"unknown method {method!r}; known: bonferroni, sup-t")
     mean = table.mean(axis=0)
-    still = np.array([constant(column) for column in table.T])
-    se = table.std(axis=0, ddof=1) / math.sqrt(seeds) if seeds > 1 else np.full(checkpoints, math.inf)
-    pointwise = wide = math.inf
-    if seeds >= 3:
-        pointwise = float(stdtrit(seeds - 1, (1 + level) / 2))
-        wide = float(stdtrit(seeds - 1, 1 - (1 - level) / (2 * checkpoints)))
+    still = unchanging(table.T)
+    pointwise, wide = factors(seeds, checkpoints, level)
     if method == "sup-t":
         wide = _sup_t(table[:, ~still], level, generator(rng, "whole curves are resampled"))
-    near, far = (np.where(still, math.inf, factor * np.where(still, 1, se)) for factor in (pointwise, wide))
+    near, far = (half_widths(table.T, factor) for factor in (pointwise, wide))
     return Band(
         method=f"{method} band over {checkpoints} checkpoints",
         n=seeds,
@@ -64,6 +61,21 @@ def simultaneous_band(
         pointwise_high=mean + near,
         auc=_area(table, at),
     )
+
+
+def factors(seeds: int, checkpoints: int, level: float) -> tuple[float, float]:
+    """Standard errors to each side: for one checkpoint alone, and for all of them by Bonferroni."""
+    if seeds < 3:
+        return math.inf, math.inf
+    at_once = 1 - (1 - level) / (2 * checkpoints)
+    return float(stdtrit(seeds - 1, (1 + level) / 2)), float(stdtrit(seeds - 1, at_once))
+
+
+def half_widths(values: np.ndarray, factor: float) -> np.ndarray:
+    """factor · s / √S along the last axis, infinite without variance: (..., T, S) -> (..., T)."""
+    seeds, still = values.shape[-1], unchanging(values)
+    se = values.std(axis=-1, ddof=1) / math.sqrt(seeds) if seeds > 1 else np.full(still.shape, math.inf)
+    return np.where(still, math.inf, factor * np.where(still, 1, se))
 
 
 def _table(curves: Any) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from scipy.special import stdtr
 
 from fairtrial.stats.inputs import Groups, Values, joined
 from fairtrial.stats.margins import Margin, limits
 from fairtrial.stats.records import Equivalence
 from fairtrial.stats.scalars import check_share
-from fairtrial.stats.student import fit_mean
+from fairtrial.stats.student import Fit, Rows, fit_mean
 
 
 def tost(
@@ -34,11 +35,7 @@ def tost(
     values = arms[0] if b is None else arms[0] - arms[1]
     level = 1 - 2 * alpha
     fit = fit_mean(values, level, *arms)
-    t_lower = t_upper = 0.0
-    p_lower = p_upper = 1.0
-    if not fit.warnings:
-        t_lower, t_upper = (fit.estimate - lower) / fit.se, (fit.estimate - upper) / fit.se
-        p_lower, p_upper = float(stdtr(fit.df, -t_lower)), float(stdtr(fit.df, t_upper))
+    t_lower, t_upper, p_lower, p_upper = map(float, one_sided(fit, lower, upper))
     return Equivalence(
         estimate=fit.estimate,
         low=fit.low,
@@ -58,5 +55,21 @@ def tost(
         p_lower=p_lower,
         p_upper=p_upper,
         p=max(p_lower, p_upper),
-        equivalent=lower < fit.low and fit.high < upper,
+        equivalent=bool(inside(fit, lower, upper)),
     )
+
+
+def one_sided(fit: Fit | Rows, lower: float, upper: float) -> tuple[np.ndarray, ...]:
+    """t_lower, t_upper, p_lower, p_upper of one fit or of every row; t = 0 and p = 1 without an interval."""
+    none, df = np.isinf(fit.high), np.maximum(fit.df, 1)
+    se = np.where(none, 1.0, fit.se)
+    above, below = (
+        np.where(none, 0.0, (fit.estimate - lower) / se),
+        np.where(none, 0.0, (fit.estimate - upper) / se),
+    )
+    return above, below, np.where(none, 1.0, stdtr(df, -above)), np.where(none, 1.0, stdtr(df, below))
+
+
+def inside(fit: Fit | Rows, lower: float, upper: float) -> np.ndarray:
+    """Whether the interval lies strictly inside the margin."""
+    return (lower < fit.low) & (fit.high < upper)

@@ -46,21 +46,29 @@ def sign_flip_p(
     check_share(alpha, "alpha")
     values = np.sort(joined({"d": d}, groups)[0])
     n = len(values)
-    slack = _SLACK * float(np.abs(values).sum())
-    least = abs(float(values.sum())) - slack
     if n <= MOST_PAIRS:
-        hits = int(np.count_nonzero(np.abs(flipped_sums(values)) >= least))
-        count = _Count(hits, 2 ** (n - 1), smallest_p=2 / 2**n, exact=True)
+        count = _Count(int(flip_hits(values)), 2 ** (n - 1), smallest_p=2 / 2**n, exact=True)
     else:
+        least = float(_reached(values))
         chance = generator(rng, f"d has more than {MOST_PAIRS} values, so signs are drawn at random")
         count = _monte_carlo(_flip_hits(values, least, chance))
     return _test("sign flip", float(values.mean()), n, count, alpha, unit, scope)
 
 
+def flip_hits(values: np.ndarray) -> np.ndarray:
+    """How many of the 2^(n-1) sign vectors of `flipped_sums` reach the observed |sum|: (n, ...) -> (...)."""
+    return np.count_nonzero(np.abs(flipped_sums(values)) >= _reached(values), axis=0)
+
+
+def _reached(values: np.ndarray) -> np.ndarray:
+    """The observed |sum| along the first axis, less the slack that lets ties survive rounding."""
+    return np.abs(values.sum(axis=0)) - _SLACK * np.abs(values).sum(axis=0)
+
+
 def flipped_sums(values: np.ndarray) -> np.ndarray:
     """Σ ± values over the 2^(n-1) sign vectors with the first sign fixed; the others only mirror them.
 
-    values: (n,) -> (2^(n-1),).
+    values: (n, ...) -> (2^(n-1), ...).
     """
     sums = values[:1]
     for row in values[1:]:

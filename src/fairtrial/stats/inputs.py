@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,8 +25,15 @@ def generator(rng: Random | None, why: str) -> np.random.Generator:
 
 def constant(values: np.ndarray, *inputs: np.ndarray) -> bool:
     """True when the values vary by no more than the rounding of the inputs they were made from."""
-    size = max(float(np.abs(each).max()) for each in inputs or (values,))
-    return values.size < 2 or float(values.std(ddof=1)) <= _TINY * size
+    return bool(still(values, *inputs))
+
+
+def still(values: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
+    """`constant` of each row: (..., n) values and inputs -> (...) truths."""
+    if values.shape[-1] < 2:
+        return np.ones(values.shape[:-1], dtype=bool)
+    size = reduce(np.maximum, (np.abs(each).max(axis=-1) for each in inputs or (values,)))
+    return values.std(axis=-1, ddof=1) <= _TINY * size
 
 
 def _sorted(seeds: Iterable[Any]) -> list[Any]:
@@ -67,6 +75,26 @@ def _read(x: Values, name: str) -> tuple[list[Any] | None, np.ndarray]:
 def sample(x: Values, name: str) -> np.ndarray:
     """One arm as an array of finite floats; the seeds of a mapping are dropped."""
     return _read(x, name)[1]
+
+
+def table(x: Any, name: str, axes: int = 2) -> np.ndarray:
+    """Finite floats, one data set per row: (rows, n) for two axes."""
+    values = np.array(x, dtype=float)
+    if values.ndim != axes or not values.size:
+        raise ValueError(f"{name} has {axes} axes, the first one its rows; got shape {values.shape}")
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)).tolist()
+        raise ValueError(f"{name} is not finite in rows {bad[:20]}; apply the failure policy first")
+    return values
+
+
+def alike(arms: Mapping[str, Any]) -> list[np.ndarray]:
+    """Tables of one shape, whose columns are the same seeds."""
+    tables = [table(x, name) for name, x in arms.items()]
+    shapes = {each.shape for each in tables}
+    if len(shapes) > 1:
+        raise ValueError(f"{' and '.join(arms)} differ in shape: {sorted(shapes)}")
+    return tables
 
 
 def joined(arms: Mapping[str, Values], groups: Groups | None = None) -> list[np.ndarray]:
@@ -114,7 +142,14 @@ def _labels(groups: Groups, seeds: list[Any] | None, n: int) -> list[Hashable]:
 
 
 def _averaged(columns: list[np.ndarray], labels: list[Hashable]) -> list[np.ndarray]:
+    return [averaged(column, labels) for column in columns]
+
+
+def averaged(values: np.ndarray, labels: Collection[Hashable]) -> np.ndarray:
+    """Means inside each label along the last axis: (..., n) -> (..., labels), in order of appearance."""
+    if len(labels) != values.shape[-1]:
+        raise ValueError(f"groups holds {len(labels)} labels for {values.shape[-1]} values")
     members: dict[Hashable, list[int]] = {}
     for i, label in enumerate(labels):
         members.setdefault(label, []).append(i)
-    return [np.array([column[rows].mean() for rows in members.values()]) for column in columns]
+    return np.stack([values[..., at].mean(axis=-1) for at in members.values()], axis=-1)

@@ -21,26 +21,31 @@ def holm(p: Values, *, alpha: float = 0.05, unit: str = "contrast", scope: str =
     """
     check_share(alpha, "alpha")
     raw = _shares(p)
-    m = len(raw)
-    order = np.argsort(raw, kind="stable")
-    left = m - np.arange(m)  # contrasts not yet decided at each step
-    climbing = np.minimum(1, np.maximum.accumulate(left * raw[order]))
-    rejected = climbing <= alpha
-    step = np.minimum(np.arange(1, m + 1), np.count_nonzero(rejected) + 1)
-    back = np.argsort(order)
-    step = step[back]
+    adjusted, step = holm_steps(raw, alpha)
     return Holm(
         method="Holm",
-        n=m,
+        n=len(raw),
         unit=unit,
         scope=scope,
         alpha=alpha,
         p=raw,
-        adjusted_p=climbing[back],
-        reject=rejected[back],
+        adjusted_p=adjusted,
+        reject=adjusted <= alpha,
         step=step,
-        step_level=1 - alpha / (m - step + 1),
+        step_level=1 - alpha / (len(raw) - step + 1),
     )
+
+
+def holm_steps(raw: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Adjusted p values and steps along the last axis: (..., m) p values, a family per row."""
+    m = raw.shape[-1]
+    order = np.argsort(raw, axis=-1, kind="stable")
+    left = m - np.arange(m)  # contrasts not yet decided at each step
+    climbing = np.maximum.accumulate(left * np.take_along_axis(raw, order, -1), axis=-1).clip(max=1)
+    rejected = np.count_nonzero(climbing <= alpha, axis=-1, keepdims=True)
+    step = np.minimum(np.arange(1, m + 1), rejected + 1)
+    back = np.argsort(order, axis=-1)
+    return np.take_along_axis(climbing, back, -1), np.take_along_axis(step, back, -1)
 
 
 def holm_levels(p: Values, alpha: float = 0.05) -> np.ndarray:

@@ -31,9 +31,7 @@ def confidence_sequence(
         raise ValueError(f"g is above 0 and null is finite; got {g!r} and {null!r}")
     values = sample(d, "d")
     n = np.arange(2, len(values) + 1)
-    mean, sd, still = _running(values)
-    sd = np.where(still, 1.0, sd)
-    half = np.where(still, np.inf, sd / np.sqrt(n) * _width(n, g, alpha))
+    mean, half, sd, still = running_limits(values, g, alpha)
     return ConfidenceSequence(
         method=f"t confidence sequence, g = {g:g}",
         unit=unit,
@@ -48,14 +46,29 @@ def confidence_sequence(
     )
 
 
+def running_limits(
+    values: np.ndarray, g: float, alpha: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, half-width, sd (1 where it is zero) and "zero variance" after the first 2, 3, ... of each row.
+
+    values: (..., n) -> four arrays (..., n - 1).
+    """
+    n = np.arange(2, values.shape[-1] + 1)
+    mean, sd, still = _running(values)
+    sd = np.where(still, 1.0, sd)
+    return mean, np.where(still, np.inf, sd / np.sqrt(n) * _width(n, g, alpha)), sd, still
+
+
 def _running(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, sd and "zero variance" of the first 2, 3, ... values."""
-    n = np.arange(1, len(values) + 1)
-    x = values - values[0]  # so that equal first values have an sd of exactly 0
-    mean = np.cumsum(x) / n
-    squares = np.maximum(np.cumsum(x**2) - n * mean**2, 0)[1:]
+    n = np.arange(1, values.shape[-1] + 1)
+    first = values[..., :1]
+    x = values - first  # so that equal first values have an sd of exactly 0
+    mean = np.cumsum(x, axis=-1) / n
+    squares = np.maximum(np.cumsum(x**2, axis=-1) - n * mean**2, 0)[..., 1:]
     sd = np.sqrt(squares / (n[1:] - 1))
-    return mean[1:] + values[0], sd, sd <= 1e-12 * np.maximum.accumulate(np.abs(values))[1:]
+    largest = np.maximum.accumulate(np.abs(values), axis=-1)[..., 1:]
+    return mean[..., 1:] + first, sd, sd <= 1e-12 * largest
 
 
 def _width(n: np.ndarray, g: float, alpha: float) -> np.ndarray:
