@@ -41,8 +41,10 @@ class Report:
     alarm: bool
 
 
-def build(store: Store, *, allow_partial: bool = False) -> Report:
+def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) -> Report:
     """Rebuild everything derived from a study's records; equal records give equal bytes.
+
+    to: where it is written, by default the study's own folder.
 
     An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs
     are used, and every figure and verdict says so.
@@ -63,7 +65,7 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
         fairness(results),
     ]
     told = page.facts(results, findings, said, control)
-    folder = store.folder
+    folder = to or store.folder
     files.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
     files.publish(folder / "verdicts.json", _json(results, findings, said, control, what), overwrite=True)
     files.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)

@@ -30,16 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     return DONE
 
 
-def draw(folder: Path) -> list[Path]:
-    """A table and the pictures of one device, written beside its results, with captions in captions.md."""
+def draw(folder: Path, to: Path | None = None) -> list[Path]:
+    """A table, the pictures and their captions of one device; to: the folder, by default that of its results."""
     races = read(folder)
+    to = to or folder
     with figures.styled():
         drawn = [figures.rendered(*made) for made in pictures(races)]
     told = table(races)
     captions = {each.name: each.caption for each in drawn} | {told.name: told.caption}
     text = "\n\n".join(f"## {name}\n\n{caption}" for name, caption in captions.items())
-    paths = [*figures.write(drawn, folder / "figures"), *tables.write([told], folder / "tables")]
-    paths.append(folder / "captions.md")
+    paths = [*figures.write(drawn, to / "figures"), *tables.write([told], to / "tables")]
+    paths.append(to / "captions.md")
     files.publish(paths[-1], text + "\n", overwrite=True)
     return paths
 

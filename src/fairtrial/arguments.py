@@ -60,6 +60,8 @@ def parser() -> Parser:
         )
         for add in groups:
             add(command)
+    says = "recompute every number of a report from its records; exit 3 names each that differs"
+    _verify_options(commands.add_parser("verify", help=says, description=says))
     says = "what this machine has and lacks"
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")
@@ -143,6 +145,14 @@ def _probe_options(commands: Any) -> None:
     )  # fmt: skip
     probe.add_argument("--data", metavar="SPEC", help="images for statistics; default: digits")
     _results_options(probe)
+
+
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "of", nargs="*", metavar="STUDY|FOLDER", help="default: every report in the --results folder"
+    )
+    _folder_options(parser)
+    parser.add_argument("--allow-partial", action="store_true", help="the report was drawn with this option")
 
 
 def _gate_options(parser: argparse.ArgumentParser) -> None:

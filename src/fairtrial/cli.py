@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, report, verdict, repair, gate, doctor, fetch."""
+"""The command line: plan, run, status, report, verdict, verify, repair, gate, doctor, fetch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 from fairtrial import options
 from fairtrial.arguments import driver, parser
-from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, INTERRUPTED, RESOURCES, Fault, fault
+from fairtrial.errors import BAD_INPUT, DONE, FAILED_CELLS, INCOMPLETE, INTERRUPTED, RESOURCES, Fault, fault
 from fairtrial.rooms import enter
 from fairtrial.runner import Options
 from fairtrial.store import Store
 from fairtrial.study import Study
-from fairtrial.study_file import find, load
+from fairtrial.study_file import find, known_studies, load
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +58,14 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
-    alone = {"doctor": _doctor, "fetch": _fetch, "gate": _gate, "networks": _probe, "probe": _probe}
+    alone = {  # without a study
+        "doctor": _doctor,
+        "fetch": _fetch,
+        "gate": _gate,
+        "networks": _probe,
+        "probe": _probe,
+        "verify": _verify,
+    }
     if given.command in alone:
         return alone[given.command](given)
     commands = {
@@ -204,6 +211,31 @@ def _build(store: Store, given: Namespace) -> bool:
     }
     _show(found, [*report.sentences, *report.warnings, f"report: {report.path}"], given.json)
     return report.complete
+
+
+def _verify(given: Namespace) -> int:
+    enter("analysis")
+    from analysis.verify import verify
+
+    found, wrong = [], []
+    for checked in verify(_reports(given), partial=given.allow_partial):
+        found.append(checked.record())
+        wrong += checked.problems
+        if not given.json:
+            _show(None, [checked.line(), *(f"  {note}" for note in checked.notes)], False)
+    if given.json:
+        _show({"folders": found}, [], True)
+    if wrong:
+        raise Fault(wrong, BAD_INPUT)
+    return DONE
+
+
+def _reports(given: Namespace) -> list[Path]:
+    """The folders that are meant: of a study by its name or file, of any other word the folder itself."""
+    named = [word for word in given.of if word in known_studies() or word.endswith(".py")]
+    return [
+        _folder(load(find(word)), given).folder if word in named else Path(word) for word in given.of
+    ] or [_results(given.results)]
 
 
 def _repair(study: Study, given: Namespace) -> int:

@@ -1,0 +1,86 @@
+"""The records of a study held against their seals, and against what follows from themselves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fairtrial.budget import Budget
+from fairtrial.errors import Fault, Problem
+from fairtrial.store import Store
+from fairtrial.study import cell_id, digest
+
+Record = Mapping[str, Any]
+_BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
+
+
+def problems(store: Store) -> Iterator[Problem]:
+    """Every record that is damaged or edited, or that contradicts itself."""
+    try:
+        yield from _declaration(store.declared(), store.folder / "study.json")
+    except Fault as error:
+        yield from error.problems
+    good, faults = store.read_attempts()
+    for problem in (each for error in faults for each in error.problems):
+        yield _pointed(problem, store.folder)
+    for record in good:
+        path = store.folder / "cells" / f"{record['cell']}-{record['attempt']}.json"
+        for what in _contradictions(record):
+            yield Problem(what, str(path), _BACK)
+
+
+def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
+    last, now = declared["history"][-1]["hash"], digest(declared["declaration"])
+    if last != now:
+        what = f"the declaration was edited: its hash is {now[:12]}..., its history says {last[:12]}..."
+        yield Problem(what, str(path), _BACK)
+
+
+def _contradictions(record: Record) -> Iterator[str]:
+    """What one record says twice, and not the same."""
+    settings, measured = record["settings"], record["measured"]
+    told = cell_id(settings, Budget.parse(record["budget"]), record["seed"], record.get("replica", 0))
+    if told != record["cell"]:
+        yield f"its settings, budget and seed are those of cell {told}, not of {record['cell']}"
+    for name, level in record.get("levels", {}).items():
+        if settings.get(name) != level:
+            yield f"levels.{name} is {level!r}, settings.{name} is {settings.get(name)!r}"
+    right, n = _right(measured.get("correct")), measured.get("test_n")
+    if right is not None and n and measured.get("test_acc") != right / n:
+        yield f"test_acc is {measured.get('test_acc')}, but {right} of {n} images are right: {right / n}"
+
+
+def _right(packed: str | None) -> int | None:
+    """How many images were classified right, of one bit per image."""
+    if packed is None:
+        return None
+    try:
+        return int.from_bytes(base64.b64decode(packed, validate=True)).bit_count()
+    except (binascii.Error, ValueError):
+        return -1
+
+
+def _pointed(problem: Problem, folder: Path) -> Problem:
+    """The problem, with the values of an edited record that the study's summary.csv knows otherwise."""
+    path = Path(problem.where.partition(", byte")[0])
+    said = "; ".join(_against_summary(path, folder / "summary.csv"))
+    return Problem(f"{problem.what}; {said}" if said else problem.what, problem.where, problem.do)
+
+
+def _against_summary(path: Path, summary: Path) -> Iterator[str]:
+    try:
+        record = json.loads(path.read_text())
+        rows = {row["cell"]: row for row in csv.DictReader(summary.read_text().splitlines())}
+        held = {**record["spent"], **record["measured"], "status": record["status"], "seed": record["seed"]}
+        row = rows[record["cell"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name, value in held.items():
+        text = "" if value is None else str(value)
+        if name in row and row[name] != text:
+            yield f"{name} is {text or 'nothing'}, summary.csv has {row[name] or 'nothing'}"
