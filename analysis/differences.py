@@ -87,9 +87,16 @@ def of_csv(found: str, expected: str) -> Iterator[str]:
         for column, one, other in zip_longest(header, old, new, fillvalue=""):
             if one != other:
                 place = f"row {number} ({_named(new)}), column {column!r}"
-                yield f"{place}: {one or 'nothing'}, expected {other or 'nothing'}"
+                yield from (f"{place}{what}" for what in _of_cell(one, other))
     if mine == theirs and found != expected:
         yield from of_text(found, expected)
+
+
+def _of_cell(old: str, new: str) -> Iterator[str]:
+    """A short cell as a whole, a long one as a line."""
+    if max(len(old), len(new)) > 2 * _AROUND:
+        return _of_line(old, new)
+    return iter([f": {old or 'nothing'}, expected {new or 'nothing'}"])
 
 
 def _named(row: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.captions import commits, failures, units, upstream_images
-from analysis.figures import Drawn
+from analysis.figures import MADE, Drawn
 from analysis.sentences import grounds
 from analysis.table import Results
 from analysis.tables import Table, markdown_text
@@ -89,7 +89,8 @@ def html(
         }
         for table in tables
     ]
-    return env.get_template("page.html").render(**told, figures=drawn, tables=shown, warnings=warnings) + "\n"
+    given = {**told, "figures": drawn, "tables": shown, "warnings": warnings, "made": MADE}
+    return env.get_template("page.html").render(**given) + "\n"
 
 
 def markdown(

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def draw(folder: Path, to: Path | None = None) -> list[Path]:
-    """A table, the pictures and their captions of one device; to: the folder, by default that of its results."""
+    """A table, pictures and captions of one device. to: the folder, by default that of its results."""
     races = read(folder)
     to = to or folder
     with figures.styled():

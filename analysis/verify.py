@@ -44,13 +44,11 @@ class Checked:
     def line(self) -> str:
         """'results/norm: 20 files with 4,812 numbers say what the records say'."""
         if self.problems:
-            return f"{self.folder}: {plural(len(self.problems), 'file')} with something else than the records say"
+            return f"{self.folder}: {plural(len(self.problems), 'problem')}"
+        if not self.files:
+            return f"{self.folder}: no report yet"
         what = f"{plural(self.files, 'file')} with {self.numbers:,} numbers"
-        return (
-            f"{self.folder}: {what} say what the records say"
-            if self.files
-            else f"{self.folder}: no report yet"
-        )
+        return f"{self.folder}: {what} say what the records say"
 
     def record(self) -> dict[str, Any]:
         """As JSON; the problems are told as faults."""
@@ -104,12 +102,13 @@ def check(folder: Path, *, partial: bool = False) -> Checked:
             except Fault as error:
                 wrong += error.problems
             else:
-                return _held(folder, Path(name))
+                return held(folder, Path(name))
     note = "nothing was recomputed: mend the records first"
     return Checked(folder, 0, 0, tuple(wrong), (note,))
 
 
-def _held(folder: Path, anew: Path) -> Checked:
+def held(folder: Path, anew: Path) -> Checked:
+    """Every file of a report beside the one of the same name in a folder that was just drawn."""
     expected = _files(anew)
     found = _derived(folder, expected)
     if not found:

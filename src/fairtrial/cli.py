@@ -12,7 +12,17 @@ from typing import Any, NoReturn
 
 from fairtrial import options
 from fairtrial.arguments import driver, parser
-from fairtrial.errors import BAD_INPUT, DONE, FAILED_CELLS, INCOMPLETE, INTERRUPTED, RESOURCES, Fault, fault
+from fairtrial.errors import (
+    BAD_INPUT,
+    DONE,
+    FAILED_CELLS,
+    INCOMPLETE,
+    INTERRUPTED,
+    RESOURCES,
+    Fault,
+    Problem,
+    fault,
+)
 from fairtrial.rooms import enter
 from fairtrial.runner import Options
 from fairtrial.store import Store
@@ -217,7 +227,8 @@ def _verify(given: Namespace) -> int:
     enter("analysis")
     from analysis.verify import verify
 
-    found, wrong = [], []
+    found: list[Any] = []
+    wrong: list[Problem] = []
     for checked in verify(_reports(given), partial=given.allow_partial):
         found.append(checked.record())
         wrong += checked.problems
