@@ -115,7 +115,7 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
             },
         },
         "origin": said.get("origin", {}),
-        "error": None,
+        "error": said.get("error"),
     }  # fmt: skip
     for part in ("spent", "measured", "drawn"):
         result[part] |= said.get(part, {})
