@@ -22,7 +22,7 @@ from fairtrial.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
 
-COMMANDS = ("plan", "run", "status", "report", "verdict", "repair", "doctor")
+COMMANDS = ("plan", "run", "status", "report", "verdict", "verify", "repair", "doctor")
 
 
 @pytest.fixture(autouse=True)
