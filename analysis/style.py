@@ -95,6 +95,11 @@ VERDICT: Final = {
 }
 
 
+def look_of_norm(name: str) -> Look:
+    """The look of "bn", "gn+ws" and so on: of a norm, with weight standardization or without."""
+    return _LOOKS[name]
+
+
 def looks(arms: Sequence[Mapping[str, Any]]) -> list[Look]:
     """A look per arm: that of its norm and WS, in a variant of its own where several arms share them.
 

@@ -78,9 +78,9 @@ def noise(network: ResNetV2, images: Tensor, rows: np.ndarray) -> dict[str, Any]
     """One network -> "layers": per BN layer its pixels, and "mean" and "log_variance" by size; "gap" by size.
 
     images: (n, 3, H, W) uint8. rows: (batches, most) ids. mean: the SD over batches of a channel's batch
-    mean, in units of the channel's own SD. log_variance: the SD over batches of log(variance + eps). Both are the
-    root mean square over channels. gap: how far the features (what the head sees) in training mode are from
-    those in evaluation mode, root mean square, in units of their SD over images.
+    mean, in units of the channel's own SD. log_variance: the SD over batches of log(variance + eps). Both
+    are the root mean square over channels. gap: how far the features (what the head sees) in training mode
+    are from those in evaluation mode, root mean square, in units of their SD over images.
     """
     training, layers = deepcopy(network).train(), {}
     for name, module in training.named_modules():

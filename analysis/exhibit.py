@@ -1,0 +1,44 @@
+"""A figure or table of the written report, and the recorded file that it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from analysis.figures import styled
+from analysis.tables import Table
+from analysis.words import clean
+from fairtrial.errors import INCOMPLETE, fault
+from fairtrial.probes import record
+from fairtrial.trust import Record
+
+__all__ = ["Exhibit", "probed", "said_of", "styled"]
+
+
+class Exhibit(NamedTuple):
+    """id: as FIGURES lists it, such as "F2.3". kind: "figure" or "table", which `thing` is."""
+
+    id: str
+    kind: str
+    thing: Figure | Table
+    caption: str
+
+
+def probed(results: Path, name: str) -> Record:
+    """The recorded probe of this name; a Fault (exit code 5) that names the command where there is none."""
+    folder, command = ("networks", "networks") if name == "networks" else ("probes", f"probe {name}")
+    path = results / folder / f"{name}.json"
+    try:
+        return record.read(path, name)
+    except FileNotFoundError:
+        do = f"fairtrial {command} --results {results}"
+        raise fault(f"{name} was not measured yet", str(path), do, INCOMPLETE) from None
+
+
+def said_of(found: Record) -> str:
+    """'Commit 1a2b3c4, torch 2.15.' of a probe."""
+    commit = found["origin"].get("commit")
+    code = f"Commit {clean(commit)[:7]}" if commit else "Commit not recorded"
+    return f"{code}, torch {clean(found['origin']['torch'])}."

@@ -1,0 +1,44 @@
+"""Figures and tables of the written report that need no study of their own: id -> how each is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from analysis import (
+    axes_figure,
+    detector_tables,
+    focal_figure,
+    mixing_figure,
+    model_tables,
+    noise_figure,
+    result_tables,
+    signal_figure,
+    subsets_figure,
+)
+from analysis.exhibit import Exhibit, styled
+
+Make = Callable[[Path], Exhibit]
+
+
+def _in_style(make: Make) -> Make:
+    def made(results: Path) -> Exhibit:
+        with styled():
+            return make(results)
+
+    return made
+
+
+# results: the folder that holds networks/, probes/, bench/ and studies. What it lacks is a Fault, exit code 5.
+EXHIBITS: Final[dict[str, Make]] = {
+    "F2.3": _in_style(signal_figure.exhibit),
+    "F3.5": _in_style(noise_figure.exhibit),
+    "F3.7": _in_style(axes_figure.exhibit),
+    "F4.1": _in_style(mixing_figure.exhibit),
+    "F5.3": _in_style(focal_figure.exhibit),
+    "FE.3": _in_style(subsets_figure.exhibit),
+    "T2.2": model_tables.exhibit,
+    "T5.1": result_tables.exhibit,
+    "T5.2": detector_tables.exhibit,
+}

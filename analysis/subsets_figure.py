@@ -1,0 +1,133 @@
+"""FE.3: how many few-shot subsets an accuracy takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis import style, table
+from analysis.captions import commits
+from analysis.exhibit import Exhibit
+from analysis.table import per_seed
+from fairtrial import published
+from fairtrial.errors import INCOMPLETE, fault
+from fairtrial.store import Store
+
+ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT
+SHOTS: Final = (1, 5)
+TARGETS: Final = (2.0, 1.0)  # points
+MOST: Final = 64
+SHADES: Final = {1: "#8d2f68", 5: "#0b4a8f"}
+
+
+class Spread(NamedTuple):
+    """A standard deviation in points, with its 95 % interval where it was measured here; n values."""
+
+    sd: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+def half_width(sd: float, n: int, level: float = 0.95) -> float:
+    """Half the width of the t interval of a mean of n >= 2 normal values with this standard deviation."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + level) / 2, n - 1) * sd / np.sqrt(n))
+
+
+def subsets_needed(sd: float, target: float, level: float = 0.95) -> int:
+    """The smallest n >= 2 whose t interval is no wider than target to each side."""
+    n = 2
+    while half_width(sd, n, level) > target:
+        n += 1
+    return n
+
+
+def spread_of(values: np.ndarray, level: float = 0.95) -> Spread:
+    """SD of n >= 2 values with its chi-square interval, which takes them for independent and normal."""
+    from scipy.stats import chi2
+
+    n, sd = len(values), float(np.std(values, ddof=1))
+    low, high = (
+        sd * float(np.sqrt((n - 1) / chi2.ppf(q, n - 1))) for q in ((1 + level) / 2, (1 - level) / 2)
+    )
+    return Spread(sd, low, high, n)
+
+
+def exhibit(results: Path) -> Exhibit:
+    """Published SDs beside those of the recorded study `shots`."""
+    told = {
+        shots: Spread(published.value("subset_sd_points_estimate", downstream="cifar10", shots=shots))
+        for shots in SHOTS
+    }
+    study = table.load(Store(_folder(results)))
+    ours = {shots: _measured(study, shots) for shots in SHOTS}
+    needs = "; ".join(
+        f"{shots} shot{'s' * (shots > 1)} (SD {told[shots].sd:.1f}): "
+        + ", ".join(f"{subsets_needed(told[shots].sd, target)} for +-{target:g}" for target in TARGETS)
+        for shots in SHOTS
+    )
+    here = "; ".join(
+        f"{shots} shot{'s' * (shots > 1)} {spread.sd:.1f} (95 % chi-square interval {spread.low:.1f} to "
+        f"{spread.high:.1f}, n = {spread.n} seeds)"
+        for shots, spread in ours.items()
+    )
+    data = study.study.settings({})["data"] if "data" not in study.study.factors else "its data"
+    caption = (
+        "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. Thick: "
+        f"SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: {needs} "
+        f"points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, whose SD over seeds "
+        f"(subset, order and checkpoint vary; two seeds share a checkpoint): {here}. {commits(study)}, study hash "
+        f"{study.hash}."
+    )
+    return Exhibit("FE.3", "figure", draw(told, ours), caption)
+
+
+def _folder(results: Path) -> Path:
+    for folder in (results / "shots", results / "released" / "shots"):
+        if (folder / "study.json").exists():
+            return folder
+    do = f"fairtrial run shots --results {results}"
+    raise fault("the study shots was not run yet", str(results / "shots"), do, INCOMPLETE)
+
+
+def _measured(study: table.Results, shots: int) -> Spread:
+    values = per_seed(study.where({**ARM, "shots": shots}), "test_acc")
+    if len(values) < 2:
+        do = "fairtrial run shots"
+        raise fault(f"fewer than 2 finished cells at {shots} shots", study.study.name, do, INCOMPLETE)
+    return spread_of(100 * np.array(list(values.values())))
+
+
+def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread]) -> Figure:
+    """A curve per number of shots, published and measured; the targets as lines."""
+    figure = Figure(figsize=(style.COLUMN, 2.6), layout="constrained")
+    ax = figure.subplots()
+    counts = np.arange(2, MOST + 1)
+    for group, width, name in ((told, 1.8, "BiT-M, CIFAR-10"), (ours, 0.8, "here, digits")):
+        for shots, spread in group.items():
+            widths = [half_width(spread.sd, int(n)) for n in counts]
+            label = f"{shots} shot{'s' * (shots > 1)}, {name}"
+            dash = "-" if group is told else style.DASHED
+            ax.plot(counts, widths, color=SHADES[shots], linewidth=width, linestyle=dash, label=label)
+    for target in TARGETS:
+        ax.axhline(target, color=style.QUIET, linewidth=0.7, linestyle=style.DOTTED)
+        for shots, spread in told.items():
+            n = subsets_needed(spread.sd, target)
+            if n <= MOST:
+                ax.plot([n], [target], "o", color=SHADES[shots], markersize=4)
+                ax.annotate(str(n), (n, target), xytext=(2, 3), textcoords="offset points", fontsize=7)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+    ax.set_yticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
+    ax.minorticks_off()
+    ax.set_xlabel("few-shot subsets")
+    ax.set_ylabel("half width (points)")
+    ax.legend(frameon=False, fontsize=6.5)
+    return figure
