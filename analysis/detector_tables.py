@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.exhibit import Exhibit, probed, said_of
+from analysis.exhibit import Exhibit, network, probed, said_of
 from analysis.tables import Table
 from fairtrial import published
 
@@ -23,11 +23,11 @@ def exhibit(results: Path) -> Exhibit:
     cited = published.rows("1912.11370v3", "Table 3", "box_AP")
     told = "; ".join(f"{row['setting']['model']} {row['value']:g} (row {row['row']})" for row in cited)
     caption = (
-        f"RetinaNet on BiT backbones: torchvision's pyramid (256 channels, P6 and P7 from P5) and heads (4 "
+        "RetinaNet on BiT backbones: torchvision's pyramid (256 channels, P6 and P7 from P5) and heads (4 "
         f"convolutions, 9 anchors, {classes} classes, no norms) on ResNetV2 with GN and weight standardization. "
-        f"Multiply-accumulates of one {side} x {side} image, from shapes; BiT prints no sizes and no layout of its "
-        "own, so parameters and GMAC are ours, not the paper's. Box AP on COCO: cited from BiT Table 3 (median of "
-        f"5, App. E; rows of published.json), not reproduced: {told}. {said_of(found)}"
+        f"Multiply-accumulates of one {side} x {side} image, from shapes; BiT prints no sizes and no layout of "
+        "its own, so parameters and GMAC are ours, not the paper's. Box AP on COCO: cited from BiT Table 3 "
+        f"(median of 5, App. E; rows of published.json), not reproduced: {told}. {said_of(found)}"
     )
     lines = [line for detector in detectors for line in lines_of(detector, cited)]
     return Exhibit("T5.2", "table", Table("retinanet", caption, pd.DataFrame(lines)), caption)
@@ -37,7 +37,7 @@ def lines_of(detector: Mapping[str, Any], cited: list[published.Row]) -> list[di
     """A line per part, and one of the whole with the published AP of this backbone."""
     parts = dict(detector["parts"])
     parts[WHOLE] = {name: sum(part[name] for part in parts.values()) for name in ("parameters", "macs")}
-    model = detector["model"].upper().replace("X", "x")
+    model = network(detector["model"])
     aps = [row for row in cited if row["setting"]["model"].endswith(f" {model}")]
     ap = ", ".join(f"{row['setting']['model'].split()[2]} {row['value']:g}" for row in aps)
     return [

@@ -14,7 +14,7 @@ from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.probes import record
 from fairtrial.trust import Record
 
-__all__ = ["Exhibit", "probed", "said_of", "styled"]
+__all__ = ["Exhibit", "network", "probed", "said_of", "styled"]
 
 
 class Exhibit(NamedTuple):
@@ -35,6 +35,11 @@ def probed(results: Path, name: str) -> Record:
     except FileNotFoundError:
         do = f"fairtrial {command} --results {results}"
         raise fault(f"{name} was not measured yet", str(path), do, INCOMPLETE) from None
+
+
+def network(name: str) -> str:
+    """'R50x1' of "r50x1", as BiT writes it; the minis as they are called."""
+    return name if name.startswith("mini") else name.upper().replace("X", "x")
 
 
 def said_of(found: Record) -> str:

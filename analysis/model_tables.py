@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.exhibit import Exhibit, probed, said_of
+from analysis.exhibit import Exhibit, network, probed, said_of
 from analysis.races import Race, machine_of, read
 from analysis.tables import Table
 from fairtrial import published
@@ -26,11 +26,12 @@ def exhibit(results: Path) -> Exhibit:
     fastest = {name: best(races, name) for name in SHOWN}
     measured = [race for race in fastest.values() if race is not None]
     caption = (
-        "The BiT networks and mini, GN with weight standardization. Parameters in millions, multiply-accumulates "
-        "of one image's forward pass in G (convolutions and head), from shapes, by classes (10, 1000) and side. "
-        "Published: timm's numbers, 1000 classes; its GMAC counts norms and standardization too, hence 2 to 3 % more. "
-        "State: weights, gradients and momentum in float32. Kept: what one image at 224 adds for the backward "
-        "pass, torch's own kernels, float32. Images/s: training steps where measured"
+        "The BiT networks and mini, GN with weight standardization. Parameters in millions and "
+        "multiply-accumulates of one image's forward pass in G (convolutions and head), from shapes, by classes "
+        "(10, 1000) and side. Published: timm's numbers, 1000 classes; its GMAC counts norms and "
+        "standardization too, hence 2 to 3 % more. State: weights, gradients and momentum in float32. Kept: "
+        "what one image at 224 adds for the backward pass, torch's own kernels, float32. Images/s: training "
+        "steps where measured"
         + (f" ({machine_of(measured)}), median of the rounds" if measured else "")
         + f". {said_of(found)}"
     )
@@ -42,7 +43,7 @@ def line(row: Mapping[str, Any], race: Race | None) -> dict[str, str]:
     """One network as it is read."""
     name, parameters, macs = row["model"], row["parameters"], row["macs"]
     return {
-        "model": name if name == "mini" else name.upper().replace("X", "x"),
+        "model": network(name),
         "M parameters, 10": f"{parameters['10'] / 1e6:.2f}",
         "M parameters, 1000": f"{parameters['1000'] / 1e6:.2f}",
         "published": _published(name, "params_M"),
@@ -56,7 +57,7 @@ def line(row: Mapping[str, Any], race: Race | None) -> dict[str, str]:
 
 
 def _published(name: str, metric: str, **setting: Any) -> str:
-    found = published.rows(metric=metric, model=name.upper().replace("X", "x"), classes=1000, **setting)
+    found = published.rows(metric=metric, model=network(name), classes=1000, **setting)
     return f"{found[0]['value']:.2f}" if found else ""
 
 

@@ -30,12 +30,13 @@ def exhibit(results: Path) -> Exhibit:
     values = found["values"]
     slopes = [slope(values, layer) for layer in LAYERS]
     caption = (
-        f"Noise of BN's batch statistics against the images that they are taken over: SD over {values['batches']} "
-        "batches of a channel's mean (in units of the channel's SD) and of its log-variance, root mean square "
-        "over channels; right: distance of the features in training mode from those in evaluation mode, in "
-        f"units of their SD over images. Dots: each of n = {len(values['nets'])} pre-trained networks (mini, BN; "
-        "the upstream seed is the unit); lines: their mean, no interval. Dashed: 1/sqrt(B x HW), as if all "
-        "pixels were independent; those of one image are not. Slope of log SD of the mean on log B: "
+        "Noise of BN's batch statistics against the images that they are taken over: SD over "
+        f"{values['batches']} batches of a channel's mean (in units of the channel's SD) and of its "
+        "log-variance, root mean square over channels; right: distance of the features in training mode from "
+        "those in evaluation mode, in units of their SD over images. Dots: each of "
+        f"n = {len(values['nets'])} pre-trained networks (mini, BN; the upstream seed is the unit); lines: "
+        "their mean, no interval. Dashed: 1/sqrt(B x HW), as if all pixels were independent; those of one "
+        "image are not. Slope of log SD of the mean on log B: "
         f"{min(slopes):.2f} to {max(slopes):.2f} (1/sqrt(B): -0.50). Images: {clean(values['data'])}, training "
         f"split, {values['side']} x {values['side']} pixels. {said_of(found)}"
     )

@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.exhibit import Exhibit, probed, said_of
+from analysis.exhibit import Exhibit, network, probed, said_of
 from fairtrial.factors import name_of_norm
 
 PANELS: Final = {
     "square_mean": "squared mean of channels",
     "variance": "variance of channels",
-    "branch_variance": "variance of the residual branch",
+    "branch_variance": "variance of the branch",
 }
+BEYOND: Final = 1e9  # an arm that grows more leaves the frame; its end stands in the caption
 STAGES: Final = (3, 4, 6, 3)  # units of R50's blocks
 
 
@@ -28,15 +29,27 @@ def exhibit(results: Path) -> Exhibit:
     values = found["values"]
     runs = len(values["arms"][0]["runs"])
     caption = (
-        f"The signal through {values['model'].upper()} at its start, unit by unit (dotted: a block begins): mean "
-        "over channels of the squared channel mean, of the channel variance, and of the variance at the end of "
-        f"the residual branch; log scale. Thin: each of n = {runs} starts (init and input drawn anew, equal in "
-        f"all arms); thick: their geometric mean, no interval. Input: {values['images']} images of standard "
-        f"normal noise, {values['side']} x {values['side']} pixels; BN on batch statistics; float64. none+sws: "
-        "scaled standardization without the factors alpha and beta of norm-free networks. After Brock et al. "
-        f"(2021), Figure 1. {said_of(found)}"
+        f"The signal through {network(values['model'])} at its start, unit by unit (dotted: a block begins): "
+        "mean over channels of the squared channel mean, of the channel variance, and of the variance at the "
+        "end of the residual branch, before the sum; log scale. Thin: each of "
+        f"n = {runs} starts (init and input drawn anew, equal in all arms); thick: their geometric mean, no "
+        f"interval. {leaving(values['arms'])}Input: {values['images']} images of standard normal noise, "
+        f"{values['side']} x {values['side']} pixels; BN on batch statistics; float64. none+sws: scaled "
+        "standardization without the factors alpha and beta of norm-free networks. After Brock et al. (2021), "
+        f"Figure 1. {said_of(found)}"
     )
     return Exhibit("F2.3", "figure", draw(values["arms"]), caption)
+
+
+def leaving(arms: Sequence[Mapping[str, Any]]) -> str:
+    """'none+ws leaves the frame: its variance ends at 1e111. ' of every arm that does; or nothing."""
+    found = []
+    for arm in arms:
+        values = by_unit(arm, "variance")
+        if values.max() > BEYOND:
+            power = np.log10(values[:, -1]).mean()
+            found.append(f"{name_of_norm(dict(arm))} leaves the frame: its variance ends at 1e{power:.0f}. ")
+    return "".join(found)
 
 
 def draw(arms: Sequence[Mapping[str, Any]]) -> Figure:
@@ -50,12 +63,23 @@ def draw(arms: Sequence[Mapping[str, Any]]) -> Figure:
         for start in np.cumsum(STAGES)[:-1]:
             ax.axvline(start + 0.5, color=style.QUIET, linewidth=0.6, linestyle=style.DOTTED)
         ax.set_yscale("log")
+        low, high = frame([by_unit(arm, key) for arm in arms])
+        ax.set_ylim(10.0**low, 10.0**high)
+        powers = range(low, high + 1, 1 + (high - low) // 8)
+        ax.set_yticks([10.0**power for power in powers], [f"1e{power}" for power in powers])
+        ax.minorticks_off()
         ax.set_title(title)
         ax.set_xlabel("residual unit")
-        ax.minorticks_off()
     lines, names = axes[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside upper center", ncols=len(arms), frameon=False, fontsize=7)
     return figure
+
+
+def frame(arms: Sequence[np.ndarray]) -> tuple[int, int]:
+    """The powers of ten that hold every arm but those that grow beyond BEYOND times the input's variance."""
+    kept = [values for values in arms if values.max() <= BEYOND] or list(arms)
+    low, high = min(values.min() for values in kept), max(values.max() for values in kept)
+    return int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
 
 
 def by_unit(arm: Mapping[str, Any], key: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from analysis import style, table
 from analysis.captions import commits
 from analysis.exhibit import Exhibit
+from analysis.sheet import capital
 from analysis.table import per_seed
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
@@ -77,15 +78,15 @@ def exhibit(results: Path) -> Exhibit:
         f"{spread.high:.1f}, n = {spread.n} seeds)"
         for shots, spread in ours.items()
     )
-    data = study.study.settings({})["data"] if "data" not in study.study.factors else "its data"
+    data = str(study.study.settings({})["data"])
     caption = (
-        "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. Thick: "
-        f"SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: {needs} "
-        f"points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, whose SD over seeds "
-        f"(subset, order and checkpoint vary; two seeds share a checkpoint): {here}. {commits(study)}, study hash "
-        f"{study.hash}."
+        "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. "
+        "Thick: SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: "
+        f"{needs} points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, whose "
+        f"SD over seeds (subset, order and checkpoint vary; two seeds share a checkpoint): {here}. "
+        f"{capital(commits(study))}, study hash {study.hash}."
     )
-    return Exhibit("FE.3", "figure", draw(told, ours), caption)
+    return Exhibit("FE.3", "figure", draw(told, ours, data), caption)
 
 
 def _folder(results: Path) -> Path:
@@ -104,12 +105,12 @@ def _measured(study: table.Results, shots: int) -> Spread:
     return spread_of(100 * np.array(list(values.values())))
 
 
-def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread]) -> Figure:
+def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread], data: str) -> Figure:
     """A curve per number of shots, published and measured; the targets as lines."""
     figure = Figure(figsize=(style.COLUMN, 2.6), layout="constrained")
     ax = figure.subplots()
     counts = np.arange(2, MOST + 1)
-    for group, width, name in ((told, 1.8, "BiT-M, CIFAR-10"), (ours, 0.8, "here, digits")):
+    for group, width, name in ((told, 1.8, "BiT-M, CIFAR-10"), (ours, 0.8, f"here, {data}")):
         for shots, spread in group.items():
             widths = [half_width(spread.sd, int(n)) for n in counts]
             label = f"{shots} shot{'s' * (shots > 1)}, {name}"
@@ -121,7 +122,7 @@ def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread]) -> Figure:
             n = subsets_needed(spread.sd, target)
             if n <= MOST:
                 ax.plot([n], [target], "o", color=SHADES[shots], markersize=4)
-                ax.annotate(str(n), (n, target), xytext=(2, 3), textcoords="offset points", fontsize=7)
+                ax.annotate(str(n), (n, target), xytext=(-3, -9), textcoords="offset points", fontsize=7)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
