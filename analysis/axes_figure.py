@@ -31,11 +31,13 @@ def exhibit(results: Path) -> Exhibit:
     values = found["values"]
     images, channels, pixels = values["shape"]
     caption = (
-        "The values that share a mean and a variance with the first value of the first channel (coloured), as "
+        "The values that share a mean and a variance with the first value of the first channel "
+        "(coloured), as "
         "the layers themselves say: where its output has a derivative. BN, LN, IN and GN "
         f"({values['groups']} groups) on activations (N, C, HW) of {images} images, {channels} channels and "
         f"{pixels} pixels; weight standardization on filters (O, I x k x k) of {images} filters, {channels} "
-        f"input channels and {pixels} places; it never sees the batch. In the manner of Wu & He (2018), Figure "
+        f"input channels and {pixels} places; it never sees the batch. In the manner of Wu & He (2018), "
+        "Figure "
         f"2. {said_of(found)}"
     )
     masks = {name: np.array(mask, dtype=bool) for name, mask in values["masks"].items()}

@@ -24,8 +24,10 @@ def exhibit(results: Path) -> Exhibit:
     told = "; ".join(f"{row['setting']['model']} {row['value']:g} (row {row['row']})" for row in cited)
     caption = (
         "RetinaNet on BiT backbones: torchvision's pyramid (256 channels, P6 and P7 from P5) and heads (4 "
-        f"convolutions, 9 anchors, {classes} classes, no norms) on ResNetV2 with GN and weight standardization. "
-        f"Multiply-accumulates of one {side} x {side} image, from shapes; BiT prints no sizes and no layout of "
+        f"convolutions, 9 anchors, {classes} classes, no norms) on ResNetV2 with GN and weight "
+        "standardization. "
+        f"Multiply-accumulates of one {side} x {side} image, from shapes; BiT prints no sizes and no "
+        "layout of "
         "its own, so parameters and GMAC are ours, not the paper's. Box AP on COCO: cited from BiT Table 3 "
         f"(median of 5, App. E; rows of published.json), not reproduced: {told}. {said_of(found)}"
     )

@@ -30,7 +30,7 @@ def _in_style(make: Make) -> Make:
     return made
 
 
-# results: the folder that holds networks/, probes/, bench/ and studies. What it lacks is a Fault, exit code 5.
+# results: the folder of networks/, probes/, bench/ and studies. What it lacks is a Fault, exit code 5.
 EXHIBITS: Final[dict[str, Make]] = {
     "F2.3": _in_style(signal_figure.exhibit),
     "F3.5": _in_style(noise_figure.exhibit),

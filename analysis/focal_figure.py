@@ -19,7 +19,8 @@ DASHES: Final = (style.DASHED, style.DOTTED, style.MIXED, "-", style.DASHED)
 
 
 def loss(p: npt.ArrayLike, gamma: float) -> np.ndarray:
-    """-(1 - p)^gamma log p of the true class's probability p in (0, 1] (Lin et al., 2017, eq. 4); 0 at p = 1."""
+    """-(1 - p)^gamma log p of the true class's probability p in (0, 1] (Lin et al., 2017, eq. 4); 0 at "
+    "p = 1."""
     p = np.asarray(p, dtype=float)
     return -((1 - p) ** gamma) * np.log(p) + 0.0
 
@@ -31,8 +32,10 @@ def exhibit(results: Path) -> Exhibit:
     )
     ratio = float(loss(0.9, 0) / loss(0.9, gamma))
     caption = (
-        "Focal loss -(1 - p)^gamma log p against the probability p of the true class (Lin et al., 2017); gamma "
-        f"0 is cross-entropy. BiT trains RetinaNet with gamma {gamma:g} and alpha {alpha:g} (App. E; alpha, a "
+        "Focal loss -(1 - p)^gamma log p against the probability p of the true class (Lin et al., 2017); "
+        "gamma "
+        f"0 is cross-entropy. BiT trains RetinaNet with gamma {gamma:g} and alpha {alpha:g} (App. E; "
+        "alpha, a "
         f"factor of all curves, is not drawn): an example that is right at p = 0.9 then weighs {ratio:.0f} "
         "times less. Analytic: n does not apply."
     )

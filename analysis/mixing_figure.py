@@ -46,7 +46,8 @@ def exhibit(results: Path) -> Exhibit:
         "MixUp mixes two images with lambda ~ Beta(alpha, alpha). Left: its density. Right: the same two "
         f"digits (scikit-learn's scans) mixed at the {', '.join(f'{q:.2g}' for q in quantiles()[:2])} ... "
         f"quantiles of lambda. Mean of min(lambda, 1 - lambda) by alpha: {means}. BiT uses alpha {recipe:g} "
-        f"(3.3): {100 * share_above(recipe, 0.1):.0f} % of its steps mix by more than 10 %. Analytic: n does not "
+        f"(3.3): {100 * share_above(recipe, 0.1):.0f} % of its steps mix by more than 10 %. Analytic: n "
+        "does not "
         "apply."
     )
     return Exhibit("F4.1", "figure", draw(*digits()), caption)

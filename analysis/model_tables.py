@@ -27,7 +27,8 @@ def exhibit(results: Path) -> Exhibit:
     measured = [race for race in fastest.values() if race is not None]
     caption = (
         "The BiT networks and mini, GN with weight standardization. Parameters in millions and "
-        "multiply-accumulates of one image's forward pass in G (convolutions and head), from shapes, by classes "
+        "multiply-accumulates of one image's forward pass in G (convolutions and head), from shapes, by "
+        "classes "
         "(10, 1000) and side. Published: timm's numbers, 1000 classes; its GMAC counts norms and "
         "standardization too, hence 2 to 3 % more. State: weights, gradients and momentum in float32. Kept: "
         "what one image at 224 adds for the backward pass, torch's own kernels, float32. Images/s: training "

@@ -37,7 +37,8 @@ def exhibit(results: Path) -> Exhibit:
         f"n = {len(values['nets'])} pre-trained networks (mini, BN; the upstream seed is the unit); lines: "
         "their mean, no interval. Dashed: 1/sqrt(B x HW), as if all pixels were independent; those of one "
         "image are not. Slope of log SD of the mean on log B: "
-        f"{min(slopes):.2f} to {max(slopes):.2f} (1/sqrt(B): -0.50). Images: {clean(values['data'])}, training "
+        f"{min(slopes):.2f} to {max(slopes):.2f} (1/sqrt(B): -0.50). Images: {clean(values['data'])}, "
+        "training "
         f"split, {values['side']} x {values['side']} pixels. {said_of(found)}"
     )
     return Exhibit("F3.5", "figure", draw(values), caption)

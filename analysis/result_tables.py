@@ -35,9 +35,12 @@ def exhibit(results: Path) -> Exhibit:
     lines = [line for asked in ASKED for line in _lines(*asked)]
     caption = (
         "Which model gave which published result: percent top-1 (RetinaNet: box AP), as printed; lowest to "
-        "highest where frameworks differ. Shots are images per class. Rows: positions in published.json, which "
-        "holds source, setting and spread of each. BiT: arXiv 1912.11370v3; README: google-research/big_transfer, "
-        "medians of at least 5 runs on CIFAR. Tables 4 and 5 print neither spread nor number of runs. Nothing in "
+        "highest where frameworks differ. Shots are images per class. Rows: positions in published.json, "
+        "which "
+        "holds source, setting and spread of each. BiT: arXiv 1912.11370v3; README: "
+        "google-research/big_transfer, "
+        "medians of at least 5 runs on CIFAR. Tables 4 and 5 print neither spread nor number of runs. "
+        "Nothing in "
         "this table was measured here."
     )
     return Exhibit("T5.1", "table", Table("results-by-model", caption, pd.DataFrame(lines)), caption)

@@ -35,7 +35,8 @@ def exhibit(results: Path) -> Exhibit:
         f"n = {runs} starts (init and input drawn anew, equal in all arms); thick: their geometric mean, no "
         f"interval. {leaving(values['arms'])}Input: {values['images']} images of standard normal noise, "
         f"{values['side']} x {values['side']} pixels; BN on batch statistics; float64. none+sws: scaled "
-        "standardization without the factors alpha and beta of norm-free networks. After Brock et al. (2021), "
+        "standardization without the factors alpha and beta of norm-free networks. After Brock et al. "
+        "(2021), "
         f"Figure 1. {said_of(found)}"
     )
     return Exhibit("F2.3", "figure", draw(values["arms"]), caption)

@@ -82,7 +82,8 @@ def exhibit(results: Path) -> Exhibit:
     caption = (
         "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. "
         "Thick: SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: "
-        f"{needs} points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, whose "
+        f"{needs} points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, "
+        "whose "
         f"SD over seeds (subset, order and checkpoint vary; two seeds share a checkpoint): {here}. "
         f"{capital(commits(study))}, study hash {study.hash}."
     )

@@ -33,7 +33,7 @@ def _statistics(results: Path, data: str | None) -> dict[str, Any]:
     if not (upstream / "study.json").exists():
         do = "give the results folder that holds the study upstream: --results results"
         raise fault("there are no pre-trained networks", str(upstream), do, BAD_INPUT)
-    return statistics.measure(open_dataset(data or "digits", resolution=statistics.SIDE), upstream)
+    return statistics.measure(open_dataset(data or "digits"), upstream)
 
 
 PROBES: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {

@@ -22,7 +22,6 @@ from fairtrial.weights import load
 
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 BATCHES: Final = 200
-SIDE: Final = 32  # pixels at which the released networks were trained
 BN: Final = {"norm": "bn", "weight_std": False}
 
 
