@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_normed_branches_forget_what_came_before_and_bare_ones_do_not():
     bn = signal.propagate({"norm": "bn", "weight_std": False}, 0, "mini", 8, 16)
     bare = signal.propagate({"norm": "none", "weight_std": True}, 0, "mini", 8, 16)
     assert max(row["branch_variance"] for row in bn) < 10
-    growth = [late["variance"] / early["variance"] for early, late in zip(bare, bare[1:], strict=False)]
+    growth = [late["variance"] / early["variance"] for early, late in pairwise(bare)]
     assert min(growth) > 1000
 
 
