@@ -1,5 +1,7 @@
 """The command line: plan, run, status, report, verdict, verify, repair, gate, doctor, fetch."""
 
+"""The command line: plan, run, status, report, verdict, repair, gate, selftest, doctor, fetch."""
+
 from __future__ import annotations
 
 import json
@@ -75,6 +77,7 @@ def _dispatch(given: Namespace) -> int:
         "networks": _probe,
         "probe": _probe,
         "verify": _verify,
+        "selftest": _selftest,
     }
     if given.command in alone:
         return alone[given.command](given)
@@ -284,6 +287,15 @@ def _probe(given: Namespace) -> int:
     name = getattr(given, "probe", "networks")
     path, values = command.run(name, _results(given.results), getattr(given, "data", None))
     return _show({"file": str(path), "values": values}, [f"wrote {path}"], given.json)
+
+
+def _selftest(given: Namespace) -> int:
+    seed = None if given.seed is None else options.count(given.seed, "--seed")
+    from fairtrial.selftest import command
+
+    found, told, code = command.answer() if seed is None else command.answer(seed)
+    _show(found, told, given.json)
+    return code
 
 
 def _gate(given: Namespace) -> int:

@@ -97,12 +97,3 @@ def test_few_curves_have_no_band(seeds):
 def test_curves_that_do_not_fit_are_refused(bad, keywords, said):
     with pytest.raises(ValueError, match=said):
         simultaneous_band(bad, **keywords)
-
-
-def test_only_the_simultaneous_band_holds_the_whole_curve(is_rate):
-    draws = 2000
-    bands = [simultaneous_band(curves(5, 10, [9, i])) for i in range(draws)]
-    whole = sum(bool(((b.low <= 0) & (b.high >= 0)).all()) for b in bands)
-    pointwise = sum(bool(((b.pointwise_low <= 0) & (b.pointwise_high >= 0)).all()) for b in bands)
-    assert whole >= stats.binom.ppf(5e-5, draws, 0.95)
-    assert not is_rate(pointwise, draws, 0.95)
