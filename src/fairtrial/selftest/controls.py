@@ -48,7 +48,7 @@ def one_checkpoint(rng: Rng, draws: int) -> np.ndarray:
 def pointwise(rng: Rng, draws: int) -> np.ndarray:
     """The pointwise limits, read as if they held the whole curve."""
     found = stats.simultaneous_bands(curves(rng, draws))
-    return ((found.pointwise_low <= 0) & (found.pointwise_high >= 0)).all(axis=1)
+    return np.all((found.pointwise_low <= 0) & (found.pointwise_high >= 0), axis=1)
 
 
 CONTROLS: Final = (

@@ -97,7 +97,7 @@ def curves(rng: Rng, draws: int) -> np.ndarray:
 def band(rng: Rng, draws: int) -> np.ndarray:
     """Bonferroni's band holds the whole curve; on correlated checkpoints more often than it says."""
     found = stats.simultaneous_bands(curves(rng, draws))
-    return ((found.low <= 0) & (found.high >= 0)).all(axis=1)
+    return np.all(covers(found, 0), axis=1)
 
 
 CHECKS: Final = (

@@ -28,7 +28,7 @@ def equivalence(rng: Rng, draws: int) -> np.ndarray:
 def holm(rng: Rng, draws: int) -> np.ndarray:
     """Any of five true nulls is rejected."""
     family = [stats.mean_intervals(rng.normal(size=(draws, 8))).p for _ in range(5)]
-    return (stats.holms(np.transpose(family)) <= ALPHA).any(axis=1)
+    return np.any(stats.holms(np.transpose(family)) <= ALPHA, axis=1)
 
 
 def westfall_young(rng: Rng, draws: int) -> np.ndarray:
@@ -51,7 +51,7 @@ def permutation(rng: Rng, draws: int) -> np.ndarray:
 
 def sequence(rng: Rng, draws: int) -> np.ndarray:
     """The confidence sequence misses anywhere in n = 2..40."""
-    return misses(stats.confidence_sequences(rng.normal(size=(draws, 40)))).any(axis=1)
+    return np.any(misses(stats.confidence_sequences(rng.normal(size=(draws, 40)))), axis=1)
 
 
 def looks(rng: Rng, draws: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def judge(check: Check, seed: int) -> Outcome:
         if np.shape(found) != (check.draws,):
             raise ValueError(f"{check.name}: one truth per data set; got shape {np.shape(found)}")
         least, most = window(check.claim, check.draws)
-        inside = least <= np.count_nonzero(found) <= most
+        inside = least <= int(np.count_nonzero(found)) <= most
         low, high = least / check.draws, most / check.draws
     ok = inside if check.known is None else not inside
     return Outcome(check.name, rate, check.draws, low, high, check.known, bool(ok))

@@ -62,12 +62,12 @@ def wilson(
     k outside 0..n or n = 0 raises ValueError.
     """
     k, n = _counts(k, n, level)
-    low, high = wilson_limits(np.float64(k), np.float64(n), level)
+    low, high = wilson_limits(np.array(float(k)), n, level)
     return _proportion(k, n, float(low), float(high), level, "Wilson score", unit, scope)
 
 
-def wilson_limits(k: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Limits for each pair of counts, as floats."""
+def wilson_limits(k: np.ndarray, n: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits for each of the counts, given as floats."""
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     centre = (k + z2 / 2) / (n + z2)
     half = np.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
@@ -83,12 +83,12 @@ def clopper_pearson(
     0..n or n = 0 raises ValueError.
     """
     k, n = _counts(k, n, level)
-    low, high = clopper_pearson_limits(np.float64(k), np.float64(n), level)
+    low, high = clopper_pearson_limits(np.array(float(k)), n, level)
     return _proportion(k, n, float(low), float(high), level, "Clopper-Pearson", unit, scope)
 
 
-def clopper_pearson_limits(k: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Limits for each pair of counts, as floats."""
+def clopper_pearson_limits(k: np.ndarray, n: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits for each of the counts, given as floats."""
     tail = (1 - level) / 2
     low = betaincinv(np.maximum(k, 1), n - k + 1, tail)
     high = betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail)

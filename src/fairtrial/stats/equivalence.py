@@ -72,4 +72,4 @@ def one_sided(fit: Fit | Rows, lower: float, upper: float) -> tuple[np.ndarray, 
 
 def inside(fit: Fit | Rows, lower: float, upper: float) -> np.ndarray:
     """Whether the interval lies strictly inside the margin."""
-    return (lower < fit.low) & (fit.high < upper)
+    return np.less(lower, fit.low) & np.less(fit.high, upper)

@@ -113,7 +113,7 @@ def _proportions(k: Any, n: int, level: float, method: str, limits: Any) -> RowI
     counts = table(k, "k", axes=1)
     if n < 1 or counts.min() < 0 or counts.max() > n or (counts != np.round(counts)).any():
         raise ValueError(f"k holds whole numbers in 0..n, n >= 1; got n = {n} and {counts[:5].tolist()} ...")
-    low, high = limits(counts, np.float64(n), level)
+    low, high = limits(counts, n, level)
     return _intervals(counts / n, low, high, level, method, n, ())
 
 
