@@ -202,7 +202,8 @@ def test_limits_of_the_effect_size(rng):
         a, b = 1 + rng.normal(size=7), rng.normal(size=7)
         got, t = stats.hedges_g(a, b, paired=True), scipy_stats.ttest_rel(a, b).statistic
         ends = [
-            brentq(lambda nc, q=q: scipy_stats.nct.cdf(t, 6, nc) - q, t - 9, t + 9) for q in (0.975, 0.025)
+            brentq(lambda nc, q=q, t=t: scipy_stats.nct.cdf(t, 6, nc) - q, t - 9, t + 9)
+            for q in (0.975, 0.025)
         ]
         assert (got.low, got.high) == pytest.approx(np.divide(ends, math.sqrt(7)), abs=1e-6)
 
