@@ -1,0 +1,46 @@
+"""The pages on ideas quote the recorded verdicts word for word, and no number of their own."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("pairing", "interval", "equivalence", "power", "multiplicity", "replication-unit")
+KNOWN = {"1.0", "1.96"}  # the margin, and the normal quantile
+
+
+def contrasts():
+    for path in sorted((ROOT / "results/released").glob("*/verdicts.json")):
+        yield from json.loads(path.read_text(encoding="utf-8"))["contrasts"]
+
+
+def text(page):
+    return (ROOT / f"docs/ideas/{page}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_quoted_sentence_is_a_recorded_one(page):
+    quoted = [line[2:] for line in text(page).splitlines() if line.startswith("> ")]
+    recorded = {contrast["sentence"] for contrast in contrasts()}
+    assert quoted and set(quoted) <= recorded
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_decimal_number_is_found_in_the_records_it_quotes(page):
+    said = text(page)
+    found = set(KNOWN)
+    for contrast in contrasts():
+        if contrast["sentence"] in said or f'"{contrast["contrast"]["name"]}"' in said:
+            interval = contrast["interval"]
+            found |= set(re.findall(r"\d+\.\d+", contrast["sentence"]))
+            found |= {f"{100 * interval[name]:.1f}" for name in ("estimate", "low", "high", "sd")}
+            found |= {f"{interval['r']:.2f}"}
+    assert set(re.findall(r"\d+\.\d+", said)) <= found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_is_short_and_linked(page):
+    assert 20 <= len(text(page).splitlines()) <= 60
+    assert f"docs/ideas/{page}.md" in (ROOT / "README.md").read_text(encoding="utf-8")
