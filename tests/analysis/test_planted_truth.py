@@ -17,7 +17,7 @@ def chance(*words):
     return np.random.default_rng([20260101, *words]).normal()
 
 
-def judged(make_study, publish, gain, *contrasts, collapses=lambda study, seed: False):
+def judged(make_study, publish, gain, *contrasts, collapses=lambda study, seed: False, name="planted"):
     """Study by study, its findings; gain(levels) is added to every gn run, seeds share a level."""
     for study in range(STUDIES):
 
@@ -29,9 +29,7 @@ def judged(make_study, publish, gain, *contrasts, collapses=lambda study, seed: 
             return 0.6 + (gain(batch) if gn else 0) + 0.02 * chance(study, cell.seed) + own
 
         factors = {"norm": ("bn", "gn"), "batch_size": (4, 64)}
-        made = make_study(
-            name=f"planted-{study}", factors=factors, seeds=range(N), primary=contrasts, aa=None
-        )
+        made = make_study(name=f"{name}-{study}", factors=factors, seeds=range(N), primary=contrasts, aa=None)
         yield verdicts.judge(table.load(publish(made, outcome)))
 
 
@@ -61,7 +59,7 @@ def test_an_arm_that_is_better_or_equivalent_is_called_so(make_study, publish, e
 def test_an_interaction_is_found_and_no_other_is(make_study, publish):
     found = [f.verdict for (f,) in judged(make_study, publish, lambda b: 0.03 if b == 4 else 0.01, DIFFERS)]
     assert agrees(found.count("better"), promised(0.02, "better", sd=SD * np.sqrt(2)))
-    found = [f.verdict for (f,) in judged(make_study, publish, lambda b: 0.03, DIFFERS)]
+    found = [f.verdict for (f,) in judged(make_study, publish, lambda b: 0.03, DIFFERS, name="none")]
     assert agrees(sum(word in ("better", "worse", "different_but_negligible") for word in found), 0.05)
 
 
