@@ -1,6 +1,4 @@
-"""The command line: plan, run, status, report, verdict, verify, repair, gate, doctor, fetch."""
-
-"""The command line: plan, run, status, report, verdict, repair, gate, selftest, doctor, fetch."""
+"""The command line: plan, run, status, report, verdict, verify, repair, gate, selftest, doctor, fetch."""
 
 from __future__ import annotations
 
