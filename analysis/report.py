@@ -11,10 +11,12 @@ from typing import Any
 from analysis import figures, page, table, tables, twins, verdicts, whatif
 from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
+from analysis.figures import Drawn
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.parity import parity
 from analysis.sentences import sentence, title
 from analysis.table import Results
+from analysis.tables import Table
 from analysis.twins import Twins
 from analysis.verdicts import Finding
 from analysis.whatif import WhatIf
@@ -41,6 +43,48 @@ class Report:
     alarm: bool
 
 
+@dataclass(frozen=True)
+class Examined:
+    """One study with everything that its cells say, before anything is drawn."""
+
+    results: Results
+    findings: tuple[Finding, ...]
+    control: Twins | None
+    said: tuple[str, ...]  # one sentence per declared contrast
+    what: WhatIf | None
+    warnings: tuple[str, ...]
+    partial: bool
+
+
+def examine(store: Store, *, allow_partial: bool = False) -> Examined:
+    """Read a study and judge it; nothing is drawn, nothing is written."""
+    results = table.load(store)
+    findings = verdicts.judge(results, partial=allow_partial)
+    control = twins.compare(results, partial=allow_partial)
+    said = tuple(_said(results, findings))
+    what = whatif.examine(results, store, partial=allow_partial)
+    warnings = tuple(_warnings(results, findings, control))
+    return Examined(results, findings, control, said, what, warnings, allow_partial)
+
+
+def pictures(told: Examined) -> list[Drawn]:
+    """Every figure of a study."""
+    more = None if told.what is None else whatif_figure(told.results, told.what)
+    return figures.draw(told.results, told.findings, told.control, partial=told.partial, more=more)
+
+
+def tabulate(told: Examined) -> list[Table]:
+    """Every table of a study."""
+    results, findings = told.results, told.findings
+    return [
+        *([contrast_table(results, findings)] if findings else []),
+        arm_table(results, partial=told.partial),
+        *([whatif_table(results, told.what)] if told.what else []),
+        parity(results),
+        fairness(results),
+    ]
+
+
 def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) -> Report:
     """Rebuild everything derived from a study's records; equal records give equal bytes.
 
@@ -49,31 +93,21 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
     An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs
     are used, and every figure and verdict says so.
     """
-    results = table.load(store)
-    findings = verdicts.judge(results, partial=allow_partial)
-    control = twins.compare(results, partial=allow_partial)
-    said = _said(results, findings)
-    warnings = list(_warnings(results, findings, control))
-    what = whatif.examine(results, store, partial=allow_partial)
-    more = None if what is None else whatif_figure(results, what)
-    drawn = figures.draw(results, findings, control, partial=allow_partial, more=more)
-    made = [
-        *([contrast_table(results, findings)] if findings else []),
-        arm_table(results, partial=allow_partial),
-        *([whatif_table(results, what)] if what else []),
-        parity(results),
-        fairness(results),
-    ]
+    seen = examine(store, allow_partial=allow_partial)
+    results, findings, control, said = seen.results, seen.findings, seen.control, seen.said
+    drawn, made, warnings = pictures(seen), tabulate(seen), seen.warnings
     told = page.facts(results, findings, said, control)
     folder = to or store.folder
     files.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
-    files.publish(folder / "verdicts.json", _json(results, findings, said, control, what), overwrite=True)
+    files.publish(
+        folder / "verdicts.json", _json(results, findings, said, control, seen.what), overwrite=True
+    )
     files.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
     files.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
     return Report(
         path=folder / "report.html",
         sentences=(*said, *([control.sentence] if control else [])),
-        warnings=tuple(warnings),
+        warnings=warnings,
         complete=results.complete,
         figures=tuple(figures.write(drawn, folder / "figures")),
         tables=tuple(tables.write(made, folder / "tables")),
