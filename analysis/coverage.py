@@ -78,14 +78,17 @@ def coverage_table(shown: Sequence[Shown]) -> Table:
             "tier": each.wanted.tier,
             "state": ("drawn in part" if each.wanted.lacks else "drawn") if each.drawn else "not drawn",
             "from": ", ".join(dict.fromkeys(label for label, _ in each.figures)),
-            "needs": each.needs
-            or (f"for {each.wanted.lacks}: {each.wanted.fill}" if each.wanted.lacks else ""),
+            "needs": each.needs or _lacks(each.wanted),
         }
         for each in shown
     ]
     done = sum(each.drawn for each in shown)
     caption = f"{done} of {plural(len(shown), 'exhibit')} can be shown from what is recorded."
-    return Table("coverage", caption, pd.DataFrame(rows), marked=())
+    return Table("coverage", caption, pd.DataFrame(rows))
+
+
+def _lacks(wanted: Wanted) -> str:
+    return f"for {wanted.lacks}: {wanted.fill}" if wanted.lacks else ""
 
 
 def study_table(studies: Sequence[Recorded]) -> Table:
@@ -108,7 +111,7 @@ def study_table(studies: Sequence[Recorded]) -> Table:
         )
     cells = sum(each.seen.results.done for each in studies)
     caption = (
-        f"What is recorded: {plural(len(studies), 'study').replace('studys', 'studies')}, {cells:,} cells."
+        f"Which cells exist: {cells:,}, in {len(studies)} {'study' if len(studies) == 1 else 'studies'}."
     )
     return Table("studies", caption, pd.DataFrame(rows))
 

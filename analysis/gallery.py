@@ -23,7 +23,7 @@ _MOST: Final = 4  # processes; each takes about 200 MB
 
 @dataclass(frozen=True)
 class Task:
-    """What one process draws. kind: 'study', 'bench' or 'exhibit'; key: it begins the names of its figures."""
+    """What one process draws. kind: 'study', 'bench' or 'exhibit'; its figures are called KEY-NAME."""
 
     kind: str
     key: str

@@ -67,7 +67,7 @@ class Macros:
 
     def text(self) -> str:
         """The file."""
-        head = "% Every number of the report; made by `fairtrial report`, never edited. \\input it in the preamble."
+        head = "% Every number of the report, made by `fairtrial report`: \\input this in the preamble."
         return "\n".join([head, *self.lines]) + "\n"
 
 

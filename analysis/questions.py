@@ -52,8 +52,7 @@ QUESTIONS: Final = {
         title="Transfer learning",
         asks="What is transfer learning, and what does it buy?",
         may=(
-            "What fine-tuning gains over training from scratch with the same images and the same budget, with "
-            "an interval over upstream checkpoints where there are several.",
+            "What fine-tuning gains over training from scratch with the same images and the same budget.",
             "From how many images per class on the gain is no longer seen, for this network and these data.",
         ),
         may_not=(

@@ -164,7 +164,8 @@ WANTED: Final = {
         (Cells("bn-mode-gain-by-shots", {"bn_mode": ("updated", "frozen")}, pretrained=True),),
     ),
     "F3.10": Wanted(
-        "Training and validation error", ("Q3",), NIGHTLY, "that a lower training error is not a lower test error",
+        "Training and validation error", ("Q3",), NIGHTLY,
+        "that a lower training error is not a lower test error",
         "a training curve in the record: it keeps the validation curve at quarters of the budget only",
     ),
     "F3.11": Wanted(
@@ -218,12 +219,14 @@ WANTED: Final = {
     ),
     "F5.3": Wanted("Focal loss", ("Q5",), SMOKE, "arithmetic: how the loss is focused by gamma", _NO_CELLS),
     "F5.4": Wanted(
-        "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes", f"{_LATER}: a detector that trains"
+        "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
+        f"{_LATER}: a detector that trains",
     ),
     "FE.1": Wanted(
         "1 to 10 examples per class", ("EC", "Q1"), REPORT,
         "the curve of this network on these data, over the units that n counts",
-        "fairtrial run shots; on CIFAR-10: --preset mini --data parquet:DIR --set shots=1,2,3,4,5,6,7,8,9,10,25,100; "
+        "fairtrial run shots; on CIFAR-10: --preset mini --data parquet:DIR "
+        "--set shots=1,2,3,4,5,6,7,8,9,10,25,100; "
         "BiT-M-R50x3: --preset bit --set upstream=BiT-M-R50x3 --device cuda",
         (Cells("*-acc-by-shots", {"shots": (1, 5, 10)}, pretrained=True),),
         "BiT-M-R50x3 itself, where the caption does not name it",

@@ -50,13 +50,18 @@ def parser() -> Parser:
         ("plan", "cells, detectable effect, forecast", (_study_options, _plan_options)),
         ("run", "run what is missing, then report", (_study_options, _run_options)),
         ("status", "how far the study is", (_study_options,)),
-        ("report", "figures, tables and verdicts from what is recorded", (_folder_options, _report_options)),
+        (
+            "report",
+            "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
+            (_folder_options, _report_options, _whole_options),
+        ),
         ("verdict", "the verdict sentences alone", (_folder_options, _report_options, _what_if_options)),
         ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
     ):
         command = commands.add_parser(name, help=says, description=says)
+        whole = {"nargs": "?"} if name == "report" else {}
         command.add_argument(
-            "study", metavar="STUDY", help="a name in ablations/, or the path of a study file"
+            "study", metavar="STUDY", help="a name in ablations/, or the path of a study file", **whole
         )
         for add in groups:
             add(command)
@@ -236,6 +241,13 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-partial", action="store_true", help="draw although cells are missing, with a stamp"
     )
+
+
+def _whole_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR",
+        help="without STUDY: where the report on all recorded studies goes; default: report in the results",
+    )  # fmt: skip
 
 
 def _what_if_options(parser: argparse.ArgumentParser) -> None:

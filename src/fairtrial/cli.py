@@ -79,6 +79,8 @@ def _dispatch(given: Namespace) -> int:
     }
     if given.command in alone:
         return alone[given.command](given)
+    if given.command == "report" and given.study is None:
+        return _whole(given)
     commands = {
         "plan": _plan,
         "run": _run,
@@ -183,7 +185,28 @@ def _folder(study: Study, given: Namespace) -> Store:
 
 
 def _report(study: Study, given: Namespace) -> int:
+    if given.to is not None:
+        raise fault("--to is for the report over all studies", "--to", f"leave out {given.study!r} or --to")
     return DONE if _build(_folder(study, given), given) else INCOMPLETE
+
+
+def _whole(given: Namespace) -> int:
+    if given.preset is not None:
+        what = "--preset names the folder of one study, and no STUDY was given"
+        raise fault(what, "--preset", "fairtrial report STUDY --preset NAME, or leave --preset out")
+    results = _results(given.results)
+    to = results / "report" if given.to is None else _results(given.to, "--to")
+    enter("analysis")
+    from analysis import whole
+
+    made = whole.build(results, to, allow_partial=given.allow_partial)
+    found = {
+        "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
+        "missing": list(made.missing), "warnings": list(made.warnings),
+    }  # fmt: skip
+    told = f"{made.drawn} exhibits from {made.cells:,} cells of {made.studies} studies"
+    _show(found, [*made.warnings, *made.missing, told, f"report: {made.path}"], given.json)
+    return DONE if made.complete else INCOMPLETE
 
 
 def _verdict(study: Study, given: Namespace) -> int:

@@ -1,0 +1,108 @@
+"""All recorded studies -> one report with a page for each question of the written report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analysis import figures, macros, recorded, tables, whole_page
+from analysis.coverage import Shown, cover, coverage_table, study_table
+from analysis.document import about, documents
+from analysis.gallery import Hung, Task, exhibits, hang
+from analysis.macros import escaped
+from analysis.questions import QUESTIONS
+from analysis.recorded import Recorded
+from analysis.tables import Table
+from analysis.wanted import WANTED
+from fairtrial import files
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What was written, and what it could not show: 'F1.3 needs ...'."""
+
+    path: Path
+    cells: int
+    studies: int
+    drawn: int
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    complete: bool
+
+
+def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> Whole:
+    """One report over every study under `results`; equal records give equal bytes, whatever `jobs` is."""
+    studies = recorded.read(results, partial=allow_partial)
+    benches = {f"bench-{path.name}": path for path in sorted((results / "bench").glob("*/")) if _timed(path)}
+    hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
+    shown = cover(studies, hung, list(benches))
+    overview = [study_table(studies), coverage_table(shown)]
+    pages = documents(studies, hung, shown, overview)
+    to.mkdir(parents=True, exist_ok=True)
+    for page in pages:
+        files.publish(to / f"{page.name}.html", whole_page.html(page), overwrite=True)
+        files.publish(to / f"{page.name}.md", whole_page.markdown(page), overwrite=True)
+    figures.write([figure for each in hung.values() for figure in each.figures], to / "figures")
+    tables.write([*overview, *_tables(studies, hung)], to / "tables")
+    _latex(studies, shown, to)
+    return Whole(
+        path=to / "report.html",
+        cells=sum(study.seen.results.done for study in studies),
+        studies=len(studies),
+        drawn=sum(each.drawn for each in shown),
+        missing=tuple(f"{each.id} needs: {each.needs}" for each in shown if not each.drawn),
+        warnings=pages[0].warnings,
+        complete=all(study.seen.results.complete for study in studies),
+    )
+
+
+def _timed(folder: Path) -> bool:
+    return any(folder.glob("*.json"))
+
+
+def _tasks(
+    results: Path, studies: Sequence[Recorded], benches: Mapping[str, Path], partial: bool
+) -> list[Task]:
+    """The largest first, so that no process is left alone with it."""
+    largest = sorted(studies, key=lambda study: -study.seen.results.done)
+    return [
+        *(Task("study", study.key, study.folder, partial) for study in largest),
+        *(Task("bench", key, folder) for key, folder in benches.items()),
+        *(Task("exhibit", name, results) for name in WANTED if name in exhibits()),
+    ]
+
+
+def _tables(studies: Sequence[Recorded], hung: Mapping[str, Hung]) -> Iterator[Table]:
+    for study in studies:
+        yield from (replace(table, name=f"{study.key}-{table.name}") for table in study.tables)
+    for each in hung.values():
+        yield from each.tables
+
+
+def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> None:
+    """macros.tex, and report.tex that sets sentences and figures with it."""
+    made, names = macros.define(studies)
+    files.publish(to / "macros.tex", made.text(), overwrite=True)
+    lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
+    for key, question in QUESTIONS.items():
+        lines += ["", f"\\subsection*{{{escaped(question.title)}}}"]
+        for study in studies:
+            mine = about(key, study)
+            pairs = zip(study.seen.said, names[study.key], strict=False)  # the A/A check has no contrast
+            said = [f"\\{name}{{}}" for text, name in pairs if text in mine]
+            lines += [f"\\paragraph{{{escaped(study.name)}}}", *said] if said else []
+        for each in shown:
+            if each.wanted.serves[0] == key:
+                lines += [line for _, figure in each.figures for line in _figure(figure)]
+    files.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
+
+
+def _figure(drawn: figures.Drawn) -> list[str]:
+    star = "*" if drawn.wide else ""
+    return [
+        f"\\begin{{figure{star}}}",
+        f"\\centering\\includegraphics{{figures/{drawn.name}.pdf}}",
+        f"\\caption{{{escaped(drawn.caption)}}}\\label{{fig:{drawn.name}}}",
+        f"\\end{{figure{star}}}",
+    ]

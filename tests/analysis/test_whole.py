@@ -1,0 +1,187 @@
+"""The report over all studies: what it shows, what it says is missing, and that it repeats byte for byte."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import whole
+from analysis.macros import Macros, name_of
+from analysis.questions import QUESTIONS
+from analysis.wanted import NIGHTLY, WANTED
+from fairtrial.cli import main
+from fairtrial.errors import BAD_INPUT, USAGE, Fault
+from fairtrial.study import Contrast
+from tests.analysis.test_report import PAYLOADS, Page, accuracy
+
+ROOT = Path(__file__).parents[2]
+NORM = Contrast("norm 10", {"norm": "gn"}, {"norm": "bn"})
+
+
+@pytest.fixture
+def results(make_study, publish, noise, tmp_path):
+    """Two studies: norms at two batches, and MixUp at two numbers of images."""
+    publish(make_study(seeds=range(4)), accuracy(noise))
+    shots = {"mixup": (0.0, 0.1), "shots": (5, 100)}
+    mixed = Contrast("mixes", {"mixup": 0.1}, {"mixup": 0.0}, {"shots": 5})
+    study = make_study(name="mixes", factors=shots, primary=mixed, aa=None, seeds=range(4))
+    publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc"))
+    return tmp_path
+
+
+@pytest.fixture
+def built(results):
+    return whole.build(results, results / "report", jobs=1), results / "report"
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def in_a_new_process(results: Path, jobs: int, hash_seed: int) -> str:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from analysis import whole\n"
+        "if __name__ == '__main__':\n"
+        "    whole.build(Path(sys.argv[2]), Path(sys.argv[2], 'report'), jobs=int(sys.argv[3]))\n"
+        "    print('torch' in sys.modules)"
+    )
+    arguments = [sys.executable, "-c", code, str(ROOT), str(results), str(jobs)]
+    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_two_builds_are_byte_identical_however_many_processes_draw_and_import_no_torch(results, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(results, copy, ignore=shutil.ignore_patterns("elsewhere"))
+    assert in_a_new_process(results, 1, 1).strip() == "False"
+    in_a_new_process(copy, 2, 2)
+    first, second = written(results / "report"), written(copy / "report")
+    assert first.keys() == second.keys() and len(first) > 40
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_there_is_a_page_per_question_and_one_that_holds_them_all(built):
+    made, folder = built
+    for question in QUESTIONS.values():
+        assert (folder / f"{question.slug}.md").is_file()
+        page = Page((folder / f"{question.slug}.html").read_text())
+        for text in (question.asks, *question.may, *question.may_not):
+            assert text in page.text
+    every = Page(made.path.read_text())
+    assert all(question.asks in every.text for question in QUESTIONS.values())
+    assert made.complete and made.studies == 2 and made.cells == 36 + 16
+
+
+def test_what_is_drawn_and_what_is_missing_make_up_the_list(built):
+    made, folder = built
+    missing = {line.split(" ")[0] for line in made.missing}
+    assert missing <= set(WANTED) and made.drawn == len(WANTED) - len(missing)
+    assert {"F1.1", "F3.1", "F3.4", "F4.3"} <= missing
+    assert not {"F3.3", "F4.2"} & missing
+    text = Page((folder / "normalization.html").read_text()).text
+    assert "fairtrial run batch-statistics" in text
+
+
+def test_every_page_loads_nothing_and_has_each_id_once(built):
+    _, folder = built
+    for path in folder.glob("*.html"):
+        text = path.read_text()
+        page = Page(text)
+        assert not {"script", "img", "iframe", "object", "link", "base", "form"} & set(page.tags)
+        ids = [value for name, value in page.attributes if name == "id"]
+        assert len(ids) == len(set(ids)), path.name
+        inner = {v[1:] for n, v in page.attributes if n == "href" and v.startswith("#")}
+        assert inner <= set(ids), (path.name, inner - set(ids))
+        others = {v for n, v in page.attributes if n == "href" and not v.startswith("#")}
+        assert all((folder / name).is_file() for name in others)
+
+
+def test_headings_go_down_one_level_at_a_time(built):
+    for path in built[1].glob("*.html"):
+        levels = [int(tag[1]) for tag in Page(path.read_text()).tags if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1 and levels.count(1) == 1
+        assert all(below - above <= 1 for above, below in zip(levels, levels[1:], strict=False)), path.name
+
+
+def test_each_number_of_a_sentence_is_a_macro_and_the_macros_read_as_the_sentence(results):
+    made = Macros()
+    text = "gn beats bn at batch 2 by 7.2 points [-5.8, 8.7], n = 10 paired seeds, Holm p < 0.0001."
+    name = made.sentence("ftTry", text)
+    values = {"Diff": "7.2", "Low": "$-$5.8", "High": "8.7", "N": "10", "P": "0.0001", "Number": "2"}
+    assert {made.defined[f"ftTry{role}"] for role in values} == set(values.values())
+    read = made.defined[name]
+    assert not re.search(r"\d", read)
+    for macro in sorted(made.defined, key=len, reverse=True):
+        read = read.replace(f"\\{macro}{{}}", made.defined[macro])
+    assert read.replace("$-$", "-").replace(r"\textless{}", "<") == text
+
+
+def test_macros_have_letters_only_and_no_name_twice(built):
+    names = re.findall(r"\\newcommand\{\\([^}]*)\}", (built[1] / "macros.tex").read_text())
+    assert len(names) == len(set(names)) > 20 and all(re.fullmatch("[A-Za-z]+", name) for name in names)
+    assert name_of("shots-mini", "transfer at 10 shots") == "ftShotsMiniTransferAtOneZeroShots"
+    used = re.findall(r"\\(ft[A-Za-z]+)\{\}", (built[1] / "report.tex").read_text())
+    assert used and set(used) <= set(names)
+
+
+def test_names_that_read_alike_stay_apart():
+    made = Macros()
+    assert [made.define("ftA", "1"), made.define("ftA", "2"), made.define("ftA", "3")] == [
+        "ftA",
+        "ftAB",
+        "ftAC",
+    ]
+
+
+def test_hostile_strings_stay_text(make_study, publish, noise, tmp_path):
+    contrasts = tuple(
+        Contrast(payload, {"norm": "gn"}, {"norm": "bn"}, {"batch_size": 4 if index % 2 else 64})
+        for index, payload in enumerate(PAYLOADS)
+    )
+    publish(make_study(question=" ".join(PAYLOADS), primary=contrasts, seeds=range(3)), accuracy(noise))
+    made = whole.build(tmp_path, tmp_path / "report", jobs=1)
+    page = Page(made.path.read_text())
+    assert not {"script", "img", "iframe", "object", "link", "base", "form"} & set(page.tags)
+    assert [name for name, _ in page.attributes if name.startswith("on")] == []
+    assert PAYLOADS[0] in page.text
+    latex = (tmp_path / "report" / "macros.tex").read_text() + (
+        tmp_path / "report" / "report.tex"
+    ).read_text()
+    code = "\n".join(line for line in latex.splitlines() if not line.startswith("%"))
+    assert r"\input{/etc" not in code and r"\frac" not in code
+
+
+def test_an_incomplete_study_is_told_and_so_is_one_that_ships_beside_ones_own(
+    make_study, publish, noise, tmp_path
+):
+    store = publish(make_study(seeds=range(3)), lambda cell: accuracy(noise)(cell) if cell.seed else None)
+    shutil.copytree(store.folder, tmp_path / "released" / store.name)
+    made = whole.build(tmp_path, tmp_path / "report", jobs=1)
+    assert not made.complete and made.studies == 2
+    assert any("incomplete" in warning for warning in made.warnings)
+    text = (tmp_path / "report" / "macros.tex").read_text()
+    assert "ftMadeUpCells" in text and "ftReleasedMadeUpCells" in text
+
+
+def test_the_list_is_whole_and_every_row_can_be_acted_on():
+    ids = set(WANTED)
+    assert {f"F{q}" for q in ("1.1", "1.2", "3.5", "3.12", "4.1", "4.3")} | {"T2.2", "T5.2", "FE.1"} <= ids
+    assert len(ids) == 38
+    for name, wanted in WANTED.items():
+        assert wanted.serves and set(wanted.serves) <= set(QUESTIONS), name
+        assert wanted.fill and wanted.claim and wanted.tier in ("smoke", "report", NIGHTLY)
+
+
+def test_what_cannot_be_reported_is_refused_in_words(tmp_path, capsys):
+    with pytest.raises(Fault) as told:
+        whole.build(tmp_path, tmp_path / "report")
+    assert told.value.code == BAD_INPUT and "fairtrial run norm" in told.value.block()
+    assert main(["report", "--preset", "mini", "--results", str(tmp_path)]) == USAGE
+    assert "no STUDY was given" in capsys.readouterr().err
+    assert main(["report", "norm", "--to", str(tmp_path), "--results", str(tmp_path)]) == USAGE
