@@ -223,9 +223,10 @@ def roofline(races: Sequence[Race]) -> Figure:
     ax.annotate(
         f"copy {copy:.1f} GB/s",
         (middle, copy * middle),
-        xytext=(-5, 4),
+        xytext=(7, -3),  # right of the slope: left of it are the numbers of the axis
         textcoords="offset points",
-        ha="right",
+        ha="left",
+        va="top",
     )
     ax.legend(loc="lower right", frameon=False, fontsize=7, handletextpad=0.3)
     return figure

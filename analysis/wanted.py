@@ -176,7 +176,8 @@ WANTED: Final = {
     "F3.12": Wanted(
         "Who leads at each step and each second", ("Q3",), REPORT,
         "where the lead changes hands within one schedule, on validation images",
-        "fairtrial run upstream --data parquet:DIR", (Cells("budget-crossover*", _FOUR),),
+        "a drawing that this release lacks; its cells are those of `fairtrial run upstream`, and "
+        "`fairtrial verdict batch-seconds --faster 2` answers for equal seconds",
     ),
     "F4.1": Wanted(
         "How strongly MixUp mixes", ("Q4",), SMOKE, "arithmetic: the share of the weaker image at each alpha",

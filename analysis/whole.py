@@ -85,6 +85,7 @@ def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> Non
     made, names = macros.define(studies)
     files.publish(to / "macros.tex", made.text(), overwrite=True)
     lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
+    placed: set[str] = set()
     for key, question in QUESTIONS.items():
         lines += ["", f"\\subsection*{{{escaped(question.title)}}}"]
         for study in studies:
@@ -92,9 +93,10 @@ def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> Non
             pairs = zip(study.seen.said, names[study.key], strict=False)  # the A/A check has no contrast
             said = [f"\\{name}{{}}" for text, name in pairs if text in mine]
             lines += [f"\\paragraph{{{escaped(study.name)}}}", *said] if said else []
-        for each in shown:
-            if each.wanted.serves[0] == key:
-                lines += [line for _, figure in each.figures for line in _figure(figure)]
+        mine_first = [each for each in shown if each.wanted.serves[0] == key]
+        for figure in (figure for each in mine_first for _, figure in each.figures):
+            lines += [] if figure.name in placed else _figure(figure)
+            placed.add(figure.name)
     files.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
 
 
