@@ -59,7 +59,7 @@ def parser() -> Parser:
         ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
     ):
         command = commands.add_parser(name, help=says, description=says)
-        whole = {"nargs": "?"} if name == "report" else {}
+        whole: dict[str, Any] = {"nargs": "?"} if name == "report" else {}
         command.add_argument(
             "study", metavar="STUDY", help="a name in ablations/, or the path of a study file", **whole
         )
