@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +39,7 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
     benches = {f"bench-{path.name}": path for path in sorted((results / "bench").glob("*/")) if _timed(path)}
     hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
     shown = cover(studies, hung, list(benches))
-    overview = [study_table(studies), coverage_table(shown)]
+    overview = [study_table(studies), coverage_table(shown), *_ledger(studies, allow_partial)]
     pages = documents(studies, hung, shown, overview)
     to.mkdir(parents=True, exist_ok=True)
     for page in pages:
@@ -55,6 +57,15 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
         warnings=pages[0].warnings,
         complete=all(study.seen.results.complete for study in studies),
     )
+
+
+def _ledger(studies: Sequence[Recorded], partial: bool) -> list[Table]:
+    """What the records say of published claims; nothing in a tree without the ledger."""
+    if importlib.util.find_spec("analysis.ledger") is None:
+        return []
+    made = importlib.import_module("analysis.ledger").ledger
+    told: Table = made([study.seen.results for study in studies], partial=partial)
+    return [told]
 
 
 def _timed(folder: Path) -> bool:
