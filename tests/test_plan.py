@@ -7,8 +7,8 @@ from fairtrial.budget import Budget
 from fairtrial.errors import Fault
 from fairtrial.forecast import arm_of
 from fairtrial.origin import cpu_model
+from fairtrial.plan import EXTRAS
 from fairtrial.runner import Options
-from fairtrial.seeds import STREAMS
 from fairtrial.store import Store
 from tests.support.records import ORIGIN, done, publish
 from tests.support.studies import study
@@ -156,7 +156,7 @@ def test_arms_share_subset_init_order_and_augment():
 def test_the_replica_keeps_the_subset_and_draws_the_rest_anew():
     table = plan.audit(study(aa=AA, fixed={"mixup": 0.1}))
     twin, replica = table["gn, batch 16"], table["gn, batch 16 (A/A)"]
-    assert {name for name in STREAMS if twin[name] == replica[name]} == {"subset", "eval"}
+    assert {name for name in EXTRAS if twin[name] == replica[name]} == {"subset", "eval"}
 
 
 def test_mixup_is_shared_by_arms_of_one_batch_size():
@@ -187,7 +187,7 @@ def test_the_draws_of_an_arm_do_not_depend_on_the_others(factors):
 
 def test_other_seeds_draw_otherwise():
     first, other = (plan.audit(study(seeds=seeds))["bn, batch 4"] for seeds in ((0, 1), (0, 2)))
-    assert all(first[name] != other[name] for name in STREAMS if first[name] != "-")
+    assert all(first[name] != other[name] for name in EXTRAS if first[name] != "-")
 
 
 def test_two_streams_of_one_state_are_refused(monkeypatch):
@@ -198,6 +198,6 @@ def test_two_streams_of_one_state_are_refused(monkeypatch):
 
 def test_the_audit_is_a_table():
     lines = list(plan.audit_lines(plan.audit(study(aa=AA))))
-    assert lines[0].split() == ["arm", *STREAMS]
+    assert lines[0].split() == ["arm", *EXTRAS]
     assert len(lines) == 1 + 5 + 1
     assert "equal digests are equal draws" in lines[-1]

@@ -21,6 +21,8 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "recipe", "record", "rooms", "runner", "seeds", "selftest", "selftest.*", "starts",
     "status", "stop", "store", "study",
     "study_file", "trust", "data", "data.specs", "stats", "stats.*",
+    "recipe", "record", "rooms", "runner", "seeds", "space", "starts", "status", "stop", "store", "study",
+    "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",

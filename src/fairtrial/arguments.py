@@ -11,6 +11,7 @@ from fairtrial import __version__
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.study_file import known_studies
+from fairtrial.tuned import SAMPLERS
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,6 +58,25 @@ def parser() -> Parser:
         ),
         ("verdict", "the verdict sentences alone", (_folder_options, _report_options, _what_if_options)),
         ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
+        ("plan", "cells, detectable effect, forecast", (_study_options, _plan_options, _tuned_option)),
+        ("tune", "give each arm the same tuning trials", (_study_options, _tune_options, _work_options)),
+        ("run", "run what is missing, then report", (_study_options, _run_options, _tuned_option)),
+        ("status", "how far the study is", (_study_options, _tuned_option)),
+        (
+            "report",
+            "figures, tables and verdicts from what is recorded",
+            (_folder_options, _report_options, _tuned_option),
+        ),
+        (
+            "verdict",
+            "the verdict sentences alone",
+            (_folder_options, _report_options, _what_if_options, _tuned_option),
+        ),
+        (
+            "repair",
+            "move damaged records away and delete leftovers of a crash",
+            (_folder_options, _tuned_option),
+        ),
     ):
         command = commands.add_parser(name, help=says, description=says)
         whole: dict[str, Any] = {"nargs": "?"} if name == "report" else {}
@@ -93,6 +113,7 @@ def driver(prog: str, description: str) -> Parser:
     alone = Parser(prog=prog, description=description)
     _study_options(alone)
     _run_options(alone)
+    _tuned_option(alone)
     return alone
 
 
@@ -221,20 +242,48 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
 
 
+def _tune_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the tuning, the same for every arm")
+    group.add_argument("--trials", required=True, metavar="K", help="trials of each arm in each tuning study")
+    group.add_argument(
+        "--studies",
+        default="3",
+        metavar="T",
+        help="independent tuning studies; default 3, the least for a claim",
+    )
+    group.add_argument(
+        "--space", action="append", metavar="NAME=LOW:HIGH[:log]",
+        help="what is tuned, default lr=0.01:1:log; may be given for several settings",
+    )  # fmt: skip
+    group.add_argument(
+        "--sampler", choices=SAMPLERS, default="random", help="random (default): independent trials; or tpe"
+    )
+
+
+def _tuned_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tuned", action="store_true", help="with the settings that `fairtrial tune` chose for each arm"
+    )
+
+
 def _run_options(parser: argparse.ArgumentParser) -> None:
+    _work_options(parser)
+    parser.add_argument(
+        "--retry", action="store_true", help="run cells again that ended in error, oom or timeout"
+    )
+    _report_options(parser)
+
+
+def _work_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--total-budget", metavar="T", help="stop before the study has cost more device time: 30m"
     )
     parser.add_argument("--limit", metavar="N", help="run at most N cells now")
     parser.add_argument("--cell-timeout", metavar="T", help="end a cell that takes longer: 20m")
-    parser.add_argument(
-        "--retry", action="store_true", help="run cells again that ended in error, oom or timeout"
-    )
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
     parser.add_argument(
         "--allow-mixed", action="store_true", help="allow cells of other versions, threads, devices"
     )
-    _report_options(parser)
 
 
 def _report_options(parser: argparse.ArgumentParser) -> None:

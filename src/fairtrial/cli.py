@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, report, verdict, verify, repair, gate, selftest, doctor, fetch."""
+"""The command line: plan, tune, run, status, report, verdict, verify, repair, gate, selftest, doctor, fetch."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from fairtrial.runner import Options
 from fairtrial.store import Store
 from fairtrial.study import Study
 from fairtrial.study_file import find, known_studies, load
+from fairtrial.tuned import CHOSEN, MOST_TRIALS, Tuning
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,6 +84,7 @@ def _dispatch(given: Namespace) -> int:
         return _whole(given)
     commands = {
         "plan": _plan,
+        "tune": _tune,
         "run": _run,
         "status": _status,
         "report": _report,
@@ -106,7 +108,12 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
         ),
         how=lambda: _how(given),
     )
-    return found["study"], found["how"]
+    study = found["study"]
+    if getattr(given, "tuned", False):
+        from fairtrial.trials import tuned
+
+        study = tuned(study, given.results)
+    return study, found["how"]
 
 
 def _shortcuts(given: Namespace) -> list[str]:
@@ -154,6 +161,28 @@ def _plan(study: Study, given: Namespace) -> int:
     return _show(found, plan.lines(found), given.json)
 
 
+def _tune(study: Study, given: Namespace) -> int:
+    from fairtrial import space
+
+    study, how = _asked(study, given)
+    asked = options.together(
+        trials=lambda: options.count(given.trials, "--trials", MOST_TRIALS),
+        studies=lambda: options.count(given.studies, "--studies", MOST_TRIALS),
+        space=lambda: space.parse(given.space or space.DEFAULT, study),
+    )
+    texts = tuple(dimension.text for dimension in asked["space"])
+    design = Tuning(asked["trials"], asked["studies"], given.sampler, texts)
+    from fairtrial import tune
+
+    code = tune.tune(study, asked["space"], design, how)
+    enter("analysis")
+    from analysis import tuning
+
+    found = tuning.build(study, Store.of(tune.sibling(study), given.results))
+    _show(found.data, found.lines, given.json)
+    return code
+
+
 def _run(study: Study, given: Namespace) -> int:
     from fairtrial import plan, runner
 
@@ -181,7 +210,9 @@ def _state(study: Study, given: Namespace) -> int:
 
 def _folder(study: Study, given: Namespace) -> Store:
     """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
-    return Store.of(study if given.preset is None else study.under(given.preset), _results(given.results))
+    study = study if given.preset is None else study.under(given.preset)
+    study = study.called(study.name + CHOSEN) if given.tuned else study
+    return Store.of(study, _results(given.results))
 
 
 def _report(study: Study, given: Namespace) -> int:

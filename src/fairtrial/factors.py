@@ -175,7 +175,9 @@ FACTORS: Final[dict[str, Factor]] = {
     "precision": Factor(_choice("fp32", "bf16"), "fp32", "{}"),
     "layout": Factor(_choice("nchw", "nhwc"), "nchw", "{}"),  # of images and filters in memory
     "kernels": Factor(_choice(*KERNEL_NAMES), "fastest", "{} kernels"),  # of weight standardization and gn
-    "stage": Factor(_choice("downstream", "upstream"), "downstream", "{}"),  # upstream: weights are kept
+    # upstream: weights are kept; tuning: the test split stays sealed
+    "stage": Factor(_choice("downstream", "upstream", "tuning"), "downstream", "{}"),
+    "trial": Factor(_or(None, "none", _whole(0)), None, "trial {}"),  # of a tuning study
     "upstream": Factor(_start(), starts.NONE, "from {}"),  # where the network starts
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
     "tune": Factor(_choice(*TUNES), "full", TUNES),

@@ -16,7 +16,9 @@ from fairtrial.study import Cell, digest
 
 def arm_of(settings: dict[str, Any]) -> str:
     """What the time of a step depends on, as a short key: every setting but those that only choose values."""
-    silent = ("lr", "weight_decay", "warmup", "shots", "val_per_class", "indices", "upstream_seeds")
+    silent = (
+        "lr", "weight_decay", "warmup", "shots", "val_per_class", "indices", "upstream_seeds", "trial",
+    )  # fmt: skip
     return digest({name: value for name, value in told(settings).items() if name not in silent})[:12]
 
 

@@ -12,14 +12,15 @@ from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.errors import fault
 from fairtrial.progress import duration
 from fairtrial.runner import Options
-from fairtrial.seeds import STREAMS, key, nuisance, prefix, state
+from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.store import Store
 from fairtrial.study import ALPHA, Cell, Study, digest
 
 NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 
-# The extra words at which each stream is looked at: ten classes, one parameter, two epochs, one step.
+# The streams of a cell, and the extra words at which each is looked at: ten classes, one parameter, two
+# epochs, one step.
 EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
     "subset": [(label,) for label in range(10)],
     "init": [(key("root.conv.weight"),)],
@@ -137,7 +138,7 @@ def audit(study: Study) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     owners: dict[tuple[int, int], tuple] = {}
     for cell in study.cells()[: len(study.arms()) + (study.aa is not None)]:
-        found[cell.arm] = {name: _drawn(study, cell, name, owners) for name in STREAMS}
+        found[cell.arm] = {name: _drawn(study, cell, name, owners) for name in EXTRAS}
     return found
 
 
@@ -163,6 +164,6 @@ def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tu
 def audit_lines(table: dict[str, dict[str, str]]) -> Iterable[str]:
     """The audit as a table; equal digests are equal draws."""
     width = max(len(arm) for arm in table)
-    for arm, row in [("arm", {name: name for name in STREAMS}), *table.items()]:
-        yield " ".join([arm.ljust(width), *(row[name].ljust(8) for name in STREAMS)]).rstrip()
+    for arm, row in [("arm", {name: name for name in EXTRAS}), *table.items()]:
+        yield " ".join([arm.ljust(width), *(row[name].ljust(8) for name in EXTRAS)]).rstrip()
     yield "equal digests are equal draws; A/A differs in init, order, augment; mixup goes by batch size"

@@ -25,6 +25,7 @@ STREAMS: Final = {
     "augment": ("epoch",),
     "mixup": ("epoch", "step"),
     "eval": (),
+    "tuning": ("trial",),  # what a sampler proposes; keyed by the tuning study, shared by all arms
 }
 UPSTREAM: Final = "upstream/"  # the same purposes during pre-training, keyed by the upstream seed
 

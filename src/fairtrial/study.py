@@ -18,6 +18,7 @@ from fairtrial.places import PLACES, Places
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.seeds import ROOT
 from fairtrial.starts import seed_of
+from fairtrial.tuned import Tuning
 
 ALPHA: Final = 0.05
 
@@ -55,7 +56,8 @@ class Study:
     preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm
     that runs twice, with other nuisance draws. only: some levels each; an arm that fits none of them is left
     out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
-    `preset` when left out. places: where each value was written; the loader knows.
+    `preset` when left out. tuning: settings that a tuning study gives each arm, over its own. places: where
+    each value was written; the loader knows.
     Raises Fault with every problem found.
     """
 
@@ -73,6 +75,7 @@ class Study:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = DEFAULT
     home: str = ""
+    tuning: Tuning | None = None
     places: Places = field(default_factory=PLACES.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +117,7 @@ class Study:
             aa=declaration["aa"],
             only=declaration.get("only", ()),
             preset=declaration["preset"],
+            tuning=Tuning.of(declaration["tuning"]) if "tuning" in declaration else None,
         )
 
     @property
@@ -131,6 +135,10 @@ class Study:
         changes = dict(self.presets.get(preset, {}))
         places = {**self.places, "preset": "--preset"}
         return replace(self, preset=preset, **changes, presets={}, places=places)  # no preset over a preset
+
+    def called(self, name: str) -> Study:
+        """The same study under another name, with a folder of its own."""
+        return replace(self, name=name)
 
     def settings(self, levels: Levels) -> dict[str, Any]:
         """Every setting of one arm, in the order of the table: default < preset < fixed < level."""
@@ -152,10 +160,15 @@ class Study:
         arms = [(levels, 0) for levels in self.arms()]
         if self.aa is not None:
             arms.append((dict(self.aa), 1))
-        return [self._cell(levels, seed, replica) for seed in self.seeds for levels, replica in arms]
+        cells = [(levels, seed, replica) for seed in self.seeds for levels, replica in arms]
+        if self.tuning is not None:  # a trial that is not proposed yet is no cell
+            cells = [cell for cell in cells if self.tuning.settings(cell[0], cell[1]) is not None]
+        return [self._cell(*cell) for cell in cells]
 
     def _cell(self, levels: dict[str, Any], seed: int, replica: int) -> Cell:
         chosen = self.settings(levels)
+        if self.tuning is not None:
+            chosen |= self.tuning.settings(levels, seed) or {}
         settings = table.identities(chosen)
         cell = cell_id(settings, self.budget, seed, replica)
         files = {name: chosen[name] for name in table.NAMED}
@@ -165,7 +178,9 @@ class Study:
         """What is fixed before the first run, JSON-ready; `digest` of it is the pre-registration hash."""
         fixed = {name: value for name, value in self.settings({}).items() if name not in self.factors}
         swept = self.factors.items()
-        kept = {"only": [dict(levels) for levels in self.only]} if self.only else {}
+        kept: dict[str, Any] = {"only": [dict(levels) for levels in self.only]} if self.only else {}
+        if self.tuning is not None:
+            kept["tuning"] = self.tuning.record()
         return {
             **kept,
             "study": self.name,

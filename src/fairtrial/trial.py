@@ -101,7 +101,8 @@ def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[s
         with ledger.book("train"):
             network, batches, mode = tuned(ready.model, ready.task, ready.subset, settings, bool(ready.begun))
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode)
-        status, measured = _measure(ready, outcome, ledger)
+        measure = _validated if settings["stage"] == "tuning" else _measure
+        status, measured = measure(ready, outcome, ledger)
     measured["weights_sha256"] = weights_digest(ready.model)
     if place.keep is not None and status == "done" and isinstance(ready.model, ResNetV2):
         facts = {"seed": cell["seed"], "val_acc": measured["val_acc"]}
@@ -164,14 +165,31 @@ def tuned(
     return model, task, freeze(model, settings["tune"], settings["bn_mode"])
 
 
-def _measure(ready: Ready, outcome: Outcome, ledger: Ledger) -> tuple[str, dict[str, Any]]:
-    measured: dict[str, Any] = {
+def _followed(ready: Ready, outcome: Outcome) -> dict[str, Any]:
+    """What was measured while training."""
+    return {
         "classes": ready.dataset.num_classes,
         "train_loss": outcome.train_loss,
         "val_curve": [list(point) for point in outcome.val_curve],
         "val_acc": outcome.val_curve[-1][1] if outcome.val_curve else None,
         "divergence_step": outcome.divergence_step,
     }
+
+
+def _validated(ready: Ready, outcome: Outcome, _: Ledger) -> tuple[str, dict[str, Any]]:
+    """The result of a tuning trial: its validation images have the last word, the test split stays sealed."""
+    finite = outcome.divergence_step is None and all(loss is not None for *_, loss in outcome.val_curve)
+    unread = dict.fromkeys(("test_acc", "test_loss", "test_n", "correct"))
+    return "done" if finite else "diverged", {
+        **_followed(ready, outcome),
+        **unread,
+        "test_reads": ready.test.reads,
+        "val_n": len(ready.task.val_labels),
+    }
+
+
+def _measure(ready: Ready, outcome: Outcome, ledger: Ledger) -> tuple[str, dict[str, Any]]:
+    measured = _followed(ready, outcome)
     status = "diverged"
     score = None
     if outcome.divergence_step is None:
