@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis.tables import Table
 from analysis.words import clean, fixed, gap
 from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.stats import clopper_pearson, mean_interval
+from fairtrial.study import Study
 
 _COLUMNS: Final = {
     "parameters": "parameters",
@@ -25,6 +27,7 @@ _COLUMNS: Final = {
     "peak_memory_bytes": "peak MiB",
     "joules": "joules",
 }
+TRIALS: Final = "tuning trials"
 _UNIT: Final = {"flops": 1e9, "peak_memory_bytes": 2**20}
 _DIGITS: Final = {"flops": 1, "train_s": 2, "eval_s": 2, "peak_memory_bytes": 0, "joules": 0}
 
@@ -36,6 +39,7 @@ def parity(results: Results) -> Table:
     told = [_row(results, arm, means[arm]) for arm in arms]
     gaps = {name: _gap([mean[name] for mean in means.values()]) for name in _COLUMNS}
     last = {"arm": "largest gap", **{_COLUMNS[name]: gap(value) for name, value in gaps.items()}}
+    last |= _effort_gaps(results.study)
     frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
     column = SPENT[results.study.budget.kind]
     over = gaps[column] is not None and gaps[column] > PARITY_GAP  # type: ignore[operator]
@@ -46,9 +50,46 @@ def parity(results: Results) -> Table:
         f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
         f"at most {gap(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; "
         "training s: 95 % t interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. "
-        f"Tuning trials: 0 for every arm. {provenance(results)}"
+        f"{tuning_words(results.study)} {provenance(results)}"
     )
-    return Table("budget-parity", caption, frame, marked=(_COLUMNS[column],) if over else ())
+    marked = (*((_COLUMNS[column],) if over else ()), *((TRIALS,) if _unequal(results.study) else ()))
+    return Table("budget-parity", caption, frame, marked=marked)
+
+
+def tuning_words(study: Study) -> str:
+    """How the arms were tuned, in the sentences of a caption."""
+    tuning = study.tuning
+    if tuning is None:
+        return "Tuning trials: 0 for every arm."
+    return f"Tuning: {tuning.words}; settings chosen on validation images, run here with fresh seeds." + (
+        " Trials are unequal: no verdict for a claim about tuned arms." if _unequal(study) else ""
+    )
+
+
+def _unequal(study: Study) -> bool:
+    return study.tuning is not None and len({effort.trials for effort in study.tuning.efforts}) > 1
+
+
+def _effort(study: Study, levels: Mapping[str, Any]) -> dict[str, str]:
+    """What tuning an arm took, where it was tuned; the A/A arm takes the settings of its twin."""
+    if study.tuning is None:
+        return {}
+    effort = study.tuning.effort(levels)
+    if effort is None:
+        return {TRIALS: "0"}
+    return {
+        TRIALS: str(effort.trials),
+        "failed trials": str(effort.failed),
+        "tuning s": fixed(effort.device_s, 1),
+    }
+
+
+def _effort_gaps(study: Study) -> dict[str, str]:
+    efforts = study.tuning.efforts if study.tuning is not None else ()
+    if len(efforts) < 2 or not all(effort.trials for effort in efforts):
+        return {}
+    trials, seconds = ([float(getattr(e, name)) for e in efforts] for name in ("trials", "device_s"))
+    return {TRIALS: gap(parity_gap(trials)), "tuning s": gap(parity_gap(seconds))}
 
 
 def _means(results: Results, arm: str) -> dict[str, float | None]:
@@ -79,7 +120,8 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
     if len(runs):
         rate = clopper_pearson(lost, len(runs))
         row["failed, 95 %"] = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
-    return row
+    levels = results.frame[results.frame["arm"] == arm].iloc[0]
+    return row | _effort(results.study, {name: levels[name] for name in results.study.factors})
 
 
 def _gap(means: list[float | None]) -> float | None:

@@ -42,7 +42,7 @@ def parse(texts: Sequence[str], study: Study) -> tuple[Dimension, ...]:
     for text in texts:
         where = f"--space {text}"
         try:
-            dimension = _read(text)
+            dimension = read(text)
         except ValueError as error:
             problems.append(Problem(str(error), where, _FORM))
             continue
@@ -55,7 +55,8 @@ def parse(texts: Sequence[str], study: Study) -> tuple[Dimension, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _read(text: str) -> Dimension:
+def read(text: str) -> Dimension:
+    """'lr=0.01:1:log' as a dimension; ValueError says what is wrong with it."""
     match = _TEXT.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a dimension")

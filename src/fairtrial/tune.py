@@ -7,7 +7,6 @@ was cut off goes on where it stopped, and typed again trains nothing.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -17,14 +16,17 @@ import optuna
 from fairtrial import factors, runner
 from fairtrial.errors import DONE, FAILED_CELLS, fault
 from fairtrial.runner import Options
-from fairtrial.seeds import state
+from fairtrial.seeds import ROOT, state
 from fairtrial.space import Dimension
+from fairtrial.space import read as read_dimension
 from fairtrial.store import Store
 from fairtrial.study import Study
 from fairtrial.trials import Trial, by_arm, read
 from fairtrial.tuned import FIRST_SEED, TRIALS, Choice, Tuning
 
 STARTUP: Final = 10  # trials of TPE that are drawn at random before it looks at results, as Optuna does
+TREES: Final = 16  # of the forest behind an importance
+RESAMPLES: Final = 50  # bootstraps of importances
 
 
 def tune(study: Study, dimensions: tuple[Dimension, ...], design: Tuning, options: Options) -> int:
@@ -105,23 +107,58 @@ def propose(
     dimensions: Sequence[Dimension], sampler: str, tuning: int, number: int, told: Sequence[Trial]
 ) -> dict[str, float]:
     """The settings of one trial. told: the trials before it, which TPE learns from."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     seed, _ = state("tuning", tuning, number)
-    space: dict[str, Any] = {
-        each.name: optuna.distributions.FloatDistribution(each.low, each.high, log=each.log)
-        for each in dimensions
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = optuna.create_study(sampler=_sampler(sampler, seed), direction="maximize")
-        for trial in told:
-            study.add_trial(
-                optuna.trial.create_trial(params=trial.set, distributions=space, value=trial.value)
-            )
-        return {name: float(value) for name, value in study.ask(space).params.items()}
+    space: dict[str, Any] = {each.name: _distribution(each) for each in dimensions}
+    study = _told(told, space, _sampler(sampler, seed))
+    return {name: float(value) for name, value in study.ask(space).params.items()}
+
+
+def _distribution(each: Dimension) -> optuna.distributions.FloatDistribution:
+    return optuna.distributions.FloatDistribution(each.low, each.high, log=each.log)
+
+
+def _told(
+    trials: Sequence[Trial], space: dict[str, Any], sampler: optuna.samplers.BaseSampler
+) -> optuna.Study:
+    """A study in memory that knows these trials; a failed one by the declared worst value."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=sampler, direction="maximize")
+    for trial in trials:
+        study.add_trial(optuna.trial.create_trial(params=trial.set, distributions=space, value=trial.value))
+    return study
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+
+
+def importances(trials: Sequence[Trial], space: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """Setting -> (share, low, high): fANOVA importances of random trials, and a 95 % bootstrap over trials.
+
+    space: the dimensions as declared. Shares are those of the variance over the space and sum to 1; trials
+    of TPE crowd around good settings and would bias them (STATISTICS 16). Where all trials have one value the
+    shares are 0.
+    """
+    import numpy as np
+
+    distributions = {d.name: _distribution(d) for d in map(read_dimension, space)}
+    chance = np.random.default_rng(ROOT)
+    found = [_shares(trials, distributions)]
+    for _ in range(RESAMPLES):
+        drawn = chance.integers(len(trials), size=len(trials))
+        found.append(_shares([trials[index] for index in drawn], distributions))
+    table = {name: np.array([shares[name] for shares in found]) for name in distributions}
+    return {
+        name: (float(values[0]), *map(float, np.quantile(values[1:], [0.025, 0.975])))  # type: ignore[misc]
+        for name, values in table.items()
+    }
+
+
+def _shares(trials: Sequence[Trial], space: dict[str, Any]) -> dict[str, float]:
+    if len({trial.value for trial in trials}) == 1:
+        return dict.fromkeys(space, 0.0)
+    study = _told(trials, space, optuna.samplers.RandomSampler(seed=0))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)

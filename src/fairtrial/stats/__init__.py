@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from fairtrial.stats.sequential import confidence_sequence
     from fairtrial.stats.speed import time_to_target
     from fairtrial.stats.stepdown import westfall_young
-    from fairtrial.stats.trials import expected_best
+    from fairtrial.stats.trials import expected_best, expected_best_over
     from fairtrial.stats.verdicts import verdict
 
 # No file is called like a function in it: importing the file would put a module where the function stood.
@@ -73,6 +73,7 @@ _FILES = {
     "confidence_sequence": "sequential",
     "verdict": "verdicts",
     "expected_best": "trials",
+    "expected_best_over": "trials",
     "time_to_target": "speed",
     "mean_intervals": "row_intervals",
     "paired_intervals": "row_intervals",

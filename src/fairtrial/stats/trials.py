@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import gammaln
@@ -62,6 +62,54 @@ def expected_best(
         estimate=curve if k is None else float(curve[0]),
         low=low if k is None else float(low[0]),
         high=high if k is None else float(high[0]),
+    )
+
+
+def expected_best_over(
+    studies: Sequence[Values],
+    *,
+    worst: float | None = None,
+    level: float = 0.95,
+    rng: Random | None = None,
+    unit: str = "tuning study",
+    scope: str = "these tuning studies",
+) -> ExpectedBest:
+    """The expected best of k = 1..n random trials, the mean over independent tuning studies of n each.
+
+    studies: (n,) scores of each, higher is better; NaN takes the declared `worst` value. Each study has its
+    own images, so that the best is taken within a study and averaged over them; pooled trials would choose
+    the easiest images too. low and high: percentile band from trials resampled within each study, for k <= n/2;
+    infinite elsewhere. It says what other trials would have given on these images. `n` counts the studies.
+    Raises ValueError for studies of unequal length. Source: `expected_best`, which this is for one study.
+    """
+    check_share(level, "level")
+    scores = [np.sort(sample(_filled(x, worst), "studies")) for x in studies]
+    lengths = {len(each) for each in scores}
+    if len(lengths) != 1:
+        raise ValueError(f"every tuning study has the same number of trials; got {sorted(lengths)}")
+    k = np.arange(1, lengths.pop() + 1)
+    weights = _weights(len(k), k, "unbiased")
+    low, high = np.full(len(k), -math.inf), np.full(len(k), math.inf)
+    inside = k <= len(k) / 2
+    warnings: tuple[str, ...] = (f"no interval above k = {len(k) // 2}, half the trials of a study",)
+    if rng is None or not inside.any():
+        warnings = ("no interval: " + ("no rng was passed" if rng is None else "k is above n/2"),)
+    else:
+        chance = generator(rng, "trials are resampled")
+        drawn = [np.sort(chance.choice(each, size=(_RESAMPLES, len(k))), axis=1) for each in scores]
+        curves = np.mean([rows @ weights[:, inside] for rows in drawn], axis=0)
+        low[inside], high[inside] = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return ExpectedBest(
+        method="expected best of k, unbiased, mean over tuning studies",
+        n=len(scores),
+        unit=unit,
+        scope=scope,
+        warnings=warnings,
+        level=level,
+        k=k,
+        estimate=np.mean([each @ weights for each in scores], axis=0),
+        low=low,
+        high=high,
     )
 
 

@@ -1,0 +1,99 @@
+"""What more trials buy: the best of k trials of each arm, as a curve and as rows of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.curves import name_ends, within
+from analysis.sheet import side_by_side
+from analysis.style import Look, looks
+from analysis.words import SCALES, clean
+from fairtrial.seeds import ROOT
+from fairtrial.stats import expected_best, expected_best_over
+from fairtrial.trials import Trial
+from fairtrial.tuned import Tuning
+
+_SCALE: Final = SCALES["val_acc"]
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best of k = 1..K trials of one arm: of each tuning study, and their mean with its band."""
+
+    arm: str
+    look: Look
+    studies: tuple[np.ndarray, ...]
+    mean: np.ndarray
+    low: np.ndarray  # infinite where there is no band
+    high: np.ndarray
+
+
+def curves(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[Best]:
+    """A curve per arm whose tuning is complete; random trials in every order, those of TPE in their own."""
+    styles = looks([trials[0].at if trials else {} for trials in arms.values()])
+    found = []
+    for (arm, trials), look in zip(arms.items(), styles, strict=True):
+        studies = [[t.value for t in trials if t.tuning == index] for index in range(design.studies)]
+        if all(len(values) == design.trials for values in studies):
+            found.append(_best(arm, look, studies, design.sampler))
+    return found
+
+
+def _best(arm: str, look: Look, studies: list[list[float]], sampler: str) -> Best:
+    if sampler == "random":
+        mean = expected_best_over(studies, rng=ROOT)
+        each = tuple(np.asarray(expected_best(values).estimate) for values in studies)
+        return Best(arm, look, each, mean.estimate, mean.low, mean.high)  # type: ignore[arg-type]
+    each = tuple(np.maximum.accumulate(values) for values in studies)
+    nowhere = np.full(len(each[0]), math.inf)
+    return Best(arm, look, each, np.mean(each, axis=0), -nowhere, nowhere)
+
+
+def draw(found: Sequence[Best], design: Tuning) -> tuple[str, str, Figure]:
+    """Name, caption and figure: a line per arm over the number of trials, a thin one per tuning study."""
+    figure, (ax,) = side_by_side(1, 2.6)
+    for best in found:
+        _line(best, ax)
+    trials = len(found[0].mean)
+    ax.set_xlim(1, max(trials, 2))
+    ax.set_xlabel("trials k of a tuning study")
+    ax.set_ylabel(f"best of k: {_SCALE.axis}")
+    within(_SCALE, ax)
+    name_ends([(clean(best.arm), best.mean[-1] * _SCALE.factor, best.look) for best in found], ax)
+    return "best-of-k", _caption(design, banded=any(np.isfinite(best.low).any() for best in found)), figure
+
+
+def _line(best: Best, ax: Axes) -> None:
+    k, factor = np.arange(1, len(best.mean) + 1), _SCALE.factor
+    banded = np.isfinite(best.low)
+    ax.fill_between(
+        k[banded], best.low[banded] * factor, best.high[banded] * factor,
+        color=best.look.color, alpha=0.18, linewidth=0,
+    )  # fmt: skip
+    for values in best.studies:
+        ax.plot(k, values * factor, color=best.look.color, linewidth=0.5, alpha=0.6)
+    ax.plot(k, best.mean * factor, color=best.look.color, linestyle=best.look.dash, linewidth=1.4, zorder=3)
+
+
+def _caption(design: Tuning, *, banded: bool) -> str:
+    if design.sampler == "random":
+        what = "Expected best of k random trials on validation images (unbiased, over all their orders)"
+    else:
+        what = "Running best on validation images of trials that TPE proposed, in their order"
+    band = (
+        "band: 95 % percentile, trials resampled within each tuning study, for k up to half of them"
+        if banded
+        else "no band"
+    )
+    return (
+        f"{what}. Thick: mean over {design.studies} tuning studies; thin: each of them; {band}. "
+        "A trial that failed counts as 0. The value of the winner is chosen among k and reads too high; "
+        "what is reported comes from fresh seeds on test images."
+    )
