@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.table import Results
-from analysis.units import CHECKPOINT, Unit, unit_of
+from analysis.units import Unit, unit_of
 from analysis.words import clean, listed, preset, share
 from fairtrial.forecast import per_cell
 from fairtrial.stats import clopper_pearson
@@ -49,7 +49,7 @@ def units(results: Results) -> list[tuple[Unit, str]]:
     cells = results.frame[results.frame["replica"] == 0]
     starts = dict.fromkeys(cells["start"])
     found = [(unit_of(results, cells[cells["start"] == start]), start) for start in starts]
-    found.sort(key=lambda pair: pair[0].name != CHECKPOINT)
+    found.sort(key=lambda pair: pair[0].groups is None)
     return [(unit, f" for arms {start}" if len(starts) > 1 else "") for unit, start in found]
 
 

@@ -70,7 +70,7 @@ def _row(finding: Finding) -> Row:
         failed=lost,
         margin=finding.margin,
         mean=sum(means) / len(means) if means else None,
-        n=f"{finding.n}{' checkpoints' if finding.unit.groups is not None else ''}",
+        n=f"{finding.n}{finding.unit.short}",
         bounds=(interval.low, interval.high) if drawn and interval is not None else None,
         whisker=(whisker.low, whisker.high) if drawn and whisker is not None else None,
     )

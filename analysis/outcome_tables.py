@@ -62,8 +62,8 @@ def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
 
 
 def _averaged(findings: Sequence[Finding]) -> str:
-    clustered = any(finding.unit.groups is not None for finding in findings)
-    return " and averaged within each upstream checkpoint" if clustered else ""
+    clustered = dict.fromkeys(f.unit.name for f in findings if f.unit.groups is not None)
+    return f" and averaged within each {' or '.join(clustered)}" if clustered else ""
 
 
 def _contrast(finding: Finding, kind: str, several: bool) -> dict[str, Any]:

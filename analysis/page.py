@@ -61,7 +61,7 @@ def facts(
 
 def _split(unit: Unit) -> bool:
     """Whether seeds alone would not say what n counts."""
-    return unit.checkpoints is not None
+    return unit.checkpoints is not None or unit.groups is not None
 
 
 def _capital(text: str) -> str:

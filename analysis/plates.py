@@ -77,7 +77,7 @@ def contrasts(results: Results, findings: Sequence[Finding], twins: Twins | None
         thick = f"thick bars: 95 % paired t intervals, not adjusted; {thin}"
         thick = thick if any(row.bounds for row in rows) else "no intervals; "
         closer = "; right: the same, enlarged around 0" if near else ""
-        means = "means" + (" over checkpoints" if any(f.unit.groups is not None for f in mine) else "")
+        means = "means" + next((f" over{f.unit.short}" for f in mine if f.unit.short), "")
         caption = (
             f"Paired differences, treatment minus control, in {SCALES[metric].name}. Dots: one per seed "
             f"(crosses: a run of that seed failed); diamonds: {means}; {thick}grey band: margin{closer}. "

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from analysis.contrasts import has_limits
+from analysis.units import TUNING
 from analysis.verdicts import Finding, told
 from analysis.words import clean, duration, level, listed, p_value, plural
 from fairtrial import factors, starts
@@ -221,6 +222,7 @@ def _wishes(finding: Finding) -> list[str]:
         ]
     low, high = more.more_plugin, more.more_conservative
     units = plural(high, f"more {more.unit}") if low == high else f"{low} to {high} more {more.unit}s"
-    besides = ", and their pre-training" if finding.unit.groups is not None else ""
+    before = "tuning" if finding.unit.outer == TUNING else "pre-training"
+    besides = f", and their {before}" if finding.unit.groups is not None else ""
     cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
     return [f"to see a difference of {margin} takes about {units}{cost}"]

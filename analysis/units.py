@@ -12,12 +12,14 @@ import pandas as pd
 from analysis.pretrained import DRAWN, FILE, KEPT
 from analysis.words import plural
 from fairtrial.factors import ALL
+from fairtrial.tuned import LEAST_STUDIES, Tuning
 
 if TYPE_CHECKING:
     from analysis.table import Results
 
 SEED: Final = "seed"
 CHECKPOINT: Final = "upstream checkpoint"
+TUNING: Final = "tuning"  # one tuning study of every arm, and the runs of what it chose
 _FEW: Final = 100  # images per class; above it a subset is not called few-shot
 
 
@@ -26,8 +28,9 @@ class Unit:
     """The replication unit of some cells (STATISTICS 2).
 
     seeds: those declared. inner: what one of them is, 'seed' or 'few-shot subset'. groups: seed -> upstream
-    seed, where several checkpoints are the units. checkpoints: how many an arm has; None without
-    pre-training. problem: why these cells cannot be compared.
+    seed, where several checkpoints are the units, or tuning study, where arms were tuned; outer: what a group
+    is. checkpoints: how many an arm has; None without pre-training. problem: why these cells cannot be
+    compared.
     """
 
     seeds: tuple[int, ...]
@@ -35,11 +38,17 @@ class Unit:
     groups: Mapping[int, int] | None = None
     checkpoints: int | None = None
     problem: str = ""
+    outer: str = CHECKPOINT
 
     @property
     def name(self) -> str:
-        """'seed', 'few-shot subset' or 'upstream checkpoint'."""
-        return self.inner if self.groups is None else CHECKPOINT
+        """'seed', 'few-shot subset', 'upstream checkpoint' or 'tuning'."""
+        return self.inner if self.groups is None else self.outer
+
+    @property
+    def short(self) -> str:
+        """' checkpoints' or ' tunings' behind a number of groups; nothing behind a number of seeds."""
+        return "" if self.groups is None else f" {self.outer.rpartition(' ')[2]}s"
 
     @property
     def planned(self) -> int:
@@ -68,16 +77,34 @@ class Unit:
         number = len(set(seeds))
         if self.groups is None:
             return plural(number, before + self.inner)
-        return f"{plural(self.count(seeds), CHECKPOINT)} ({plural(number, self.inner)})"
+        return f"{plural(self.count(seeds), self.outer)} ({plural(number, self.inner)})"
 
 
 def unit_of(results: Results, *sides: pd.DataFrame) -> Unit:
     """The unit of cells that are averaged or compared seed by seed; one frame of cells per side.
 
     From several checkpoints of a study it is the checkpoint, and a side from scratch takes the other side's.
-    With one checkpoint, or a file, it is the seed, and what is said holds for that checkpoint.
+    With one checkpoint, or a file, it is the seed, and what is said holds for that checkpoint. Of tuned arms
+    it is the tuning study: seeds that run one choice are no independent answers to "A tuned or B tuned".
     """
     cells = pd.concat(list(sides))
+    unit = _untuned(results, cells)
+    tuning = results.study.tuning
+    return unit if tuning is None else _tuned(tuning, unit)
+
+
+def _tuned(tuning: Tuning, below: Unit) -> Unit:
+    """The unit of tuned arms; a claim about them needs three tuning studies (STATISTICS 11)."""
+    problem = below.problem
+    if tuning.studies < LEAST_STUDIES:
+        problem = f"tuned arms need {LEAST_STUDIES} tuning studies; there are {tuning.studies}"
+    elif below.groups is not None:
+        problem = "arms are tuned and start from several checkpoints: two levels of replication"
+    groups = {seed: tuning.index(seed) for seed in below.seeds}
+    return Unit(below.seeds, below.inner, groups, below.checkpoints, problem, TUNING)
+
+
+def _untuned(results: Results, cells: pd.DataFrame) -> Unit:
     started = cells[cells["start"] != DRAWN]
     if not len(started):
         return Unit(results.seeds)

@@ -13,6 +13,7 @@ from analysis.units import SEED, Unit
 from analysis.words import SCALES, Scale
 from fairtrial.budget import parity_gap
 from fairtrial.checks import LOWER_IS_BETTER
+from fairtrial.contrast import corners
 from fairtrial.seeds import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, tost, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
@@ -124,6 +125,7 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> 
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
         parity_gap=finding.gap,
         declared=results.complete and registered(results, finding.contrast),
+        tuning_trials=_tuning_trials(results, finding.contrast),
         checkpoints=unit.checkpoints,
         planned=unit.planned,
         cost_s=_cost(results, unit),
@@ -137,6 +139,17 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> 
         step=step,
         ruling=ruling,
     )
+
+
+def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | None:
+    """The fewest and the most tuning trials of the compared arms; None where none was tuned."""
+    tuning, names = results.study.tuning, list(results.study.factors)
+    if tuning is None:
+        return None
+    arms = [arm for levels in corners(contrast) for arm in results.where(levels)[names].values.tolist()]
+    efforts = [tuning.effort(dict(zip(names, arm, strict=True))) for arm in arms]
+    counts = [0 if effort is None else effort.trials for effort in efforts]
+    return min(counts), max(counts)
 
 
 def _told(results: Results, finding: Finding, alpha: float) -> Finding:

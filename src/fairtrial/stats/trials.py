@@ -78,9 +78,10 @@ def expected_best_over(
 
     studies: (n,) scores of each, higher is better; NaN takes the declared `worst` value. Each study has its
     own images, so that the best is taken within a study and averaged over them; pooled trials would choose
-    the easiest images too. low and high: percentile band from trials resampled within each study, for k <= n/2;
-    infinite elsewhere. It says what other trials would have given on these images. `n` counts the studies.
-    Raises ValueError for studies of unequal length. Source: `expected_best`, which this is for one study.
+    the easiest images too. low and high: percentile band from trials resampled within each study, for
+    k <= n/2; infinite elsewhere. It says what other trials would have given on these images. `n` counts the
+    studies. Raises ValueError for studies of unequal length. Source: `expected_best`, which this is for one
+    study.
     """
     check_share(level, "level")
     scores = [np.sort(sample(_filled(x, worst), "studies")) for x in studies]
