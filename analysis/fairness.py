@@ -29,6 +29,7 @@ def fairness(results: Results) -> Table:
         _same(results, "subset", ("data", "shots", "val_per_class"), "same images"),
         _same(results, "order", ("data", "shots", "val_per_class"), "same order"),
         _rate(results),
+        *_equal_tuning(results),
         _budget(results),
         _test_set(results),
         _batch(results),
@@ -139,8 +140,27 @@ def _rate(results: Results) -> Row:
         if "lr" in results.study.factors
         else "one rule for all arms, not tuned for any (0 trials)"
     )
+    if _chosen(results, "lr"):
+        rates, tuned = [_chosen(results, "lr")], "the same trials for every arm"
     shown = f"lr {_said(rates)} at {recipe.BASE_BATCH} images per update, in proportion to the batch; {tuned}"
     return "learning rate", "as stated", shown
+
+
+def _chosen(results: Results, name: str) -> str | None:
+    """'0.01 to 0.5 by tuning', of a setting that tuning chose; None of any other."""
+    choices = () if results.study.tuning is None else results.study.tuning.choices
+    chosen = [each.set[name] for each in choices if name in each.set]
+    return f"{min(chosen):.3g} to {max(chosen):.3g} by tuning" if chosen else None
+
+
+def _equal_tuning(results: Results) -> Iterator[Row]:
+    """Trials, sampler and space of tuned arms."""
+    tuning = results.study.tuning
+    if tuning is not None:
+        efforts = [tuning.effort(levels) for levels in results.study.arms()]
+        counts = sorted({0 if effort is None else effort.trials for effort in efforts})
+        shown = f"{listed([str(count) for count in counts])} trials per arm: {tuning.words}"
+        yield "equal tuning", _yes(len(counts) == 1), shown
 
 
 def _budget(results: Results) -> Row:
@@ -177,7 +197,8 @@ def _unit(results: Results) -> Row:
     subset = "" if shots == [ALL] else f"a subset ({_said(shots)} images per class), "
     weights = "order and augmentation together; the weights of arms from a checkpoint are not drawn again"
     draws = subset + (weights if below else "initial weights, order and augmentation together")
-    counted = below[0].told(results.seeds) if below else plural(len(results.seeds), "seed")
+    told = below or ([units(results)[0][0]] if results.study.tuning else [])
+    counted = told[0].told(results.seeds) if told else plural(len(results.seeds), "seed")
     each = "each seed" if below else "each"
     return "replication unit", "as stated", f"{counted}; {each} draws {draws}; one test set"
 
@@ -189,8 +210,9 @@ def _recipe(results: Results) -> Row:
         return "recipe", "as stated", f"{_said(recipes)}; MixUp {_said(mixup)}; {_said(px)} px"
     shown = (
         f"own: SGD with momentum {recipe.MOMENTUM:g}, cosine to zero, "
-        f"warm-up {_said(_values(results, 'warmup'))}, "
-        f"weight decay {_said(_values(results, 'weight_decay'))}, MixUp {_said(mixup)}, "
+        f"warm-up {_chosen(results, 'warmup') or _said(_values(results, 'warmup'))}, "
+        f"weight decay {_chosen(results, 'weight_decay') or _said(_values(results, 'weight_decay'))}, "
+        f"MixUp {_chosen(results, 'mixup') or _said(mixup)}, "
         f"augmentation {_said(_values(results, 'augment'))}; {_said(px)} px"
     )
     return "recipe", "as stated", shown
