@@ -37,11 +37,9 @@ def test_a_bad_dimension_is_a_fault_that_names_it(text, says):
 
 
 def test_every_bad_dimension_is_told_at_once():
+    mixed = study(factors={"norm": ("bn", "gn"), "mixup": (0.0, 0.2)}, primary=())
     with pytest.raises(Fault) as refused:
-        parse(
-            ["lr=2:1", "lr=0.1:1", "mixup=0:1"],
-            study(factors={"norm": ("bn", "gn"), "mixup": (0.0, 0.2)}, primary=()),
-        )
+        parse(["lr=2:1", "lr=0.1:1", "mixup=0:1"], mixed)
     assert [problem.what for problem in refused.value.problems] == [
         "lr has no room from 2 to 1",
         "mixup is swept by the study",

@@ -27,9 +27,8 @@ def tuned(**changes):
 
 
 def test_seeds_are_dealt_to_the_tuning_studies_in_turn_and_each_arm_gets_its_own_settings():
-    found = [
-        (c.seed, c.levels["norm"], c.settings["lr"]) for c in tuned().cells() if c.levels["batch_size"] == 4
-    ]
+    cells = [cell for cell in tuned().cells() if cell.levels["batch_size"] == 4]
+    found = [(cell.seed, cell.levels["norm"], cell.settings["lr"]) for cell in cells]
     assert found[:4] == [(0, "bn", 0.1), (0, "gn", 0.01), (1, "bn", 0.2), (1, "gn", 0.02)]
     assert [rate for seed, norm, rate in found if norm == "bn"] == [0.1, 0.2, 0.4, 0.1, 0.2, 0.4, 0.1]
 
