@@ -6,7 +6,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from fairtrial.stats import expected_best
+from fairtrial.stats import expected_best, expected_best_over
 
 X = [0.61, 0.70, 0.55, 0.74, 0.70, 0.68]
 
@@ -77,3 +77,28 @@ def test_without_a_generator_there_is_no_band():
 def test_what_has_no_expected_best_is_refused(keywords, said):
     with pytest.raises(ValueError, match=said):
         expected_best(X, **keywords)
+
+
+def test_the_best_is_taken_within_each_tuning_study_and_then_averaged():
+    easy, hard = [0.9, 0.8, 0.85], [0.3, 0.5, 0.4]
+    found = expected_best_over([easy, hard])
+    assert found.estimate == pytest.approx([(0.85 + 0.4) / 2, (2.65 / 3 + 1.4 / 3) / 2, 0.7])
+    assert (found.n, found.unit) == (2, "tuning study")
+    assert not np.isfinite(found.low).any()  # no rng, no band
+
+
+def test_tuning_studies_of_unequal_length_are_refused_and_failures_need_a_worst_value():
+    with pytest.raises(ValueError, match=r"got \[2, 3\]"):
+        expected_best_over([[0.1, 0.2], [0.1, 0.2, 0.3]])
+    with pytest.raises(ValueError, match="worst"):
+        expected_best_over([[0.1, np.nan], [0.1, 0.2]])
+    assert expected_best_over([[0.1, np.nan], [0.1, 0.2]], worst=0.0).estimate[1] == pytest.approx(0.15)
+
+
+def test_the_band_over_tuning_studies_covers_what_other_trials_would_give():
+    rng, inside = np.random.default_rng(5), 0
+    for _ in range(40):
+        scores = rng.uniform(size=(3, 20))
+        found = expected_best_over(scores, rng=rng)
+        inside += found.low[1] <= 2 / 3 <= found.high[1]  # the best of 2 uniform draws is 2/3 on average
+    assert inside >= 32  # 38 expected; 95 % nominal, percentile bands are a little narrow
