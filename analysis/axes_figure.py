@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def _cell(corners: list[tuple[float, float, float]], full: bool, color: str, ax:
 
 def _label(shape: tuple[int, ...], labels: tuple[str, str, str], ax: Axes) -> None:
     images, channels, pixels = shape
-    options = {"fontsize": 6.5, "color": style.QUIET}
+    options: dict[str, Any] = {"fontsize": 6.5, "color": style.QUIET}
     ax.text(images / 2, -pixels - 0.35, labels[0], ha="center", va="top", **options)
     x, y = place(0, 0, channels / 2)
     ax.text(x - 0.35, y + 0.1, labels[1], ha="right", va="bottom", **options)

@@ -18,10 +18,8 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "gate", "gate.*", "job",
     "kernels", "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "probes",
     "probes.record", "progress", "published",
-    "recipe", "record", "rooms", "runner", "seeds", "selftest", "selftest.*", "starts",
-    "status", "stop", "store", "study",
-    "study_file", "trust", "data", "data.specs", "stats", "stats.*",
-    "recipe", "record", "rooms", "runner", "seeds", "space", "starts", "status", "stop", "store", "study",
+    "recipe", "record", "rooms", "runner", "seeds", "selftest", "selftest.*", "space", "starts", "status",
+    "stop", "store", "study",
     "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {

@@ -1,4 +1,4 @@
-"""The command line: plan, tune, run, status, report, verdict, verify, repair, gate, selftest, doctor, fetch."""
+"""The command line: a function for each command, and what all of them share."""
 
 from __future__ import annotations
 

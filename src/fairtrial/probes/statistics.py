@@ -22,7 +22,7 @@ from fairtrial.weights import load
 
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 BATCHES: Final = 200
-BN: Final = {"norm": "bn", "weight_std": False}
+BN: Final[dict[str, Any]] = {"norm": "bn", "weight_std": False}
 
 
 def measure(dataset: Dataset, upstream: Path, *, batches: int = BATCHES) -> dict[str, Any]:
