@@ -10,10 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairtrial.stats.anova import blocked_anova
     from fairtrial.stats.binomial import clopper_pearson, median_interval, wilson
     from fairtrial.stats.bootstrap import bootstrap_interval
+    from fairtrial.stats.coalitions import shapley
+    from fairtrial.stats.components import nested_components, variance_components
     from fairtrial.stats.contrasts import interaction_interval, ratio_interval, welch_interval
     from fairtrial.stats.curves import simultaneous_band
+    from fairtrial.stats.discordance import mcnemar_p
     from fairtrial.stats.effect_size import hedges_g
     from fairtrial.stats.equivalence import tost
     from fairtrial.stats.exact import permutation_p, sign_flip_p
@@ -88,6 +92,11 @@ _FILES = {
     "sign_flip_ps": "row_tests",
     "confidence_sequences": "row_tests",
     "simultaneous_bands": "row_tests",
+    "variance_components": "components",
+    "nested_components": "components",
+    "blocked_anova": "anova",
+    "shapley": "coalitions",
+    "mcnemar_p": "discordance",
 }
 
 __all__ = list(_FILES)

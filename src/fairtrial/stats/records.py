@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -10,16 +11,22 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON holds it: records as dicts, arrays as lists, an infinite number as None."""
+    """The value as JSON holds it: records and mappings as dicts, arrays as lists, infinite as None."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _key(key: Any) -> str:
+    return " x ".join(sorted(map(str, key))) if isinstance(key, frozenset | tuple) else str(key)
 
 
 @dataclass(frozen=True, kw_only=True)
