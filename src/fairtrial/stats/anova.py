@@ -42,10 +42,14 @@ def blocked_anova(
     ms_res = 0.0 if constant(left.ravel(), table) else float((left**2).sum()) / free
     means = grid.mean(axis=0)
     variance = 0.0 if constant(means.ravel(), table) else float(means.var())
-    one = partial(
-        _effect, means, names=list(named), seeds=seeds, ms_res=ms_res, df_res=free, variance=variance
-    )
-    effects = tuple(one(axes) for axes in _subsets(named))
+    how: dict[str, Any] = {
+        "names": list(named),
+        "seeds": seeds,
+        "ms_res": ms_res,
+        "df_res": free,
+        "variance": variance,
+    }
+    effects = tuple(_effect(means, axes, **how) for axes in _subsets(named))
     fit = fit_mean(table.mean(axis=1), level, table)
     still = ("zero residual: F is infinite",) if not ms_res else ()
     return BlockedAnova(
