@@ -55,5 +55,5 @@ def test_loco_add_one_in_and_interaction_by_hand():
 def test_missing_coalitions_are_listed():
     cells = table("ab")
     del cells[frozenset("b")]
-    with pytest.raises(ValueError, match="lacks the coalitions {b}"):
+    with pytest.raises(ValueError, match=r"lacks the coalitions \{b\}"):
         shapley(cells)

@@ -42,14 +42,11 @@ def blocked_anova(
     ms_res = 0.0 if constant(left.ravel(), table) else float((left**2).sum()) / free
     means = grid.mean(axis=0)
     variance = 0.0 if constant(means.ravel(), table) else float(means.var())
-    how: dict[str, Any] = {
-        "names": list(named),
-        "seeds": seeds,
-        "ms_res": ms_res,
-        "df_res": free,
-        "variance": variance,
-    }
-    effects = tuple(_effect(means, axes, **how) for axes in _subsets(named))
+    noise: dict[str, Any] = {"ms_res": ms_res, "df_res": free}
+    effects = tuple(
+        _effect(means, axes, names=list(named), seeds=seeds, variance=variance, **noise)
+        for axes in _subsets(named)
+    )
     fit = fit_mean(table.mean(axis=1), level, table)
     still = ("zero residual: F is infinite",) if not ms_res else ()
     return BlockedAnova(
@@ -96,7 +93,9 @@ def _grid(table: np.ndarray, named: Mapping[str, Sequence[Hashable]]) -> np.ndar
     """(S, levels of the first factor, of the second, ...) from (S, cells)."""
     places = [{level: i for i, level in enumerate(dict.fromkeys(each))} for each in named.values()]
     shape = [len(place) for place in places]
-    columns = [[place[level] for level in each] for place, each in zip(places, named.values(), strict=True)]
+    columns: list[list[int]] = [
+        [place[level] for level in each] for place, each in zip(places, named.values(), strict=True)
+    ]
     at = list(zip(*columns, strict=True))
     if sorted(at) != list(product(*map(range, shape))):
         raise ValueError(
