@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairtrial.stats.anova import blocked_anova
+    from fairtrial.stats.factorial import blocked_anova
     from fairtrial.stats.binomial import clopper_pearson, median_interval, wilson
     from fairtrial.stats.bootstrap import bootstrap_interval
     from fairtrial.stats.coalitions import shapley
@@ -94,7 +94,7 @@ _FILES = {
     "simultaneous_bands": "row_tests",
     "variance_components": "components",
     "nested_components": "components",
-    "blocked_anova": "anova",
+    "blocked_anova": "factorial",
     "shapley": "coalitions",
     "mcnemar_p": "discordance",
 }
