@@ -42,7 +42,7 @@ def variance_components(
     parts = _components(squares, table.shape)
     clipped = [max(part, 0.0) for part in parts]
     total = sum(clipped)
-    fit = fit_mean(table.mean(axis=1), level, table)
+    fit = fit_mean(table.mean(axis=1), level, table.ravel())
     error, df, warning = _new_columns(squares, table.shape)
     half = float(stdtrit(df, 0.5 + level / 2)) * error if error and not fit.warnings else math.inf
     zeros = [name for name, part in zip((rows, cols), parts, strict=False) if part < 0]
@@ -89,7 +89,7 @@ def nested_components(
     between = repeats * float(table.mean(axis=1).var(ddof=1))
     within = float(table.var(axis=1, ddof=1).mean())
     raw = (between - within) / repeats
-    fit = fit_mean(table.mean(axis=1), level, table)
+    fit = fit_mean(table.mean(axis=1), level, table.ravel())
     kept = [max(raw, 0.0), within]
     zero = (_zero(groups),) if raw < 0 else ()
     return NestedComponents(
@@ -134,12 +134,12 @@ def _mean_squares(table: np.ndarray) -> tuple[float, float, float]:
     s, r = table.shape
     row, col = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
     left = table - row - col + table.mean()
-    rest = 0.0 if constant(left.ravel(), table) else float((left**2).sum()) / ((s - 1) * (r - 1))
+    rest = 0.0 if constant(left.ravel(), table.ravel()) else float((left**2).sum()) / ((s - 1) * (r - 1))
     return r * _variance(row, table), s * _variance(col, table), rest
 
 
 def _variance(means: np.ndarray, table: np.ndarray) -> float:
-    return 0.0 if constant(means.ravel(), table) else float(means.var(ddof=1))
+    return 0.0 if constant(means.ravel(), table.ravel()) else float(means.var(ddof=1))
 
 
 def _components(squares: Sequence[float], shape: tuple[int, ...]) -> tuple[float, float, float]:

@@ -39,15 +39,15 @@ def blocked_anova(
     seeds, cells = table.shape
     free = (seeds - 1) * (cells - 1)
     left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    ms_res = 0.0 if constant(left.ravel(), table) else float((left**2).sum()) / free
+    ms_res = 0.0 if constant(left.ravel(), table.ravel()) else float((left**2).sum()) / free
     means = grid.mean(axis=0)
-    variance = 0.0 if constant(means.ravel(), table) else float(means.var())
+    variance = 0.0 if constant(means.ravel(), table.ravel()) else float(means.var())
     noise: dict[str, Any] = {"ms_res": ms_res, "df_res": free}
     effects = tuple(
         _effect(means, axes, names=list(named), seeds=seeds, variance=variance, **noise)
         for axes in _subsets(named)
     )
-    fit = fit_mean(table.mean(axis=1), level, table)
+    fit = fit_mean(table.mean(axis=1), level, table.ravel())
     still = ("zero residual: F is infinite",) if not ms_res else ()
     return BlockedAnova(
         estimate=fit.estimate,
@@ -125,7 +125,7 @@ def _effect(
     variance: float,
 ) -> Effect:
     part = _deviations(means, axes)
-    own = 0.0 if constant(part.ravel(), means) else float((part**2).mean())
+    own = 0.0 if constant(part.ravel(), means.ravel()) else float((part**2).mean())
     df = math.prod(means.shape[axis] - 1 for axis in axes)
     square = seeds * means.size * own / df
     ratio = square / ms_res if ms_res else math.inf if square else 0.0
