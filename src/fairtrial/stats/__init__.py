@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairtrial.stats.factorial import blocked_anova
     from fairtrial.stats.binomial import clopper_pearson, median_interval, wilson
     from fairtrial.stats.bootstrap import bootstrap_interval
     from fairtrial.stats.coalitions import shapley
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from fairtrial.stats.effect_size import hedges_g
     from fairtrial.stats.equivalence import tost
     from fairtrial.stats.exact import permutation_p, sign_flip_p
+    from fairtrial.stats.factorial import blocked_anova
     from fairtrial.stats.improvement import probability_of_improvement
     from fairtrial.stats.means import mean_interval, paired_interval
     from fairtrial.stats.multiplicity import benjamini_hochberg, holm, holm_levels
