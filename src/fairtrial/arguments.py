@@ -48,24 +48,18 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"fairtrial {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, says, groups in (
-        ("plan", "cells, detectable effect, forecast", (_study_options, _plan_options)),
-        ("run", "run what is missing, then report", (_study_options, _run_options)),
-        ("status", "how far the study is", (_study_options,)),
         (
-            "report",
-            "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
-            (_folder_options, _report_options, _whole_options),
+            "plan",
+            "cells, detectable effect, forecast",
+            (_study_options, _plan_options, _tuned_option),
         ),
-        ("verdict", "the verdict sentences alone", (_folder_options, _report_options, _what_if_options)),
-        ("repair", "move damaged records away and delete leftovers of a crash", (_folder_options,)),
-        ("plan", "cells, detectable effect, forecast", (_study_options, _plan_options, _tuned_option)),
         ("tune", "give each arm the same tuning trials", (_study_options, _tune_options, _work_options)),
         ("run", "run what is missing, then report", (_study_options, _run_options, _tuned_option)),
         ("status", "how far the study is", (_study_options, _tuned_option)),
         (
             "report",
-            "figures, tables and verdicts from what is recorded",
-            (_folder_options, _report_options, _tuned_option),
+            "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
+            (_folder_options, _report_options, _whole_options, _tuned_option),
         ),
         (
             "verdict",
