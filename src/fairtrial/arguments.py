@@ -51,7 +51,7 @@ def parser() -> Parser:
         (
             "plan",
             "cells, detectable effect, forecast",
-            (_study_options, _plan_options, _tuned_option),
+            (_study_options, _plan_options, _size_options, _tuned_option),
         ),
         ("tune", "give each arm the same tuning trials", (_study_options, _tune_options, _work_options)),
         ("run", "run what is missing, then report", (_study_options, _run_options, _tuned_option)),
@@ -258,6 +258,17 @@ def _tuned_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tuned", action="store_true", help="with the settings that `fairtrial tune` chose for each arm"
     )
+
+
+def _size_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how many seeds an effect takes")
+    group.add_argument("--effect", metavar="E", help="to be seen: percentage points for accuracies")
+    group.add_argument("--power", default="0.8", metavar="P", help="chance to see it, default 0.8")
+    group.add_argument(
+        "--pilot", metavar="STUDY", help="recorded study or folder with the spread; default: this study's own"
+    )
+    group.add_argument("--sd", metavar="S", help="spread of the paired differences, where there is no pilot")
+    group.add_argument("--total-budget", metavar="T", help="also the effect that so much device time can see")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:

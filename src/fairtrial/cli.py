@@ -157,8 +157,48 @@ def _plan(study: Study, given: Namespace) -> int:
         return _show(table, plan.audit_lines(table), given.json)
     if given.calibrate:
         runner.calibrate(study, how)
-    found = plan.plan(study, how)
-    return _show(found, plan.lines(found), given.json)
+    found, words = plan.plan(study, how), []
+    if given.effect is None and (given.sd or given.pilot or given.total_budget):
+        what = "--sd, --pilot and --total-budget say nothing without an effect to be seen"
+        raise fault(what, "--effect", "write for example --effect 2")
+    if given.effect is not None:
+        found["size"], words = _size(study, how, given)
+    return _show(found, [*plan.lines(found), *words], given.json)
+
+
+def _size(study: Study, how: Options, given: Namespace) -> tuple[dict[str, Any], list[str]]:
+    from fairtrial import sizing
+
+    scale = sizing.unit(study)
+    asked = options.together(
+        effect=lambda: options.positive(given.effect, "--effect"),
+        sd=lambda: None if given.sd is None else options.positive(given.sd, "--sd"),
+        power=lambda: options.power(given.power),
+    )
+    if asked["sd"] is not None:
+        known = [sizing.Spread(each.name, asked["sd"] * scale) for each in study.contrasts]
+    else:
+        known = _spreads(study, given)
+    found = sizing.size(study, how, known, effect=asked["effect"] * scale, power=asked["power"])
+    return found, list(sizing.lines(found, scale))
+
+
+def _spreads(study: Study, given: Namespace) -> list[Any]:
+    """The spread of each contrast in the pilot, or in the study's own cells; a Fault where there is none."""
+    store = Store.of(study, given.results)
+    if given.pilot is not None:
+        folder = Path(given.pilot)
+        store = Store(folder) if folder.is_dir() else Store.of(load(find(given.pilot)), given.results)
+    do = "give --sd POINTS, or --pilot: a study, or a folder, with three complete pairs or more"
+    if not (store.folder / "study.json").exists():
+        raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
+    enter("analysis")
+    from analysis.pilots import spreads
+
+    known = spreads(store, study.contrasts)
+    if not known:
+        raise fault("no contrast of the study has three recorded pairs there", str(store.folder), do)
+    return known
 
 
 def _tune(study: Study, given: Namespace) -> int:

@@ -162,6 +162,22 @@ def share(text: str) -> float:
     return part
 
 
+def positive(text: str, option: str) -> float:
+    """'2' -> 2.0 for options that take a number above 0; a Fault names the option."""
+    if not (value := _number(text)) > 0:
+        raise fault(f"{text!r} is not a number above 0", f"{option} {text}", f"write for example {option} 2")
+    return value
+
+
+def power(text: str) -> float:
+    """'0.8' -> 0.8: the wanted chance to see an effect; a Fault outside .05..1."""
+    value = _number(text)
+    if not 0.05 < value < 1:
+        what = f"{text!r} is not a power above 0.05 and below 1"
+        raise fault(what, f"--power {text}", "write for example --power 0.8")
+    return value
+
+
 def _number(text: str) -> float:
     """A plain decimal; NaN for anything else."""
     return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text) else math.nan

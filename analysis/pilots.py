@@ -1,0 +1,23 @@
+"""Recorded cells -> the spread of each declared contrast, which a plan starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from analysis import table
+from analysis.verdicts import measure
+from fairtrial.sizing import Spread
+from fairtrial.store import Store
+from fairtrial.study import Contrast
+
+
+def spreads(store: Store, contrasts: Sequence[Contrast]) -> list[Spread]:
+    """The sd of the paired differences of each contrast that a pilot recorded in three pairs or more."""
+    results = table.load(store)
+    found = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
+    return [
+        Spread(contrast.name, each.sd, each.n)
+        for contrast, each in found
+        if each is not None and math.isfinite(each.low)
+    ]
