@@ -19,8 +19,8 @@ def provenance(results: Results) -> str:
         commits(results),
         f"study hash {results.hash}",
     ]
-    if not results.complete:
-        parts.insert(0, f"incomplete: {results.progress}")
+    if not results.sound:
+        parts.insert(0, results.unsound)
     rate = failures(results)
     return ". ".join(part[0].upper() + part[1:] for part in [*parts, *([rate] if rate else [])]) + "."
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 import matplotlib
@@ -30,6 +31,8 @@ _QUIET: Final[dict[str, dict[str, Any]]] = {  # no dates: the same results give 
     "pdf": {"metadata": {"CreationDate": None, "Producer": None, "Creator": MADE}},
     "png": {"metadata": {"Software": MADE}},
 }
+
+_STAMP_WIDTH: Final = 60  # characters of a line of the stamp above a figure
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,11 @@ def draw(
 
 
 def _render(results: Results, name: str, caption: str, figure: Figure) -> Drawn:
-    if not results.complete:
-        figure.suptitle(f"incomplete: {results.progress}", color=style.ALARM, fontsize=8, fontweight="bold")
+    if not results.sound:
+        words = results.unsound.partition("; ")[0]
+        figure.suptitle(
+            "\n".join(wrap(words, _STAMP_WIDTH)), color=style.ALARM, fontsize=8, fontweight="bold"
+        )
     return rendered(name, f"{caption} {provenance(results)}", figure)
 
 

@@ -49,7 +49,7 @@ def gained(results: Results, partial: bool, name: str, what: str, axis: str, pan
     if not panels:
         return
     study, metric = results.study, metric_of(results.study)
-    points = measure(results, panels, axis, metric, intervals=results.complete or partial)
+    points = measure(results, panels, axis, metric, intervals=results.sound or partial)
     crowded = len(study.factors[axis]) > CROWDED
     figure, axes = arranged(len(panels), crowded=crowded, wide=len(panels) > 1 or crowded)
     for ax, panel in zip(axes, panels, strict=True):

@@ -22,7 +22,7 @@ def arm_table(results: Results, *, partial: bool) -> Table:
     """One row per arm: mean, interval, spread, range, failures."""
     metric = metric_of(results.study)
     scale = SCALES[metric]
-    groups = gather(results, list(results.study.factors), metric, intervals=results.complete or partial)
+    groups = gather(results, list(results.study.factors), metric, intervals=results.sound or partial)
     what = f"{scale.name[0].upper()}{scale.name[1:]} of each arm" + (", %" if scale.factor == 100 else "")
     several = any(group.unit.name != SEED for group in groups)
     over = "the units that n counts" if several else "seeds"

@@ -51,8 +51,8 @@ def facts(
     return {
         "question": clean(study.question),
         "name": clean(study.name),
-        "complete": results.complete,
-        "progress": results.progress,
+        "complete": results.sound,
+        "progress": results.unsound,
         "facts": told,
         "cards": cards,
         "twins": twins,
@@ -105,7 +105,7 @@ def markdown(
             "",
         ]
     if not told["complete"]:
-        lines += [f"**incomplete: {text(told['progress'])}**", ""]
+        lines += [f"**{text(told['progress'])}**", ""]
     lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in told["cards"]]
     lines += ["", *(f"- {name}: {text(value)}" for name, value in told["facts"])]
     for figure in figures:

@@ -109,7 +109,7 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
         row[title] = "" if mean is None else fixed(mean / _UNIT.get(name, 1), _DIGITS.get(name, 0))
         if name == "train_s":
             seconds = done[name].astype(float).tolist() if len(done) else []
-            found = mean_interval(seconds) if len(seconds) >= 3 and results.complete else None
+            found = mean_interval(seconds) if len(seconds) >= 3 and results.sound else None
             limits = found is not None and math.isfinite(found.low)
             row["training s, 95 %"] = (
                 f"{max(0.0, found.low):.2f} to {found.high:.2f}" if found and limits else ""

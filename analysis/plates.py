@@ -118,7 +118,7 @@ def _panels(results: Results, partial: bool, groups: Sequence[Group], axis: str)
     if alone and len(study.factors[axis]) > 1:
         told += "; level lines: arms that run at one level alone, and are compared from there"
     if gap:
-        points = measure(results, gap, axis, metric, intervals=results.complete or partial)
+        points = measure(results, gap, axis, metric, intervals=results.sound or partial)
         gains(gap[0], points, axis, scale, study.margin, axes[-1]).set_ylabel(scale.gap_axis)
         told += f"; right: {gap[0].title}, {how(results, points)}"
     return told, figure

@@ -12,6 +12,7 @@ from analysis import figures, page, table, tables, twins, verdicts, whatif
 from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
 from analysis.figures import Drawn
+from analysis.folders import opened
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.parity import parity
 from analysis.sentences import sentence, title
@@ -118,7 +119,7 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
 
 def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], bool]:
     """The sentences alone, and whether the study is complete; nothing is drawn, nothing is written."""
-    results = table.load(store)
+    results = opened(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
     control = twins.compare(results, partial=allow_partial)
     return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
@@ -131,13 +132,13 @@ def what_if(
 
     share: the kernel's part of the treatment's step; by default that of StdConv, from the recorded times.
     """
-    results = table.load(store)
+    results = opened(store.folder, partial=allow_partial)
     where = f"the study {results.study.name}, --faster"
     if results.study.budget.kind != "seconds":
         what = f"its budget is in {results.study.budget.kind}: a faster kernel changes nothing there"
         raise fault(what, where, "ask a study with a budget in seconds")
-    if not (results.complete or allow_partial):
-        return {"sentences": [f"incomplete: {results.progress}"]}, False
+    if not (results.sound or allow_partial):
+        return {"sentences": [results.unsound]}, False
     found = whatif.examine(results, store, times=(1.0, faster), share=share, partial=allow_partial)
     if found is None:
         what = "no arm of a contrast was recorded both with and without weight standardization"
@@ -152,8 +153,8 @@ def _said(results: Results, findings: Sequence[Finding]) -> list[str]:
 
 def _warnings(results: Results, findings: Sequence[Finding], control: Twins | None) -> list[str]:
     found = [control.sentence] if control is not None and control.alarm else []
-    if not results.complete:
-        found.append(f"incomplete: {results.progress}")
+    if not results.sound:
+        found.append(results.unsound)
     if images := overlap(results, results.records):
         found.append(overlap_words(images))
     notes = {clean(note) for r in results.records.values() for note in r["origin"].get("data_notes") or []}

@@ -50,7 +50,7 @@ def label_once(figure: Figure, axes: Sequence[Axes], text: str) -> None:
 
 def gathered(results: Results, names: Sequence[str], partial: bool) -> list[Group]:
     """The groups of a figure, with intervals where they may be shown."""
-    return gather(results, names, metric_of(results.study), intervals=results.complete or partial)
+    return gather(results, names, metric_of(results.study), intervals=results.sound or partial)
 
 
 def averaged(study: Study, names: Sequence[str]) -> str:

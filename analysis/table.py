@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from analysis.flaws import flaws
 from analysis.pretrained import start, upstream_seed
 from fairtrial.books import seconds_of
 from fairtrial.checks import METRICS
@@ -52,6 +53,7 @@ class Results:
     plain: list[Record]
     records: dict[str, Record]
     block_s: float | None  # mean device-seconds that one more seed of every arm costs
+    flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
 
     @property
     def done(self) -> int:
@@ -62,6 +64,17 @@ class Results:
     def complete(self) -> bool:
         """Whether every declared cell has an outcome."""
         return self.done == len(self.frame)
+
+    @property
+    def sound(self) -> bool:
+        """Whether verdicts may rest on it: complete, and nothing speaks against its records."""
+        return self.complete and not self.flaws
+
+    @property
+    def unsound(self) -> str:
+        """Why verdicts are refused: 'incomplete: 26 of 130 cells', 'mixed code: ...'; or nothing."""
+        gap = () if self.complete else (f"incomplete: {self.progress}",)
+        return "; ".join((*gap, *self.flaws))
 
     @property
     def progress(self) -> str:
@@ -117,7 +130,8 @@ def load(store: Store) -> Results:
     frame = pd.DataFrame(list(_scored(study, plain, mine)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
-    return Results(study, declared, frame, plain, mine, _block_s(study, mine))
+    wrong = flaws(study, attempts, mine)
+    return Results(study, declared, frame, plain, mine, _block_s(study, mine), wrong)
 
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:

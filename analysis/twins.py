@@ -54,8 +54,8 @@ def compare(results: Results, *, partial: bool = False) -> Twins | None:
     second, first = (per_seed(results.where(study.aa, replica), metric) for replica in (1, 0))
     seeds = [seed for seed in results.seeds if seed in first and seed in second]
     differences = {seed: second[seed] - first[seed] for seed in seeds}
-    if not results.complete and not partial:
-        return Twins(arm, scale, None, f"incomplete: {results.progress}", differences)
+    if not results.sound and not partial:
+        return Twins(arm, scale, None, results.unsound, differences)
     if not seeds:
         return Twins(arm, scale, None, "no complete pair yet")
     found = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)

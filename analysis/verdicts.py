@@ -63,7 +63,7 @@ class Finding:
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     """The declared contrasts with their verdicts; Holm runs over all of them.
 
-    An incomplete study is refused every verdict unless `partial`. Complete pairs are then used, and the look
+    An incomplete study, or one with flawed records, is refused every verdict unless `partial`. Complete pairs are then used, and the look
     is stamped exploratory, because it was not declared.
     """
     found = decide(
@@ -96,7 +96,7 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         differences=differences(parts, results.seeds),
         gap=parity_gap(spent) if len(spent) == len(parts) else None,
         verdict="refused",
-        reason="" if results.complete or partial else f"incomplete: {results.progress}",
+        reason="" if results.sound or partial else results.unsound,
     )
     finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
     return finding if finding.reason else replace(finding, interval=interval(parts, finding.unit, 0.95))
@@ -165,7 +165,7 @@ def _told(results: Results, finding: Finding, alpha: float) -> Finding:
     )
     return replace(
         finding,
-        stamps=(*ruling.stamps, *_seen(finding), *_turned(results, finding)),
+        stamps=(*ruling.stamps, *results.flaws, *_seen(finding), *_turned(results, finding)),
         warnings=tuple(dict.fromkeys([*ruling.warnings, *_warnings(results, finding)])),
     )
 

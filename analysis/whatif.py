@@ -116,7 +116,7 @@ def examine(
 
     share: the kernel's part of the treatment's step, where it was measured elsewhere or is another kernel.
     """
-    if results.study.budget.kind != "seconds" or not (results.complete or partial):
+    if results.study.budget.kind != "seconds" or not (results.sound or partial):
         return None
     worlds = Worlds(results, recorded(results, store), share, partial)
     cases = tuple(_case(worlds, index, times) for index in range(len(results.study.contrasts)))

@@ -79,8 +79,12 @@ def parser() -> Parser:
         )
         for add in groups:
             add(command)
+        if name == "verdict":
+            says_one = "the name of one contrast; default: all of them"
+            command.add_argument("contrast", nargs="?", metavar="CONTRAST", help=says_one)
     says = "recompute every number of a report from its records; exit 3 names each that differs"
     _verify_options(commands.add_parser("verify", help=says, description=says))
+    _claims_options(commands)
     says = "what this machine has and lacks"
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")
@@ -100,6 +104,22 @@ def parser() -> Parser:
     _json_option(fetch)
     _probe_options(commands)
     return top
+
+
+def _claims_options(commands: Any) -> None:
+    says = "published claims, and what the recorded studies say of each"
+    ledger = commands.add_parser("claims", help=says, description=says)
+    says = "two presets of a study: do their verdicts agree?"
+    agree = commands.add_parser("agree", help=says, description=says)
+    for which in ("first", "second"):
+        agree.add_argument(which, metavar=which.upper(), help="a study's folder, or its name in the results")
+    for command in (ledger, agree):
+        command.add_argument(
+            "--results", type=Path, nargs="+", default=[Path("results")], metavar="DIR",
+            help="where recorded studies lie, themselves or in released/; default: results",
+        )  # fmt: skip
+        _json_option(command)
+        _report_options(command)
 
 
 def driver(prog: str, description: str) -> Parser:

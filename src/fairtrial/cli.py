@@ -70,6 +70,8 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 def _dispatch(given: Namespace) -> int:
     alone = {  # without a study
+        "agree": _agree,
+        "claims": _claims,
         "doctor": _doctor,
         "fetch": _fetch,
         "gate": _gate,
@@ -284,10 +286,28 @@ def _verdict(study: Study, given: Namespace) -> int:
     if given.faster is not None or given.share is not None:
         return _what_if(study, given)
     enter("analysis")
-    from analysis.report import sentences
+    from analysis.bearing import told
 
-    said, complete = sentences(_folder(study, given), allow_partial=given.allow_partial)
-    _show({"sentences": said}, said, given.json)
+    found, words, complete = told(_folder(study, given), given.contrast, allow_partial=given.allow_partial)
+    _show(found, words, given.json)
+    return DONE if complete else INCOMPLETE
+
+
+def _claims(given: Namespace) -> int:
+    enter("analysis")
+    from analysis.bearing import whole
+
+    found, words = whole([_results(folder) for folder in given.results], allow_partial=given.allow_partial)
+    return _show(found, words, given.json)
+
+
+def _agree(given: Namespace) -> int:
+    enter("analysis")
+    from analysis.agreement import compare
+
+    where = [_results(folder) for folder in given.results]
+    found, words, complete = compare(given.first, given.second, where, partial=given.allow_partial)
+    _show(found, words, given.json)
     return DONE if complete else INCOMPLETE
 
 

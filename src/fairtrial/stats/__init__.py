@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fairtrial.stats.sample_size import minimal_detectable_effect, power, seeds_needed
     from fairtrial.stats.sequential import confidence_sequence
     from fairtrial.stats.speed import time_to_target
+    from fairtrial.stats.spread import sd_interval
     from fairtrial.stats.stepdown import westfall_young
     from fairtrial.stats.trials import expected_best, expected_best_over
     from fairtrial.stats.verdicts import verdict
@@ -60,6 +61,7 @@ _FILES = {
     "bootstrap_interval": "bootstrap",
     "wilson": "binomial",
     "clopper_pearson": "binomial",
+    "sd_interval": "spread",
     "simultaneous_band": "curves",
     "sign_flip_p": "exact",
     "permutation_p": "exact",

@@ -1,0 +1,135 @@
+"""What is wrong with a study's records as evidence: reasons to refuse every verdict on them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from analysis.words import clean, listed, plural
+from fairtrial.factors import told
+from fairtrial.origin import BEFORE
+from fairtrial.store import OUTCOMES, is_timing
+from fairtrial.study import Cell, Study, cell_id, digest
+
+Record = dict[str, Any]
+CODE: Final = ("commit", "dirty", "fairtrial")
+HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend on
+_CLEAN: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
+
+
+def flaws(study: Study, attempts: Iterable[Record], used: Mapping[str, Record]) -> tuple[str, ...]:
+    """Every reason to mistrust the records of a study; empty where there is none.
+
+    attempts: all of them; used: cell -> the attempt that counts. Seals are checked where files are read, and
+    missing cells are told by the table. Here: a record that is not of its cell, a cell with two outcomes,
+    recorded seeds that are left out, several versions of the code, several machines under a budget in
+    seconds, and seeds that change nothing.
+    """
+    records = list(attempts)
+    cells = study.cells()
+    return (
+        *_strangers(records),
+        *_twice(records),
+        *_left_out(cells, records),
+        *_mixed_code(used),
+        *(_mixed_hardware(used) if study.budget.kind == "seconds" else ()),
+        *_idle_seeds(cells, used),
+    )
+
+
+def _strangers(records: list[Record]) -> Iterator[str]:
+    """Records whose settings, budget and seed are not those that their cell's id stands for."""
+    odd = sorted({r["cell"] for r in records if r.get("budget") is not None and _identity(r) != r["cell"]})
+    if odd:
+        yield f"{_some(odd)}: the settings, budget or seed in the record are those of another cell"
+
+
+def _identity(record: Record) -> str:
+    return digest(
+        {
+            "settings": told(record["settings"]),
+            "budget": record["budget"],
+            "seed": record["seed"],
+            "replica": record["replica"],
+        }
+    )[:12]
+
+
+def _twice(records: list[Record]) -> Iterator[str]:
+    """Cells that ended twice with different results, neither a retry: one of them was chosen."""
+    ended: defaultdict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record["status"] in ("done", "diverged") and record["status"] in OUTCOMES:
+            ended[record["cell"]].add(digest([record["status"], _result(record)]))
+    odd = sorted(cell for cell, results in ended.items() if len(results) > 1)
+    if odd:
+        yield f"duplicate seeds: {_some(odd)} ended more than once, with different results"
+
+
+def _result(record: Record) -> Record:
+    return {name: value for name, value in record["measured"].items() if not is_timing(name)}
+
+
+def _left_out(cells: list[Cell], records: list[Record]) -> Iterator[str]:
+    """Seeds of the declared arms that were recorded, but that the declaration leaves out."""
+    mine = {cell.id for cell in cells}
+    seeds = sorted({r["seed"] for r in records if r["cell"] not in mine and r["status"] in OUTCOMES})
+    declared = {cell.seed for cell in cells}
+    arms = {(cell.replica, str(cell.budget), digest(told(cell.settings))): cell for cell in cells}
+    known = {r["cell"] for r in records if r["status"] in OUTCOMES}
+    missing = [
+        seed
+        for seed in seeds
+        if seed not in declared
+        and any(cell_id(cell.settings, cell.budget, seed, cell.replica) in known for cell in arms.values())
+    ]
+    if missing:
+        numbers = listed([str(seed) for seed in missing[:10]])
+        yield f"missing seeds: {plural(len(missing), 'recorded seed')} left out by the declaration ({numbers})"
+
+
+def _mixed_code(used: Mapping[str, Record]) -> Iterator[str]:
+    found = {tuple(_code(record["origin"])) for record in used.values()}
+    if len(found) > 1:
+        yield f"mixed code: cells of {listed(sorted(' '.join(each) for each in found)[:5])}"
+
+
+def _code(origin: Record) -> Iterator[str]:
+    yield f"fairtrial {clean(origin.get('fairtrial'))}"
+    yield f"commit {clean(origin['commit'])[:7]}" if origin.get("commit") else "commit not recorded"
+    dirty = origin.get("dirty")
+    if dirty and dirty != _CLEAN:
+        yield f"modified {clean(dirty)[:7]}"
+
+
+def _mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
+    """Machines that differ where the budget is in seconds: an arm's seconds are not another's."""
+    for name in HARDWARE:
+        values = {clean(record["origin"].get(name, BEFORE.get(name))) for record in used.values()}
+        if len(values) > 1:
+            yield f"mixed hardware in a contrast of seconds: {name} {listed(sorted(values)[:5])}"
+
+
+def _idle_seeds(cells: list[Cell], used: Mapping[str, Record]) -> Iterator[str]:
+    """Arms in which every seed gave exactly the same network, or the same answers and the same loss."""
+    arms: defaultdict[str, list[str]] = defaultdict(list)
+    for cell in cells:
+        record = used.get(cell.id)
+        if record is not None and record["status"] == "done":
+            arms[cell.arm].append(digest(_fingerprint(record)))
+    idle = [arm for arm, prints in arms.items() if len(prints) > 1 and len(set(prints)) == 1]
+    if idle:
+        yield f"seeds that change nothing: all seeds of {_some(idle, 'arm')} gave exactly the same result"
+
+
+def _fingerprint(record: Record) -> list[Any]:
+    """The final weights, where they were recorded; else everything that was measured."""
+    weights = record["measured"].get("weights_sha256")
+    return [weights] if weights else [_result(record)]
+
+
+def _some(names: list[str], word: str = "cell") -> str:
+    """'cell ab12', '12 cells, such as ab12'."""
+    first = clean(names[0])
+    return f"{word} {first}" if len(names) == 1 else f"{len(names)} {word}s, such as {first}"

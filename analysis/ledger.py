@@ -1,0 +1,208 @@
+"""The claims ledger: what papers claim, and what the recorded studies say of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.evidence import Evidence, examine
+from analysis.table import Results
+from analysis.tables import Table
+from analysis.words import SCALES, clean, fixed, preset
+from fairtrial.claims import NOT_COMPARABLE, SAME, SHOWN, Claim, Part, claims, together
+from fairtrial.forecast import per_cell
+from fairtrial.stats.records import plain
+
+_POINTS: Final = SCALES["test_acc"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim with what every study says of it; answer: one of fairtrial.claims.ANSWERS."""
+
+    claim: Claim
+    evidence: tuple[Evidence, ...]
+    answer: str
+    scale: str
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The parts that decide, and that no study measures."""
+        held = {each.part.name for each in self.evidence}
+        return tuple(p.name for p in self.claim.parts if p.rule != SHOWN and p.name not in held)
+
+
+def entries(studies: Sequence[Results], *, partial: bool = False) -> list[Entry]:
+    """Every claim with its evidence. Where a study has the published setting, only such studies decide."""
+    found = [each for results in studies for each in examine(results, partial=partial)]
+    return [_entry(claim, [each for each in found if each.claim is claim]) for claim in claims()]
+
+
+def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
+    """One row per claim, part and study; a claim that no study bears on has one row that says what it needs."""
+    rows = [row for entry in entries(studies, partial=partial) for row in _rows(entry)]
+    caption = (
+        "Claims ledger: published claims beside what the recorded studies say. Intervals decide at the level of "
+        "their Holm step (contrasts), else at 95 %: t on log ratios, chi-squared for SDs, Clopper-Pearson for "
+        "rates. Distance: ours minus published, 0 within a published range. A scaled-down setting is no "
+        "repetition of the published one, and a laptop preset's result is not a BiT result."
+    )
+    return Table("claims", caption, pd.DataFrame(rows), marked=("claim says", "scale"))
+
+
+def sentences(studies: Sequence[Results], *, partial: bool = False, bearing: bool = False) -> list[str]:
+    """The ledger in sentences, one per claim. bearing: only the claims that these studies bear on."""
+    found = entries(studies, partial=partial)
+    return [_sentence(entry) for entry in found if entry.evidence or not bearing]
+
+
+def record(
+    studies: Sequence[Results], *, partial: bool = False, bearing: bool = False
+) -> list[dict[str, Any]]:
+    """The ledger, ready for JSON."""
+    found = [entry for entry in entries(studies, partial=partial) if entry.evidence or not bearing]
+    return [
+        {
+            "id": entry.claim.id,
+            "claim": entry.claim.claim,
+            "figure": entry.claim.figure,
+            "supported_when": entry.claim.rule,
+            "answer": entry.answer,
+            "scale": entry.scale,
+            "lacking": list(entry.lacking),
+            "needs": entry.claim.needs if entry.lacking or not entry.evidence else "",
+            "cautions": list(entry.claim.cautions),
+            "published": list(entry.claim.published),
+            "evidence": [_record(each) for each in entry.evidence],
+        }
+        for entry in found
+    ]
+
+
+def _entry(claim: Claim, evidence: list[Evidence]) -> Entry:
+    deciding = [each for each in evidence if each.part.rule != SHOWN]
+    same = [each for each in deciding if each.scale == SAME]
+    parts = [part for part in claim.parts if part.rule != SHOWN]
+    said = [[each.answer for each in same or deciding if each.part is part] for part in parts]
+    scale = NOT_COMPARABLE if not deciding else SAME if same else deciding[0].scale
+    return Entry(claim, tuple(evidence), together(said), scale)
+
+
+def _rows(entry: Entry) -> list[dict[str, str]]:
+    claim = entry.claim
+    first = {"claim": claim.claim, "figure": claim.figure, "claim says": entry.answer}
+    if not entry.evidence:
+        own = _range(claim.published, None)
+        return [_row(first, scale=entry.scale, published=own, note=f"needs {claim.needs}")]
+    return [_row(first, **_cells(each)) for each in entry.evidence]
+
+
+def _row(first: dict[str, str], **cells: str) -> dict[str, str]:
+    names = (
+        "part", "study", "arms", "says", "measured", "interval", "n", "budget", "scale", "published",
+        "distance", "note",
+    )  # fmt: skip
+    return {**first, **{name: cells.get(name, "") for name in names}}
+
+
+def _cells(each: Evidence) -> dict[str, str]:
+    study = each.results.study
+    return {
+        "part": each.part.name,
+        "study": f"{clean(study.name)} ({clean(study.preset)})",
+        "arms": each.arms,
+        "says": each.answer,
+        "measured": "" if each.estimate is None else show(each.part, each.estimate),
+        "interval": _interval(each),
+        "n": f"{each.n} {each.unit}{'s' if each.n != 1 else ''}",
+        "budget": per_cell(study.budget),
+        "scale": each.scale,
+        "published": _range(each.part.published, each.part),
+        "distance": "" if each.distance is None else _signed(each.part, each.distance),
+        "note": "; ".join([*each.stamps, *([clean(each.reason)] if each.reason else [])]),
+    }
+
+
+def _sentence(entry: Entry) -> str:
+    claim = entry.claim
+    head = (
+        f"{claim.claim[0].upper()}{claim.claim[1:]} ({claim.figure}): {entry.answer}, setting {entry.scale}."
+    )
+    told = [head, *(_words(each) for each in entry.evidence)]
+    if not entry.evidence and claim.published:
+        told.append(f"Published: {_range(claim.published, None)}.")
+    if not entry.evidence:
+        told.append(f"Needs {claim.needs}.")
+    elif entry.lacking:
+        told.append(f"No study measures: {'; '.join(entry.lacking)}. Needs {claim.needs}.")
+    return " ".join([*told, *(f"Caution: {caution}." for caution in claim.cautions)])
+
+
+def _words(each: Evidence) -> str:
+    """One study's evidence in a sentence; the preset says what it may be called."""
+    cells, study = _cells(each), each.results.study
+    name = f"{each.part.name[0].upper()}{each.part.name[1:]}, study {clean(study.name)}"
+    value = f"{cells['measured']} {cells['interval']}".strip() or "no number"
+    published = f"; published {cells['published']}, distance {cells['distance']}" if cells["distance"] else ""
+    note = f" ({cells['note']})" if cells["note"] else ""
+    return (
+        f"{name}: {each.answer}, {value}, n = {cells['n']}, {cells['budget']}{published}{note}; "
+        f"{preset(study)}."
+    )
+
+
+def _interval(each: Evidence) -> str:
+    if not (math.isfinite(each.low) and math.isfinite(each.high)):
+        return ""
+    low, high = (show(each.part, value, unit=False) for value in (each.low, each.high))
+    return f"[{low}, {high}] at {100 * each.level:.4g} %"
+
+
+def show(part: Part | None, value: float, *, unit: bool = True) -> str:
+    """A number of a part with its unit: '5.5 points', 'x0.63', '0.0 %'."""
+    if part is not None and part.measure == "ratio":
+        return f"{'x' if unit else ''}{fixed(value, 2)}"
+    text = _POINTS.show(value)
+    ending = " %" if part is not None and part.measure == "rate" else f" {_POINTS.unit}"
+    return text + (ending if unit else "")
+
+
+def _signed(part: Part, value: float) -> str:
+    text = show(part, value, unit=False)
+    return text if text.startswith("-") or value == 0 else f"+{text}"
+
+
+def _range(values: Sequence[float], part: Part | None) -> str:
+    """Published values with the digits of their source; a quotient of two with two digits."""
+    ends = dict.fromkeys((min(values), max(values))) if values else ()
+    ratio = part is not None and part.measure == "ratio"
+    told = (show(part, value) if ratio else f"{round(100 * value, 2):g} {_POINTS.unit}" for value in ends)
+    return " to ".join(told)
+
+
+def _record(each: Evidence) -> dict[str, Any]:
+    study = each.results.study
+    return {
+        "part": each.part.name,
+        "study": study.name,
+        "preset": study.preset,
+        "called": preset(study),
+        "arms": each.arms,
+        "answer": each.answer,
+        "estimate": plain(each.estimate),
+        "low": plain(each.low),
+        "high": plain(each.high),
+        "level": each.level,
+        "n": each.n,
+        "unit": each.unit,
+        "budget": str(study.budget),
+        "scale": each.scale,
+        "published": list(each.part.published),
+        "distance": plain(each.distance),
+        "reason": each.reason,
+        "stamps": list(each.stamps),
+    }
