@@ -61,7 +61,7 @@ def pairs(first: Results, second: Results, *, partial: bool = False) -> list[Pai
 
 
 def ranks(found: Sequence[Pair]) -> tuple[int, float | None, float | None]:
-    """n, Spearman's and Kendall's correlation of the differences; None below 3 pairs, or where all are tied."""
+    """n, Spearman's and Kendall's correlation of the differences; None below 3 pairs or where all tie."""
     known = [(a.estimate, b.estimate) for a, b in (_intervals(pair) for pair in found) if a and b]
     columns = [list(column) for column in zip(*known, strict=True)]
     if len(known) < 3 or any(len(set(column)) == 1 for column in columns):
@@ -87,14 +87,18 @@ def _intervals(pair: Pair) -> tuple[Any, Any]:
 
 
 def _lines(both: Sequence[Results], found: Sequence[Pair]) -> list[str]:
-    lines = [f"{results.study.id}: {preset(results.study)}." for results in both]
+    lines = [f"{_name(results)}: {preset(results.study)}." for results in both]
     for pair in found:
         sides = " | ".join(
-            f"{results.study.id} {finding.verdict.replace('_', ' ')}, {_said(finding)}"
+            f"{_name(results)} {finding.verdict.replace('_', ' ')}, {_said(finding)}"
             for results, finding in zip(both, (pair.first, pair.second), strict=True)
         )
         lines.append(f"{clean(pair.name)}: {sides}; {_judged(pair)}.")
     return [*lines, _signs(found), _ranked(found), _far(found)]
+
+
+def _name(results: Results) -> str:
+    return f"{clean(results.study.name)} ({clean(results.study.preset)})"
 
 
 def _said(finding: Finding) -> str:
@@ -114,8 +118,8 @@ def _signs(found: Sequence[Pair]) -> str:
     share = clopper_pearson(sum(known), len(known), unit="contrast")
     bounds = f"{100 * share.low:.3g} to {100 * share.high:.3g} %"
     return (
-        f"Signs: {sum(known)} of {plural(len(known), 'contrast')} agree (95 % Clopper-Pearson {bounds}, as if "
-        "contrasts were independent)."
+        f"Signs: {sum(known)} of {plural(len(known), 'contrast')} agree (95 % Clopper-Pearson {bounds}, "
+        "as if contrasts were independent)."
     )
 
 

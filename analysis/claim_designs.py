@@ -70,7 +70,7 @@ def _candidates(part: Part, study: Study) -> Iterator[Contrast]:
             continue
         sides["at"] = {name: level for name, level in sides["at"].items() if name not in fixed}
         by = {name: tuple(pair) for name, pair in part.design.get("by", {}).items()}
-        yield Contrast(part.name, **sides, by=by).canonical()
+        yield Contrast(part.name, sides["treatment"], sides["control"], sides["at"], by).canonical()
 
 
 def _open(wish: Any) -> bool:
@@ -78,7 +78,7 @@ def _open(wish: Any) -> bool:
 
 
 def _choices(study: Study, name: str, wish: Mapping[str, Any]) -> list[Any]:
-    """The levels of a factor, or its one fixed value, that a wish leaves: one, or all where it asks for all."""
+    """The levels of a factor, or its one fixed value, that a wish leaves: one, or all for "declared"."""
     levels = study.factors.get(name) or (study.settings({})[name],)
     kept = [level for level in levels if wish.get("least", 0) <= _size(level) <= wish.get("most", math.inf)]
     kept.sort(key=_size)

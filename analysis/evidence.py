@@ -166,8 +166,11 @@ def _rates(results: Results, levels: Mapping[str, Any]) -> dict[int, float]:
     """Seed -> training images per second of its finished cells."""
     cells = results.where(levels)
     cells = cells[cells["status"] == "done"]
-    sums = cells.groupby("seed")[["examples", "train_s"]].sum().astype(float)
-    return {int(seed): row.examples / row.train_s for seed, row in sums.iterrows() if row.train_s > 0}
+    spent: dict[int, list[float]] = {}
+    for seed, examples, train_s in zip(cells["seed"], cells["examples"], cells["train_s"], strict=True):
+        sums = spent.setdefault(int(seed), [0.0, 0.0])
+        sums[0], sums[1] = sums[0] + float(examples), sums[1] + float(train_s)
+    return {seed: examples / train_s for seed, (examples, train_s) in spent.items() if train_s > 0}
 
 
 def _spread(results: Results, levels: Mapping[str, Any]) -> Interval | None:

@@ -86,7 +86,8 @@ def _left_out(cells: list[Cell], records: list[Record]) -> Iterator[str]:
     ]
     if missing:
         numbers = listed([str(seed) for seed in missing[:10]])
-        yield f"missing seeds: {plural(len(missing), 'recorded seed')} left out by the declaration ({numbers})"
+        number = plural(len(missing), "recorded seed")
+        yield f"missing seeds: {number} left out by the declaration ({numbers})"
 
 
 def _mixed_code(used: Mapping[str, Record]) -> Iterator[str]:

@@ -23,7 +23,7 @@ def _in(place: Path) -> Iterator[Path]:
 
 
 def named(name: str, where: Sequence[Path]) -> Path:
-    """The folder of one study: a path, or its name in these places; a Fault when there is none, or several."""
+    """The folder of one study: a path, or its name in these places; a Fault for none or several."""
     if (Path(name) / "study.json").exists():
         return Path(name)
     every = folders(where)

@@ -43,13 +43,13 @@ def entries(studies: Sequence[Results], *, partial: bool = False) -> list[Entry]
 
 
 def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
-    """One row per claim, part and study; a claim that no study bears on has one row that says what it needs."""
+    """One row per claim, part and study; one that no study bears on says what it needs."""
     rows = [row for entry in entries(studies, partial=partial) for row in _rows(entry)]
     caption = (
-        "Claims ledger: published claims beside what the recorded studies say. Intervals decide at the level of "
-        "their Holm step (contrasts), else at 95 %: t on log ratios, chi-squared for SDs, Clopper-Pearson for "
-        "rates. Distance: ours minus published, 0 within a published range. A scaled-down setting is no "
-        "repetition of the published one, and a laptop preset's result is not a BiT result."
+        "Claims ledger: published claims beside what the recorded studies say. Intervals decide at the level "
+        "of their Holm step (paired t, contrasts), else at 95 %: t on log ratios, chi-squared for SDs, "
+        "Clopper-Pearson for rates. Distance: ours minus published, 0 within a published range. "
+        "A scaled-down setting is no repetition of the published one, and a laptop preset's result is not a BiT result."
     )
     return Table("claims", caption, pd.DataFrame(rows), marked=("claim says", "scale"))
 

@@ -63,8 +63,9 @@ class Finding:
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     """The declared contrasts with their verdicts; Holm runs over all of them.
 
-    An incomplete study, or one with flawed records, is refused every verdict unless `partial`. Complete pairs are then used, and the look
-    is stamped exploratory, because it was not declared.
+    An incomplete study, or one with flawed records, is refused every verdict unless
+    `partial`. Complete pairs are then used; the look is stamped exploratory, because it was not declared, and
+    with what is wrong with the records.
     """
     found = decide(
         results, [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]

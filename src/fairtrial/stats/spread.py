@@ -35,10 +35,11 @@ def sd_interval(
     flat = all(constant(np.asarray(each)) for each in members.values())
     squares = sum(float(np.sum((np.asarray(each) - np.mean(each)) ** 2)) for each in members.values())
     s = math.sqrt(squares / v) if v > 0 and not flat else 0.0 if v > 0 else math.inf
-    low, high, warnings = 0.0, math.inf, ()
+    low, high = -math.inf, math.inf
+    warnings: tuple[str, ...] = ()
     if v < 2 or flat:
         why = "fewer than 3 replication units" if v < 2 else "zero observed variance"
-        low, warnings = -math.inf, (f"no interval: {why}",)
+        warnings = (f"no interval: {why}",)
     else:
         tail = (1 - level) / 2
         low, high = (s * math.sqrt(v / chdtri(v, p)) for p in (tail, 1 - tail))
