@@ -49,7 +49,8 @@ def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
         "Claims ledger: published claims beside what the recorded studies say. Intervals decide at the level "
         "of their Holm step (paired t, contrasts), else at 95 %: t on log ratios, chi-squared for SDs, "
         "Clopper-Pearson for rates. Distance: ours minus published, 0 within a published range. "
-        "A scaled-down setting is no repetition of the published one, and a laptop preset's result is not a BiT result."
+        "A scaled-down setting is no repetition of the published one, and a laptop preset's result is not a "
+        "BiT result."
     )
     return Table("claims", caption, pd.DataFrame(rows), marked=("claim says", "scale"))
 

@@ -1,0 +1,146 @@
+"""Records that cannot be evidence are refused with the reason, or stamped on all that is said."""
+
+import json
+
+import pytest
+
+from analysis import table
+from analysis.report import build, sentences
+from fairtrial.budget import Budget
+from fairtrial.errors import BAD_INPUT, Fault
+from fairtrial.record import attempt_record, cell_message
+from fairtrial.study import digest
+from tests.analysis.conftest import ORIGIN, made_up
+
+
+def outcome(noise, **origin):
+    def said(cell):
+        acc = 0.8 + 0.01 * noise(cell, "acc") + 0.05 * (cell.settings["norm"] == "gn")
+        return {"measured": {"test_acc": acc}, "origin": origin}
+
+    return said
+
+
+def refused(store):
+    with pytest.raises(Fault) as caught:
+        sentences(store)
+    assert caught.value.code == BAD_INPUT
+    return str(caught.value)
+
+
+def again(store, cell, attempt, acc, **changed):
+    """Publish one more attempt of a cell."""
+    result = made_up(cell, {"measured": {"test_acc": acc}})
+    record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN)
+    assert store.publish(record | changed)
+
+
+def test_sound_records_have_no_flaw(make_study, publish, noise):
+    store = publish(make_study(), outcome(noise))
+    assert table.load(store).flaws == () and table.load(store).sound
+
+
+def test_a_cell_that_ended_twice_with_different_results_is_a_duplicate_seed(make_study, publish, noise):
+    study = make_study()
+    store = publish(study, outcome(noise))
+    again(store, study.cells()[0], 2, 0.99)
+    assert "duplicate seeds" in refused(store) and study.cells()[0].id in refused(store)
+
+
+def test_a_cell_that_repeats_bit_for_bit_is_no_duplicate(make_study, publish, noise):
+    study = make_study()
+    store = publish(study, outcome(noise))
+    publish(study, lambda cell: outcome(noise)(cell) if cell.seed == 0 else None, attempt=2)
+    assert table.load(store).flaws == ()
+
+
+def test_a_retry_after_an_error_is_no_duplicate(make_study, publish, noise):
+    study, first = make_study(), make_study().cells()[0].id
+    store = publish(study, lambda cell: "error" if cell.id == first else outcome(noise)(cell))
+    publish(study, lambda cell: outcome(noise)(cell) if cell.id == first else None, attempt=2)
+    assert table.load(store).flaws == ()
+
+
+def test_a_missing_seed_is_incomplete(make_study, publish, noise):
+    store = publish(make_study(), lambda cell: None if cell.seed == 4 else outcome(noise)(cell))
+    said, complete = sentences(store)
+    assert not complete and all("incomplete: 81 of 90 cells" in each for each in said)
+
+
+def test_recorded_seeds_that_the_declaration_leaves_out_are_missing(make_study, publish, noise):
+    publish(make_study(), outcome(noise))
+    store = publish(make_study(seeds=range(8)), lambda cell: None)
+    assert "missing seeds: 2 recorded seeds left out by the declaration (8 and 9)" in refused(store)
+
+
+def test_cells_of_another_study_design_in_the_folder_are_no_missing_seeds(make_study, publish, noise):
+    publish(make_study(budget=Budget(examples=1024), seeds=range(20, 30)), outcome(noise))
+    store = publish(make_study(), outcome(noise))
+    assert table.load(store).flaws == ()
+
+
+@pytest.mark.parametrize("origin", [{"commit": "fedcba9876543210"}, {"dirty": "a" * 64}, {"commit": None}])
+def test_mixed_code_is_refused(make_study, publish, noise, origin):
+    store = publish(make_study(), lambda cell: outcome(noise, **(origin if cell.seed > 4 else {}))(cell))
+    assert "mixed code" in refused(store)
+
+
+@pytest.mark.parametrize("origin", [{"cpu": "faster"}, {"threads": 2}, {"device": "cuda"}])
+def test_mixed_hardware_is_refused_where_the_budget_is_in_seconds(make_study, publish, noise, origin):
+    def said(cell):
+        return outcome(noise, **(origin if cell.seed > 4 else {}))(cell)
+
+    assert table.load(publish(make_study(), said)).flaws == ()
+    store = publish(make_study(name="timed", budget=Budget(seconds=2.0)), said)
+    assert "mixed hardware in a contrast of seconds" in refused(store)
+
+
+def test_an_edited_row_is_refused_by_its_seal(make_study, publish, noise):
+    store = publish(make_study(), outcome(noise))
+    path = next(iter(sorted((store.folder / "cells").glob("*.json"))))
+    record = json.loads(path.read_text())
+    record["measured"]["test_acc"] = 0.99
+    path.write_text(json.dumps(record))
+    assert "the record was edited" in refused(store)
+    with pytest.raises(Fault):
+        sentences(store, allow_partial=True)  # no option reads an edited row
+
+
+def test_a_row_under_another_seed_is_refused_even_with_a_fresh_seal(make_study, publish, noise):
+    store = publish(make_study(), outcome(noise))
+    path = next(iter(sorted((store.folder / "cells").glob("*.json"))))
+    record = json.loads(path.read_text())
+    record["seed"] += 1
+    del record["sha256"]
+    path.write_text(json.dumps(record | {"sha256": digest(record)}))
+    assert "those of another cell" in refused(store)
+
+
+def test_seeds_that_change_nothing_are_refused(make_study, publish):
+    store = publish(make_study(), lambda cell: 0.8 + 0.05 * (cell.settings["norm"] == "gn"))
+    assert "seeds that change nothing: all seeds of 9 arms" in refused(store)
+
+
+def test_equal_weights_betray_idle_seeds_whatever_was_measured(make_study, publish, noise):
+    def said(cell):
+        found = outcome(noise)(cell)
+        found["measured"]["weights_sha256"] = cell.arm
+        return found
+
+    assert "seeds that change nothing" in refused(publish(make_study(), said))
+
+
+def test_with_allow_partial_every_verdict_figure_and_table_carries_the_reason(make_study, publish, noise):
+    store = publish(
+        make_study(), lambda cell: outcome(noise, **({"commit": "fedcba98"} if cell.seed > 4 else {}))(cell)
+    )
+    with pytest.raises(Fault):
+        build(store)
+    assert not (store.folder / "report.html").exists()
+    report = build(store, allow_partial=True)
+    assert all("mixed code" in each for each in report.sentences[:1])
+    assert any("mixed code" in each for each in report.warnings)
+    captions = [line for line in (store.folder / "report.md").read_text().splitlines() if "tudy hash" in line]
+    assert captions and all("ixed code" in line for line in captions)
+    drawn = [path.read_text() for path in report.figures if path.suffix == ".svg"]
+    assert drawn and all("mixed code" in text for text in drawn)
