@@ -140,7 +140,7 @@ def together(answers: Sequence[Sequence[str]]) -> str:
 
 
 def distance(value: float, published: Sequence[float]) -> float | None:
-    """How far a value lies from what is published, with its sign; 0 within a published range; None without."""
+    """How far a value lies from what is published, with its sign; 0 within a range; None without."""
     if not published:
         return None
     low, high = min(published), max(published)

@@ -62,8 +62,8 @@ def test_a_study_agrees_with_itself(two, tmp_path):
 def test_names_are_looked_up_and_a_slip_is_met(two, tmp_path):
     two((0.1, 0.0, 0.0), (0.1, 0.0, 0.0))
     assert compare("made-up", "made-up-mini", [tmp_path])[0]["study"] == "made-up"
-    with pytest.raises(Fault, match="did you mean 'made-up-mini'"):
-        compare("made-up", "made-up-mino", [tmp_path])
+    with pytest.raises(Fault, match="did you mean 'made-up'"):
+        compare("made-up", "mode-up", [tmp_path])
 
 
 def test_different_studies_are_not_compared(two, tmp_path):

@@ -77,7 +77,7 @@ def test_transfer_speaks_over_upstream_seeds_only(make_transfer, publish, noise)
     said = {}
     for number in (2, 3):
         study = make_transfer(
-            name=f"of-{number}", factors=factors, only=only, primary=(contrast,),
+            name=f"of-{number}", factors=factors, only=(GN_WS, BN), primary=(contrast,),
             start={"upstream": "upstream", "upstream_seeds": number, "shots": 5},
         )  # fmt: skip
         entry = found(table.load(publish(study, gain)), "gn-ws-transfers")
