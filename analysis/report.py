@@ -59,7 +59,7 @@ class Examined:
 
 def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     """Read a study and judge it; nothing is drawn, nothing is written."""
-    results = table.load(store)
+    results = opened(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
     control = twins.compare(results, partial=allow_partial)
     said = tuple(_said(results, findings))

@@ -159,7 +159,8 @@ def _plan(study: Study, given: Namespace) -> int:
         return _show(table, plan.audit_lines(table), given.json)
     if given.calibrate:
         runner.calibrate(study, how)
-    found, words = plan.plan(study, how), []
+    found = plan.plan(study, how)
+    words: list[str] = []
     if given.effect is None and (given.sd or given.pilot or given.total_budget):
         what = "--sd, --pilot and --total-budget say nothing without an effect to be seen"
         raise fault(what, "--effect", "write for example --effect 2")

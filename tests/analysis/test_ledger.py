@@ -4,7 +4,7 @@ import pytest
 
 from analysis import table
 from analysis.ledger import entries, ledger, record, sentences
-from analysis.recorded import folders
+from analysis.folders import folders
 from fairtrial.claims import claims
 from fairtrial.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
@@ -69,10 +69,7 @@ def test_transfer_speaks_over_upstream_seeds_only(make_transfer, publish, noise)
     def gain(cell):
         return 0.6 + 0.002 * noise(cell, "acc") + 0.05 * (cell.settings["norm"] == "gn")
 
-    only, factors = (
-        (GN_WS, BN),
-        {"norm": ("bn", "gn"), "weight_std": (False, True), "tune": ("full", "scratch")},
-    )
+    factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "tune": ("full", "scratch")}
     contrast = Contrast("transfers", GN_WS, BN, {"tune": "full"})
     said = {}
     for number in (2, 3):
