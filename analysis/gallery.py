@@ -95,4 +95,7 @@ def _exhibit(task: Task) -> Hung:
     except Fault as error:
         if error.code != INCOMPLETE:
             raise
-        return Hung(task.key, needs=error.problems[0].do)
+        do = error.problems[0].do.replace(
+            f" --results {task.folder}", ""
+        )  # a report names no path of a machine
+        return Hung(task.key, needs=do)

@@ -14,12 +14,11 @@ SRC = ROOT / "src"
 ROOMS = ("ablations", "bench", "analysis")
 
 TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
-    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache", "checks",
-    "claims", "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast", "gate", "gate.*", "job",
-    "kernels", "kernels.build", "lock", "options", "origin", "places", "plan", "presets", "probes",
-    "probes.record", "progress", "published",
-    "recipe", "record", "rooms", "runner", "seeds", "selftest", "selftest.*", "space", "starts", "status",
-    "stop", "store", "study",
+    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache",
+    "checks", "claims", "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast",
+    "gate", "gate.*", "job", "kernels", "kernels.build", "lock", "options", "origin", "places", "plan",
+    "presets", "probes", "probes.record", "progress", "published", "recipe", "record", "rooms", "runner",
+    "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "store", "study",
     "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {

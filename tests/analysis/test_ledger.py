@@ -3,8 +3,8 @@
 import pytest
 
 from analysis import table
-from analysis.ledger import entries, ledger, record, sentences
 from analysis.folders import folders
+from analysis.ledger import entries, ledger, record, sentences
 from fairtrial.claims import claims
 from fairtrial.study import Contrast
 from tests.analysis.conftest import BN, GN_WS

@@ -18,10 +18,18 @@ ORIGIN = {
 }
 
 
-def done(acc: float = 0.9, *, train_s: float = 1.0, steps: int = 8, data: str = "d" * 64) -> Record:
+def done(
+    acc: float = 0.9,
+    *,
+    train_s: float = 1.0,
+    steps: int = 8,
+    data: str = "d" * 64,
+    weights: str | None = None,
+) -> Record:
     """A result as `trial.run_cell` gives it."""
     spent = {**dict.fromkeys(ACCOUNTS, 0), "steps": steps, "train_s": train_s, "lost_s": 0.0}
     measured = {"classes": 10, "test_acc": acc, "test_loss": 0.3, "val_acc": None, "test_reads": 1}
+    measured |= {} if weights is None else {"weights_sha256": weights}
     return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": data}}
 
 
@@ -33,7 +41,8 @@ def killed(where: str = "job", lost_s: float = 0.5) -> Record:
 def publish(
     store: Store, cell: Cell, attempt: int = 1, result: Record | None = None, **origin: Any
 ) -> Record:
-    """Publish one attempt of a cell; its record."""
-    record = attempt_record(store.name, cell_message(cell), attempt, result or done(), ORIGIN | origin)
+    """Publish one attempt of a cell; its record. By default each cell ends with weights of its own."""
+    result = result or done(weights=cell.id)
+    record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN | origin)
     assert store.publish(record)
     return record
