@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from analysis import figures, page, table, tables, twins, verdicts, whatif
+from analysis.attribution import attribution_tables
 from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.folders import opened
 from analysis.outcome_tables import arm_table, contrast_table
+from analysis.pairing import pairing_table
 from analysis.parity import parity
 from analysis.sentences import sentence, title
 from analysis.table import Results
@@ -80,7 +82,9 @@ def tabulate(told: Examined) -> list[Table]:
     return [
         *([contrast_table(results, findings)] if findings else []),
         arm_table(results, partial=told.partial),
+        *attribution_tables(results),
         *([whatif_table(results, told.what)] if told.what else []),
+        *([paired] if (paired := pairing_table(results, findings)) else []),
         parity(results),
         fairness(results),
     ]
