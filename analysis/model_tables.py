@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.exhibit import Exhibit, network, probed, said_of
-from analysis.races import Race, machine_of, read
+from analysis.races import Race, folders, machine_of, read
 from analysis.tables import Table
 from fairtrial import published
 
@@ -22,7 +22,7 @@ def exhibit(results: Path) -> Exhibit:
     """The record of `fairtrial networks`, and the benches where there are any."""
     found = probed(results, "networks")
     rows = {row["model"]: row for row in found["values"]["networks"]}
-    races = [race for folder in sorted((results / "bench").glob("*/")) for race in read(folder)]
+    races = [race for folder in folders(results / "bench") for race in read(folder)]
     fastest = {name: best(races, name) for name in SHOWN}
     measured = [race for race in fastest.values() if race is not None]
     caption = (

@@ -72,6 +72,11 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
+def folders(bench: Path) -> list[Path]:
+    """The devices' folders that hold races; the gate's own files lie deeper."""
+    return [folder for folder in sorted(bench.glob("*/")) if any(folder.glob("*.json"))]
+
+
 def read(folder: Path) -> list[Race]:
     """Every race of a folder; a Fault with every file that cannot be trusted, exit code 3."""
     paths = sorted(folder.glob("*.json"))

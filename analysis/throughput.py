@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from analysis import figures, tables
+from analysis.races import folders as folders_of
 from analysis.races import read
 from analysis.speed_figures import pictures
 from analysis.speed_tables import table
@@ -19,7 +20,7 @@ RESULTS: Final = Path("results/bench")
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 3 for results that cannot be trusted, said in one block each."""
-    folders = [Path(argument) for argument in arguments] or sorted(RESULTS.glob("*/"))
+    folders = [Path(argument) for argument in arguments] or folders_of(RESULTS)
     try:
         for folder in folders or [RESULTS]:
             for path in draw(folder):

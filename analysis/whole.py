@@ -14,6 +14,7 @@ from analysis.document import about, documents
 from analysis.gallery import Hung, Task, exhibits, hang
 from analysis.macros import escaped
 from analysis.questions import QUESTIONS
+from analysis.races import folders
 from analysis.recorded import Recorded
 from analysis.tables import Table
 from analysis.wanted import WANTED
@@ -36,7 +37,7 @@ class Whole:
 def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> Whole:
     """One report over every study under `results`; equal records give equal bytes, whatever `jobs` is."""
     studies = recorded.read(results, partial=allow_partial)
-    benches = {f"bench-{path.name}": path for path in sorted((results / "bench").glob("*/")) if _timed(path)}
+    benches = {f"bench-{path.name}": path for path in folders(results / "bench")}
     hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
     shown = cover(studies, hung, list(benches))
     overview = [study_table(studies), coverage_table(shown), *_ledger(studies, allow_partial)]
@@ -66,10 +67,6 @@ def _ledger(studies: Sequence[Recorded], partial: bool) -> list[Table]:
     made = importlib.import_module("analysis.ledger").ledger
     told: Table = made([study.seen.results for study in studies], partial=partial)
     return [told]
-
-
-def _timed(folder: Path) -> bool:
-    return any(folder.glob("*.json"))
 
 
 def _tasks(

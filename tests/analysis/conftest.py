@@ -103,7 +103,7 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
             "divergence_step": 3 if failed else None, "test_acc": None if failed else 0.9,
             "test_loss": None if failed else 0.3, "test_n": None if failed else 596,
             "test_reads": 0 if failed else 1,
-            "correct": None, "weights_sha256": None,
+            "correct": None, "weights_sha256": None if failed else cell.id,
         },
         "drawn": {
             "subset": f"subset {cell.seed}",

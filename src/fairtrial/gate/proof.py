@@ -15,7 +15,7 @@ from fairtrial.gate.command import Asked, Outcome, judged, ready
 from fairtrial.gate.decision import SLOWER
 from fairtrial.stats import clopper_pearson
 
-FILE: Final = "gate-proof.json"
+FILE: Final = "gate/proof.json"
 PLANTED: Final = 5.0  # percent
 MOST_ALARMS, LEAST_CAUGHT = 1 / 30, 9 / 10  # of plain gates; of planted ones
 
