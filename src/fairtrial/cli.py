@@ -254,7 +254,7 @@ def _state(study: Study, given: Namespace) -> int:
 def _folder(study: Study, given: Namespace) -> Store:
     """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
     study = study if given.preset is None else study.under(given.preset)
-    study = study.called(study.name + CHOSEN) if given.tuned else study
+    study = study.called(study.name + CHOSEN) if getattr(given, "tuned", False) else study
     return Store.of(study, _results(given.results))
 
 
