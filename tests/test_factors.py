@@ -21,6 +21,7 @@ LEVELS = {
     "shots": (5, ALL),
     "indices": ("drawn", "lists/five.json"),
     "val_per_class": (0, 5),
+    "trial": (None, 3),
     "data": ("digits", "parquet:cifar10"),
     "resolution": (16, 32),
     "augment": ("none", "crop"),

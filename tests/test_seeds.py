@@ -111,6 +111,7 @@ def test_no_two_streams_of_a_study_share_a_state():
         "augment": [(epoch,) for epoch in range(30)],
         "mixup": [(epoch, step) for epoch in range(0, 30, 10) for step in range(40)],
         "eval": [()],
+        "tuning": [(trial,) for trial in range(100)],
     }
     words = [
         (name, nuisance(seed, replica), *extra)

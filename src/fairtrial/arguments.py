@@ -20,6 +20,19 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **how: Any) -> None:
         super().__init__(**how, allow_abbrev=False)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; a word that is left over is answered by the command that it was meant for."""
+        given, left = self.parse_known_args(args, namespace)
+        if left:
+            self._chosen(given).error(f"unrecognized arguments: {' '.join(left)}")
+        return given
+
+    def _chosen(self, given: argparse.Namespace) -> Parser:
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                return action.choices.get(given.command, self)
+        return self
+
     def error(self, message: str) -> NoReturn:
         word = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
         near = did_you_mean(word[1], self.words()) if word else ""
