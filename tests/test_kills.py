@@ -1,8 +1,8 @@
 """SIGKILL at random moments, of the driver and of jobs; then the same command gives the same table.
 
 A driver whose jobs die three times in a row while they start gives up (exit code 4), and the same command
-goes on from there too. A cell whose job is killed three times ends as an error (exit code 1), and --retry runs
-it. FAIRTRIAL_KILL_SEED=n replays the delays and targets of a run that printed n.
+goes on from there too. A cell whose job is killed three times ends as an error (exit code 1), and --retry
+runs it. FAIRTRIAL_KILL_SEED=n replays the delays and targets of a run that printed n.
 """
 
 import os
