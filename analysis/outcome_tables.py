@@ -10,12 +10,14 @@ import pandas as pd
 
 from analysis.captions import provenance, seeds
 from analysis.groups import Group, gather, metric_of
+from analysis.new_images import over_new_images
 from analysis.sentences import parity_words, title
 from analysis.table import Results
 from analysis.tables import Table
 from analysis.units import SEED
 from analysis.verdicts import Finding
 from analysis.words import SCALES, Scale, clean
+from fairtrial.stats.structure import VarianceComponents
 
 
 def arm_table(results: Results, *, partial: bool) -> Table:
@@ -54,10 +56,12 @@ def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     caption = (
         f"Declared contrasts, treatment minus control, {pairs}; 95 % paired t intervals, not adjusted. "
         f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
-        "TOST p against the margin; g: Hedges' g of the paired differences; r: correlation of the arms over "
+        "TOST p against the margin; low and high speak of this test set, new images of others too: 95 %, "
+        "units crossed with single test images; g: Hedges' g of the paired differences; "
+        "r: correlation of the arms over "
         f"{'the units that n counts' if several else 'seeds'}. {seeds(results)}. {provenance(results)}"
     )
-    rows = [_contrast(finding, results.study.budget.kind, several) for finding in findings]
+    rows = [_contrast(results, finding, several) for finding in findings]
     return Table("contrasts", caption, pd.DataFrame(rows))
 
 
@@ -66,7 +70,8 @@ def _averaged(findings: Sequence[Finding]) -> str:
     return f" and averaged within each {' or '.join(clustered)}" if clustered else ""
 
 
-def _contrast(finding: Finding, kind: str, several: bool) -> dict[str, Any]:
+def _contrast(results: Results, finding: Finding, several: bool) -> dict[str, Any]:
+    wider = over_new_images(results, finding)
     scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
     limits = found is not None and math.isfinite(found.low)
     return {
@@ -77,6 +82,7 @@ def _contrast(finding: Finding, kind: str, several: bool) -> dict[str, Any]:
         "difference": scale.show(found.estimate) if found else "",
         "95 % low": scale.show(found.low) if found and limits else "",
         "95 % high": scale.show(found.high) if found and limits else "",
+        "new images": _span(scale, wider) if wider and limits else "",
         "margin": scale.show(finding.margin),
         "n": str(finding.n),
         **({"n counts": finding.unit.name, "pairs": str(len(finding.differences))} if several else {}),
@@ -86,10 +92,14 @@ def _contrast(finding: Finding, kind: str, several: bool) -> dict[str, Any]:
         "TOST p": _p(equal.p) if equal and limits else "",
         "g": "" if finding.effect is None else f"{finding.effect:.2f}",
         "r": f"{found.r:.2f}" if found and found.r is not None and limits else "",
-        "budget": parity_words(finding.gap, kind),
+        "budget": parity_words(finding.gap, results.study.budget.kind),
         "failed runs": str(sum(sum(side.failures.values()) for side in finding.sides)),
         "stamps": "; ".join(finding.stamps) or ("" if finding.verdict == "refused" else "confirmatory"),
     }
+
+
+def _span(scale: Scale, found: VarianceComponents) -> str:
+    return f"{scale.show(found.low_new_images)} to {scale.show(found.high_new_images)}"
 
 
 def _p(value: float) -> str:
