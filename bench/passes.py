@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairtrial.layers import made_once
+from fairtrial.precision import precision
 
 LAYOUTS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 
@@ -63,10 +64,11 @@ def training_pass(
     micro_batches: int = 1,
     device: str | torch.device = "cpu",
     memory_format: torch.memory_format = torch.contiguous_format,
+    numbers: str = "fp32",
 ) -> Callable[[], None]:
     """A call that runs forward, cross entropy and backward of `model`: a step without its update.
 
-    micro_batches: so many of them, of `batch_size` images each, are one step; filters are made once for all.
+    numbers: fp32, or bf16 as in a cell of that precision. micro_batches: so many of them, of `batch_size` images each, are one step; filters are made once for all.
     """
     model = model.to(device, memory_format=memory_format).train()
     images, labels = pictures(batch_size, image_size, device, memory_format)
@@ -80,7 +82,8 @@ def training_pass(
                 once()
 
     def step() -> None:
-        once() if micro_batches == 1 else several()
+        with precision({"precision": numbers}, torch.device(device)):
+            once() if micro_batches == 1 else several()
         model.zero_grad(set_to_none=True)
         synchronize(device)
 

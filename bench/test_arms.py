@@ -13,17 +13,22 @@ from work import of_step
 from fairtrial.layers.choice import FASTEST, KERNELS
 from fairtrial.resnetv2 import ResNetV2, create_model
 
-MODEL, SIDE = "r50x1", 64
+MODEL = "r50x1"
+WORDS = {"fp32": "float32", "bf16": "bfloat16"}
 PROBES = 3  # rounds in which the layouts of an arm are compared, before the race
+CASES = [(32, 64, "fp32"), (8, 64, "fp32"), (64, 128, "bf16")]  # batch, image side, numbers
 
 
-@pytest.mark.parametrize("batch_size", [32, 8])
-def test_arms(benchmark, race, device, clock, batch_size):
+@pytest.mark.parametrize(("batch_size", "side", "numbers"), CASES)
+def test_arms(benchmark, race, device, clock, batch_size, side, numbers):
     """times: multiples of the step with BN and plain convolutions."""
-    benchmark.group = f"arms of {MODEL}, batch {batch_size}, {SIDE} px, float32"
+    if numbers == "bf16" and device.type == "cpu":
+        pytest.skip("bf16 at 128 px is for GPUs; it takes minutes on a CPU")
+    benchmark.group = f"arms of {MODEL}, batch {batch_size}, {side} px, {WORDS[numbers]}"
 
     def step(model: ResNetV2, layout: str) -> Callable[[], None]:
-        return training_pass(model, batch_size, SIDE, device=device, memory_format=LAYOUTS[layout])
+        form = LAYOUTS[layout]
+        return training_pass(model, batch_size, side, device=device, memory_format=form, numbers=numbers)
 
     def better(norm: str, weight_std: bool) -> str:
         steps = {name: step(create_model(MODEL, 10, norm, weight_std), name) for name in LAYOUTS}
@@ -35,5 +40,6 @@ def test_arms(benchmark, race, device, clock, batch_size):
     subjects = {"bn": step(reference, layouts["bn"])}
     for kernels in KERNELS:
         subjects[f"gn+ws {kernels}"] = step(create_model(MODEL, 10, kernels=kernels), layouts["gn+ws"])
-    benchmark.extra_info.update(model=MODEL, batch_size=batch_size, side=SIDE, layouts=layouts)
-    race(subjects, f"gn+ws {FASTEST}", warm_up=1, work=of_step(reference, batch_size, SIDE))
+    benchmark.extra_info.update(model=MODEL, batch_size=batch_size, side=side, numbers=numbers, layouts=layouts)
+    work = of_step(reference, batch_size, side) if numbers == "fp32" else None  # counted in float32
+    race(subjects, f"gn+ws {FASTEST}", warm_up=1, work=work)

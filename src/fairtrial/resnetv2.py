@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d
+from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
 from fairtrial.layers.choice import FASTEST, KERNELS
+from fairtrial.layers.group_norm import GroupNorm
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -106,8 +107,9 @@ def create_model(
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
         model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates))
-    for layer in model.bank.convs:
-        layer.kernels = kernels
+    for layer in model.modules():
+        if isinstance(layer, StdConv2d | GroupNorm):
+            layer.kernels = kernels
     model.built = Built(name, num_classes, norm, weight_std, stat_batch)
     return model
 
@@ -206,6 +208,8 @@ def _norm_alone(norm: nn.Module, x: Tensor) -> Tensor:
 
 def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
     """relu(norm(x)), in place unless the norm returns x itself ("none"), which the shortcut still reads."""
+    if isinstance(norm, GroupNorm):
+        return norm(x, relu=True)
     out = norm(x)
     return torch.relu(out) if out is x else torch.relu_(out)
 

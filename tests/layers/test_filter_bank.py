@@ -100,10 +100,10 @@ def test_filters_are_made_once_for_all_passes_inside(monkeypatch):
     model, count = network(), 0
     make = model.bank._make
 
-    def counted():
+    def counted(rounded):
         nonlocal count
         count += 1
-        return make()
+        return make(rounded)
 
     monkeypatch.setattr(model.bank, "_make", counted)
     with made_once(model), made_once(model):

@@ -55,7 +55,7 @@ def kind(name, dtype):
         return "*i64"
     if name in FLOAT32:
         return "*fp32"
-    if name == "flat" or name.endswith("_pointer"):
+    if name in ("flat", "like") or name.endswith("_pointer"):
         return f"*{dtype}"
     return "fp32" if name == "eps" else "i32"
 

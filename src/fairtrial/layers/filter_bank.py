@@ -26,7 +26,7 @@ class FilterBank:
         if self._made or not self.convs:
             yield
             return
-        self._give(self._make())
+        self._give(self._make(rounded=True))
         try:
             yield
         finally:
@@ -38,7 +38,7 @@ class FilterBank:
         if self._made or not self.convs:
             yield
             return
-        made = self._make()
+        made = self._make(rounded=not torch.is_grad_enabled())  # gradients of several passes add up in float32
         self._give([filters.detach().requires_grad_(filters.requires_grad) for filters in made])
         try:
             yield
@@ -50,14 +50,15 @@ class FilterBank:
     def _made(self) -> bool:
         return bool(self.convs) and self.convs[0].made is not None
 
-    def _make(self) -> list[Tensor]:
-        """The filters of each layer."""
+    def _make(self, rounded: bool) -> list[Tensor]:
+        """The filters of each layer; rounded: to what autocast would make of them, where it is on."""
         made: dict[StdConv2d, Tensor] = {}
         for part in self._alike():
             weights = [conv.weight for conv in part]
             alone = weights[0].requires_grad or not torch.is_grad_enabled()  # else other passes may hold them
             shelf = self._shelf if alone and len(part) == len(self.convs) else None
-            found = standardize_all(weights, part[0].definition, part[0].kernels, shelf)
+            dtype = _autocast(weights[0].device) if rounded and part[0].convolves_made else None
+            found = standardize_all(weights, part[0].definition, part[0].kernels, shelf, dtype)
             made.update(zip(part, found, strict=True))
         return [made[conv] for conv in self.convs]
 
@@ -67,7 +68,7 @@ class FilterBank:
         for conv in self.convs:
             weight = conv.weight
             kind = weight.requires_grad, weight.dtype, weight.device, conv.kernels, id(conv.definition)
-            parts.setdefault(kind, []).append(conv)
+            parts.setdefault((*kind, conv.convolves_made), []).append(conv)
         return parts.values()
 
     def _give(self, made: Sequence[Tensor]) -> None:
@@ -91,6 +92,11 @@ class FilterBank:
         filters, weights, gradients = zip(*told, strict=True)
         for weight, gradient in zip(weights, torch.autograd.grad(filters, weights, gradients), strict=True):
             weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+
+
+def _autocast(device: torch.device) -> torch.dtype | None:
+    """What autocast rounds the filters of a convolution to; None where it is off."""
+    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
 
 
 @contextmanager

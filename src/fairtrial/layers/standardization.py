@@ -101,12 +101,19 @@ def by_compiled(weights: Sequence[Tensor], definition: Definition) -> Filters:
     return Compiled.apply(definition, None, *weights)
 
 
-def by_triton(weights: Sequence[Tensor], definition: Definition) -> Filters:
+def by_triton(
+    weights: Sequence[Tensor], definition: Definition, dtype: torch.dtype | None = None
+) -> Filters:
     """One launch forward and one backward for all weights, on a GPU; no second derivative."""
     from fairtrial.layers import triton_std_conv
 
-    outside, correction = definition.outside, definition.correction
-    return triton_std_conv.standardize_all(weights, definition.eps, outside=outside, correction=correction)
+    return triton_std_conv.standardize_all(
+        weights,
+        definition.eps,
+        outside=definition.outside,
+        correction=definition.correction,
+        dtype=dtype,
+    )
 
 
 class Compiled(torch.autograd.Function):
@@ -177,12 +184,16 @@ def standardize_all(
     definition: Definition = BIT,
     kernels: str = FASTEST,
     shelf: Shelf | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Filters:
     """The standardized filters of all weights, by the way that `way_of` picks.
 
-    weights: (out, in, kh, kw) each -> the same shapes. shelf: see `Compiled`.
+    weights: (out, in, kh, kw) each -> the same shapes. shelf: see `Compiled`. dtype: what the filters are
+    rounded to next; a way that can does it at once, which gives the same values.
     """
     way = way_of(kernels, weights[0])
     if way == "compiled":
         return Compiled.apply(definition, shelf, *weights)
+    if way == "triton":
+        return by_triton(weights, definition, dtype)
     return WAYS[way](weights, definition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class StdConv2d(nn.Conv2d):
 
     definition: Definition = BIT  # as the official BiT weights expect
     kernels: str = "fastest"
+    convolves_made: ClassVar[bool] = True  # as they are made: they may be made in the dtype of the convolution
     made: Tensor | None = None  # filters that were made with those of the whole network
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,6 +44,8 @@ class ScaledStdConv2d(StdConv2d):
     gain. The filters alone: the factors alpha and beta of the residual branch in that paper are not part of
     it. The official code takes max(fan-in * variance, 1e-4) in place of eps, equal but for constant filters.
     """
+
+    convolves_made = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -7,10 +7,12 @@ mask of the relu is found again in the backward instead of being stored.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from fairtrial.layers.triton_norm_kernels import (
     backward_kernel,
@@ -19,7 +21,7 @@ from fairtrial.layers.triton_norm_kernels import (
     statistics_kernel,
     sums_kernel,
 )
-from fairtrial.layers.triton_support import check, traceable
+from fairtrial.layers.triton_support import check
 
 TILE = 4096  # values of one program: 32 for each of the 128 threads of 4 warps
 WHOLE = 8192  # a tile of whole groups may be so large: one read instead of two
@@ -44,7 +46,7 @@ def group_norm_relu(
             f"{tuple(weight.shape)} and shifts of {tuple(bias.shape)}; expected (batch, channels, height, "
             "width), a number of groups that divides the channels, and a scale and a shift for each channel"
         )
-    return _forward(x, groups, weight, bias, eps, relu)[0]
+    return _GroupNormRelu.apply(x, groups, weight, bias, eps, relu)
 
 
 def _fit(x: Tensor, weight: Tensor, bias: Tensor) -> bool:
@@ -67,10 +69,15 @@ class Cut:
 
 
 def cut(x: Tensor, groups: int) -> Cut:
+    """How these maps are cut, by their shape and layout."""
+    return _cut(tuple(x.shape), groups, _is_channels_last(x))
+
+
+@lru_cache(maxsize=1024)
+def _cut(shape: tuple[int, ...], groups: int, last: bool) -> Cut:
     """Whole groups to a tile where they fit; several where they are small, or thin in channels_last."""
-    batch, channels, height, width = x.shape
+    batch, channels, height, width = shape
     pixels, each = height * width, channels // groups
-    last = _is_channels_last(x)
     share = RUN // _power(each) if last else SMALL // (_power(each) * _power(pixels))
     beside = min(_power(groups), max(1, share))
     whole = beside * _power(each) * _power(pixels) <= WHOLE
@@ -105,22 +112,40 @@ def _dense(x: Tensor) -> Tensor:
     return x if _is_channels_last(x) else x.contiguous()
 
 
-@torch.library.triton_op(
-    "fairtrial::group_norm_relu",
-    mutates_args=(),
-    schema="(Tensor x, int groups, Tensor weight, Tensor bias, float eps, bool relu) -> (Tensor, Tensor)",
-)
+class _GroupNormRelu(torch.autograd.Function):
+    """The launches as one differentiable function; gradients of gradients are refused.
+
+    Not a `triton_op`: torch finds its way through one in 0.1 ms, and a network has fifty of these.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool
+    ) -> Tensor:
+        x, weight, bias = _dense(x), weight.contiguous(), bias.contiguous()
+        y, statistics = _forward(x, groups, weight, bias, eps, relu)
+        ctx.save_for_backward(x, weight, bias, statistics)
+        ctx.groups, ctx.relu = groups, relu
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, statistics = ctx.saved_tensors
+        dx, sums = _backward(dy, x, ctx.groups, weight, bias, statistics, ctx.relu)
+        return dx, None, sums[1].to(weight.dtype), sums[0].to(bias.dtype), None, None
+
+
 def _forward(
     x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool
 ) -> tuple[Tensor, Tensor]:
     """The output; and (2, groups of the batch): mean and 1 / root."""
-    x, weight, bias = _dense(x), weight.contiguous(), bias.contiguous()
     tiles = cut(x, groups)
     y = torch.empty_like(x)
     statistics = x.new_empty((2, tiles.traits[0]), dtype=torch.float32)
     if not tiles.whole:
         _statistics(x, eps, statistics, tiles)
-    traceable(forward_kernel)[tiles.grid](
+    forward_kernel[tiles.grid](
         x, y, weight, bias, statistics, eps, *tiles.traits,
         RELU=relu, WHOLE=tiles.whole, **tiles.sizes, num_warps=tiles.warps,
     )  # fmt: skip
@@ -131,23 +156,16 @@ def _statistics(x: Tensor, eps: float, statistics: Tensor, tiles: Cut) -> None:
     """The moments of each tile, then of each group: one read of x."""
     groups, parts = statistics.shape[1], tiles.grid[1]
     moments = x.new_empty((3, parts, groups), dtype=torch.float32)
-    traceable(statistics_kernel)[tiles.grid](x, moments, *tiles.traits, **tiles.sizes, num_warps=tiles.warps)
-    traceable(join_kernel)[(-(-groups // JOINED),)](
+    statistics_kernel[tiles.grid](x, moments, *tiles.traits, **tiles.sizes, num_warps=tiles.warps)
+    join_kernel[(-(-groups // JOINED),)](
         moments, statistics, groups, parts, eps, GROUPS=JOINED, PARTS=_power(parts), num_warps=1
     )
 
 
-@torch.library.triton_op(
-    "fairtrial::group_norm_relu_backward",
-    mutates_args=(),
-    schema="(Tensor dy, Tensor x, int groups, Tensor weight, Tensor bias, Tensor statistics, bool relu)"
-    " -> (Tensor, Tensor)",
-)
 def _backward(
     dy: Tensor, x: Tensor, groups: int, weight: Tensor, bias: Tensor, statistics: Tensor, relu: bool
 ) -> tuple[Tensor, Tensor]:
     """The gradient of x; and (2, channels): those of the shifts, then of the scales."""
-    x, weight, bias = _dense(x), weight.contiguous(), bias.contiguous()
     tiles = cut(x, groups)
     dy = dy.contiguous(memory_format=torch.channels_last if _is_channels_last(x) else torch.contiguous_format)
     dx = torch.empty_like(x)
@@ -155,28 +173,13 @@ def _backward(
     joined = statistics  # stands in for what a kernel of whole groups does not read
     if not tiles.whole:
         parts = x.new_empty((2, tiles.grid[1], statistics.shape[1]), dtype=torch.float32)
-        traceable(sums_kernel)[tiles.grid](
+        sums_kernel[tiles.grid](
             x, dy, weight, bias, statistics, parts, sums, sums[0].numel(), *tiles.traits,
             RELU=relu, **tiles.sizes, num_warps=tiles.warps,
         )  # fmt: skip
         joined = parts.sum(1)
-    traceable(backward_kernel)[tiles.grid](
+    backward_kernel[tiles.grid](
         x, dy, dx, weight, bias, statistics, joined, sums, sums[0].numel(), *tiles.traits,
         RELU=relu, WHOLE=tiles.whole, **tiles.sizes, num_warps=tiles.warps,
     )  # fmt: skip
     return dx, sums.sum((1, 2))
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, ctx.groups, weight, bias, _, ctx.relu = inputs
-    ctx.save_for_backward(x, weight, bias, output[1])
-    ctx.mark_non_differentiable(output[1])
-
-
-def _differentiate(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, bias, statistics = ctx.saved_tensors
-    dx, sums = _backward(dy, x, ctx.groups, weight, bias, statistics, ctx.relu)
-    return dx, None, sums[1].to(weight.dtype), sums[0].to(bias.dtype), None, None
-
-
-_forward.register_autograd(_differentiate, setup_context=_save)

@@ -25,24 +25,31 @@ _captured: list[Tensor] = []  # tables of CUDA graphs, which read them at each r
 
 
 def standardize_all(
-    weights: Sequence[Tensor], eps: float, *, outside: bool = False, correction: int = 0
+    weights: Sequence[Tensor],
+    eps: float,
+    *,
+    outside: bool = False,
+    correction: int = 0,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, ...]:
     """Zero mean and unit variance for each output filter of each tensor.
 
     weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
-    added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. The
-    results share one buffer. Statistics are float32, and hold for filters that are constant or of large mean.
+    added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. dtype: of
+    the results, where it is not that of the weights. The results share one buffer. Statistics are float32, and hold for filters that are constant or of large mean.
     """
     _check(weights, correction)
-    return _StandardizeAll.apply(eps, outside, correction, *weights)
+    return _StandardizeAll.apply(eps, outside, correction, dtype or weights[0].dtype, *weights)
 
 
 class _StandardizeAll(torch.autograd.Function):
     """The two launches as one differentiable function; gradients of gradients are refused."""
 
     @staticmethod
-    def forward(ctx: Any, eps: float, outside: bool, correction: int, *weights: Tensor) -> tuple[Tensor, ...]:
-        flat, statistics = standardize_forward(list(weights), eps, outside, correction)
+    def forward(
+        ctx: Any, eps: float, outside: bool, correction: int, dtype: torch.dtype, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        flat, statistics = standardize_forward(list(weights), eps, outside, correction, dtype)
         ctx.save_for_backward(statistics, *weights)
         ctx.definition = eps, outside, correction
         return _views(flat, weights)
@@ -52,24 +59,25 @@ class _StandardizeAll(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         statistics, *weights = ctx.saved_tensors
         flat = standardize_backward(weights, list(upstream), statistics, *ctx.definition)
-        return (None, None, None, *_views(flat, weights))
+        return (None, None, None, None, *_views(flat, weights))
 
 
 @torch.library.custom_op(
     "fairtrial::standardize_forward",
     mutates_args=(),
-    schema="(Tensor[] weights, float eps, bool outside, int correction) -> (Tensor, Tensor)",
+    schema="(Tensor[] weights, float eps, bool outside, int correction, ScalarType dtype) -> (Tensor, Tensor)",
 )
 def standardize_forward(
-    weights: list[Tensor], eps: float, outside: bool, correction: int
+    weights: list[Tensor], eps: float, outside: bool, correction: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """One launch: the results in one buffer; (2, filters): the mean less the first weight, and the spread."""
     weights = [_dense(weight) for weight in weights]
-    programs = _deal(weights, weights)
-    flat, statistics = _outputs(weights)
+    flat, statistics = _outputs(weights, dtype)
+    vector = _vector(weights[0], flat)
+    programs = _deal(weights, weights, vector)
     forward_kernel[(len(programs.tiles),)](
-        _table(weights), programs.tiles, flat, statistics, statistics.shape[1], eps, outside, correction,
-        NARROWEST, programs.widest, TILE, COLUMNS, _vector(flat), num_warps=WARPS,
+        _table(weights), programs.tiles, weights[0], flat, statistics, statistics.shape[1],
+        eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, vector, num_warps=WARPS,
     )  # fmt: skip
     return flat, statistics
 
@@ -91,23 +99,27 @@ def standardize_backward(
     """One launch: the gradients of the weights, in one buffer."""
     weights = [_dense(weight) for weight in weights]
     upstream = [_laid_as(weight, grad) for weight, grad in zip(weights, upstream, strict=True)]
-    programs = _deal(weights, weights + upstream)
-    flat, _ = _outputs(weights)
+    flat, _ = _outputs(weights, weights[0].dtype)
+    vector = _vector(flat, upstream[0])
+    programs = _deal(weights, weights + upstream, vector)
     backward_kernel[(len(programs.tiles),)](
-        _table(weights + upstream), programs.tiles, len(weights), flat, statistics, statistics.shape[1],
-        eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, _vector(flat), num_warps=WARPS,
+        _table(weights + upstream), programs.tiles, len(weights), upstream[0], flat, statistics,
+        statistics.shape[1], eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, vector,
+        num_warps=WARPS,
     )  # fmt: skip
     return flat
 
 
 @standardize_forward.register_fake
-def _(weights: list[Tensor], eps: float, outside: bool, correction: int) -> tuple[Tensor, Tensor]:
-    return _outputs(weights)
+def _(
+    weights: list[Tensor], eps: float, outside: bool, correction: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    return _outputs(weights, dtype)
 
 
 @standardize_backward.register_fake
 def _(weights: list[Tensor], *rest: Any) -> Tensor:
-    return _outputs(weights)[0]
+    return _outputs(weights, weights[0].dtype)[0]
 
 
 def _check(weights: Sequence[Tensor], correction: int) -> None:
@@ -123,9 +135,9 @@ def _check(weights: Sequence[Tensor], correction: int) -> None:
             )
 
 
-def _outputs(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _outputs(weights: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """The joint buffer, and room for two statistics of each filter."""
-    flat = weights[0].new_empty(layout(_shapes(weights))[-1])
+    flat = weights[0].new_empty(layout(_shapes(weights))[-1], dtype=dtype)
     return flat, flat.new_empty((2, sum(len(weight) for weight in weights)), dtype=torch.float32)
 
 
@@ -154,23 +166,23 @@ def _strides(weight: Tensor) -> tuple[int, ...]:
 
 def _laid_as(weight: Tensor, grad: Tensor) -> Tensor:
     """The gradient in the layout of the weight; one that comes so, as from a convolution, is not copied."""
-    if grad.stride() == weight.stride() and grad.dtype == weight.dtype:
+    if grad.stride() == weight.stride():
         return grad
-    return torch.empty_like(weight).copy_(grad)
+    return torch.empty_like(weight, dtype=grad.dtype).copy_(grad)
 
 
-def _vector(tensor: Tensor) -> int:
-    """The values that a thread reads at once, from a multiple of 16 bytes."""
-    return 16 // tensor.element_size()
+def _vector(*tensors: Tensor) -> int:
+    """The values that a thread reads or writes at once: a multiple of 16 bytes of each tensor's dtype."""
+    return 16 // min(tensor.element_size() for tensor in tensors)
 
 
 def _shapes(weights: Sequence[Tensor]) -> Shapes:
     return tuple([tuple(weight.shape) for weight in weights])
 
 
-def _deal(weights: list[Tensor], read: list[Tensor]) -> Deal:
+def _deal(weights: list[Tensor], read: list[Tensor], vector: int) -> Deal:
     aligned = all(tensor.data_ptr() % 16 == 0 for tensor in read)
-    return deal(_shapes(weights), _vector(weights[0]) if aligned else 1, weights[0].device)
+    return deal(_shapes(weights), vector if aligned else 1, weights[0].device)
 
 
 def _table(tensors: list[Tensor]) -> Tensor:

@@ -14,9 +14,9 @@ import triton.language as tl
 
 
 @triton.jit
-def _start(table, tensor, tile, flat, VECTOR: tl.constexpr):
-    """Where a tile's filters start in a tensor of the table."""
-    start = tl.load(table + tensor).to(flat.dtype)
+def _start(table, tensor, tile, like, VECTOR: tl.constexpr):
+    """Where a tile's filters start in a tensor of the table; `like` points to values of its dtype."""
+    start = tl.load(table + tensor).to(like.dtype)
     if VECTOR > 1:
         start = tl.multiple_of(start, 16)  # bytes: filters come in vectors only where this holds
     return start + tl.load(tile + 1) // VECTOR * VECTOR  # a multiple of VECTOR, as the compiler now knows
@@ -55,11 +55,11 @@ def _root(spread, eps, OUTSIDE: tl.constexpr):
 
 @triton.jit
 def _forward_rows(
-    table, tile, flat, statistics, filters, eps,
+    table, tile, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr,
     COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, like, VECTOR)
     place = _place(tile, flat, VECTOR)
     offset, inside, row, rows, size = _grid(tile, COLS, TILE, VECTOR)
     first = tl.load(start + row * size, rows, 0.0).to(tl.float32)
@@ -76,11 +76,11 @@ def _forward_rows(
 
 @triton.jit
 def _forward_long(
-    table, tile, flat, statistics, filters, eps,
+    table, tile, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     """One filter in pieces; their means and squares are joined as by Chan et al. (1983)."""
-    start = _start(table, tl.load(tile), tile, flat, VECTOR)
+    start = _start(table, tl.load(tile), tile, like, VECTOR)
     place = _place(tile, flat, VECTOR)
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     first = tl.load(start).to(tl.float32)
@@ -116,21 +116,21 @@ def _forward_long(
 
 @triton.jit
 def forward_kernel(
-    table, tiles, flat, statistics, filters, eps,
+    table, tiles, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, NARROWEST: tl.constexpr, WIDEST: tl.constexpr,
     TILE: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    """One program standardizes one tile."""
+    """One program standardizes one tile. like: any values of the dtype of the weights; flat may have another."""
     tile = tiles + tl.program_id(0) * COLUMNS
     kind = tl.load(tile + 6)
     if kind == 0:
-        _forward_long(table, tile, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, 1)
+        _forward_long(table, tile, like, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, 1)
     if kind == 1:
-        _forward_long(table, tile, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR)
+        _forward_long(table, tile, like, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR)
     for width in tl.static_range(NARROWEST, WIDEST + 1):
         if kind == width:
             _forward_rows(
-                table, tile, flat, statistics, filters, eps, OUTSIDE, CORRECTION, 2**width, TILE, VECTOR
+                table, tile, like, flat, statistics, filters, eps, OUTSIDE, CORRECTION, 2**width, TILE, VECTOR
             )
 
 
@@ -148,12 +148,12 @@ def _steepness(spread, eps, OUTSIDE: tl.constexpr):
 
 @triton.jit
 def _backward_rows(
-    table, tile, upstream, flat, statistics, filters, eps,
+    table, tile, upstream, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr,
     COLS: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
-    start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
+    start_g = _start(table, upstream + tl.load(tile), tile, like, VECTOR)
     place = _place(tile, flat, VECTOR)
     offset, inside, row, rows, size = _grid(tile, COLS, TILE, VECTOR)
     kept = statistics + tl.load(tile + 5) + row
@@ -171,12 +171,12 @@ def _backward_rows(
 
 @triton.jit
 def _backward_long(
-    table, tile, upstream, flat, statistics, filters, eps,
+    table, tile, upstream, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, TILE: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
     """One filter in pieces. The sum of w is zero but for rounding; with it the mean of g leaves no trace."""
     start = _start(table, tl.load(tile), tile, flat, VECTOR)
-    start_g = _start(table, upstream + tl.load(tile), tile, flat, VECTOR)
+    start_g = _start(table, upstream + tl.load(tile), tile, like, VECTOR)
     place = _place(tile, flat, VECTOR)
     size = tl.load(tile + 3).to(tl.int32) // VECTOR * VECTOR
     kept = statistics + tl.load(tile + 5)
@@ -213,22 +213,26 @@ def _backward_long(
 
 @triton.jit
 def backward_kernel(
-    table, tiles, upstream, flat, statistics, filters, eps,
+    table, tiles, upstream, like, flat, statistics, filters, eps,
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, NARROWEST: tl.constexpr, WIDEST: tl.constexpr,
     TILE: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    """One program finds the gradients of one tile. upstream: rows of the table before the gradients' own."""
+    """One program finds the gradients of one tile. upstream: rows of the table before the gradients' own;
+    like: any values of their dtype, flat is of that of the weights.
+    """
     tile = tiles + tl.program_id(0) * COLUMNS
     kind = tl.load(tile + 6)
     if kind == 0:
-        _backward_long(table, tile, upstream, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, 1)
+        _backward_long(
+            table, tile, upstream, like, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, 1
+        )
     if kind == 1:
         _backward_long(
-            table, tile, upstream, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR
+            table, tile, upstream, like, flat, statistics, filters, eps, OUTSIDE, CORRECTION, TILE, VECTOR
         )
     for width in tl.static_range(NARROWEST, WIDEST + 1):
         if kind == width:
             _backward_rows(
-                table, tile, upstream, flat, statistics, filters, eps,
+                table, tile, upstream, like, flat, statistics, filters, eps,
                 OUTSIDE, CORRECTION, 2**width, TILE, VECTOR,
             )  # fmt: skip

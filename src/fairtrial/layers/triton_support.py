@@ -35,11 +35,6 @@ def interpreted(kernel: Any) -> bool:
     return not isinstance(kernel, JITFunction)
 
 
-def traceable(kernel: Any) -> Any:
-    """The kernel as a `triton_op` wants it. Until torch 2.13 wrap_triton refuses an interpreted one."""
-    return kernel if interpreted(kernel) else torch.library.wrap_triton(kernel)
-
-
 def check(what: str, tensors: list[Tensor], kernel: Any) -> None:
     """Refuse what a kernel would misread: no tensors, two devices, a CPU, another kind of number."""
     if not tensors:

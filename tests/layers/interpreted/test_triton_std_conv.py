@@ -81,6 +81,24 @@ def test_half_precision_is_rounded_once_at_the_end(dtype, device, unit):
     assert_right(weights, upstream, close={"rtol": unit(dtype), "atol": 1e-5})
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_filters_are_rounded_as_a_cast_after_them_would(layout, device, unit):
+    """To the bit on a GPU; the gradients come in that dtype, and go out in that of the weights."""
+    weights = tensors([draws(shape) for shape in SHAPES], device, layout=layout)
+    made = standardize_all(weights, 1e-10, dtype=torch.bfloat16)
+    whole = standardize_all(weights, 1e-10)
+    for half, full in zip(made, whole, strict=True):
+        assert half.dtype == torch.bfloat16 and half.stride() == full.stride()
+        error = 2 * unit(torch.bfloat16) if device == "cpu" else 0
+        torch.testing.assert_close(half, full.to(torch.bfloat16), rtol=error, atol=0)
+    upstream = tensors([draws(shape, 1) for shape in SHAPES], device, torch.bfloat16, layout)
+    found = torch.autograd.grad(made, weights, upstream)
+    expected = torch.autograd.grad(whole, weights, [each.float() for each in upstream])
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6 * float(other.abs().max()))
+
+
 @pytest.mark.parametrize("grad_layout", [torch.contiguous_format, torch.channels_last])
 def test_channels_last_filters_keep_their_layout_whatever_the_gradients(grad_layout, device):
     weights = tensors([draws(shape) for shape in FEW], device, layout=torch.channels_last)
@@ -158,7 +176,7 @@ def test_weights_that_are_views_are_read_where_they_lie(device):
     buffer = torch.from_numpy(draws(400)).float().to(device)
     odd = buffer[1:289].view(8, 4, 3, 3).requires_grad_()
     sparse = buffer[:288].view(8, 4, 3, 3)[::2].requires_grad_()
-    assert not triton_std_conv._deal([odd], [odd]).tiles[:, 6].any()  # value by value, as the kind 0 says
+    assert not triton_std_conv._deal([odd], [odd], 4).tiles[:, 6].any()  # value by value, as the kind 0 says
     assert_right([odd], tensors([draws((8, 4, 3, 3), 1)], device))
     (out,) = standardize_all([sparse], 1e-10)
     np.testing.assert_allclose(double(out), oracle(double(sparse), double(out), 1e-10)[0], **CLOSE)
@@ -191,8 +209,8 @@ def test_gradients_of_gradients_are_refused(device):
 def test_both_launches_are_custom_ops_as_torch_wants_them(device):
     """Sizes are multiples of 64 here: between tensors the joint buffer holds whatever was there."""
     weights = [each.detach() for each in tensors([draws((4, 16, 1, 1)), draws((2, 32, 2, 1))], device)]
-    _, statistics = standardize_forward(weights, 1e-10, False, 0)
-    torch.library.opcheck(standardize_forward, (weights, 1e-10, False, 0))
+    _, statistics = standardize_forward(weights, 1e-10, False, 0, torch.float32)
+    torch.library.opcheck(standardize_forward, (weights, 1e-10, False, 0, torch.float32))
     torch.library.opcheck(standardize_backward, (weights, weights, statistics, 1e-10, False, 0))
 
 
