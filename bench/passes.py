@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fairtrial.layers import made_once
 from fairtrial.precision import precision
+from fairtrial.replay import captured
 
 LAYOUTS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 
@@ -18,6 +19,24 @@ def synchronize(device: str | torch.device) -> None:
     """Wait until the device has done what it was given, so that a reading of the clock means something."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def waiting(
+    call: Callable[[], object], device: str | torch.device, model: nn.Module | None = None
+) -> Callable[[], None]:
+    """The call and the wait for its work; on a GPU it is replayed from a CUDA graph, as in a cell.
+
+    model: whose buffers the runs before the capture must not change.
+    """
+    if torch.device(device).type != "cuda":
+        return call
+    graph, _ = captured(call, nn.Module() if model is None else model)
+
+    def replay() -> None:
+        graph.replay()
+        torch.cuda.synchronize(device)
+
+    return replay
 
 
 def forward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
@@ -68,7 +87,8 @@ def training_pass(
 ) -> Callable[[], None]:
     """A call that runs forward, cross entropy and backward of `model`: a step without its update.
 
-    numbers: fp32, or bf16 as in a cell of that precision. micro_batches: so many of them, of `batch_size` images each, are one step; filters are made once for all.
+    numbers: fp32, or bf16 as in a cell of that precision. micro_batches: so many of them, of `batch_size`
+    images each, are one step; filters are made once for all.
     """
     model = model.to(device, memory_format=memory_format).train()
     images, labels = pictures(batch_size, image_size, device, memory_format)
@@ -85,9 +105,8 @@ def training_pass(
         with precision({"precision": numbers}, torch.device(device)):
             once() if micro_batches == 1 else several()
         model.zero_grad(set_to_none=True)
-        synchronize(device)
 
-    return step
+    return waiting(step, device, model)
 
 
 def evaluation(
@@ -108,6 +127,5 @@ def evaluation(
         with made_once(model):
             for _ in range(batches):
                 model(images)
-        synchronize(device)
 
-    return call
+    return waiting(call, device, model)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from clock import Clock
-from passes import synchronize
+from passes import waiting
 from work import Work
 
 COPIED = {"cpu": 1 << 28, "cuda": 1 << 30}  # bytes read and written: no cache holds them
@@ -42,11 +42,7 @@ def copying(moved: int, device: str | torch.device) -> Callable[[], None]:
     source = torch.ones(moved // 8, device=device)
     target = torch.ones_like(source)
 
-    def call() -> None:
-        target.copy_(source)
-        synchronize(device)
-
-    return call
+    return waiting(lambda: target.copy_(source), device)
 
 
 def multiplying(side: int, device: str | torch.device) -> Callable[[], None]:
@@ -54,11 +50,7 @@ def multiplying(side: int, device: str | torch.device) -> Callable[[], None]:
     left, right = torch.rand(2, side, side, device=device)
     out = torch.empty_like(left)
 
-    def call() -> None:
-        torch.mm(left, right, out=out)
-        synchronize(device)
-
-    return call
+    return waiting(lambda: torch.mm(left, right, out=out), device)
 
 
 def _median(call: Callable[[], None], clock: Clock) -> float:

@@ -40,6 +40,8 @@ def test_arms(benchmark, race, device, clock, batch_size, side, numbers):
     subjects = {"bn": step(reference, layouts["bn"])}
     for kernels in KERNELS:
         subjects[f"gn+ws {kernels}"] = step(create_model(MODEL, 10, kernels=kernels), layouts["gn+ws"])
-    benchmark.extra_info.update(model=MODEL, batch_size=batch_size, side=side, numbers=numbers, layouts=layouts)
+    benchmark.extra_info.update(
+        model=MODEL, batch_size=batch_size, side=side, numbers=numbers, layouts=layouts
+    )
     work = of_step(reference, batch_size, side) if numbers == "fp32" else None  # counted in float32
     race(subjects, f"gn+ws {FASTEST}", warm_up=1, work=work)

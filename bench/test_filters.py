@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from passes import synchronize
+from passes import waiting
 from roofline import copying
 from torch import Tensor
 from work import of_filters
@@ -38,6 +38,5 @@ def there_and_back(way: str, weights: list[Tensor]) -> Callable[[], None]:
 
     def call() -> None:
         torch.autograd.grad(WAYS[way](weights, BIT), weights, gradients)
-        synchronize(weights[0].device)
 
-    return call
+    return waiting(call, weights[0].device)

@@ -34,3 +34,16 @@ def test_a_fast_one_computes_convolutions_in_bf16_and_fp32_is_left_alone(monkeyp
 
 def test_the_seconds_are_measured():
     assert precision._seconds(torch.float32) > 0
+
+
+def test_in_bf16_a_network_sees_its_updated_weights(monkeypatch):
+    """Autocast's cache would show the weights of the first step for ever."""
+    monkeypatch.setattr(precision, "refuse_slow_bf16", lambda device: None)
+    conv, images = torch.nn.Conv2d(3, 4, 3), torch.rand(2, 3, 8, 8)
+    with precision.precision({"precision": "bf16"}, CPU):
+        before = conv(images)
+        before.sum().backward()
+        with torch.no_grad():
+            conv.weight.add_(1.0)
+        after = conv(images)
+    assert float((after - before).abs().min()) > 0.1

@@ -23,8 +23,8 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
 }  # fmt: skip
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",
-    "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "resnetv2", "train", "transfer",
-    "trial", "upstream", "weights", "weights.*",
+    "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "replay", "resnetv2", "train",
+    "transfer", "trial", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.

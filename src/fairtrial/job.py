@@ -87,6 +87,8 @@ class Job:
             limit_memory()
         if not on_cpu:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
             torch.use_deterministic_algorithms(True)
+            # Else each new tensor is written to first, of no use: every kernel fills what it makes.
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -18,11 +18,14 @@ SLOWER: Final = 1.5  # times the fp32 seconds from which on bf16 is refused; emu
 
 
 def precision(settings: Mapping[str, Any], device: torch.device) -> AbstractContextManager[object]:
-    """In bf16, convolutions and matrix products run in it; weights, statistics and losses stay in fp32."""
+    """In bf16, convolutions and matrix products run in it; weights, statistics and losses stay in fp32.
+
+    Without autocast's cache: it keeps the bf16 copy of a weight until autocast ends, past every update.
+    """
     if settings["precision"] == "fp32":
         return nullcontext()
     refuse_slow_bf16(device)
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 @cache

@@ -19,6 +19,7 @@ from fairtrial.errors import out_of_memory
 from fairtrial.layers import made_once
 from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
+from fairtrial.replay import Replay, replay_of
 from fairtrial.seeds import stream
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
@@ -148,7 +149,8 @@ def pad_of(resolution: int) -> int:
 class Outcome:
     """What training gave. val_curve: (step, accuracy, loss) at the fractions VAL_POINTS.
 
-    micro_batch: images per forward pass at the end; None when no batch was split.
+    micro_batch: images per forward pass at the end; None when no batch was split. eager: why a GPU launched
+    every kernel by itself.
     """
 
     steps: int
@@ -156,6 +158,7 @@ class Outcome:
     val_curve: tuple[tuple[int, float, float | None], ...]
     divergence_step: int | None  # the first step with a loss that is no finite number
     micro_batch: int | None = None
+    eager: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,33 +190,52 @@ def fit(
     looks = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
     curve: list[tuple[int, float, float | None]] = []
     done = 0
+    with ledger.book("load"):
+        mode(model)
+        replay, eager = _replay(model, task, recipe)
     for look in looks:
         with ledger.book("train"):
             mode(model)
             for step in range(done, look):
                 optimizer.lr = recipe.lr_at(step / steps)
                 batch = task.batch(step, recipe.batch_size, recipe.mixup)
-                losses[step], recipe = _fitting(model, optimizer, batch, recipe)
+                losses[step], recipe = _fitting(model, optimizer, batch, recipe, replay)
                 if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(losses[step]):
                     break
             done = step + 1
         if not math.isfinite(losses[done - 1]):
-            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]), recipe.micro_batch)
+            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]), recipe.micro_batch, eager)
         if validate and len(task.val_labels):
             with ledger.book("eval"):
                 score = evaluate(model, task.val_images, task.val_labels, task.view)
             curve.append((done, score.accuracy, score.loss))
     loss = float(losses[-max(1, steps // 10) :].mean())
-    return Outcome(done, loss, tuple(curve), None, recipe.micro_batch)
+    return Outcome(done, loss, tuple(curve), None, recipe.micro_batch, eager)
+
+
+def _replay(model: nn.Module, task: Batches, recipe: Recipe) -> tuple[Replay | None, str | None]:
+    """The passes of a batch as a CUDA graph; None on a CPU, and with the reason where it cannot be had."""
+    if not task.labels.is_cuda:
+        return None, None
+    batch = task.batch(0, recipe.batch_size, recipe.mixup)
+    return replay_of(model, lambda x, y: passes(model, x, y, recipe), *batch)
 
 
 def _fitting(
-    model: nn.Module, optimizer: SGD, batch: tuple[Tensor, Tensor], recipe: Recipe
+    model: nn.Module,
+    optimizer: SGD,
+    batch: tuple[Tensor, Tensor],
+    recipe: Recipe,
+    replay: Replay | None,
 ) -> tuple[Tensor, Recipe]:
     """(loss, recipe) of one update; the recipe's micro-batch is halved until memory holds it, if it may be.
 
     The tries before it change nothing: memory runs out in a forward or backward pass, before any update.
     """
+    if replay is not None and replay.fits(*batch):
+        loss = replay(*batch)
+        optimizer.step()
+        return loss, recipe
     while True:
         try:
             return update(model, optimizer, *batch, recipe), recipe
@@ -232,23 +254,29 @@ def _fitting(
 
 
 def update(model: nn.Module, optimizer: SGD, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """One optimizer update from one batch, in micro-batches where the recipe says so; the mean loss.
+    """One optimizer update from one batch; the mean loss."""
+    optimizer.zero_grad()
+    loss = passes(model, x, y, recipe)
+    optimizer.step()
+    return loss
+
+
+def passes(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """Forward and backward of one batch, in micro-batches where the recipe says so; the mean loss.
 
     The micro-batches' gradients add up to that of the whole batch, exactly so where images do not mix.
     """
-    optimizer.zero_grad()
     if recipe.micro_batch is None or recipe.micro_batch >= len(x):
         loss = F.cross_entropy(model(x), y)
         loss.backward()
-    else:
-        loss = x.new_zeros(())
-        with made_once(model):
-            for part, targets in zip(x.split(recipe.micro_batch), y.split(recipe.micro_batch), strict=True):
-                share = F.cross_entropy(model(part), targets) * (len(part) / len(x))
-                share.backward()
-                loss += share.detach()
-    optimizer.step()
-    return loss.detach()
+        return loss.detach()
+    loss = x.new_zeros(())
+    with made_once(model):
+        for part, targets in zip(x.split(recipe.micro_batch), y.split(recipe.micro_batch), strict=True):
+            share = F.cross_entropy(model(part), targets) * (len(part) / len(x))
+            share.backward()
+            loss += share.detach()
+    return loss
 
 
 def looks(images: Tensor, view: View) -> Iterator[Tensor]:

@@ -109,6 +109,8 @@ def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[s
         measured["checkpoint"] = keep(ready.model, ready.dataset, place.keep, facts)
     if outcome.micro_batch != settings["micro_batch"]:
         drawn["micro_batch"] = outcome.micro_batch
+    if outcome.eager:
+        drawn["eager"] = outcome.eager
     spent = {
         "steps": outcome.steps,
         "examples": outcome.steps * recipe.batch_size,

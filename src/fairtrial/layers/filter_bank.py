@@ -38,7 +38,9 @@ class FilterBank:
         if self._made or not self.convs:
             yield
             return
-        made = self._make(rounded=not torch.is_grad_enabled())  # gradients of several passes add up in float32
+        made = self._make(
+            rounded=not torch.is_grad_enabled()
+        )  # gradients of several passes add up in float32
         self._give([filters.detach().requires_grad_(filters.requires_grad) for filters in made])
         try:
             yield

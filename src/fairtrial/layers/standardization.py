@@ -101,9 +101,7 @@ def by_compiled(weights: Sequence[Tensor], definition: Definition) -> Filters:
     return Compiled.apply(definition, None, *weights)
 
 
-def by_triton(
-    weights: Sequence[Tensor], definition: Definition, dtype: torch.dtype | None = None
-) -> Filters:
+def by_triton(weights: Sequence[Tensor], definition: Definition, dtype: torch.dtype | None = None) -> Filters:
     """One launch forward and one backward for all weights, on a GPU; no second derivative."""
     from fairtrial.layers import triton_std_conv
 

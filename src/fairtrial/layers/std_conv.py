@@ -23,7 +23,9 @@ class StdConv2d(nn.Conv2d):
 
     definition: Definition = BIT  # as the official BiT weights expect
     kernels: str = "fastest"
-    convolves_made: ClassVar[bool] = True  # as they are made: they may be made in the dtype of the convolution
+    convolves_made: ClassVar[bool] = (
+        True  # as they are made: they may be made in the dtype of the convolution
+    )
     made: Tensor | None = None  # filters that were made with those of the whole network
 
     def forward(self, x: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def _compared(pairs: Pairs) -> str | None:
     """The first pair whose two sides are not close, in words."""
     for what, (found, expected) in pairs.items():
         for one, other in zip(found, expected, strict=True):
-            gap = float((one - other).abs().max() / other.abs().max())
+            gap = float((one - other).detach().abs().max() / other.detach().abs().max())
             if not gap <= CLOSE:
                 return f"{what} differ by {gap:.1e} of their size"
     return None

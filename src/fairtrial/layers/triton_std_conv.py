@@ -21,6 +21,7 @@ from fairtrial.layers.triton_std_kernels import backward_kernel, forward_kernel
 from fairtrial.layers.triton_support import check
 
 WARPS = TILE // 1024  # 32 values to a thread
+_spare: dict[int, Tensor] = {}  # by length, pinned: none may be allocated while a CUDA graph is captured
 _captured: list[Tensor] = []  # tables of CUDA graphs, which read them at each replay
 
 
@@ -36,7 +37,8 @@ def standardize_all(
 
     weights: (out, in, kh, kw) each, of one dtype and device -> the same shapes and layouts. outside: eps is
     added to the standard deviation, not inside the root. correction: 1 takes the sample's variance. dtype: of
-    the results, where it is not that of the weights. The results share one buffer. Statistics are float32, and hold for filters that are constant or of large mean.
+    the results, where it is not that of the weights. The results share one buffer. Statistics are float32,
+    and hold for filters that are constant or of large mean.
     """
     _check(weights, correction)
     return _StandardizeAll.apply(eps, outside, correction, dtype or weights[0].dtype, *weights)
@@ -65,7 +67,8 @@ class _StandardizeAll(torch.autograd.Function):
 @torch.library.custom_op(
     "fairtrial::standardize_forward",
     mutates_args=(),
-    schema="(Tensor[] weights, float eps, bool outside, int correction, ScalarType dtype) -> (Tensor, Tensor)",
+    schema="(Tensor[] weights, float eps, bool outside, int correction, ScalarType dtype)"
+    " -> (Tensor, Tensor)",
 )
 def standardize_forward(
     weights: list[Tensor], eps: float, outside: bool, correction: int, dtype: torch.dtype
@@ -192,9 +195,11 @@ def _table(tensors: list[Tensor]) -> Tensor:
     if device.type != "cuda":
         return _copied(addresses, device, 0)
     if torch.cuda.is_current_stream_capturing():  # nothing is copied before the replay: no table for others
-        host = torch.tensor(addresses, dtype=torch.int64).pin_memory()
-        _captured.append(host)
+        host = _spare.pop(len(addresses))
+        _captured.append(host.copy_(torch.tensor(addresses)))
         return host.to(device, non_blocking=True)
+    if len(addresses) not in _spare:
+        _spare[len(addresses)] = torch.empty(len(addresses), dtype=torch.int64, pin_memory=True)
     return _copied(addresses, device, torch.cuda.current_stream(device).cuda_stream)
 
 

@@ -120,7 +120,7 @@ def forward_kernel(
     OUTSIDE: tl.constexpr, CORRECTION: tl.constexpr, NARROWEST: tl.constexpr, WIDEST: tl.constexpr,
     TILE: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
 ):  # fmt: skip
-    """One program standardizes one tile. like: any values of the dtype of the weights; flat may have another."""
+    """One program standardizes one tile. like: values of the dtype of the weights; flat may have another."""
     tile = tiles + tl.program_id(0) * COLUMNS
     kind = tl.load(tile + 6)
     if kind == 0:

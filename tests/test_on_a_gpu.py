@@ -7,9 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fairtrial import train
+from fairtrial.budget import Ledger
 from fairtrial.layers import made_once
 from fairtrial.layers.choice import own_kernels
 from fairtrial.layers.standardization import DEFINITIONS, WAYS, ways_on
+from fairtrial.precision import precision
+from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
@@ -22,6 +26,9 @@ HALF = 2**-8  # one rounding to bfloat16
 def exact():
     """As a job sets them: no TF32."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def network(kernels: str, layout: str, seed: int = 0) -> ResNetV2:
@@ -67,7 +74,9 @@ def test_micro_batches_in_bf16_add_up_in_float32():
     model = network("fastest", "nchw")
     with torch.autocast("cuda", torch.bfloat16), made_once(model):
         for _ in range(3):
-            F.cross_entropy(model(torch.randn(4, 3, 32, 32, device=GPU)), torch.arange(4, device=GPU)).backward()
+            F.cross_entropy(
+                model(torch.randn(4, 3, 32, 32, device=GPU)), torch.arange(4, device=GPU)
+            ).backward()
         assert {conv.made.grad.dtype for conv in model.bank.convs} == {torch.float32}
     assert all(conv.weight.grad.dtype == torch.float32 for conv in model.bank.convs)
 
@@ -98,3 +107,55 @@ def test_a_compiled_network_has_our_kernels_in_its_graph():
     images = torch.randn(4, 3, 32, 32, device=GPU)
     compiled = torch.compile(model, backend="aot_eager")
     torch.testing.assert_close(compiled(images), model(images), rtol=1e-4, atol=1e-4)
+
+
+def trained(
+    norm: str, recipe: Recipe, numbers: str = "fp32"
+) -> tuple[train.Outcome, dict[str, torch.Tensor]]:
+    """A few steps of a mini on noise, on the GPU."""
+    draw = np.random.default_rng(0)
+    images = torch.from_numpy(draw.integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).to(GPU)
+    labels = (torch.arange(64) % 10).to(GPU)
+    order = train.Order(np.arange(64), 0)
+    task = train.Task(images, labels, images[:8], labels[:8], 10, order, "none", 0, 0)
+    model = create_model("mini", 10, norm)
+    init_weights(model, lambda name: np.random.default_rng([0, len(name)]))
+    model = model.to(GPU)
+    with precision({"precision": numbers}, GPU):
+        outcome = train.fit(model, task, recipe, 12, Ledger())
+    return outcome, model.state_dict()
+
+
+RECIPES = {
+    "whole": Recipe(16, None, lr=0.01, warmup=0.1, weight_decay=1e-4, mixup=0.0),
+    "mixup": Recipe(16, None, lr=0.01, warmup=0.1, weight_decay=1e-4, mixup=0.2),
+    "micro": Recipe(16, 4, lr=0.01, warmup=0.1, weight_decay=1e-4, mixup=0.0),
+}
+
+
+@pytest.mark.parametrize("numbers", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("norm", "recipe"), [("bn", "whole"), ("gn", "whole"), ("gn", "mixup"), ("gn", "micro")]
+)
+def test_replayed_steps_are_the_eager_ones_to_the_bit(norm, recipe, numbers, monkeypatch):
+    outcome, state = trained(norm, RECIPES[recipe], numbers)
+    assert outcome.eager is None
+    monkeypatch.setattr(train, "replay_of", lambda *_: (None, "asked for"))
+    eager, expected = trained(norm, RECIPES[recipe], numbers)
+    assert eager.eager == "asked for"
+    assert (outcome.train_loss, outcome.val_curve) == (eager.train_loss, eager.val_curve)
+    assert all(torch.equal(state[name], expected[name]) for name in expected)
+
+
+def test_a_network_that_cannot_be_captured_trains_eagerly_and_says_why(monkeypatch):
+    look = train.passes
+
+    def peeks(model, x, y, recipe):
+        loss = look(model, x, y, recipe)
+        loss.item()  # waits for the GPU, which a capture forbids
+        return loss
+
+    monkeypatch.setattr(train, "passes", peeks)
+    outcome, _ = trained("gn", RECIPES["whole"])
+    assert outcome.eager.startswith("no CUDA graph: ")
+    assert outcome.train_loss is not None
