@@ -36,6 +36,7 @@ def waiting(
         graph.replay()
         torch.cuda.synchronize(device)
 
+    replay.reads = call  # its tensors, which the graph knows by address alone
     return replay
 
 
@@ -45,9 +46,8 @@ def forward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
     @torch.no_grad()
     def call() -> None:
         layer(x)
-        synchronize(x.device)
 
-    return call
+    return waiting(call, x.device, layer)
 
 
 def forward_backward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
@@ -59,9 +59,8 @@ def forward_backward(layer: nn.Module, x: Tensor) -> Callable[[], None]:
         layer(x).backward(upstream)
         x.grad = None
         layer.zero_grad(set_to_none=True)
-        synchronize(x.device)
 
-    return call
+    return waiting(call, x.device, layer)
 
 
 PASSES = {"forward": forward, "forward_backward": forward_backward}

@@ -54,7 +54,8 @@ def captured(
 ) -> tuple[torch.cuda.CUDAGraph, Out]:
     """(graph, what the call returns): the call's kernels, for replay on the tensors that it used.
 
-    Runs the call a few times; the buffers of the model, such as BN's running statistics, are put back.
+    The graph knows those tensors by address: they must outlive it. Runs the call a few times; the buffers of
+    the model, such as BN's running statistics, are put back.
     forget: drops what a run leaves behind, before the next.
     """
     kept = [buffer.clone() for buffer in model.buffers()]
