@@ -30,7 +30,8 @@ def why_not(device: torch.device) -> str | None:
 
 def mismatch(device: torch.device) -> str | None:
     """What differs between the Triton kernels and torch's own, both ways; None if nothing does."""
-    return _compared({**_filters(device), **_norms(device)})
+    with torch.inference_mode(False), torch.enable_grad():  # the first pass may be one of evaluation
+        return _compared({**_filters(device), **_norms(device)})
 
 
 Pairs = dict[str, tuple[Sequence[Tensor], Sequence[Tensor]]]  # what: ours, torch's

@@ -242,6 +242,8 @@ def test_a_compiled_graph_holds_them_without_a_break(device):
         ([torch.ones(2, 3, 1, 1), torch.ones(2, 3, 1, 1, device="meta")], {}, "on cpu, meta; move them"),
     ],
 )
-def test_what_a_kernel_would_misread_is_refused(weights, options, message):
+def test_what_a_kernel_would_misread_is_refused(weights, options, message, device):
+    if device == "cuda" and len(weights) and weights[-1].device.type == "cpu":
+        weights = [weight.to(device) for weight in weights]
     with pytest.raises(ValueError, match=message):
         standardize_all(weights, 1e-10, **options)
