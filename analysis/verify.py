@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from analysis import report, seals, throughput
+from analysis import report, seals, throughput, whole
 from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
@@ -70,6 +70,11 @@ KINDS: Final = {
         lambda folder: any(folder.glob("*-torch-*.json")),
         lambda folder: (),
         lambda folder, to, partial: throughput.draw(folder, to),
+    ),
+    "whole": Kind(
+        lambda folder: (folder / whole.MACROS).is_file(),
+        lambda folder: (),  # of the records: each study's own
+        lambda folder, to, partial: whole.build(folder.parent, to, allow_partial=partial),
     ),
 }
 

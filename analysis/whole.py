@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from analysis import figures, macros, recorded, tables, whole_page
 from analysis.coverage import Shown, cover, coverage_table, study_table
@@ -19,6 +20,8 @@ from analysis.recorded import Recorded
 from analysis.tables import Table
 from analysis.wanted import WANTED
 from fairtrial import files
+
+MACROS: Final = "macros.tex"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _tables(studies: Sequence[Recorded], hung: Mapping[str, Hung]) -> Iterator[T
 def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> None:
     """macros.tex, and report.tex that sets sentences and figures with it."""
     made, names = macros.define(studies)
-    files.publish(to / "macros.tex", made.text(), overwrite=True)
+    files.publish(to / MACROS, made.text(), overwrite=True)
     lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
     placed: set[str] = set()
     for key, question in QUESTIONS.items():
