@@ -67,7 +67,10 @@ def best(races: Sequence[Race], model: str) -> Race | None:
     mine = [
         race
         for race in races
-        if race.told.get("model") == model and race.task in ("step", "arms") and _subject(race) is not None
+        if race.told.get("model") == model
+        and race.task in ("step", "arms")
+        and _subject(race) is not None
+        and race.told.get("images")  # where the work was counted
     ]
     return max(mine, key=_images_per_s, default=None)
 

@@ -97,8 +97,10 @@ class FilterBank:
 
 
 def _autocast(device: torch.device) -> torch.dtype | None:
-    """What autocast rounds the filters of a convolution to; None where it is off."""
-    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+    """What autocast rounds the filters of a convolution to on a GPU; None where it is off, and elsewhere."""
+    if device.type != "cuda" or not torch.is_autocast_enabled("cuda"):
+        return None
+    return torch.get_autocast_dtype("cuda")
 
 
 @contextmanager
