@@ -1,4 +1,4 @@
-"""Published numbers, as their sources print them: rows of published.json (docs: docs/exhibits.md)."""
+"""Published numbers, as their sources print them: rows of published.json."""
 
 from __future__ import annotations
 
