@@ -102,7 +102,7 @@ def test_every_way_on_a_gpu_equals_float64(name):
             assert gap <= 1e-5 * right.detach().abs().max(), way
 
 
-def test_a_compiled_network_has_our_kernels_in_its_graph():
+def test_a_compiled_network_gives_the_same():
     model = network("fastest", "nchw").eval()
     images = torch.randn(4, 3, 32, 32, device=GPU)
     compiled = torch.compile(model, backend="aot_eager")

@@ -11,6 +11,7 @@ from torch import nn
 from fairtrial.budget import Ledger
 from fairtrial.optimizer import SGD
 from fairtrial.recipe import Recipe
+from fairtrial.replay import kept
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
 from fairtrial.train import Order, Task, evaluate, fit, update, weights_digest
@@ -177,3 +178,14 @@ def test_the_learning_rate_is_a_function_of_the_spent_fraction():
     assert [recipe.lr_at(f) for f in (0.0, 0.125, 0.25)] == pytest.approx([0.0, 0.4, 0.8])
     assert recipe.lr_at(0.625) == pytest.approx(0.4)
     assert recipe.lr_at(1.0) == pytest.approx(0.0)
+
+
+def test_runs_before_a_capture_leave_the_statistics_of_bn_as_they_were():
+    """Also when memory runs out in one of them: the cell then goes on without a graph."""
+    model = create_model("mini", 4, "bn").train()
+    before = [buffer.clone() for buffer in model.buffers()]
+    with pytest.raises(MemoryError), kept(model):
+        model(torch.rand(4, 3, 16, 16))
+        assert any(not torch.equal(*pair) for pair in zip(model.buffers(), before, strict=True))
+        raise MemoryError
+    assert all(torch.equal(*pair) for pair in zip(model.buffers(), before, strict=True))

@@ -1,12 +1,13 @@
 """The forward and backward pass of a batch as a CUDA graph: one call of the host instead of thousands.
 
-A step of R50x1 is two thousand kernels. On an H200 they take 5 ms, and 15 to 40 ms of the host to launch them
-one by one: that would compare how arms are written in Python, and not what they cost.
+A step of R50x1 is a thousand kernels and more. Where Python takes longer to launch them than the GPU to run
+them, arms would be compared by how they are written, and not by what they cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import torch
@@ -20,7 +21,7 @@ WARM_UP: Final = 3  # passes before the capture: they build kernels, workspaces 
 
 
 class Replay:
-    """Loss and gradients of batches of one shape; each call overwrites `grad` of the parameters."""
+    """Loss and gradients of batches of one shape, as those of a cell are; each call overwrites them."""
 
     def __init__(self, model: nn.Module, passes: Passes, x: Tensor, y: Tensor) -> None:
         self._x, self._y = x.clone(), y.clone()
@@ -39,11 +40,6 @@ class Replay:
             parameter.grad = gradient
         return self._loss
 
-    def fits(self, x: Tensor, y: Tensor) -> bool:
-        """Whether this batch is of the shape and kind that was captured."""
-        pairs = ((x, self._x), (y, self._y))
-        return all(one.shape == other.shape and one.dtype == other.dtype for one, other in pairs)
-
     def _forget(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
@@ -58,27 +54,33 @@ def captured(
     the model, such as BN's running statistics, are put back.
     forget: drops what a run leaves behind, before the next.
     """
-    kept = [buffer.clone() for buffer in model.buffers()]
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
+    with torch.cuda.stream(aside), kept(model):
         for _ in range(WARM_UP):
             call()
             forget()
     torch.cuda.current_stream().wait_stream(aside)
-    with torch.no_grad():
-        for buffer, value in zip(model.buffers(), kept, strict=True):
-            buffer.copy_(value)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         out = call()
     return graph, out
 
 
+@contextmanager
+def kept(model: nn.Module) -> Iterator[None]:
+    """The buffers of the model are afterwards what they were, also when memory ran out inside."""
+    before = [buffer.clone() for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(model.buffers(), before, strict=True):
+                buffer.copy_(value)
+
+
 def replay_of(model: nn.Module, passes: Passes, x: Tensor, y: Tensor) -> tuple[Replay | None, str | None]:
-    """(the passes of this network as a graph, None), or (None, why there is none); None, None on a CPU."""
-    if not x.is_cuda:
-        return None, None
+    """(the passes of this network as a graph, None), or (None, why there is none)."""
     try:
         return Replay(model, passes, x, y), None
     except Exception as error:  # without a graph every step still runs, and says what is wrong with it
