@@ -27,13 +27,14 @@ def provenance(results: Results) -> str:
 
 def seeds(results: Results) -> str:
     """'n = 10 seeds, the replication unit'; where networks start from checkpoints, what each n counts."""
-    return counted(units(results), complete=results.complete)
+    return counted(results, units(results))
 
 
-def counted(found: Sequence[tuple[Unit, str]], *, complete: bool) -> str:
+def counted(results: Results, found: Sequence[tuple[Unit, str]]) -> str:
     """What n counts, of units with the arms that they belong to."""
-    if not complete:
-        return "; ".join(f"n: {unit.name}s so far, of {unit.told(unit.seeds)}{arms}" for unit, arms in found)
+    if not results.complete or results.spared:
+        how = "so far" if not results.complete else "as the stopping rule gave them"
+        return "; ".join(f"n: {unit.name}s {how}, of {unit.told(unit.seeds)}{arms}" for unit, arms in found)
     told = [
         f"n{arms}: see the table of arms" if unit.problem else f"n = {unit.told(unit.seeds)}{arms}"
         for unit, arms in found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analysis.table import Results, per_seed
+from analysis.table import OPEN, Results, per_seed
 from analysis.units import Unit, unit_of
 from analysis.words import clean, plural
 from fairtrial import factors
@@ -36,16 +36,20 @@ class Side:
 
 def sides(results: Results, contrast: Contrast) -> tuple[Side, ...]:
     """Each corner with its recorded values, averaged within a seed over swept factors it does not name."""
-    return tuple(_side(results, contrast.metric, levels) for levels in corners(contrast))
+    seeds = results.seeds_of(contrast)
+    return tuple(_side(results, contrast.metric, levels, seeds) for levels in corners(contrast))
 
 
 def unit_of_contrast(results: Results, contrast: Contrast) -> Unit:
     """What n counts in a contrast."""
-    return unit_of(results, *(results.where(levels) for levels in corners(contrast)))
+    unit = unit_of(results, *(results.where(levels) for levels in corners(contrast)))
+    return replace(unit, seeds=results.seeds_of(contrast))
 
 
-def _side(results: Results, metric: str, levels: dict[str, Any]) -> Side:
+def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[int, ...]) -> Side:
     cells = results.where(levels)
+    if len(seeds) < len(results.seeds):
+        cells = cells[cells["seed"].isin(seeds)]
     finished = cells[cells["status"] == "done"]
     failed = cells[cells["failed"].astype(bool)]
     spent = finished[SPENT[results.study.budget.kind]].astype(float) if len(finished) else None
@@ -53,10 +57,10 @@ def _side(results: Results, metric: str, levels: dict[str, Any]) -> Side:
         name=clean(factors.label({name: levels[name] for name in results.study.factors if name in levels})),
         values=per_seed(cells, metric),
         spent=None if spent is None else float(spent.mean()),
-        runs=int((cells["status"] != "pending").sum()),
+        runs=int((~cells["status"].isin(OPEN)).sum()),
         failures=Counter(failed["status"]),
         failed_seeds=frozenset(int(seed) for seed in failed["seed"]),
-        per_seed=len(cells) // len(results.seeds),
+        per_seed=len(cells) // len(seeds),
         overlap=overlap(results, cells["cell"]),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.claim_designs import arm, contrasts, every_setting
 from analysis.sentences import title
-from analysis.table import Results, per_seed
+from analysis.table import OPEN, Results, per_seed
 from analysis.units import unit_of
 from analysis.verdicts import Finding, decide, judge, measure
 from analysis.words import clean
@@ -183,7 +183,7 @@ def _spread(results: Results, levels: Mapping[str, Any]) -> Interval | None:
 def _rate(results: Results, levels: Mapping[str, Any]) -> Interval | None:
     """The share of an arm's runs that diverged."""
     cells = results.where(levels)
-    cells = cells[cells["status"] != "pending"]
+    cells = cells[~cells["status"].isin(OPEN)]
     if not len(cells):
         return None
     return clopper_pearson(int((cells["status"] == "diverged").sum()), len(cells), unit="run")

@@ -199,6 +199,7 @@ def _unit(results: Results) -> Row:
     draws = subset + (weights if below else "initial weights, order and augmentation together")
     told = below or ([units(results)[0][0]] if results.study.tuning else [])
     counted = told[0].told(results.seeds) if told else plural(len(results.seeds), "seed")
+    counted = f"at most {counted}" if results.study.rule else counted
     each = "each seed" if below else "each"
     return "replication unit", "as stated", f"{counted}; {each} draws {draws}; one test set"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis import table
+from analysis import looks, table
 from analysis.table import Results
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault
 from fairtrial.store import Store
@@ -44,4 +44,4 @@ def opened(folder: Path, *, partial: bool = False) -> Results:
     if results.flaws and not partial:
         do = "mend the records or give them another folder; --allow-partial reads on, and stamps all it says"
         raise Fault([Problem(flaw, str(folder), do) for flaw in results.flaws], BAD_INPUT)
-    return results
+    return looks.replay(results)

@@ -11,11 +11,12 @@ import pandas as pd
 from analysis.captions import provenance, seeds
 from analysis.groups import Group, gather, metric_of
 from analysis.new_images import over_new_images
+from analysis.rule import Rule
 from analysis.sentences import parity_words, title
 from analysis.table import Results
 from analysis.tables import Table
 from analysis.units import SEED
-from analysis.verdicts import Finding
+from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, Scale, clean
 from fairtrial.stats.structure import VarianceComponents
 
@@ -52,16 +53,17 @@ def _arm(group: Group, scale: Scale, several: bool) -> dict[str, str]:
 def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     """One row per declared contrast: everything that its verdict rests on."""
     several = any(finding.unit.name != SEED for finding in findings)
-    pairs = f"paired on the seed{_averaged(findings)}"
+    pairs, rule = f"paired on the seed{_averaged(findings)}", rule_of(results)
+    looks = f"; p of Holm and TOST times {rule.parts}, the looks" if rule.parts > 1 else ""
     caption = (
-        f"Declared contrasts, treatment minus control, {pairs}; 95 % paired t intervals, not adjusted. "
+        f"Declared contrasts, treatment minus control, {pairs}; {rule.name}, not adjusted{looks}. "
         f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
         "TOST p against the margin; low and high speak of this test set, new images of others too: 95 %, "
         "units crossed with single test images; g: Hedges' g of the paired differences; "
         "r: correlation of the arms over "
         f"{'the units that n counts' if several else 'seeds'}. {seeds(results)}. {provenance(results)}"
     )
-    rows = [_contrast(results, finding, several) for finding in findings]
+    rows = [_contrast(results, finding, several, rule) for finding in findings]
     return Table("contrasts", caption, pd.DataFrame(rows))
 
 
@@ -70,8 +72,8 @@ def _averaged(findings: Sequence[Finding]) -> str:
     return f" and averaged within each {' or '.join(clustered)}" if clustered else ""
 
 
-def _contrast(results: Results, finding: Finding, several: bool) -> dict[str, Any]:
-    wider = over_new_images(results, finding)
+def _contrast(results: Results, finding: Finding, several: bool, rule: Rule) -> dict[str, Any]:
+    percent, wider = f"{100 * rule.level:.4g} %", over_new_images(results, finding)
     scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
     limits = found is not None and math.isfinite(found.low)
     return {
@@ -80,16 +82,17 @@ def _contrast(results: Results, finding: Finding, several: bool) -> dict[str, An
         "verdict": finding.verdict.replace("_", " "),
         "unit": scale.unit,
         "difference": scale.show(found.estimate) if found else "",
-        "95 % low": scale.show(found.low) if found and limits else "",
-        "95 % high": scale.show(found.high) if found and limits else "",
+        f"{percent} low": scale.show(found.low) if found and limits else "",
+        f"{percent} high": scale.show(found.high) if found and limits else "",
         "new images": _span(scale, wider) if wider and limits else "",
         "margin": scale.show(finding.margin),
         "n": str(finding.n),
         **({"n counts": finding.unit.name, "pairs": str(len(finding.differences))} if several else {}),
+        **({"look": finding.look} if finding.look else {}),
         "p": _p(found.p) if found and limits else "",
-        "Holm p": _p(finding.step.adjusted_p) if finding.step and limits else "",
+        "Holm p": _p(min(1.0, rule.parts * finding.step.adjusted_p)) if finding.step and limits else "",
         "sign flip p": _p(flip.p) if flip else "",
-        "TOST p": _p(equal.p) if equal and limits else "",
+        "TOST p": _p(min(1.0, rule.parts * equal.p)) if equal and limits else "",
         "g": "" if finding.effect is None else f"{finding.effect:.2f}",
         "r": f"{found.r:.2f}" if found and found.r is not None and limits else "",
         "budget": parity_words(finding.gap, results.study.budget.kind),

@@ -33,6 +33,7 @@ def facts(
         ("budget", f"{per_cell(study.budget)} per run"),
         ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
         *(("n counts", f"{unit.told(unit.seeds)}{arms}") for unit, arms in units(results) if _split(unit)),
+        *((("stopping", study.rule.words),) if study.rule else ()),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis import table
+from analysis import looks, table
 from analysis.verdicts import measure
 from fairtrial.sizing import Spread
 from fairtrial.store import Store
@@ -14,7 +14,7 @@ from fairtrial.study import Contrast
 
 def spreads(store: Store, contrasts: Sequence[Contrast]) -> list[Spread]:
     """The sd of the paired differences of each contrast that a pilot recorded in three pairs or more."""
-    results = table.load(store)
+    results = looks.replay(table.load(store))
     found = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
     return [
         Spread(contrast.name, each.sd, each.n)

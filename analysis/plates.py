@@ -36,7 +36,7 @@ from analysis.sheet import (
 )
 from analysis.table import Results
 from analysis.twins import Twins
-from analysis.verdicts import Finding
+from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, level
 from fairtrial.study import Study
 
@@ -72,9 +72,10 @@ def contrasts(results: Results, findings: Sequence[Finding], twins: Twins | None
         figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
         for ax, view in zip(axes, (None, near), strict=False):
             forest(rows, ax, view, left=view is None, right=near is None or view is not None)
-        m, alpha = len(findings), 100 * results.declared["declaration"]["alpha"]
-        thin = f"thin whiskers {100 - alpha / m:.4g} % (Bonferroni over {m} contrasts); " if m > 1 else ""
-        thick = f"thick bars: 95 % paired t intervals, not adjusted; {thin}"
+        m, rule = len(findings), rule_of(results)
+        wide = f"{100 - 100 * rule.alpha / m:.4g}"
+        thin = f"thin whiskers {wide} % (Bonferroni over {m} contrasts); " if m > 1 else ""
+        thick = f"thick bars: {rule.name}, not adjusted; {thin}"
         thick = thick if any(row.bounds for row in rows) else "no intervals; "
         closer = "; right: the same, enlarged around 0" if near else ""
         means = "means" + next((f" over{f.unit.short}" for f in mine if f.unit.short), "")

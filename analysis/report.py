@@ -184,11 +184,18 @@ def _json(
         "hash": results.declared["history"][-1]["hash"],
         "complete": results.complete,
         "cells": {"done": results.done, "declared": len(results.frame)},
+        **({"stopping": _stopping(results)} if results.study.rule else {}),
         "contrasts": [_finding(finding, text) for finding, text in zip(findings, said, strict=True)],
         "aa": None if control is None else _twins(control),
         **({} if what is None else {"what_if": record(what)}),
     }
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _stopping(results: Results) -> dict[str, Any]:
+    """The rule, the cells that it spared, and at how many seeds each contrast is read."""
+    assert results.study.rule is not None
+    return {**results.study.rule.record(), "spared": results.spared, "read_at": dict(results.read)}
 
 
 def _finding(finding: Finding, text: str) -> dict[str, Any]:

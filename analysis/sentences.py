@@ -48,7 +48,9 @@ def grounds(finding: Finding) -> str:
     inside = -finding.margin < ruling.equivalence_low and ruling.equivalence_high < finding.margin
     outer = f"{100 * step.step_level:.4g} % interval {scale.bounds(ruling.low, ruling.high)}"
     limits = scale.bounds(ruling.equivalence_low, ruling.equivalence_high)
-    place = f" (Holm, step {step.step} of {step.family})" if step.family > 1 else ""
+    holm = [f"Holm, step {step.step} of {step.family}"] if step.family > 1 else []
+    told = [*holm, *([finding.look] if finding.look else [])]
+    place = f" ({'; '.join(told)})" if told else ""
     inner = f"{100 * (ruling.equivalence_level or 0):g} % interval {limits}"
     return (
         f"Decided by the {outer}{place}, which {verb} 0, and the {inner}, "
@@ -164,7 +166,12 @@ def _bounds(finding: Finding) -> str:
     found = finding.interval
     assert found is not None
     low, high = (found.low, found.high) if found.estimate > 0 else (-found.high, -found.low)
-    return finding.scale.bounds(low, high)
+    return finding.scale.bounds(low, high) + _level(found.level)
+
+
+def _level(level: float) -> str:
+    """' (98.33 %)'; nothing for 95 %, which every caption names."""
+    return "" if math.isclose(level, 0.95) else f" ({100 * level:.4g} %)"
 
 
 def _shown(finding: Finding) -> str:
@@ -173,23 +180,33 @@ def _shown(finding: Finding) -> str:
     assert found is not None
     if finding.verdict == "equivalent" and finding.equivalence is not None:
         inner = finding.equivalence
-        level = f"{100 * inner.level:g} %"
-        return f"{finding.scale.gap(found.estimate)} {finding.scale.bounds(inner.low, inner.high)} ({level})"
-    return told(finding.scale, found).rpartition(",")[0]
+        bounds = finding.scale.bounds(inner.low, inner.high)
+        return f"{finding.scale.gap(found.estimate)} {bounds}{_level(inner.level)}"
+    return told(finding.scale, found).rpartition(",")[0] + (_level(found.level) if has_limits(found) else "")
 
 
 def _evidence(finding: Finding, kind: str) -> str:
     """', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
     found, step = finding.interval, finding.step
     assert found is not None and step is not None
-    words = [f"n = {finding.unit.told(finding.differences, 'paired ')}", parity_words(finding.gap, kind)]
+    look = f" ({finding.look})" if finding.look else ""
+    words = [
+        f"n = {finding.unit.told(finding.differences, 'paired ')}{look}",
+        parity_words(finding.gap, kind),
+    ]
     if not has_limits(found):
         words.append(finding.reason)
     elif finding.verdict == "equivalent" and finding.equivalence is not None:
-        words.append(f"TOST {p_value(finding.equivalence.p)}")
+        words.append(_adjusted(finding, finding.equivalence.p, "TOST"))
     else:
-        words.append(p_value(step.p) if step.family == 1 else f"Holm {p_value(step.adjusted_p)}")
+        words.append(_adjusted(finding, step.adjusted_p, *(["Holm"] if step.family > 1 else [])))
     return ", " + ", ".join(words)
+
+
+def _adjusted(finding: Finding, p: float, *by: str) -> str:
+    """'Holm p = 0.0004'; 'Holm and looks p = 0.0012', where each look has a part of alpha."""
+    shared = [*by, *(["looks"] if finding.parts > 1 else [])]
+    return " ".join([*([listed(shared)] if shared else []), p_value(min(1.0, finding.parts * p))])
 
 
 def parity_words(gap: float | None, kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ from analysis.pretrained import start, upstream_seed
 from fairtrial.books import seconds_of
 from fairtrial.checks import METRICS
 from fairtrial.store import FAILED, Store, outcomes, rows
-from fairtrial.study import Study
+from fairtrial.study import Contrast, Study
 
 Record = dict[str, Any]
+OPEN: Final = ("pending", "spared")  # without an outcome; spared: the stopping rule did not ask for it
 STABLE: Final = (
     "status",
     "steps",
@@ -44,7 +45,8 @@ class Results:
 
     frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance),
     `failed` says so, `start` and `upstream_seed` say where its weights come from. plain: the same rows as
-    recorded. records: cell -> the attempt that counts.
+    recorded. records: cell -> the attempt that counts. read: contrast -> how many seeds it is read at, where
+    a stopping rule says so.
     """
 
     study: Study
@@ -54,16 +56,22 @@ class Results:
     records: dict[str, Record]
     block_s: float | None  # mean device-seconds that one more seed of every arm costs
     flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
+    read: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
         """Cells with an outcome."""
-        return int((self.frame["status"] != "pending").sum())
+        return len(self.ended)
+
+    @property
+    def spared(self) -> int:
+        """Cells that the stopping rule did not ask for, and nobody ran."""
+        return int((self.frame["status"] == "spared").sum())
 
     @property
     def complete(self) -> bool:
-        """Whether every declared cell has an outcome."""
-        return self.done == len(self.frame)
+        """Whether every declared cell has an outcome, as far as a stopping rule asks for it."""
+        return self.done + self.spared == len(self.frame)
 
     @property
     def sound(self) -> bool:
@@ -78,8 +86,9 @@ class Results:
 
     @property
     def progress(self) -> str:
-        """'26 of 130 cells'."""
-        return f"{self.done} of {len(self.frame)} cells"
+        """'26 of 130 cells', '65 of 260 cells, 195 spared by the stopping rule'."""
+        spared = f", {self.spared} spared by the stopping rule" if self.spared else ""
+        return f"{self.done} of {len(self.frame)} cells{spared}"
 
     @property
     def hash(self) -> str:
@@ -91,10 +100,19 @@ class Results:
         """The declared seeds."""
         return tuple(self.study.seeds)
 
+    @property
+    def cells(self) -> list[str]:
+        """The ids of the declared cells."""
+        return list(self.frame["cell"])
+
+    def seeds_of(self, contrast: Contrast) -> tuple[int, ...]:
+        """The seeds at which a contrast is read: all, or the first ones where it was decided early."""
+        return self.seeds[: self.read.get(contrast.name)]
+
     @cached_property
     def ended(self) -> pd.DataFrame:
         """The cells with an outcome."""
-        return self.frame[self.frame["status"] != "pending"]
+        return self.frame[~self.frame["status"].isin(OPEN)]
 
     @cached_property
     def arms(self) -> pd.DataFrame:

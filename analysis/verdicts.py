@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.contrasts import Side, differences, has_limits, interval, overlap_words, sides
+from analysis.contrasts import Side, differences, has_limits, overlap_words, sides
 from analysis.contrasts import unit_of_contrast as unit_of
+from analysis.rule import Rule
 from analysis.table import Results
 from analysis.units import SEED, Unit
 from analysis.words import SCALES, Scale
@@ -15,7 +16,7 @@ from fairtrial.budget import parity_gap
 from fairtrial.checks import LOWER_IS_BETTER
 from fairtrial.contrast import corners
 from fairtrial.seeds import ROOT
-from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, tost, verdict
+from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
 from fairtrial.study import Contrast
 
@@ -26,8 +27,9 @@ class Finding:
 
     sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
     unit: what n counts; `differences` are of single seeds. verdict: better, worse, equivalent,
-    different_but_negligible, inconclusive or refused. interval: 95 %; whisker: 1 - alpha/m. The fields after
-    `reason` stay empty where no statistics were made.
+    different_but_negligible, inconclusive or refused. interval: 95 %, or what a look has of alpha; whisker:
+    1 - alpha/m. parts: into how many looks alpha was divided; look: where the contrast was read, in words.
+    The fields after `reason` stay empty where no statistics were made.
     """
 
     contrast: Contrast
@@ -48,6 +50,8 @@ class Finding:
     ruling: Verdict | None = None
     stamps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    parts: int = 1
+    look: str = ""
 
     @property
     def failed(self) -> bool:
@@ -70,37 +74,53 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     found = decide(
         results, [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]
     )
-    alpha = results.declared["declaration"]["alpha"]
-    return tuple(finding if finding.ruling is None else _told(results, finding, alpha) for finding in found)
+    return tuple(finding if finding.ruling is None else _told(results, finding) for finding in found)
 
 
 def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
     """The same contrasts with their rulings; Holm runs over all of them."""
-    alpha = results.declared["declaration"]["alpha"]
-    steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=alpha)
+    rule = rule_of(results)
+    steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=rule.alpha)
     return [
-        finding if finding.interval is None else _ruled(results, finding, steps.at(index), alpha)
+        finding if finding.interval is None else _ruled(results, finding, steps.at(index), rule)
         for index, finding in enumerate(measured)
     ]
 
 
+def rule_of(results: Results) -> Rule:
+    """How often the study is read, and what a reading may claim."""
+    return Rule.of(results.declared["declaration"])
+
+
 def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> Finding:
     """What the cells say of one contrast, before any ruling; refused where they cannot be compared."""
-    parts = sides(results, contrast)
+    parts, rule, unit = sides(results, contrast), rule_of(results), unit_of(results, contrast)
     spent = [part.spent for part in parts if part.spent is not None]
     finding = Finding(
         contrast=contrast,
         scale=SCALES[contrast.metric],
         margin=results.study.margin if contrast.margin is None else contrast.margin,
         sides=parts,
-        unit=unit_of(results, contrast),
-        differences=differences(parts, results.seeds),
+        unit=unit,
+        differences=differences(parts, unit.seeds),
         gap=parity_gap(spent) if len(spent) == len(parts) else None,
         verdict="refused",
         reason="" if results.sound or partial else results.unsound,
+        parts=rule.parts,
+        look=_look(results, unit),
     )
     finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
-    return finding if finding.reason else replace(finding, interval=interval(parts, finding.unit, 0.95))
+    return finding if finding.reason else replace(finding, interval=rule.difference(parts, unit, rule.level))
+
+
+def _look(results: Results, unit: Unit) -> str:
+    """'look 1 of 3', 'read after every seed'; nothing in a study without a stopping rule."""
+    stop = results.study.rule
+    if stop is None:
+        return ""
+    if stop.sequence:
+        return "read after every seed"
+    return f"look {stop.looks.index(len(unit.seeds)) + 1} of {len(stop.looks)}"
 
 
 def _missing(finding: Finding) -> str:
@@ -116,11 +136,11 @@ def _missing(finding: Finding) -> str:
     return "no complete pair of seeds yet"
 
 
-def _ruled(results: Results, finding: Finding, step: HolmStep, alpha: float) -> Finding:
+def _ruled(results: Results, finding: Finding, step: HolmStep, rule: Rule) -> Finding:
     parts, unit = finding.sides, finding.unit
-    equivalence = tost(unit.means(finding.differences), margin=finding.margin, alpha=alpha, unit=unit.name)
+    equivalence = rule.equivalence(unit.means(finding.differences), finding.margin, unit)
     ruling = verdict(
-        interval(parts, unit, step.step_level),
+        rule.difference(parts, unit, step.step_level),
         equivalence,
         finding.margin,
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
@@ -153,15 +173,18 @@ def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | No
     return min(counts), max(counts)
 
 
-def _told(results: Results, finding: Finding, alpha: float) -> Finding:
+def _told(results: Results, finding: Finding) -> Finding:
     """The finding with what is told beside its ruling."""
+    rule = rule_of(results)
     parts, unit, step, ruling = finding.sides, finding.unit, finding.step, finding.ruling
     assert step is not None and ruling is not None
     means = unit.means(finding.differences)
     finding = replace(
         finding,
-        whisker=interval(parts, unit, 1 - alpha / step.family),
-        flip=sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
+        whisker=rule.difference(parts, unit, 1 - rule.alpha / step.family),
+        flip=None
+        if rule.sequence
+        else sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
         effect=_effect(finding),
     )
     return replace(
@@ -191,8 +214,20 @@ def _effect(finding: Finding) -> float | None:
 
 
 def _warnings(results: Results, finding: Finding) -> Iterator[str]:
-    flip, step = finding.flip, finding.step
-    assert flip is not None and step is not None
+    if finding.flip is not None and finding.step is not None:
+        yield from _unlike(finding.flip, finding.step)
+    rule = rule_of(results)
+    lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
+    if lost and len(lost & finding.differences.keys()) < len(finding.differences):
+        left = rule.difference(finding.sides, finding.unit, rule.level, without=lost)
+        yield f"without the failed seeds: {told(finding.scale, left)}"
+    tests = _test_images(results)
+    if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
+        yield f"the margin is below twice the resolution of {tests} test images"
+
+
+def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
+    """Where the exact test says something else than t, or can say nothing."""
     alpha = 1 - step.step_level
     if flip.smallest_p > alpha:
         yield f"the exact sign-flip test cannot reject at n = {flip.n} and level {alpha:.3g}"
@@ -201,13 +236,6 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
             f"{'rejects' if flip.p <= alpha else 'does not reject'} (p = {flip.p:.2g} at level {alpha:.3g})"
         )
         yield f"the exact sign-flip test {says}, unlike the t interval"
-    lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
-    if lost and len(lost & finding.differences.keys()) < len(finding.differences):
-        left = interval(finding.sides, finding.unit, 0.95, without=lost)
-        yield f"without the failed seeds: {told(finding.scale, left)}"
-    tests = _test_images(results)
-    if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
-        yield f"the margin is below twice the resolution of {tests} test images"
 
 
 def told(scale: Scale, found: Interval) -> str:

@@ -18,8 +18,8 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "checks", "claims", "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast",
     "gate", "gate.*", "job", "kernels", "kernels.build", "lock", "options", "origin", "places", "plan",
     "presets", "probes", "probes.record", "progress", "published", "recipe", "record", "rooms", "runner",
-    "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "store", "study",
-    "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
+    "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "stopping", "store",
+    "study", "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",

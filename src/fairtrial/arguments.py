@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fairtrial import __version__
+from fairtrial import __version__, stopping
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.study_file import known_studies
@@ -64,11 +64,15 @@ def parser() -> Parser:
         (
             "plan",
             "cells, detectable effect, forecast",
-            (_study_options, _plan_options, _size_options, _tuned_option),
+            (_study_options, _stop_option, _plan_options, _size_options, _tuned_option),
         ),
         ("tune", "give each arm the same tuning trials", (_study_options, _tune_options, _work_options)),
-        ("run", "run what is missing, then report", (_study_options, _run_options, _tuned_option)),
-        ("status", "how far the study is", (_study_options, _tuned_option)),
+        (
+            "run",
+            "run what is missing, then report",
+            (_study_options, _stop_option, _run_options, _tuned_option),
+        ),
+        ("status", "how far the study is", (_study_options, _stop_option, _tuned_option)),
         (
             "report",
             "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
@@ -139,6 +143,7 @@ def driver(prog: str, description: str) -> Parser:
     """The options of `run`, for a study file that is a program itself."""
     alone = Parser(prog=prog, description=description)
     _study_options(alone)
+    _stop_option(alone)
     _run_options(alone)
     _tuned_option(alone)
     return alone
@@ -168,6 +173,13 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", default="1", metavar="N", help="threads per cell, default 1; part of the record"
     )
+
+
+def _stop_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop", metavar="RULE",
+        help=f"stop early, error rates kept, seeds to what is undecided: {stopping.SAYS}",
+    )  # fmt: skip
 
 
 def _folder_options(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import arm_checks, contrast
+from fairtrial import arm_checks, contrast, stopping
 from fairtrial import factors as table
 from fairtrial.budget import Budget
 from fairtrial.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
@@ -24,13 +24,17 @@ from fairtrial.errors import Fault, Problem, did_you_mean, shown
 from fairtrial.places import at
 from fairtrial.presets import PRESETS
 from fairtrial.seeds import MAX_SEED
+from fairtrial.starts import seed_of
+from fairtrial.stopping import Stopping
 
 if TYPE_CHECKING:
     from fairtrial.study import Study
 
 MOST_CELLS: Final = 100_000
 LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
-BY_PRESET: Final = ("factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only")
+BY_PRESET: Final = (
+    "factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only", "stop",
+)  # fmt: skip
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "question": (str, "a text"),
@@ -43,6 +47,7 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "aa": ((Mapping, NoneType), "one level of each swept factor, such as {'norm': 'gn'}"),
     "only": ((tuple, list), "a tuple of tables such as {'norm': 'gn', 'weight_std': True}"),
     "presets": (Mapping, "a table such as {'mini': {'seeds': range(5)}}"),
+    "stop": ((str, Stopping, NoneType), f"one of: {stopping.SAYS}"),
 }
 
 
@@ -61,6 +66,7 @@ def problems(study: Study) -> Iterator[Problem]:
         yield from _aa_problems(study)
         for declared in study.contrasts:
             yield from contrast.problems(declared, study)
+        yield from _stop_problems(study)
         yield from _preset_problems(study)
 
 
@@ -220,6 +226,44 @@ def _kept(study: Study, levels: Mapping[str, Any]) -> int:
     """How many arms of a study have these levels, all of them swept."""
     asked = table.identities(levels).items()
     return sum(asked <= table.identities(arm).items() for arm in study.arms())
+
+
+def _stop_problems(study: Study) -> Iterator[Problem]:
+    """What keeps a stopping rule from being read: too few seeds, nothing to decide, units that are groups."""
+    where, seeds = at(study.places, "stop", "seeds"), len(study.seeds)
+    try:
+        rule = study.rule
+    except ValueError as error:
+        yield Problem(str(error), where, f"write one of: {stopping.SAYS}")
+        return
+    if rule is None:
+        return
+    if not study.contrasts:
+        yield Problem("a stopping rule decides contrasts, and none is declared", where, "declare a contrast")
+    least = stopping.FIRST if rule.sequence else rule.looks[-1]
+    if seeds < least or (seeds > least and not rule.sequence):
+        what = f"{rule.words}; the study has {seeds} seeds"
+        yield Problem(what, where, f"give {_span(study, least)}, or other looks: looks:5,{max(6, seeds)}")
+    if rule.sequence and _grouped(study):
+        what = "a confidence sequence takes seeds one by one; n counts checkpoints or tunings here"
+        yield Problem(what, where, "choose looks instead: looks:5,10")
+
+
+def _span(study: Study, count: int) -> str:
+    """'--seeds 10..29': as many seeds, from the study's first one on."""
+    first = min(study.seeds)
+    return f"--seeds {first}..{first + count - 1}"
+
+
+def _grouped(study: Study) -> bool:
+    """Whether several seeds share a checkpoint, or a tuning study."""
+    if study.tuning is not None:
+        return True
+    arms = (study.settings(levels) for levels in study.arms())
+    return any(
+        len({seed_of(arm["upstream"], arm["tune"], arm["upstream_seeds"], s) for s in study.seeds}) > 1
+        for arm in arms
+    )
 
 
 def _preset_problems(study: Study) -> Iterator[Problem]:

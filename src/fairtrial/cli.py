@@ -25,6 +25,7 @@ from fairtrial.errors import (
 )
 from fairtrial.rooms import enter
 from fairtrial.runner import Options
+from fairtrial.stopping import Asked
 from fairtrial.store import Store
 from fairtrial.study import Study
 from fairtrial.study_file import find, known_studies, load
@@ -106,6 +107,7 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
             data=given.data,
             budget=given.budget,
             seeds=given.seeds,
+            stop=getattr(given, "stop", None),
             settings=[*given.settings, *_shortcuts(given)],
         ),
         how=lambda: _how(given),
@@ -231,13 +233,23 @@ def _run(study: Study, given: Namespace) -> int:
 
     study, how = _asked(study, given)
     plan.refuse_unaffordable(study, how)
-    code = runner.run(study, how)
+    code = runner.run(study, how, _rule(study, given))
     if code in (DONE, FAILED_CELLS) or given.allow_partial:
         _build(Store.of(study, given.results), given)
     else:
         _state(study, given)
         print("the study is incomplete; the same command goes on where it stopped", file=sys.stderr)
     return code
+
+
+def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
+    """Which cells the study's stopping rule asks for, by what is recorded; None where it has no rule."""
+    if study.rule is None:
+        return None
+    enter("analysis")
+    from analysis.looks import asked
+
+    return lambda: asked(Store.of(study, given.results))
 
 
 def _status(study: Study, given: Namespace) -> int:
@@ -247,7 +259,9 @@ def _status(study: Study, given: Namespace) -> int:
 def _state(study: Study, given: Namespace) -> int:
     from fairtrial import status
 
-    found = status.status(study, Store.of(study, given.results))
+    store, rule = Store.of(study, given.results), _rule(study, given)
+    asked = rule() if rule is not None and (store.folder / "study.json").exists() else None
+    found = status.status(study, store, asked)
     return _show(found, status.lines(found), given.json)
 
 

@@ -27,6 +27,7 @@ def apply(
     data: str | None = None,
     budget: str | None = None,
     seeds: str | None = None,
+    stop: str | None = None,
     settings: Sequence[str] = (),
 ) -> Study:
     """The study with the options merged over it; a Fault names every option that gave a bad value."""
@@ -38,6 +39,8 @@ def apply(
         changes["budget"] = _kept(problems, lambda: _budget(budget), study.budget)
     if seeds is not None:
         changes["seeds"] = _kept(problems, lambda: parse_seeds(seeds), study.seeds)
+    if stop is not None:
+        changes["stop"] = stop
     chosen = dict(_settings(settings, problems))
     if data is not None:
         if "data" in chosen:

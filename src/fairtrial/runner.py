@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.record import cell_message, failure
 from fairtrial.rooms import released
 from fairtrial.stop import Stop
+from fairtrial.stopping import Asked
 from fairtrial.store import FAILED, MOST_KILLS, OUTCOMES, Store
 from fairtrial.study import Cell, Study
 from fairtrial.trust import Record
@@ -52,13 +54,16 @@ class Options:
         return self.jobs or max(1, cores() // self.threads)
 
 
-def run(study: Study, options: Options) -> int:
-    """Run what is missing of a study; the exit code. The same command resumes it after any stop."""
+def run(study: Study, options: Options, ask: Callable[[], Asked] | None = None) -> int:
+    """Run what is missing of a study; the exit code. The same command resumes it after any stop.
+
+    ask: which cells the study's stopping rule wants now; asked anew whenever they all have an outcome.
+    """
     store, stop = Store.of(study, options.results), Stop()
     with stop.listening(), store.locked():
         store.sweep()
         store.declare(study)
-        return Driver(study, store, options, stop).run()
+        return Driver(study, store, options, stop, ask).run()
 
 
 def calibrate(study: Study, options: Options) -> None:
@@ -98,19 +103,30 @@ def _start(store: Store, options: Options) -> Message:
 class Driver:
     """The planner of one study; lives while the study's lock is held."""
 
-    def __init__(self, study: Study, store: Store, options: Options, stop: Stop) -> None:
-        self.study, self.store, self.options, self.stop = study, store, options, stop
-        self.cells = study.cells()
+    def __init__(
+        self,
+        study: Study,
+        store: Store,
+        options: Options,
+        stop: Stop,
+        ask: Callable[[], Asked] | None = None,
+    ) -> None:
+        self.study, self.store, self.options, self.stop, self.ask = study, store, options, stop, ask
+        self.cells = study.cells()  # all of them; `wanted` are those that the stopping rule asks for
+        self.wanted = self.cells
+        self.left = options.limit  # cells that may still be handed out; None: any number
+        self.said: set[str] = set()
         self.books = Books(store)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.failed_starts = 0
         self.said_slower = False
+        self.broke = False  # the total budget has no room for another cell
 
     def run(self) -> int:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
         self._close_abandoned()
-        self.pending.extend(self.books.pending(self.cells, retry=self.options.retry)[: self.options.limit])
+        self._more(retry=self.options.retry)
         if self.pending:
             self._calibrate()
             jobs = min(self.options.jobs_for(self.study), len(self.pending))
@@ -120,6 +136,20 @@ class Driver:
             ):
                 self._work(crew, progress)
         return self.stop.code or self._exit_code()
+
+    def _more(self, *, retry: bool = False) -> bool:
+        """Whether there is more to do: all cells of a study, or those that its stopping rule asks for now."""
+        if self.ask is not None:
+            asked = self.ask()
+            for words in asked.said:
+                if words not in self.said:
+                    self.said.add(words)
+                    announce(words)
+            self.wanted = [cell for cell in self.cells if cell.id in asked.cells]
+        found = self.books.pending(self.wanted, retry=retry)[: self.left]
+        self.left = None if self.left is None else self.left - len(found)
+        self.pending.extend(found)
+        return bool(found)
 
     def _close_abandoned(self) -> None:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
@@ -140,7 +170,7 @@ class Driver:
 
     def _exit_code(self) -> int:
         status = self.books.outcomes()
-        ends = [status.get(cell.id) for cell in self.cells]
+        ends = [status.get(cell.id) for cell in self.wanted]
         if None in ends:
             return INCOMPLETE
         broken = set(ends) & set(FAILED) - {"diverged"}  # that one scores chance, as declared: it is data
@@ -149,7 +179,7 @@ class Driver:
     def _work(self, crew: Crew, progress: Progress) -> None:
         beat, reason = time.monotonic(), None
         try:
-            while not self.stop and (self.pending or crew.busy()):
+            while not self.stop and (self.pending or crew.busy() or self._goes_on()):
                 self._hand_out(crew, progress)
                 for worker, message in crew.answers(LOOK_S):
                     self._hear(worker, message, progress)
@@ -164,6 +194,10 @@ class Driver:
             raise
         finally:
             self._interrupt(crew, reason or self.stop.reason)
+
+    def _goes_on(self) -> bool:
+        """Whether a look asks for more; nothing does without a stopping rule, or when the money is spent."""
+        return self.ask is not None and not self.broke and self._more()
 
     def _hand_out(self, crew: Crew, progress: Progress) -> None:
         for worker in crew.free():
@@ -182,6 +216,7 @@ class Driver:
         if self.books.spent_s + running + self._price(cell) <= limit:
             return True
         self.pending.clear()
+        self.broke = True
         return False
 
     def _price(self, cell: Cell) -> float:

@@ -8,15 +8,20 @@ from typing import Any
 
 from fairtrial.books import Books
 from fairtrial.progress import duration
+from fairtrial.stopping import Asked
 from fairtrial.store import ENDED, Store
 from fairtrial.study import Study
 
 
-def status(study: Study, store: Store) -> dict[str, Any]:
-    """The state of a study as data; `lines` puts it in words."""
+def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
+    """The state of a study as data; `lines` puts it in words.
+
+    asked: what its stopping rule wants; other cells without an outcome are spared.
+    """
     cells, books = study.cells(), Books(store)
     ended = books.outcomes()
-    counts = Counter(ended.get(cell.id, "pending") for cell in cells)
+    left = {cell.id: "pending" if asked is None or cell.id in asked.cells else "spared" for cell in cells}
+    counts = Counter(ended.get(cell.id, left[cell.id]) for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in cells}
@@ -31,6 +36,7 @@ def status(study: Study, store: Store) -> dict[str, Any]:
         "device_s": books.spent_s,
         "lost_s": sum(record["spent"]["lost_s"] for record in books.records),
         "other_cells": len({record["cell"] for record in books.records} - mine),
+        "looks": [] if asked is None else list(asked.said),
     }
 
 
@@ -39,6 +45,7 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found["counts"].items()))
     yield f"study     {found['study']}: {found['cells']} cells: {counts}"
     yield f"blocks    {found['complete_seeds']} of {found['seeds']} seeds complete in every arm"
+    yield from (f"look      {words}" for words in found["looks"])
     if found["running"]:
         yield f"leases    {found['running']} cells are being run, or were when their driver vanished"
     if found["ended_attempts"]:

@@ -18,6 +18,7 @@ from fairtrial.places import PLACES, Places
 from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.seeds import ROOT
 from fairtrial.starts import seed_of
+from fairtrial.stopping import Stopping
 from fairtrial.tuned import Tuning
 
 ALPHA: Final = 0.05
@@ -53,11 +54,12 @@ class Study:
     """A table that runs: arms = the product of the factors' levels, crossed with the seeds.
 
     fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
-    preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa). aa: the levels of the arm
-    that runs twice, with other nuisance draws. only: some levels each; an arm that fits none of them is left
-    out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
-    `preset` when left out. tuning: settings that a tuning study gives each arm, over its own. places: where
-    each value was written; the loader knows.
+    preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa, stop). aa: the levels of the
+    arm that runs twice, with other nuisance draws. only: some levels each; an arm that fits none of them is
+    left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
+    `preset` when left out. tuning: settings that a tuning study gives each arm, over its own. stop: the rule
+    by which it may end before its last seed, such as "looks". places: where each value was written; the
+    loader knows.
     Raises Fault with every problem found.
     """
 
@@ -76,6 +78,7 @@ class Study:
     preset: str = DEFAULT
     home: str = ""
     tuning: Tuning | None = None
+    stop: Stopping | str | None = None
     places: Places = field(default_factory=PLACES.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +97,7 @@ class Study:
             primary=tuple(contrast.canonical() for contrast in self.primary),  # type: ignore[union-attr]
             secondary=tuple(contrast.canonical() for contrast in self.secondary),  # type: ignore[union-attr]
             aa=None if self.aa is None else {name: table.canon(name, self.aa[name]) for name in self.factors},
+            stop=Stopping.parse(self.stop) if isinstance(self.stop, str) else self.stop,
         )
 
     def _set(self, **values: Any) -> None:
@@ -118,6 +122,7 @@ class Study:
             only=declaration.get("only", ()),
             preset=declaration["preset"],
             tuning=Tuning.of(declaration["tuning"]) if "tuning" in declaration else None,
+            stop=Stopping.of(declaration["stop"]) if "stop" in declaration else None,
         )
 
     @property
@@ -129,6 +134,11 @@ class Study:
     def contrasts(self) -> tuple[Contrast, ...]:
         """The declared family: primary, then secondary."""
         return (*self.primary, *self.secondary)  # type: ignore[misc]
+
+    @property
+    def rule(self) -> Stopping | None:
+        """The rule by which it may end early; None where every seed runs."""
+        return Stopping.parse(self.stop) if isinstance(self.stop, str) else self.stop
 
     def under(self, preset: str) -> Study:
         """The same study with another preset's values; an unknown preset is a Fault."""
@@ -181,6 +191,8 @@ class Study:
         kept: dict[str, Any] = {"only": [dict(levels) for levels in self.only]} if self.only else {}
         if self.tuning is not None:
             kept["tuning"] = self.tuning.record()
+        if self.rule is not None:
+            kept["stop"] = self.rule.record()
         return {
             **kept,
             "study": self.name,

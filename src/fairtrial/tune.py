@@ -54,6 +54,7 @@ def sibling(study: Study) -> Study:
         primary=(),
         secondary=(),
         aa=None,
+        stop=None,
         presets={},
     )
 
