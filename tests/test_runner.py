@@ -13,6 +13,7 @@ import pytest
 from fairtrial import crew, files, runner
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
+from fairtrial.stopping import Asked
 from tests.support.toy import (
     HANG,
     JOB,
@@ -35,8 +36,8 @@ def toy(monkeypatch):
     """Toy jobs under a driver in this process: `toy(results, study, **options)` -> exit code."""
     monkeypatch.setattr(crew, "ENTRY", (JOB,))
 
-    def go(results, study=None, **options):
-        return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}))
+    def go(results, study=None, ask=None, **options):
+        return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}), ask)
 
     return go
 
@@ -387,3 +388,46 @@ def test_a_grown_study_changes_no_old_file_and_trains_the_new_cells_alone(toy, t
     after = {path: path.read_bytes() for path in (tmp_path / "toy" / "cells").iterdir()}
     assert before == {path: after[path] for path in before}
     assert len(after) == len(toy_study(**more).cells())
+
+
+# a stopping rule
+
+
+def rounds(results, study, *sizes):
+    """A rule that asks for so many seeds first, and for more whenever they have an outcome."""
+    calls = []
+
+    def ask():
+        ended = {record["cell"] for record in store_of(results).attempts() if not record["error"]}
+        for size in sizes:
+            asked = {cell.id for cell in study.cells() if cell.seed < size}
+            if not asked <= ended:
+                break
+        calls.append(len(asked))
+        return Asked(asked, (f"up to {size} seeds",))
+
+    return ask, calls
+
+
+def test_a_rule_is_asked_again_when_its_cells_have_an_outcome(toy, tmp_path, capfd):
+    study = toy_study(seeds=4)
+    ask, calls = rounds(tmp_path, study, 1, 2, 3)
+    assert toy(tmp_path, study, ask=ask) == 0  # the cells of the fourth seed are nobody's wish
+    assert calls == [2, 4, 6, 6]
+    assert {(row["seed"], row["status"]) for row in table(tmp_path, seeds=4)} == {
+        (0, "done"), (1, "done"), (2, "done"), (3, "pending"),
+    }  # fmt: skip
+    told = capfd.readouterr().err
+    assert [told.count(f"up to {seeds} seeds") for seeds in (1, 2, 3)] == [1, 1, 1]
+    assert toy(tmp_path, study, ask=ask) == 0
+    assert len(store_of(tmp_path).attempts()) == 6
+
+
+def test_limit_and_budget_hold_over_the_rounds_of_a_rule(toy, tmp_path):
+    study = toy_study(seeds=4)
+    ask, _ = rounds(tmp_path, study, 1, 2, 3)
+    assert toy(tmp_path, study, ask=ask, limit=3) == 5
+    assert len(store_of(tmp_path).attempts()) == 3
+    assert toy(tmp_path, study, ask=ask, total_budget_s=1e-9) == 5
+    assert len(store_of(tmp_path).attempts()) == 3
+    assert toy(tmp_path, study, ask=ask) == 0

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import ndtri
 
 from fairtrial.seeds import ROOT
-from fairtrial.selftest import controls, coverage, errors, properties
+from fairtrial.selftest import controls, coverage, errors, looking, properties
 from fairtrial.selftest.command import CHECKS, CONTROLS
-from fairtrial.selftest.harness import DRAWS, EXACT, RESAMPLED, Check, judge
+from fairtrial.selftest.harness import DRAWS, EXACT, RESAMPLED, SEQUENTIAL, STUDIES, Check, judge
 from fairtrial.stats import binomial, exact, multiplicity, row_intervals, row_tests, sequential, student
 
 
@@ -39,11 +39,9 @@ def test_the_controls_are_those_of_section_14():
 def test_names_are_streams_so_none_comes_twice():
     names = [check.name for check in (*CHECKS, *CONTROLS)]
     assert len(set(names)) == len(names)
-    assert {check.draws for check in (*coverage.CHECKS, *errors.CHECKS, *controls.CONTROLS)} <= {
-        DRAWS,
-        RESAMPLED,
-        EXACT,
-    }
+    rooms = (coverage.CHECKS, errors.CHECKS, looking.CHECKS, looking.CONTROLS, controls.CONTROLS)
+    known = {DRAWS, RESAMPLED, STUDIES, SEQUENTIAL, EXACT}
+    assert {check.draws for room in rooms for check in room} <= known
 
 
 def check(name):

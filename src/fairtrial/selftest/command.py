@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from fairtrial.errors import DONE, FAILED_CELLS
 from fairtrial.seeds import ROOT
-from fairtrial.selftest import controls, coverage, errors, harness, properties, speed, words
+from fairtrial.selftest import controls, coverage, errors, harness, looking, properties, speed, words
 
-CHECKS: Final = (*coverage.CHECKS, *errors.CHECKS, *properties.CHECKS)
-CONTROLS: Final = controls.CONTROLS
+CHECKS: Final = (*coverage.CHECKS, *errors.CHECKS, *looking.CHECKS, *properties.CHECKS)
+CONTROLS: Final = (*looking.CONTROLS, *controls.CONTROLS)
 
 
 def answer(seed: int = ROOT) -> tuple[dict[str, Any], list[str], int]:

@@ -33,12 +33,6 @@ def pooled(rng: Rng, draws: int) -> np.ndarray:
     return covers(stats.mean_intervals(nested(rng, draws, 4, 3).reshape(draws, 12)), 0)
 
 
-def peeking(rng: Rng, draws: int) -> np.ndarray:
-    """A test after each seed, until one rejects a true null."""
-    d = rng.normal(size=(draws, 20))
-    return np.any([misses(stats.mean_intervals(d[:, :n])) for n in range(3, 21)], axis=0)
-
-
 def one_checkpoint(rng: Rng, draws: int) -> np.ndarray:
     """One checkpoint per arm, its ten fine-tunings read as n = 10; equal sd at both levels."""
     a, b = rng.normal(size=(2, draws, 1)) + rng.normal(size=(2, draws, 10))
@@ -56,7 +50,6 @@ CONTROLS: Final = (
     Check("percentile bootstrap at n = 5", AT_95, partial(bootstrap, method="percentile"), RESAMPLED, 0.84),
     Check("BCa bootstrap at n = 5", AT_95, partial(bootstrap, method="bca"), RESAMPLED, 0.84),
     Check("4 subsets x 3 orders read as 12", AT_95, pooled, known=0.70),
-    Check("a test after each seed, n = 3..20", (ALPHA, ALPHA), peeking, known=0.23),
     Check("one checkpoint per arm, 10 fine-tunings", (ALPHA, ALPHA), one_checkpoint, known=0.53),
     Check("pointwise band read as simultaneous", (0.95, 1.0), pointwise, known=0.77),
 )

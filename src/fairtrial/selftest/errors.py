@@ -1,4 +1,4 @@
-"""Tests and stopping rules that must reject a true null as rarely as they say, and find what power says."""
+"""Tests that must reject a true null as rarely as they say, and plans that must find what they promise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial import stats
-from fairtrial.selftest.harness import RESAMPLED, Check
+from fairtrial.selftest.harness import RESAMPLED, STUDIES, Check
 
 Rng = np.random.Generator
 ALPHA: Final = 0.05
-LOOKS: Final = (5, 10, 20)
+_FAMILY: Final = 4
 
 
 def misses(found: Any) -> np.ndarray:
@@ -49,16 +49,21 @@ def permutation(rng: Rng, draws: int) -> np.ndarray:
     )
 
 
-def sequence(rng: Rng, draws: int) -> np.ndarray:
-    """The confidence sequence misses anywhere in n = 2..40."""
-    return np.any(misses(stats.confidence_sequences(rng.normal(size=(draws, 40)))), axis=1)
+def conservative(rng: Rng, draws: int, pairs: int) -> np.ndarray:
+    """A plan from a pilot, by the upper limit of its sd, has the power that it promises."""
+    sds = rng.normal(size=(draws, pairs)).std(axis=1, ddof=1)
+    plans = [stats.more_seeds(pairs, float(sd), 1.0).n_conservative for sd in sds]
+    reached = {n: stats.power(n, 1.0) >= 0.8 for n in set(plans)}
+    return np.array([reached[n] for n in plans])
 
 
-def looks(rng: Rng, draws: int) -> np.ndarray:
-    """Any of the declared looks, each at a third of alpha, rejects."""
-    d = rng.normal(size=(draws, max(LOOKS)))
-    level = 1 - ALPHA / len(LOOKS)
-    return np.any([misses(stats.mean_intervals(d[:, :n], level)) for n in LOOKS], axis=0)
+def planned(rng: Rng, draws: int, effect: float, wanted: float) -> np.ndarray:
+    """A study of four contrasts, with the seeds that its plan asks for, finds the one that is no null."""
+    n = stats.seeds_needed(effect, power=wanted, alpha=ALPHA / _FAMILY)
+    truth = effect * (np.arange(_FAMILY) == 0)[:, None]
+    d = rng.normal(size=(draws, _FAMILY, n)) + truth
+    p = np.transpose([stats.mean_intervals(d[:, i]).p for i in range(_FAMILY)])
+    return stats.holms(p)[:, 0] <= ALPHA
 
 
 def power(rng: Rng, draws: int, n: int, effect: float, paired: bool) -> np.ndarray:
@@ -75,6 +80,14 @@ def promised(n: int, effect: float, paired: bool) -> Check:
     return Check(name, claim, partial(power, n=n, effect=effect, paired=paired))
 
 
+def plan(effect: float, wanted: float) -> Check:
+    """What `plan --effect` promises of four contrasts: its power at the strictest step."""
+    n = stats.seeds_needed(effect, power=wanted, alpha=ALPHA / _FAMILY)
+    least = stats.power(n, effect, alpha=ALPHA / _FAMILY)
+    name = f"planned for power {wanted:g}, {effect:g} sd, 4 contrasts"
+    return Check(name, (least, least + 0.01), partial(planned, effect=effect, wanted=wanted), STUDIES)
+
+
 CHECKS: Final = (
     Check("TOST at the margin, n = 6", (0.045, ALPHA), equivalence),
     Check("Holm, 5 true nulls", (1 - (1 - ALPHA / 5) ** 5,) * 2, holm),
@@ -82,9 +95,10 @@ CHECKS: Final = (
     Check("sign flips at .05, n = 8", (12 / 256,) * 2, partial(sign_flip, alpha=0.05)),
     Check("sign flips at .2, n = 8", (50 / 256,) * 2, partial(sign_flip, alpha=0.2)),
     Check("permutations at .05, n = 5 and 4", (6 / 126,) * 2, permutation),
-    Check("confidence sequence, any n in 2..40", (0.015, ALPHA), sequence),
-    Check("declared looks at n = 5, 10, 20", (0.035, ALPHA), looks),
     promised(10, 1.0, paired=True),
     promised(5, 2.0, paired=True),
     promised(17, 1.0, paired=False),
+    plan(1.0, 0.8),
+    plan(0.7, 0.9),
+    Check("conservative plans, pilot of 5, keep .8", (0.8, 0.87), partial(conservative, pairs=5), RESAMPLED),
 )

@@ -13,6 +13,8 @@ from fairtrial.seeds import key
 
 DRAWS: Final = 4000  # a true coverage of .93 is then reliably caught
 RESAMPLED: Final = 1000  # data sets, where each is resampled: .90 is caught
+STUDIES: Final = 2000  # whole studies, made as a plan says
+SEQUENTIAL: Final = 10_000  # studies that are looked at several times
 EXACT: Final = 0  # nothing is drawn: the share itself is compared
 _TAIL: Final = 5e-5  # on each side of the window: about 40 checks of a fresh seed alarm in 0.4 % of cases
 
