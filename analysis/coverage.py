@@ -56,7 +56,7 @@ def _shown(
             figures += [(study.name, figure) for figure in found]
             keys += [study.key] if found else []
     if name in hung:
-        figures += [("no cells", figure) for figure in hung[name].figures]
+        figures += [("without cells", figure) for figure in hung[name].figures]
         tables += hung[name].tables
     needs = "" if figures or tables else (hung[name].needs if name in hung else "") or wanted.fill
     return Shown(name, wanted, tuple(figures), tuple(tables), tuple(dict.fromkeys(keys)), needs)

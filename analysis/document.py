@@ -29,7 +29,7 @@ class Item:
     shown: Shown
     pictures: tuple[Picture, ...]
     tables: tuple[Table, ...]
-    first: str = ""  # of its tables
+    first: str = ""  # its id, where an earlier section of the page tells it
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,11 @@ class _Wall:
         return Picture(source, drawn, self.first(drawn.name, place))
 
     def first(self, name: str, place: str) -> str:
-        before = self.places.setdefault(name, place)
-        return "" if before == place else before
+        """Where it stands already; empty where this is the first time, also of an exhibit told twice."""
+        if name in self.places:
+            return self.places[name]
+        self.places[name] = place
+        return ""
 
 
 def about(key: str, study: Recorded) -> tuple[str, ...]:
@@ -114,7 +117,7 @@ def _section(
 
 def _item(shown: Shown, wall: _Wall) -> Item:
     pictures = tuple(wall.hang(source, figure, shown.id) for source, figure in shown.figures)
-    first = wall.first(f"tables of {shown.id}", shown.id)
+    first = wall.first(f"exhibit {shown.id}", shown.id)
     return Item(shown, pictures, shown.tables, first)
 
 

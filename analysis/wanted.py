@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -17,7 +17,8 @@ SMOKE, REPORT, NIGHTLY = "smoke", "report", "nightly"
 class Cells:
     """A figure of every recorded study that fits. figure: its name, * for anything.
 
-    swept: factors with the levels that must be among those swept. fixed: settings that all arms share.
+    swept: factors with the levels that must be among those swept, () for any two. fixed: settings
+    that all arms share.
     """
 
     figure: str
@@ -27,7 +28,7 @@ class Cells:
 
     def fits(self, study: Study) -> bool:
         """Whether a study has the cells that the exhibit is about."""
-        if not all(set(levels) <= set(study.factors.get(name, ())) for name, levels in self.swept.items()):
+        if not all(_among(levels, study.factors.get(name, ())) for name, levels in self.swept.items()):
             return False
         arms = [study.settings(arm) for arm in study.arms()]
         starting = any(arm["upstream"] != starts.NONE for arm in arms)
@@ -38,6 +39,11 @@ class Cells:
     def shows(self, figure: str) -> bool:
         """Whether a figure is the one that is meant."""
         return fnmatchcase(figure, self.figure)
+
+
+def _among(wanted: tuple[Any, ...], swept: Collection[Any]) -> bool:
+    """Whether the wanted levels are swept; where any will do, whether several are."""
+    return set(wanted) <= set(swept) if wanted else len(swept) > 1
 
 
 @dataclass(frozen=True)

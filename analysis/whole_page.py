@@ -54,6 +54,7 @@ def _item(item: Item) -> dict[str, Any]:
         "pictures": [_picture(each) for each in item.pictures],
         "tables": [] if item.first else [_table(each) for each in item.tables],
         "first": item.first,
+        "elsewhere": bool(item.first and item.tables),
     }
 
 
@@ -123,6 +124,8 @@ def _asked(section: Section) -> Iterator[str]:
     for item in section.items:
         yield from ("", f"### {item.shown.id} {item.shown.wanted.title}", "", _quoted(item))
         yield from _linked(item.pictures)
+        if item.first and item.tables:
+            yield from ("", f"Its table stands above, under {item.first}.")
         for table in () if item.first else item.tables:
             yield from ("", _text(table.caption), "", table.markdown().rstrip())
     if section.more:

@@ -103,6 +103,30 @@ def test_every_page_loads_nothing_and_has_each_id_once(built):
         assert all((folder / name).is_file() for name in others)
 
 
+def test_what_answers_two_questions_is_shown_once_and_pointed_to(make_study, publish, tmp_path):
+    shutil.copytree(ROOT / "results" / "networks", tmp_path / "networks")
+    arms = {"mixup": (0.0, 0.1), "norm": ("bn", "gn"), "shots": (5, 100)}
+    study = make_study(name="mixes", factors=arms, primary=(), aa=None, seeds=range(2))
+    publish(study, lambda cell: 0.8)
+    whole.build(tmp_path, tmp_path / "report", jobs=1)
+    text = (tmp_path / "report" / "report.html").read_text()
+    gain = "mixes-mixup-gain-by-shots"  # F4.5 serves Q3 and Q4, and F4.2 shows it too; T2.2 serves Q2 and Q5
+    ids = [value for name, value in Page(text).attributes if name == "id"]
+    assert len(ids) == len(set(ids)) and {"F4.5", f"figure-{gain}", "T2.2", "table-t2-2"} <= set(ids)
+    assert text.count(f'{gain}: <a href="#F4.5">drawn above') == 2
+    assert text.count('<a href="#T2.2">above, under T2.2</a>') == 1
+    told = (tmp_path / "report" / "report.md").read_text()
+    assert told.count(f"![{gain}]") == told.count("Its table stands above, under T2.2.") == 1
+
+
+def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
+    (cells,) = WANTED["F3.11"].sources
+    arms = {"norm": ("bn", "gn"), "weight_decay": (0.0, 1e-4)}
+    assert cells.fits(make_study(factors=arms, primary=(), aa=None))
+    assert not cells.fits(make_study(factors=arms | {"weight_decay": (1e-4,)}, primary=(), aa=None))
+    assert not cells.fits(make_study())
+
+
 def test_headings_go_down_one_level_at_a_time(built):
     for path in built[1].glob("*.html"):
         levels = [int(tag[1]) for tag in Page(path.read_text()).tags if re.fullmatch("h[1-6]", tag)]
