@@ -12,7 +12,11 @@ from matplotlib.axes import Axes
 from analysis.style import QUIET
 from analysis.words import clean
 
-NAMES: Final = {"shots": "images per class", "stat_batch": "images per batch statistic"}  # others say enough
+NAMES: Final = {  # others say enough
+    "shots": "images per class",
+    "stat_batch": "images per batch statistic",
+    "mixup": "MixUp alpha",
+}
 CROWDED: Final = 6  # levels; with more, panels stand above each other over the whole width
 _DODGE: Final = 0.09  # of the distance between two levels, from line to line
 _WIDE_DODGE: Final = 0.17  # the same where levels are crowded

@@ -15,7 +15,7 @@ from fairtrial import published
 
 GAMMAS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 SHADES: Final = ("#3d3d3d", "#8a8a8a", "#3f97d1", "#0b4a8f", "#8d2f68")
-DASHES: Final = (style.DASHED, style.DOTTED, style.MIXED, "-", style.DASHED)
+DASHES: Final = (style.DASHED, style.DOTTED, style.MIXED, "-", "-")  # the last is the lowest curve
 
 
 def loss(p: npt.ArrayLike, gamma: float) -> np.ndarray:

@@ -162,9 +162,10 @@ def _name(row: Row, y: int, ax: Axes) -> None:
 
 
 def _lines(row: Row) -> tuple[str, str]:
-    """Name and title, at most three lines each."""
+    """Name and title, at most three lines each; a title breaks at its colon where that costs no line."""
     parts = row.title.partition(": ") if len(row.title) > _WIDE + 6 else (row.title, "", "")
-    title = [line for part in (parts[0] + parts[1], parts[2]) for line in textwrap.wrap(part, _WIDE + 6)]
+    broken = [line for part in (parts[0] + parts[1], parts[2]) for line in textwrap.wrap(part, _WIDE + 6)]
+    title = min(broken, textwrap.wrap(row.title, _WIDE + 6), key=len)
     return textwrap.fill(row.name, _WIDE, max_lines=3, placeholder=" ..."), "\n".join(title[:3])
 
 

@@ -15,12 +15,12 @@ _TWO = ("norm", "weight_std")
 
 
 def interplay(groups: Sequence[Group], scale: Scale, chance: float | None, ax: Axes) -> Axes:
-    """Draw one line per norm from 'no ws' to 'ws'; a point keeps the colour of its own arm."""
+    """Draw one line per norm from 'no ws' to 'ws', in the norm's own colour; a point has that of its arm."""
     styles = _styles(groups)
     lines = _lines(groups)
     for rank, pair in enumerate(lines.values()):
         xs = [group.levels["weight_std"] + 0.06 * (rank - (len(lines) - 1) / 2) for group in pair]
-        color = styles[_key(pair[-1])].color
+        color = styles[_key(pair[0])].color
         ax.plot(xs, [group.centre * scale.factor for group in pair], color=color, linewidth=1, zorder=2.5)
         for x, group in zip(xs, pair, strict=True):
             _point(x, group, styles[_key(group)], scale, ax)
@@ -36,8 +36,7 @@ def name_lines(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
     within(scale, ax)
     styles = _styles(groups)
     ends = [
-        (norm, pair[-1].centre * scale.factor, styles[_key(pair[-1])])
-        for norm, pair in _lines(groups).items()
+        (norm, pair[-1].centre * scale.factor, styles[_key(pair[0])]) for norm, pair in _lines(groups).items()
     ]
     name_ends(ends, ax)
 

@@ -36,6 +36,7 @@ RC: Final[Any] = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "text.color": INK,
+    "text.hinting": "no_hinting",  # hinted, its width depends on the format, and a name may leave the picture
     "text.parse_math": False,  # names come from records: a dollar sign is a dollar sign
     "svg.hashsalt": "fairtrial",
     "svg.fonttype": "path",

@@ -130,6 +130,6 @@ def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread], data: str) -> F
     ax.set_yticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
     ax.minorticks_off()
     ax.set_xlabel("few-shot subsets")
-    ax.set_ylabel("half width (points)")
+    ax.set_ylabel("half width of the interval, points")
     ax.legend(frameon=False, fontsize=6.5)
     return figure
