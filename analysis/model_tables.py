@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.exhibit import Exhibit, network, probed, said_of
 from analysis.races import Race, folders, machine_of, read
 from analysis.tables import Table
+from analysis.words import rounded
 from fairtrial import published
 
 BIT: Final = ("r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4")
@@ -88,4 +89,4 @@ def _images_per_s(race: Race) -> float:
 def _rate(race: Race | None) -> str:
     if race is None:
         return ""
-    return f"{_images_per_s(race):.3g} (batch {race.told['batch_size']}, {race.told['side']} px)"
+    return f"{rounded(_images_per_s(race), 3)} (batch {race.told['batch_size']}, {race.told['side']} px)"

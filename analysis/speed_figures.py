@@ -29,7 +29,7 @@ LOOKS: Final = {  # of subjects, the same in every picture
 }
 OTHER: Final = style.Look(style.QUIET, "v")
 RATIOS: Final = {"filters": ("filters",), "steps": ("step", "arms")}  # picture -> the tasks in it
-MARKS: Final = (0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50)
+MARKS: Final = (0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 ROW, GAP = 0.15, 0.7  # inches of a row; rows between two races
 
 
@@ -89,7 +89,7 @@ def throughput(races: Sequence[Race]) -> Figure:
     left.set_ylabel("images per second")
     _lines(right, races, {name: [race.by_round(name) for race in races] for name in names[1:]})
     right.axhline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
-    right.set_ylabel("time / plain convolutions")
+    right.set_ylabel("time / conv")  # "plain" is the name of a kernel
     _plain_numbers(left)
     return figure
 
@@ -136,8 +136,10 @@ def ratios(races: Sequence[Race]) -> Figure:
     count = sum(len(race.arms) for race in races) + GAP * len(races)
     figure = Figure(figsize=(style.PAGE, 0.5 + ROW * (count + len(races))), layout="constrained")
     ax = figure.subplots()
-    middles = [race.times(name) for race in races for name in race.arms]
-    low, high = min([*middles, 1.0]) / 1.25, max([*middles, 1.0]) * 1.25
+    each = [(race, name) for race in races for name in race.arms]
+    middles = [1.0, *(race.times(name) for race, name in each)]
+    ends = [end for race, name in each for end in _quartiles(race, name)]
+    low, high = min(min(middles) / 1.25, min(ends) / 1.05), max(max(middles) * 1.25, max(ends) * 1.05)
     place, ticks = 0.0, []
     for race in races:
         ticks.append((place, f"{race.group.removesuffix(', float32')}  (1 = {race.reference})", True))
@@ -162,6 +164,12 @@ def ratios(races: Sequence[Race]) -> Figure:
     return figure
 
 
+def _quartiles(race: Race, name: str) -> tuple[float, float]:
+    """The first and the third, of the ratio round by round."""
+    first, third = np.quantile(race.by_round(name), [0.25, 0.75])
+    return float(first), float(third)
+
+
 def _apart(marks: list[float], step: float) -> list[float]:
     """1, and the marks that are `step` times away from those kept before, outwards from it."""
     kept = [1.0]
@@ -173,15 +181,16 @@ def _apart(marks: list[float], step: float) -> list[float]:
 
 def _row(ax: Axes, race: Race, name: str, place: float, within: tuple[float, float]) -> None:
     look, each = look_of(name), race.by_round(name)
-    first, third = np.quantile(each, [0.25, 0.75])
+    first, third = _quartiles(race, name)
     ax.scatter(
         np.clip(each, *within), np.full(len(each), place), s=4, color=look.color, alpha=0.35, linewidths=0
     )
-    ax.hlines(place, *np.clip([first, third], *within), color=look.color, linewidth=2)
+    ax.hlines(place, first, third, color=look.color, linewidth=2)
     ax.plot(race.times(name), place, marker=look.marker, color=look.color, markersize=4)
     ax.annotate(
         f"{race.times(name):.2f}", (1.0, place), xycoords=("axes fraction", "data"), xytext=(4, 0),
-        textcoords="offset points", va="center", fontsize=7, color=look.name_color, annotation_clip=False,
+        textcoords="offset points", va="center_baseline", fontsize=7, color=look.name_color,
+        annotation_clip=False,
     )  # fmt: skip
 
 
@@ -213,7 +222,7 @@ def roofline(races: Sequence[Race]) -> Figure:
     ax.set_ylabel("GFLOP/s")
     _plain_numbers(ax, both=True)
     ax.annotate(
-        f"matrices {matrix:.0f} GFLOP/s",
+        f"matrices {matrix:,.0f} GFLOP/s",
         (x[-1], matrix),
         xytext=(0, 3),
         textcoords="offset points",
@@ -221,7 +230,7 @@ def roofline(races: Sequence[Race]) -> Figure:
     )
     middle = float(np.sqrt(x[0] * matrix / copy))  # of the slope
     ax.annotate(
-        f"copy {copy:.1f} GB/s",
+        f"copy {copy:,.{0 if copy > 100 else 1}f} GB/s",
         (middle, copy * middle),
         xytext=(7, -3),  # right of the slope: left of it are the numbers of the axis
         textcoords="offset points",
@@ -236,7 +245,7 @@ def _plain_numbers(ax: Axes, both: bool = False) -> None:
     """Ticks as people write numbers."""
     for axis in (ax.xaxis, ax.yaxis) if both else (ax.yaxis,):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
         axis.set_minor_formatter(lambda value, _: "")
 
 
@@ -247,7 +256,7 @@ def _throughput_caption(model: str, races: Sequence[Race]) -> str:
         f"Forward, cross entropy and backward of {model} with GN at {side} px, by batch size: standardized "
         "filters by three kinds of kernels, and plain convolutions (conv). Dots: rounds; lines: medians; "
         f"bars: quartiles ({rounds} rounds a point, interleaved in one process). Right: time over that of "
-        f"plain convolutions in the round beside it. {machine_of(races)}."
+        f"conv in the round beside it. {machine_of(races)}."
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.races import Race, machine_of, number
 from analysis.tables import Table
+from analysis.words import rounded
 
 RATES = (("images", 1.0), ("bytes_moved", 1e9), ("flops", 1e9))
 COLUMNS = (
@@ -20,7 +21,7 @@ COLUMNS = (
 def table(races: Sequence[Race]) -> Table:
     """Medians, ratios and what they come to."""
     caption = (
-        "Seconds of one call, by race: all subjects of a bench timed in turns in one process. Times "
+        "Milliseconds of one call, by race: all subjects of a bench timed in turns in one process. Times "
         "reference: median over the median of the reference, which is the subject at 1; quartiles of the "
         "same, round by round. Bytes and operations: the least that the work needs, see bench/work.py. "
         f"{machine_of(races)}."
@@ -36,13 +37,14 @@ def _row(race: Race, name: str) -> list[str]:
     peaks = race.told.get("peak_memory_bytes")
     peak = number(peaks, name) if isinstance(peaks, dict) else None
     return [
-        race.task, race.group, name, f"{1e3 * median:.4g}", f"{1e3 * (high - low):.2g}", str(len(values)),
+        race.task, race.group, name, rounded(1e3 * median, 4), rounded(1e3 * (high - low), 2),
+        str(len(values)),
         f"{race.times(name):.3f}", f"{first:.3f} to {third:.3f}",
         *(_rate(race, what, median * unit) for what, unit in RATES),
-        f"{race.bound_s / median:.2f}" if race.bound_s else "", f"{peak / 1e6:.4g}" if peak else "",
+        f"{race.bound_s / median:.2f}" if race.bound_s else "", rounded(peak / 1e6, 4) if peak else "",
     ]  # fmt: skip
 
 
 def _rate(race: Race, what: str, seconds: float) -> str:
     done = number(race.told, what)
-    return f"{done / seconds:.4g}" if done else ""
+    return rounded(done / seconds, 4) if done else ""

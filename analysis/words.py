@@ -70,6 +70,12 @@ def fixed(value: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
+def rounded(value: float, digits: int) -> str:
+    """A number to so many significant digits, never with an exponent: 204_416.0 at 4 -> '204400'."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text else text
+
+
 def p_value(p: float) -> str:
     """'p = 0.0004', 'p < 0.0001'."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}" if p < 0.001 else f"p = {p:.2g}"

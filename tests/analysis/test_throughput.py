@@ -86,6 +86,15 @@ def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
     np.testing.assert_allclose(right.lines[0].get_ydata(), [1.5] * 3)
 
 
+def test_the_quartiles_of_a_ratio_are_inside_the_frame(tmp_path):
+    rounds = {"conv": [1.0] * 3 + [0.1] * 2, "fastest": [1.0] * 5}  # median 1, third quartile 10
+    (_, _, figure), *_ = pictures(read(write(tmp_path, row(rounds_s=rounds))))
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    (bar,) = (line for line in axes.collections if hasattr(line, "get_segments"))
+    assert [x for x, _ in bar.get_segments()[0]] == [1, pytest.approx(10)] and low < 1 < 10 < high
+
+
 @pytest.mark.parametrize("sizes", [(2, 8), (2,)])
 def test_a_line_needs_three_batch_sizes(tmp_path, sizes):
     races = read(write(tmp_path, *(row(batch_size=size) for size in sizes)))

@@ -55,3 +55,10 @@ def test_lists_and_plurals_read_as_prose():
 def test_points_are_percent_and_losses_are_not():
     assert words.SCALES["test_acc"].gap(0.0812) == "8.1 points"
     assert words.SCALES["test_loss"].gap(0.12) == "0.120 in test loss"
+
+
+@pytest.mark.parametrize(
+    "value, text", [(204_416.0, "204400"), (20.714, "20.71"), (0.0259, "0.0259"), (9999.6, "10000")]
+)
+def test_a_rounded_number_has_no_exponent(value, text):
+    assert words.rounded(value, 4) == text
