@@ -90,7 +90,7 @@ def _render(results: Results, name: str, caption: str, figure: Figure) -> Drawn:
 def rendered(name: str, caption: str, figure: Figure) -> Drawn:
     """The figure in every format; its layout is found once, so that all formats agree on it."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     files = {}
     for kind, options in _QUIET.items():
         buffer = io.BytesIO()
