@@ -19,7 +19,11 @@ def chi_nodes(df: float, nc: float) -> list[tuple[float, float]]:
     """
     low, high = -(6.5 / math.sqrt(df) + 40 / df), min(2.3, 6.5 / math.sqrt(df))
     step = min(_STEP, 1 / (1.6 * math.sqrt(2 * df + nc * nc)))  # 1.6 nodes per width of the narrowest feature
-    pieces = min(_MOST_NODES, math.ceil((high - low) / step))
+    return _nodes(df, low, high, min(_MOST_NODES, math.ceil((high - low) / step)))
+
+
+@lru_cache(maxsize=4)  # a search for nc asks for the same few rules again and again
+def _nodes(df: float, low: float, high: float, pieces: int) -> list[tuple[float, float]]:
     u = [low + (high - low) * i / pieces for i in range(pieces + 1)]
     density = [math.exp(df * (x - math.expm1(2 * x) / 2)) for x in u]
     total = math.fsum(density)
