@@ -93,7 +93,7 @@ def test_audit_prints_words_or_json(capsys):
 
 def test_options_reach_the_runner(monkeypatch):
     seen = []
-    monkeypatch.setattr(runner, "run", lambda study, how: seen.append((study, how)) or INCOMPLETE)
+    monkeypatch.setattr(runner, "run", lambda study, how, ask: seen.append((study, how)) or INCOMPLETE)
     given = (
         "--seeds 4 --jobs 3 --threads 2 --limit 5 --total-budget 30m --cell-timeout 2m --retry --allow-mixed"
     )
@@ -120,7 +120,7 @@ def test_calibrate_times_first_and_then_plans(monkeypatch, capsys):
 
 @pytest.mark.parametrize("code", [INCOMPLETE, 75, INTERRUPTED])
 def test_a_run_that_stops_says_how_far_it_came(code, monkeypatch, capsys):
-    monkeypatch.setattr(runner, "run", lambda study, how: code)
+    monkeypatch.setattr(runner, "run", lambda study, how, ask: code)
     assert main(["run", "small.py"]) == code
     out, err = capsys.readouterr()
     assert "12 cells: 12 pending" in out
@@ -129,7 +129,7 @@ def test_a_run_that_stops_says_how_far_it_came(code, monkeypatch, capsys):
 
 @pytest.mark.parametrize("code", [DONE, 1])
 def test_a_run_that_ends_reports(code, monkeypatch, capsys):
-    monkeypatch.setattr(runner, "run", lambda study, how: code)
+    monkeypatch.setattr(runner, "run", lambda study, how, ask: code)
     assert main_with_report(["run", "small.py"], monkeypatch) == code
     assert capsys.readouterr().out == "a sentence\na warning\nreport: r.html\n"
 
@@ -222,7 +222,7 @@ def test_repair_moves_damaged_records_away(tmp_path, capsys):
 
 
 def test_a_fault_gives_its_code_and_json_when_asked(monkeypatch, capsys):
-    def refuse(study, how):
+    def refuse(study, how, ask):
         raise fault("held", "lock", "wait", REFUSED)
 
     monkeypatch.setattr(runner, "run", refuse)
@@ -233,7 +233,7 @@ def test_a_fault_gives_its_code_and_json_when_asked(monkeypatch, capsys):
 
 
 def test_what_the_system_refuses_is_a_block_too(monkeypatch, capsys):
-    def refuse(study, how):
+    def refuse(study, how, ask):
         raise PermissionError(13, "Permission denied", "results/small")
 
     monkeypatch.setattr(runner, "run", refuse)
@@ -243,13 +243,13 @@ def test_what_the_system_refuses_is_a_block_too(monkeypatch, capsys):
 
 
 def test_a_bug_is_not_hidden(monkeypatch):
-    monkeypatch.setattr(runner, "run", lambda study, how: 1 / 0)
+    monkeypatch.setattr(runner, "run", lambda study, how, ask: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["run", "small.py"])
 
 
 def test_an_interrupt_has_its_code(monkeypatch):
-    def interrupt(study, how):
+    def interrupt(study, how, ask):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run", interrupt)
@@ -257,7 +257,7 @@ def test_an_interrupt_has_its_code(monkeypatch):
 
 
 def test_a_study_drives_itself(monkeypatch, capsys):
-    monkeypatch.setattr(runner, "run", lambda study, how: INCOMPLETE)
+    monkeypatch.setattr(runner, "run", lambda study, how, ask: INCOMPLETE)
     monkeypatch.setattr(sys, "argv", ["small.py", "--seeds", "4"])
     with pytest.raises(SystemExit) as stopped:
         drive(study())

@@ -11,9 +11,11 @@ import time
 import pytest
 
 from fairtrial import crew, files, runner
+from fairtrial.cli import main
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
 from fairtrial.stopping import Asked
+from tests.support.studies import write
 from tests.support.toy import (
     HANG,
     JOB,
@@ -431,3 +433,19 @@ def test_limit_and_budget_hold_over_the_rounds_of_a_rule(toy, tmp_path):
     assert toy(tmp_path, study, ask=ask, total_budget_s=1e-9) == 5
     assert len(store_of(tmp_path).attempts()) == 3
     assert toy(tmp_path, study, ask=ask) == 0
+
+
+def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_path, capfd):
+    """Toy scores decide nothing within 1 point, so both looks are read; the driver asks the analysis."""
+    monkeypatch.setattr(crew, "ENTRY", (JOB,))
+    path = write(tmp_path, ("seeds=range(3)", "seeds=range(6)"))
+    where = [str(path), "--results", str(tmp_path / "r"), "--stop", "looks:3,6"]
+    assert main(["run", *where]) == 0
+    told = capfd.readouterr()
+    assert "look 1 of 2, at 3 seeds: decided " in told.err
+    assert "paired seeds (look " in told.out
+    assert main(["status", *where, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["looks"] and "pending" not in found["counts"]
+    assert sum(found["counts"].values()) == found["cells"]
+    assert found["counts"].get("spared", 0) == 6  # the arms at batch 16 belong to no contrast

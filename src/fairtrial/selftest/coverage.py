@@ -94,6 +94,19 @@ def curves(rng: Rng, draws: int) -> np.ndarray:
     return rng.normal(size=(draws, 5, 10)).cumsum(axis=2)
 
 
+def iqm(rng: Rng, draws: int) -> np.ndarray:
+    """The interquartile mean of ten runs on each of four tasks that are alike."""
+    rows = rng.normal(size=(draws, 10, 4))
+    return np.array([covers(stats.iqm_interval(each, resamples=999, rng=rng), 0) for each in rows])
+
+
+def sup_t(rng: Rng, draws: int) -> np.ndarray:
+    """The band of resampled curves, of ten random walks over ten checkpoints."""
+    walks = rng.normal(size=(draws, 10, 10)).cumsum(axis=2)
+    found = (stats.simultaneous_band(each, method="sup-t", rng=rng) for each in walks)
+    return np.array([np.all(covers(each, 0)) for each in found])
+
+
 def band(rng: Rng, draws: int) -> np.ndarray:
     """Bonferroni's band holds the whole curve; on correlated checkpoints more often than it says."""
     found = stats.simultaneous_bands(curves(rng, draws))
@@ -124,5 +137,7 @@ CHECKS: Final = (
         )
         for rate in (0.5, 0.9, 0.99)
     ),
+    Check("IQM over 4 tasks, n = 10", (0.90, 0.93), iqm, RESAMPLED),
     Check("Bonferroni band over 10 checkpoints, n = 5", (0.95, 0.98), band),
+    Check("sup-t band over 10 checkpoints, n = 10", (0.95, 0.98), sup_t, RESAMPLED),
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairtrial.stats.exact import permutation_p, sign_flip_p
     from fairtrial.stats.factorial import blocked_anova
     from fairtrial.stats.improvement import probability_of_improvement
+    from fairtrial.stats.interquartile import iqm_interval
     from fairtrial.stats.means import mean_interval, paired_interval
     from fairtrial.stats.multiplicity import benjamini_hochberg, holm, holm_levels
     from fairtrial.stats.pilot import more_seeds
@@ -59,6 +60,7 @@ _FILES = {
     "interaction_interval": "contrasts",
     "median_interval": "binomial",
     "bootstrap_interval": "bootstrap",
+    "iqm_interval": "interquartile",
     "wilson": "binomial",
     "clopper_pearson": "binomial",
     "sd_interval": "spread",

@@ -170,6 +170,17 @@ class BootstrapInterval(Interval):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IqmInterval(Interval):
+    """An interquartile mean over tasks; `mean` and `median` are of the task means, the gap is to 1."""
+
+    tasks: int
+    mean: float
+    median: float
+    optimality_gap: float
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Improvement(Interval):
     """P(A > B) with ties counted half; `U` is that of Mann and Whitney."""
 
