@@ -90,6 +90,8 @@ def _line(
 def _plain(ax: Axes) -> None:
     """Ticks of a log axis as numbers."""
     low, high = ax.get_ylim()
-    marks = [mark for mark in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if low <= mark <= high]
+    steps = (1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 5, 6, 7, 8, 9)  # a short axis needs closer ones
+    every = (step * 10.0**power for power in range(-3, 1) for step in steps)
+    marks = [mark for mark in every if low <= mark <= high]
     ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
     ax.minorticks_off()

@@ -106,3 +106,14 @@ def test_a_budget_buys_whole_seeds_and_needs_timed_arms(tmp_path, monkeypatch):
     assert found["with_budget"]["seeds"] == 10
     assert found["with_budget"]["detects"] == pytest.approx(0.02 * 0.9960, abs=5e-5)
     assert found["device_s"] == 100.0
+
+
+def test_looks_share_alpha_in_a_plan_too(tmp_path):
+    spread = [sizing.Spread("small batch", 0.02)]
+    plain = sized(study(seeds=range(20)), tmp_path, spread)
+    looked = sized(study(seeds=range(20), stop="looks"), tmp_path, spread)
+    assert looked["alpha"] == pytest.approx(plain["alpha"] / 3)
+    draws = np.random.default_rng(8).normal(0.02, 0.02, (2000, looked["seeds"]))
+    reached = np.mean(scipy_stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05 / 3)
+    assert 0.77 < reached < 0.87
+    assert looked["at_hand"]["detects"] > plain["at_hand"]["detects"]

@@ -64,3 +64,19 @@ def test_a_running_cell_shows(tmp_path):
     found = status(made, store)
     assert found["running"] == 1
     assert any(line.startswith("leases    1 cells") for line in lines(found))
+
+
+def test_a_forecast_is_graded_by_what_was_spent(tmp_path):
+    """Each arm's first cell forecasts its others: four arms of 2 s, then 2, 3 and nothing yet."""
+    made = study()
+    store, cells = started(made, tmp_path), made.cells()
+    for cell in cells[:4]:
+        publish(store, cell, result=done(train_s=2.0))
+    assert status(made, store)["forecast"] is None
+    for cell, took in zip(cells[4:6], (2.0, 3.0), strict=True):
+        publish(store, cell, result=done(train_s=took))
+    publish(store, cells[6], result={**done(train_s=9.0), "status": "diverged"})
+    found = status(made, store)
+    assert found["forecast"] == {"forecast_s": 4.0, "spent_s": 5.0}
+    said = "forecast  4 s for the rest, by each arm's first cell; the rest took 5 s (+25 %)"
+    assert said in list(lines(found))

@@ -15,7 +15,7 @@ from fairtrial.runner import Options
 from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.store import Store
-from fairtrial.study import ALPHA, Cell, Study, digest
+from fairtrial.study import Cell, Study, digest, look_alpha
 
 NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 
@@ -41,7 +41,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     untimed = {cell.arm for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(store))
-    n, family = len(study.seeds), max(1, len(study.contrasts))
+    n, family, alpha = len(study.seeds), max(1, len(study.contrasts)), look_alpha(study)
     return {
         "study": study.id,
         "question": study.question,
@@ -61,8 +61,9 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "untimed_arms": sorted(untimed),
         "forecast_s": None if untimed else total / jobs,
         "device_s": None if untimed else total,
-        "detectable_sd": minimal_detectable_effect(n) if n > 1 else None,
-        "detectable_sd_holm": minimal_detectable_effect(n, alpha=ALPHA / family) if n > 1 else None,
+        "stopping": None if study.rule is None else study.rule.words,
+        "detectable_sd": minimal_detectable_effect(n, alpha=alpha) if n > 1 else None,
+        "detectable_sd_holm": minimal_detectable_effect(n, alpha=alpha / family) if n > 1 else None,
     }
 
 
@@ -108,6 +109,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
         )
     names = ", ".join(plan["contrasts"]) or "none"
     yield f"contrasts  {len(plan['contrasts'])} declared ({names}); margin {100 * plan['margin']:g} points"
+    if plan["stopping"] is not None:
+        yield f"stopping   {plan['stopping']}: cells and forecast are the most that it can take"
     if plan["detectable_sd"] is None:
         yield "detects    nothing: one seed has no spread"
     else:

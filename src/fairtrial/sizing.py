@@ -13,7 +13,7 @@ from fairtrial.progress import duration
 from fairtrial.runner import Options
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.store import Store
-from fairtrial.study import ALPHA, Study
+from fairtrial.study import Study, look_alpha
 
 POINTS: Final = ("test_acc", "val_acc")  # metrics whose differences are told in percentage points
 
@@ -36,7 +36,7 @@ def size(
     that sd (STATISTICS 8). The answer for the study is that of its noisiest contrast.
     """
     family = max(1, len(study.contrasts))
-    alpha, block = ALPHA / family, block_seconds(study, options)
+    alpha, block = look_alpha(study) / family, block_seconds(study, options)
     rows = [_row(each, effect, power, alpha) for each in spreads]
     plugin = max(row["seeds"] for row in rows)
     careful = [row["seeds_conservative"] for row in rows if row["seeds_conservative"] is not None]
@@ -44,7 +44,7 @@ def size(
     return {
         "effect": effect,
         "power": power,
-        "alpha": ALPHA,
+        "alpha": look_alpha(study),
         "family": family,
         "alpha_holm": alpha,
         "contrasts": rows,
@@ -126,7 +126,7 @@ def lines(found: dict[str, Any], scale: float) -> Iterable[str]:
     def told(value: float | None) -> str:
         return "unknown" if value is None else f"{value / scale:.3g} {name}".strip()
 
-    level = f"alpha {found['alpha']:g} / {found['family']} = {found['alpha_holm']:.3g}"
+    level = f"alpha {found['alpha']:.3g} / {found['family']} = {found['alpha_holm']:.3g}"
     chance = f"{100 * found['power']:g} % power"
     yield f"effect     {told(found['effect'])} with {chance}, at the strictest Holm level {level}"
     for row in found["contrasts"]:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from fairtrial.books import Books
+from fairtrial.books import Books, seconds_of
+from fairtrial.forecast import arm_of
 from fairtrial.progress import duration
 from fairtrial.stopping import Asked
 from fairtrial.store import ENDED, Store
-from fairtrial.study import Study
+from fairtrial.study import Cell, Study
 
 
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
@@ -37,7 +38,26 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "lost_s": sum(record["spent"]["lost_s"] for record in books.records),
         "other_cells": len({record["cell"] for record in books.records} - mine),
         "looks": [] if asked is None else list(asked.said),
+        "forecast": _graded(cells, books),
     }
+
+
+def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
+    """What the first finished cell of each arm forecast for the arm's others, and what those took.
+
+    That is how `plan` forecasts; None while no arm has a second finished cell.
+    """
+    first: dict[str, float] = {}
+    forecast_s = spent_s = 0.0
+    for cell in cells:
+        record = books.outcome(cell.id)
+        if record is None or record["status"] != "done":
+            continue
+        took, arm = seconds_of(record), arm_of(cell.settings)
+        if arm in first:
+            forecast_s, spent_s = forecast_s + first[arm], spent_s + took
+        first.setdefault(arm, took)
+    return {"forecast_s": forecast_s, "spent_s": spent_s} if forecast_s else None
 
 
 def lines(found: dict[str, Any]) -> Iterable[str]:
@@ -52,5 +72,12 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["ended_attempts"].items()))
         yield f"attempts  {ended}; their cells were run again or are pending"
     yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
+    if found["forecast"]:
+        asked, took = found["forecast"]["forecast_s"], found["forecast"]["spent_s"]
+        off = f"{100 * (took / asked - 1):+.0f} %"
+        yield (
+            f"forecast  {duration(asked)} for the rest, by each arm's first cell;"
+            f" the rest took {duration(took)} ({off})"
+        )
     if found["other_cells"]:
         yield f"others    {found['other_cells']} cells of earlier declarations stay recorded, not counted"

@@ -217,6 +217,11 @@ def _tuple(value: Any) -> Any:
     return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value
 
 
+def look_alpha(study: Study) -> float:
+    """What one look may spend of alpha: all of it, or its part under a stopping rule (STATISTICS 9)."""
+    return ALPHA / (1 if study.rule is None else study.rule.parts)
+
+
 def cell_id(settings: Levels, budget: Budget, seed: int, replica: int = 0) -> str:
     """12 hex digits over everything that changes the result; settings at their default are left out."""
     return digest(
