@@ -8,7 +8,8 @@ import torch
 from passes import synchronize
 from torch import Tensor, nn
 
-from fairtrial.resnetv2 import Unit, create_model
+from fairtrial.resnetv2 import create_model
+from fairtrial.units import Unit
 
 
 class BareConvolutions(nn.Module):

@@ -32,6 +32,18 @@ def whats(**fixed) -> list[str]:
             "stage='upstream' keeps networks of our own; torchvision:resnet18 is published already",
         ),
         ({"upstream": "torchvision"}, "upstream='torchvision' holds no weights for mini"),
+        (
+            {"norm": "frn", "block": "post-activation"},
+            "norm='frn' activates by itself, but a post-activation block sums before its relu",
+        ),
+        (
+            {"model": "r50x1", "upstream": "BiT-M-R50x1", "stride_on": "1x1"},
+            "BiT-M-R50x1 holds a network with stride_on='3x3'",
+        ),
+        (
+            {"model": "torchvision:resnet18", "norm": "bn", "weight_std": False, "head": "drawn"},
+            "head='drawn', but torchvision:resnet18 comes with zero",
+        ),
     ],
     ids=str,
 )

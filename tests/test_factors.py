@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from fairtrial.arm_checks import ACTIVATING
 from fairtrial.factors import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES, NORM_NAMES, canon, identity, label
 from fairtrial.layers import NORMS
 from fairtrial.resnetv2 import MODELS
@@ -37,6 +38,9 @@ LEVELS = {
     "upstream_seeds": (1, 3),
     "tune": ("full", "scratch"),
     "bn_mode": ("updated", "frozen"),
+    "block": ("pre-activation", "post-activation"),
+    "stride_on": ("3x3", "1x1"),
+    "head": ("zero", "drawn"),
 }
 
 
@@ -46,6 +50,19 @@ def test_model_names_are_those_of_the_networks():
 
 def test_norm_names_are_those_of_the_layers():
     assert tuple(NORMS) == NORM_NAMES
+
+
+def test_the_blocks_of_the_table_are_those_of_the_networks():
+    from fairtrial import resnetv2
+
+    rows = {"block": resnetv2.BLOCKS, "stride_on": resnetv2.STRIDES_ON, "head": resnetv2.HEADS}
+    for name, known in rows.items():
+        assert all(canon(name, level) == level for level in known)
+        assert FACTORS[name].default == known[0]
+
+
+def test_the_norms_that_activate_by_themselves_are_those_of_the_layers():
+    assert [name for name, norm in NORMS.items() if norm.activates] == list(ACTIVATING)
 
 
 def test_the_kernels_of_the_table_are_those_of_the_layers():

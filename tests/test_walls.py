@@ -21,10 +21,11 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "stopping", "store",
     "study", "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
+NETWORKS = ("fairtrial.resnetv2", "fairtrial.units")
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",
     "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "replay", "resnetv2", "train",
-    "transfer", "trial", "upstream", "weights", "weights.*",
+    "transfer", "trial", "units", "upstream", "weights", "weights.*",
 }  # fmt: skip
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.
@@ -171,13 +172,14 @@ def test_what_answers_at_once_loads_nothing_heavy(name):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in LIBRARY if n.startswith("fairtrial.layers") or n == "fairtrial.resnetv2"]
+    "name",
+    [n for n in LIBRARY if n.startswith("fairtrial.layers") or n in NETWORKS],
 )
 def test_networks_know_no_study_seed_file_or_environment(name):
     """What compiles and loads kernels is behind fairtrial.kernels; networks themselves open nothing."""
     found = imports(name, anywhere=True)
     ours = {each for each in found if each.startswith("fairtrial")}
-    assert all(each.startswith(("fairtrial.layers", "fairtrial.kernels")) for each in ours)
+    assert all(each.startswith(("fairtrial.layers", "fairtrial.kernels", *NETWORKS)) for each in ours)
     assert not {"fairtrial.kernels.build", "fairtrial.cache", "fairtrial.files"} & ours
     assert not {"ctypes", "subprocess", "tempfile"} & tops(found)
     assert not {"os", "pathlib", "io", "json", "time"} & tops(found)

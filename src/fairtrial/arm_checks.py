@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairtrial import starts
 from fairtrial.backbone_names import backbone
 from fairtrial.errors import Problem
-from fairtrial.factors import AUTO
+from fairtrial.factors import AUTO, FACTORS
 from fairtrial.places import at
 from fairtrial.presets import PRESETS
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Settings = Mapping[str, Any]
 Found = Iterator[tuple[str, tuple[str, ...], str]]  # (what, the settings that cause it, what to do)
 
+ACTIVATING: Final = ("frn", "evonorm_s0")
 STRIDES: Final = {"mini": 8, "r": 32}  # first letters of a model -> how far its last map is reduced
 BY_RULE: Final = ("lr", "warmup", "weight_decay")  # what a hyperrule sets
 
@@ -99,6 +100,18 @@ def _start(settings: Settings) -> Found:
     if start.kind in ("npz", "official") and (settings["norm"], settings["weight_std"]) != ("gn", True):
         what = f"{start.name} holds a network of gn+ws, and this arm is another"
         yield what, ("norm", "weight_std", "upstream"), "fix norm='gn' and weight_std=True"
+    for name in ("block", "stride_on"):
+        if start.kind in ("npz", "official") and settings[name] != FACTORS[name].default:
+            what = f"{start.name} holds a network with {name}={FACTORS[name].default!r}"
+            yield what, (name, "upstream"), f"take {name} out"
+
+
+def _order(settings: Settings) -> Found:
+    """Norms that activate by themselves, where a relu comes behind the sum."""
+    norm, block = settings["norm"], settings["block"]
+    if norm in ACTIVATING and block == "post-activation":
+        what = f"norm={norm!r} activates by itself, but a post-activation block sums before its relu"
+        yield what, ("norm", "block"), "use pre-activation, or another norm"
 
 
 def _backbones(settings: Settings) -> Found:
@@ -112,6 +125,7 @@ def _backbones(settings: Settings) -> Found:
         ("weight_std", False),
         ("stat_batch", None),
         ("bn_mode", "updated"),
+        *((name, FACTORS[name].default) for name in ("block", "stride_on", "head")),
     ):
         if settings[name] != own:
             what = f"{name}={settings[name]!r}, but {model} comes with {row.norm if name == 'norm' else own}"
@@ -148,7 +162,11 @@ CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -
     _last_maps: ("norm", "model", "resolution", "recipe"),
     _backbones: (
         "model", "norm", "weight_std", "stat_batch", "bn_mode", "stage", "upstream", "resolution", "recipe",
-        "batch_size", "micro_batch",
+        "batch_size", "micro_batch", "block", "stride_on", "head",
     ),
-    _start: ("model", "norm", "weight_std", "upstream", "upstream_seeds", "tune", "bn_mode", "mixup"),
+    _start: (
+        "model", "norm", "weight_std", "upstream", "upstream_seeds", "tune", "bn_mode", "mixup", "block",
+        "stride_on",
+    ),
+    _order: ("norm", "block"),
 }  # fmt: skip

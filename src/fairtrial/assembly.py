@@ -77,9 +77,9 @@ def build_model(settings: Mapping[str, Any], classes: int, seed: int, replica: i
         model = create_model(
             settings["model"], classes, norm, settings["weight_std"],
             stat_batch=stat_batch if norm == "bn" else None,  # other norms see one image at a time
-            kernels=settings["kernels"],
+            kernels=settings["kernels"], block=settings["block"], stride_on=settings["stride_on"],
         )  # fmt: skip
-        init_weights(model, draw)
+        init_weights(model, draw, settings["head"])
     if settings["layout"] == "nhwc":  # the first filter turns what passes through it
         model = model.to(memory_format=torch.channels_last)
     return model

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fairtrial.backbones import count_macs
-from fairtrial.resnetv2 import EXPANSION, MODELS, ResNetV2, create_model
+from fairtrial.resnetv2 import MODELS, ResNetV2, create_model
+from fairtrial.units import EXPANSION
 
 CHANNELS: Final = 256  # of every level of the pyramid (Lin et al., 2017)
 CLASSES: Final = 80  # of COCO
@@ -43,8 +44,8 @@ class Maps(nn.Module):
                 out = block(out)
                 if number > 1:
                     maps[f"C{number + 1}"] = out
-            last, head = next(reversed(maps)), network.head
-            maps[last] = head.activated(head.norm, maps[last])
+            last = next(reversed(maps))
+            maps[last] = network.head.last_map(maps[last])
         return maps
 
 

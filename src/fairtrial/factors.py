@@ -32,6 +32,7 @@ TUNES: Final = {  # what fine-tuning trains, and how that reads
     "scratch": "from scratch",
 }
 RECIPES: Final = ("own", "hyperrule-paper", "hyperrule-code", "hyperrule-code-light")
+BLOCKS: Final = ("pre-activation", "post-activation")  # of BiT, and of ResNet v1
 BN_MODES: Final = {
     "updated": "BN updated",
     "frozen": "BN frozen",
@@ -182,6 +183,9 @@ FACTORS: Final[dict[str, Factor]] = {
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
     "tune": Factor(_choice(*TUNES), "full", TUNES),
     "bn_mode": Factor(_choice(*BN_MODES), "updated", BN_MODES),  # what fine-tuning does to running statistics
+    "block": Factor(_choice(*BLOCKS), "pre-activation", "{}"),
+    "stride_on": Factor(_choice("3x3", "1x1"), "3x3", "stride on the {}"),  # of a unit that halves its map
+    "head": Factor(_choice("zero", "drawn"), "zero", "{} head"),  # how the last linear map starts
 }
 
 

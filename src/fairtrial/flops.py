@@ -11,11 +11,14 @@ from torch import nn
 
 from fairtrial.backbone_names import backbone
 from fairtrial.backbones import create_backbone, last_stage, layer_macs
-from fairtrial.resnetv2 import ResNetV2, Unit, create_model
+from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.units import Unit
 
 
 @cache
-def flops_of_step(model: str, batch_size: int, resolution: int, classes: int, tune: str = "full") -> int:
+def flops_of_step(
+    model: str, batch_size: int, resolution: int, classes: int, tune: str = "full", stride_on: str = "3x3"
+) -> int:
     """Forward and backward of one step: convolutions and the head, a multiply-accumulate counting 2.
 
     As torch's FlopCounterMode counts (test), from shapes alone: that counter runs the network on the meta
@@ -24,7 +27,7 @@ def flops_of_step(model: str, batch_size: int, resolution: int, classes: int, tu
     gradients of its filters and of its input; nobody asks for the gradient of the images. tune "last": what
     is frozen has a forward pass alone. "probe": the head, as its features are computed once.
     """
-    layers = macs_by_layer(model, resolution, classes)
+    layers = macs_by_layer(model, resolution, classes, stride_on)
     first, head = next(iter(layers)), list(layers)[-1]
     if tune == "probe":
         return 2 * batch_size * 2 * layers[head]
@@ -34,18 +37,18 @@ def flops_of_step(model: str, batch_size: int, resolution: int, classes: int, tu
     return 2 * batch_size * sum(price[layer] * macs for layer, macs in layers.items())
 
 
-def flops_of_features(model: str, images: int, resolution: int, classes: int) -> int:
+def flops_of_features(model: str, images: int, resolution: int, classes: int, stride_on: str = "3x3") -> int:
     """One forward pass of so many images: what a probe pays once."""
-    return 2 * images * sum(macs_by_layer(model, resolution, classes).values())
+    return 2 * images * sum(macs_by_layer(model, resolution, classes, stride_on).values())
 
 
 @cache
-def macs_by_layer(model: str, resolution: int, classes: int) -> Mapping[str, int]:
+def macs_by_layer(model: str, resolution: int, classes: int, stride_on: str = "3x3") -> Mapping[str, int]:
     """Layer -> multiply-accumulates of one image, in the order of the forward pass; the head is the last."""
     if backbone(model):
         return MappingProxyType(layer_macs(model, resolution, classes))
     with torch.device("meta"):
-        network = create_model(model, classes, "none", False)
+        network = create_model(model, classes, "none", False, stride_on=stride_on)
     return MappingProxyType(_macs(network, resolution))
 
 
@@ -70,10 +73,11 @@ def _macs(network: ResNetV2, side: int) -> dict[str, int]:
         side = (side + 2 - 3) // 2 + 1  # padded by 1, then 3x3 with stride 2
     for name, unit in network.named_modules():
         if isinstance(unit, Unit):
-            before, side = side, _side(unit.conv2, side)
+            inner = _side(unit.conv1, side)
+            side = _side(unit.conv2, inner)
             if unit.downsample is not None:
                 macs[f"{name}.downsample"] = side**2 * unit.downsample.weight.numel()
-            macs[f"{name}.conv1"] = before**2 * unit.conv1.weight.numel()
+            macs[f"{name}.conv1"] = inner**2 * unit.conv1.weight.numel()
             macs[f"{name}.conv2"] = side**2 * unit.conv2.weight.numel()
             macs[f"{name}.conv3"] = side**2 * unit.conv3.weight.numel()
     return macs | {"head.conv": network.head.conv.weight.numel()}

@@ -1,4 +1,4 @@
-"""Pre-activation ResNet, from mini to R152x4.
+"""Pre-activation ResNet, from mini to R152x4; by its options also the steps from ResNet v1 to it.
 
 Layout and parameter names follow google-research/big_transfer, bit_pytorch/models.py. Norms are called norm1,
 norm2, norm3 and head.norm, because the norm is a factor here.
@@ -19,11 +19,15 @@ from torch import Tensor, nn
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
 from fairtrial.layers.choice import FASTEST, KERNELS
 from fairtrial.layers.group_norm import GroupNorm
+from fairtrial.units import EXPANSION, Parts, activated
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
 
-EXPANSION = 4  # output channels of a bottleneck per middle channel
+PRE, POST = "pre-activation", "post-activation"
+BLOCKS = (PRE, POST)  # BiT's, and those of ResNet v1 (He et al., 2015)
+STRIDES_ON = ("3x3", "1x1")  # BiT's and torchvision's, and that of He et al.
+HEADS = ("zero", "drawn")  # how the last linear map starts: as in BiT, and as in torchvision
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,8 @@ class Built:
     norm: str
     weight_std: bool | str
     stat_batch: int | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the arms of one network differ in. norm: channels -> layer; activates: no relu follows it."""
-
-    conv: type[nn.Conv2d]
-    norm: Callable[[int], nn.Module]
-    activates: bool = False
+    block: str = PRE
+    stride_on: str = "3x3"
 
 
 def groups_of(spec: Spec, channels: int) -> int:
@@ -85,17 +82,28 @@ def create_model(
     *,
     stat_batch: int | None = None,
     kernels: str = FASTEST,
+    block: str = PRE,
+    stride_on: str = "3x3",
 ) -> ResNetV2:
     """The network called `name`; give it a start with `init_weights`, or load one.
 
     weight_std: False, True, or "scaled" as for a network without norms; all go with every norm.
     stat_batch: images per batch statistic in training (ghost BN), for a norm that mixes the batch.
     kernels: a row of layers.choice.KERNELS; they differ in speed, and in how they round.
+    block: "pre-activation" as in BiT, or "post-activation" as in ResNet v1: norms behind the convolutions,
+    one behind the root, none before the head. stride_on: the convolution of a unit that halves the map.
     """
     spec = _known("model", name, MODELS)
     row = _known("norm", norm, NORMS)
     conv = _known("weight_std", weight_std, CONVS)
-    _known("kernels", kernels, KERNELS)
+    for kind, value, table in (
+        ("kernels", kernels, KERNELS),
+        ("block", block, dict.fromkeys(BLOCKS)),
+        ("stride_on", stride_on, dict.fromkeys(STRIDES_ON)),
+    ):
+        _known(kind, value, table)
+    if block == POST and row.activates:
+        raise ValueError(f"norm {norm!r} activates by itself, but a {block} block sums before its relu")
     if stat_batch is not None and not row.mixes_batch:
         mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
         raise ValueError(
@@ -106,11 +114,11 @@ def create_model(
         return row.build(channels, groups=groups_of(spec, channels), stat_batch=stat_batch)
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
-        model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates))
+        model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates, block == PRE, stride_on))
     for layer in model.modules():
         if isinstance(layer, StdConv2d | GroupNorm):
             layer.kernels = kernels
-    model.built = Built(name, num_classes, norm, weight_std, stat_batch)
+    model.built = Built(name, num_classes, norm, weight_std, stat_batch, block, stride_on)
     return model
 
 
@@ -121,7 +129,7 @@ class ResNetV2(nn.Module):
 
     def __init__(self, spec: Spec, num_classes: int, parts: Parts) -> None:
         super().__init__()
-        self.root = _root(spec, parts.conv)
+        self.root = _root(spec, parts)
         self.body = nn.Sequential()
         cin = spec.width
         for number, units in enumerate(spec.units):
@@ -129,7 +137,7 @@ class ResNetV2(nn.Module):
             block = nn.Sequential()
             for unit in range(units):
                 stride = 2 if number > 0 and unit == 0 else 1
-                block.add_module(f"unit{unit + 1:02d}", Unit(cin, cmid, stride, parts))
+                block.add_module(f"unit{unit + 1:02d}", parts.unit(cin, cmid, stride))
                 cin = EXPANSION * cmid
             self.body.add_module(f"block{number + 1}", block)
         self.head = Head(cin, num_classes, parts)
@@ -145,92 +153,70 @@ class ResNetV2(nn.Module):
             return self.head.features(self.body(self.root(x)))
 
 
-def _root(spec: Spec, conv: type[nn.Conv2d]) -> nn.Sequential:
-    root = nn.Sequential()
-    if spec.small_images:
-        root.add_module("conv", conv(3, spec.width, 3, stride=2, padding=1, bias=False))
-        return root
-    root.add_module("conv", conv(3, spec.width, 7, stride=2, padding=3, bias=False))
-    root.add_module("pad", nn.ConstantPad2d(1, 0.0))  # zeros, as in BiT; MaxPool2d itself would pad with -inf
-    root.add_module("pool", nn.MaxPool2d(3, stride=2))
+def _root(spec: Spec, parts: Parts) -> nn.Sequential:
+    root, size = nn.Sequential(), 3 if spec.small_images else 7
+    root.add_module("conv", parts.conv(3, spec.width, size, stride=2, padding=size // 2, bias=False))
+    if not parts.preactivated:
+        root.add_module("norm", parts.norm(spec.width))
+        root.add_module("relu", nn.ReLU(inplace=True))
+    if not spec.small_images:
+        root.add_module("pad", nn.ConstantPad2d(1, 0.0))  # zeros, as in BiT; MaxPool2d itself pads with -inf
+        root.add_module("pool", nn.MaxPool2d(3, stride=2))
     return root
 
 
-class Unit(nn.Module):
-    """Bottleneck whose first norm and relu feed both the residual branch and the projection."""
-
-    def __init__(self, cin: int, cmid: int, stride: int, parts: Parts) -> None:
-        super().__init__()
-        cout = EXPANSION * cmid
-        conv, norm = parts.conv, parts.norm
-        self.activated = _activated(parts)
-        self.norm1 = norm(cin)
-        self.conv1 = conv(cin, cmid, 1, bias=False)
-        self.norm2 = norm(cmid)
-        self.conv2 = conv(cmid, cmid, 3, stride=stride, padding=1, bias=False)
-        self.norm3 = norm(cmid)
-        self.conv3 = conv(cmid, cout, 1, bias=False)
-        project = stride > 1 or cin != cout
-        self.downsample = conv(cin, cout, 1, stride=stride, bias=False) if project else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.activated(self.norm1, x)
-        shortcut = x if self.downsample is None else self.downsample(out)
-        out = self.conv1(out)
-        out = self.conv2(self.activated(self.norm2, out))
-        out = self.conv3(self.activated(self.norm3, out))
-        return out.add_(shortcut)
-
-
 class Head(nn.Module):
-    """Norm, relu, mean over the pixels and a linear map, stored as the 1x1 convolution that BiT has."""
+    """Norm, relu, mean over the pixels and a linear map, stored as the 1x1 convolution that BiT has.
+
+    Behind post-activation blocks without norm and relu: both were there already.
+    """
 
     def __init__(self, channels: int, num_classes: int, parts: Parts) -> None:
         super().__init__()
-        self.activated = _activated(parts)
-        self.norm = parts.norm(channels)
+        self.activated = activated(parts)
+        self.norm = parts.norm(channels) if parts.preactivated else None
         self.conv = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(self.features(x), self.conv.weight.flatten(1), self.conv.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        return self.activated(self.norm, x).mean((2, 3))
+        return self.last_map(x).mean((2, 3))
+
+    def last_map(self, x: Tensor) -> Tensor:
+        """What is averaged over the pixels; in a detector, what its pyramid sees."""
+        return x if self.norm is None else self.activated(self.norm, x)
 
 
-def _activated(parts: Parts) -> Callable[[nn.Module, Tensor], Tensor]:
-    return _norm_alone if parts.activates else _norm_relu
-
-
-def _norm_alone(norm: nn.Module, x: Tensor) -> Tensor:
-    return norm(x)
-
-
-def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
-    """relu(norm(x)), in place unless the norm returns x itself ("none"), which the shortcut still reads."""
-    if isinstance(norm, GroupNorm):
-        return norm(x, relu=True)
-    out = norm(x)
-    return torch.relu(out) if out is x else torch.relu_(out)
-
-
-def init_weights(model: nn.Module, draw: Callable[[str], np.random.Generator]) -> None:
-    """Start the network: He-normal convolutions, scales and gains 1, shifts 0, a head of zeros as in BiT.
+def init_weights(model: nn.Module, draw: Callable[[str], np.random.Generator], head: str = "zero") -> None:
+    """Start the network: He-normal convolutions, scales and gains 1, shifts 0.
 
     draw: full name of a parameter -> its own generator. A convolution thus starts equal in every arm that has
-    one of this name and shape, whatever the norm, with or without weight standardization.
+    one of this name and shape, whatever the norm, with or without weight standardization. head: "zero" as in
+    BiT, or "drawn" as torch starts a linear map: uniform within 1 / sqrt(channels), the bias too.
     """
+    _known("head", head, dict.fromkeys(HEADS))
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             if module.bias is None:
                 _he_normal(module.weight, draw(f"{name}.weight"))
                 if isinstance(module, ScaledStdConv2d):
                     nn.init.ones_(module.gain)
-            else:  # the head: no other convolution has a bias
+            elif head == "drawn":  # the head: no other convolution has a bias
+                for part, value in module.named_parameters():
+                    _uniform(value, 1 / math.sqrt(module.in_channels), draw(f"{name}.{part}"))
+            else:
                 nn.init.zeros_(module.weight)
                 nn.init.zeros_(module.bias)
         elif hasattr(module, "reset_parameters"):
             module.reset_parameters()
+
+
+@torch.no_grad()
+def _uniform(value: Tensor, bound: float, generator: np.random.Generator) -> None:
+    """Uniform within the bound on both sides of 0, drawn by NumPy in float32."""
+    unit = generator.random(tuple(value.shape), dtype=np.float32)
+    value.copy_(torch.from_numpy((2 * unit - 1) * np.float32(bound)))
 
 
 @torch.no_grad()

@@ -148,10 +148,10 @@ class Price(NamedTuple):
         """What an arm costs by what it trains; from scratch that is all of the network."""
         tune = settings["tune"] if ready.begun else "full"
         side = settings["resolution"] if ready.rule is None else ready.rule.crop
-        model, classes = settings["model"], ready.dataset.num_classes
-        step = flops_of_step(model, settings["batch_size"], side, classes, tune)
+        model, classes, stride_on = settings["model"], ready.dataset.num_classes, settings["stride_on"]
+        step = flops_of_step(model, settings["batch_size"], side, classes, tune, stride_on)
         images = len(ready.subset.train) if tune == "probe" else 0
-        return cls(flops_of_features(model, images, side, classes), step)
+        return cls(flops_of_features(model, images, side, classes, stride_on), step)
 
 
 def tuned(

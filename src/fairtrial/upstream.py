@@ -15,12 +15,19 @@ from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
 from fairtrial.data import cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
+from fairtrial.factors import FACTORS
 from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import ResNetV2
 from fairtrial.store import Store
 from fairtrial.trust import Record
 
-ARM: Final = ("model", "norm", "weight_std")  # what a checkpoint shares with the network that starts from it
+ARM: Final = (
+    "model",
+    "norm",
+    "weight_std",
+    "block",
+    "stride_on",
+)  # what a checkpoint shares with the network that starts from it
 
 
 def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +56,7 @@ def start(
     results: Sequence[str],
     download: bool = False,
 ) -> dict[str, Any] | None:
-    """Fill a cell's network from where its settings say; its head stays zero -> what goes into the record.
+    """Fill a cell's network from where its settings say, but not its head -> what goes into the record.
 
     results: folders in which a study that pre-trained may lie; the first that has it counts. download: of the
     published weights of torchvision. None from scratch. overlap: test images of the cell that are byte for
@@ -67,7 +74,7 @@ def start(
     if found.kind == "official" and not path.exists():
         do = f"fetch it once: fairtrial fetch {found.name}"
         raise fault(f"the official weights {found.name} are not here", str(path), do, BAD_INPUT)
-    source = weights.load_bit(model, path, head="zero")
+    source = weights.load_bit(model, path, head="replace")
     return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
 
 
@@ -89,9 +96,9 @@ def _folder(study: str, results: Sequence[str]) -> Path:
 
 
 def _from_study(model: ResNetV2, cell: Mapping[str, Any], dataset: Dataset, folder: Path) -> dict[str, Any]:
-    record = _checkpoint(folder, tuple(cell["settings"][name] for name in ARM), cell["upstream_seed"])
+    record = _checkpoint(folder, _arm(cell["settings"]), cell["upstream_seed"])
     path = folder / "weights" / record["measured"]["checkpoint"]["file"]
-    source = weights.load(model, path, head="zero")
+    source = weights.load(model, path, head="replace")
     expected = record["measured"]["checkpoint"]["sha256"]
     if source.sha256 != expected or source.metadata.get("cell") != path.stem:
         what = f"sha256 {source.sha256[:16]}... of cell {source.metadata.get('cell')}"
@@ -119,23 +126,30 @@ def _attempts(folder: Path) -> tuple[Record, ...]:
 def _checkpoint(folder: Path, arm: tuple, seed: int) -> Record:
     """The one record of this arm and seed; the difference to what there is otherwise (exit code 4)."""
     there = _attempts(folder)
-    fitting = [
-        record
-        for record in there
-        if record["seed"] == seed and tuple(record["settings"][name] for name in ARM) == arm
-    ]
+    fitting = [record for record in there if record["seed"] == seed and _arm(record["settings"]) == arm]
     if len({record["cell"] for record in fitting}) == 1:
         return fitting[-1]
-    asked = ", ".join(f"{name}={value!r}" for name, value in zip(ARM, arm, strict=True))
+    asked = _said(arm)
     if fitting:
         what = f"{len(fitting)} checkpoints fit {asked}, seed {seed}: which one is meant?"
         raise fault(what, str(folder), "give upstream a study with one cell per arm and seed", REFUSED)
     known = sorted({
-        ", ".join(f"{name}={record['settings'][name]!r}" for name in ARM) + f", seed {record['seed']}"
+        f"{_said(_arm(record['settings']))}, seed {record['seed']}"
         for record in there
     })  # fmt: skip
     what = f"no checkpoint of {asked}, upstream seed {seed}; there are: {'; '.join(known) or 'none'}"
     raise fault(what, str(folder), "pre-train this arm, or set upstream_seeds to what there is", REFUSED)
+
+
+def _arm(settings: Mapping[str, Any]) -> tuple:
+    """What tells checkpoints apart; a record from before a setting was added has its default."""
+    return tuple(settings.get(name, FACTORS[name].default) for name in ARM)
+
+
+def _said(arm: tuple) -> str:
+    """The arm in the words of a study; what every network of BiT has goes without saying."""
+    named = dict(zip(ARM, arm, strict=True))
+    return ", ".join(f"{n}={v!r}" for n, v in named.items() if n in ARM[:3] or v != FACTORS[n].default)
 
 
 def _side(dataset: Dataset) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, fault
-from fairtrial.resnetv2 import MODELS, ResNetV2
+from fairtrial.resnetv2 import MODELS, Built, ResNetV2
 from fairtrial.weights import names
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.known import ILSVRC, IMAGENET_21K, OFFICIAL, Official
@@ -81,7 +81,8 @@ def plain_keys(npz: Npz) -> dict[str, str]:
 
 def _refuse_other_arms(model: ResNetV2) -> None:
     built = model.built
-    if MODELS[built.model].small_images or built.norm != "gn" or built.weight_std is not True:
+    official = Built(built.model, built.num_classes, "gn", True)
+    if MODELS[built.model].small_images or built != official:
         arm = f"{built.model}, norm={built.norm!r}, weight_std={built.weight_std!r}"
         what = f"the official files are for GN+WS in r50x1 ... r152x4; the network is {arm}"
         raise fault(what, "model", "load them into create_model(NAME, CLASSES, 'gn', True)", USAGE)

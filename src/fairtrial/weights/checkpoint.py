@@ -7,18 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
 from fairtrial.files import publish
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.resnetv2 import PRE, ResNetV2
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
 from fairtrial.weights.probe import probe, same
 from fairtrial.weights.source import Source, held, readable, taken
+
+LATER: Final = {"block": PRE, "stride_on": "3x3"}  # what a file says that was saved before these were options
 
 
 def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head: bool = True) -> Source:
@@ -57,7 +59,7 @@ def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head
 
 
 def load(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source:
-    """Fill a network from a checkpoint of the same model, norm and weight_std; head as in `load_bit`.
+    """Fill a network from a checkpoint of the same model and arm; head as in `load_bit`.
 
     The network is touched only when the file is sound; then its features are compared with those at saving.
     """
@@ -99,7 +101,8 @@ def load(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source:
 
 def _refuse_other_network(path: Path, there: Mapping[str, Any], model: ResNetV2, head: str) -> None:
     here = asdict(model.built)
-    names = ["model", "norm", "weight_std", *(["num_classes"] if head == "keep" else [])]
+    names = ["model", "norm", "weight_std", *LATER, *(["num_classes"] if head == "keep" else [])]
+    there = {**LATER, **there}
     differ = [f"{n} is {shown(there.get(n))}, expected {here[n]!r}" for n in names if there.get(n) != here[n]]
     if differ:
         do = "choose the checkpoint of this network and arm"
