@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.captions import provenance
+from analysis.ladder_figure import ladder_figure
 from analysis.plates import arms, contrasts
 from analysis.sheet import Made
 from analysis.table import Results
@@ -74,7 +75,12 @@ def draw(
 ) -> list[Drawn]:
     """Every figure that the recorded cells allow, and those that are given."""
     with styled():
-        made = [*contrasts(results, findings, twins), *arms(results, partial), *(more or ())]
+        made = [
+            *contrasts(results, findings, twins),
+            *arms(results, partial),
+            *ladder_figure(results, findings, partial),
+            *(more or ()),
+        ]
         return [_render(results, *each) for each in made]
 
 

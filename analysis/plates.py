@@ -26,6 +26,7 @@ from analysis.sheet import (
     Made,
     arranged,
     averaged,
+    balanced,
     bars,
     capital,
     chance_of,
@@ -161,6 +162,8 @@ def _two_by_two(results: Results, partial: bool) -> Made:
     """Norm against weight standardization, a panel per level of the number that is swept."""
     study, metric, axis = results.study, metric_of(results.study), axis_of(results.study)
     names = [*NORM, *([axis] if axis else [])]
+    if not balanced(study, names):
+        return
     found = gathered(results, names, partial)
     every = list(dict.fromkeys(group.levels.get(axis or "") for group in found))
     panels = {value: [group for group in found if group.levels.get(axis or "") == value] for value in every}

@@ -14,6 +14,7 @@ from analysis.contrasts import overlap, overlap_words
 from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.folders import opened
+from analysis.ladder_table import ladder_table
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.pairing import pairing_table
 from analysis.parity import parity
@@ -83,6 +84,7 @@ def tabulate(told: Examined) -> list[Table]:
         *([contrast_table(results, findings)] if findings else []),
         arm_table(results, partial=told.partial),
         *attribution_tables(results),
+        *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
         *([whatif_table(results, told.what)] if told.what else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
         parity(results),

@@ -21,6 +21,8 @@ _WHERE: Final = {  # levels that do not read with "at"
     ("tune", "scratch"): "from scratch",
     ("upstream", starts.NONE): "without upstream",
 }
+_SORTS: Final = (*_NORM, "model", "data")
+_NONE: Final = object()  # no level of any factor
 _WITH: Final = ("bn_mode", "upstream")
 _WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "broke", "diverged": "diverged"}
 
@@ -67,10 +69,17 @@ def title(contrast: Contrast) -> str:
 
 
 def arms(contrast: Contrast) -> tuple[str, str, str]:
-    """Treatment, control and ' at ...'; a shared norm or weight_std is part of both arms' names."""
-    at = dict(contrast.at)
-    shared = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & {*contrast.treatment}}
-    both = [_name({**shared, **arm}) for arm in (contrast.treatment, contrast.control)]
+    """Treatment, control and ' at ...'; what they share is told once, at the end.
+
+    A shared norm or weight_std is part of both arms' names where the other of the two differs.
+    """
+    treatment, control = contrast.treatment, contrast.control
+    shared = {name: level for name, level in treatment.items() if control.get(name, _NONE) == level}
+    at = {**contrast.at, **shared}
+    normed = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & ({*treatment} - {*shared})}
+    both = [
+        _name({**normed, **{n: v for n, v in arm.items() if n not in at}}) for arm in (treatment, control)
+    ]
     return both[0], both[1], _where(at)
 
 
@@ -78,12 +87,13 @@ def _where(levels: dict[str, Any]) -> str:
     """' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
     own = [_place(name, levels[name]) for name in levels if name in ("tune", *_WITH)]
     rest = {name: value for name, value in levels.items() if name not in ("tune", *_WITH)}
-    return "".join(f" {words}" for words in [*own, *([f"at {_name(rest)}"] if rest else [])])
+    word = "with" if {*_SORTS} & {*rest} else "at"
+    return "".join(f" {words}" for words in [*own, *([f"{word} {_name(rest)}"] if rest else [])])
 
 
 def _place(name: str, value: Any) -> str:
     """One level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
-    word = "with" if name in (*_NORM, *_WITH, "model", "data") else "at"
+    word = "with" if name in (*_WITH, *_SORTS) else "at"
     return _WHERE.get((name, value), f"{word} {level(name, value)}")
 
 

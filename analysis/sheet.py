@@ -59,6 +59,15 @@ def averaged(study: Study, names: Sequence[str]) -> str:
     return f" Averaged within a seed over {', '.join(averaged)}." if averaged else ""
 
 
+def balanced(study: Study, names: Sequence[str]) -> bool:
+    """Whether what is averaged over is the same at every combination of levels of `names`."""
+    found: dict[tuple, set[tuple]] = {}
+    for arm in study.arms():
+        here = tuple(arm[name] for name in names)
+        found.setdefault(here, set()).add(tuple(level for name, level in arm.items() if name not in names))
+    return len({frozenset(rest) for rest in found.values()}) == 1
+
+
 def bars(groups: Sequence[Group]) -> str:
     """What the vertical bars of means are."""
     return "vertical bars are 95 % t intervals of the mean" if any(g.mean for g in groups) else "no intervals"

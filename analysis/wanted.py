@@ -107,8 +107,10 @@ WANTED: Final = {
         "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
     ),
     "T2.1": Wanted(
-        "From ResNet to BiT, step by step", ("Q2",), REPORT, "what each step is worth, left out and added",
-        f"{_LATER}: a ResNet v1, the stride on its 3x3, a head that is not zero",
+        "From ResNet to BiT, step by step", ("Q2",), REPORT,
+        "what each step is worth in this order, and left out of the whole; another order may pay otherwise",
+        "fairtrial run ladder; on CIFAR-10: --preset mini --data parquet:DIR",
+        (Cells("ladder", {"block": ("post-activation", "pre-activation"), "stride_on": (), "head": ()}),),
     ),
     "T2.2": Wanted(
         "Table of models", ("Q2", "Q5"), REPORT, "exact counts of parameters and operations", _NO_CELLS

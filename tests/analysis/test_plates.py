@@ -166,3 +166,12 @@ def test_a_hostile_name_of_a_file_stays_text(make_study, publish, noise):
     assert "<script" not in text and "&lt;script&gt;alert(1)" in text
     assert "<script" not in made.path.with_suffix(".md").read_text().replace("\\<", "")
     assert "conditional on this checkpoint" in made.sentences[0]
+
+
+def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square():
+    """The ladder has bn at one width and gn at two: averages over its arms would compare widths."""
+    from analysis.sheet import balanced
+    from fairtrial.study_file import find, load
+
+    assert not balanced(load(find("ladder")), ["norm", "weight_std"])
+    assert balanced(load(find("components")), ["norm", "weight_std"])

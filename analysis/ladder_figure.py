@@ -1,0 +1,106 @@
+"""A ladder of arms drawn: the metric on each rung, and what each step earns when added and when left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Final
+
+from matplotlib.axes import Axes
+
+from analysis.captions import seeds
+from analysis.contrasts import has_limits
+from analysis.groups import Group, gather, metric_of
+from analysis.ladder import ladder, rung_names
+from analysis.sheet import RUNS, Made, bars, side_by_side
+from analysis.style import ALARM, BAND, INK, QUIET, look_of_norm
+from analysis.table import Results
+from analysis.verdicts import Finding, rule_of
+from analysis.words import SCALES, Scale
+
+_NAME: Final = 30  # characters of a rung's name on one line
+_APART: Final = 0.2  # of a rung, between what is added and what is left out
+_ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")
+
+
+def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) -> Made:
+    """The rungs from top to bottom; nothing where the study declares no ladder."""
+    found = ladder(results.study)
+    if found is None:
+        return
+    metric = metric_of(results.study)
+    scale, intervals = SCALES[metric], results.sound or partial
+    names = list(results.study.factors)
+    every = {tuple(g.levels.values()): g for g in gather(results, names, metric, intervals=intervals)}
+    groups = [every[tuple(rung.values())] for rung in found.rungs]
+    figure, (left, right) = side_by_side(2, 0.8 + 0.42 * len(groups), wide=True, sharey=True)
+    _rungs(groups, scale, left)
+    left.set_yticks(range(len(groups)), [fill(name, _NAME) for name in rung_names(found)])
+    right.axvspan(*(sign * results.study.margin * scale.factor for sign in (-1, 1)), color=BAND, zorder=0.5)
+    right.axvline(0, color=INK, linewidth=0.8, zorder=1.5)
+    for y, step in enumerate(found.steps, start=1):
+        _gain(findings[step.added], y - _APART, True, scale, right)
+        if step.left_out is not None and step.left_out != step.added:
+            _gain(findings[step.left_out], y + _APART, False, scale, right)
+    for place, text, look in (
+        (-0.2, "added in this order", _ADDED),
+        (0.2, "left out of the last rung", _LEFT_OUT),
+    ):
+        beside = right.get_yaxis_transform()  # where no step is drawn
+        right.text(
+            0.99, place, text, transform=beside, color=look.color, weight="bold", ha="right", va="center"
+        )
+    right.set_ylim(len(groups) - 0.4, -0.6)
+    right.set_xlabel(scale.gap_axis)
+    right.tick_params(left=False)
+    right.grid(False, axis="y")
+    told = "blue, filled: added in this order; orange, hollow: left out of the last rung"
+    shown = any(has_limits(finding.interval) for finding in findings)
+    thick = f"bars: {rule_of(results).name}, not adjusted" if shown else "no intervals"
+    caption = (
+        f"From the first arm to the last, a step in one factor at a time. Left: {scale.name} on each rung. "
+        f"{RUNS}; {bars(groups)}. Right: what each step earns, paired, a dot per seed: {told}; {thick}; grey "
+        f"band: margin. The verdicts stand with the contrasts. {seeds(results)}."
+    )
+    yield "ladder", caption, figure
+
+
+def _rungs(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
+    """The metric of each arm, every run as a dot."""
+    centres = [group.centre * scale.factor for group in groups]
+    ax.plot(centres, range(len(groups)), color=QUIET, linewidth=0.8, zorder=1.8)
+    for y, (group, centre) in enumerate(zip(groups, centres, strict=True)):
+        _dots({s: v * scale.factor for s, v in group.values.items()}, group.failed, y - 0.22, INK, ax)
+        if group.mean is not None:
+            ends = [group.mean.low * scale.factor, group.mean.high * scale.factor]
+            ax.plot(ends, [y, y], color=INK, linewidth=1.6, solid_capstyle="butt", zorder=3)
+        ax.plot(centre, y, "D", markersize=4, color=INK, markeredgecolor="white", markeredgewidth=0.5)
+    ax.set_xlabel(scale.axis)
+    ax.grid(False, axis="y")
+
+
+def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> None:
+    """One paired difference with its interval."""
+    look = _ADDED if added else _LEFT_OUT
+    lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
+    _dots({s: v * scale.factor for s, v in finding.differences.items()}, lost, y - 0.13, look.color, ax)
+    if finding.interval is None:
+        return
+    if has_limits(finding.interval) and finding.verdict != "refused":
+        ends = [finding.interval.low * scale.factor, finding.interval.high * scale.factor]
+        ax.plot(ends, [y, y], color=look.color, linewidth=1.8, solid_capstyle="butt", zorder=3)
+    ax.plot(
+        finding.interval.estimate * scale.factor, y, look.marker, markersize=4.4, zorder=3.5,
+        color=look.color if added else "white", markeredgecolor="white" if added else look.color,
+        markeredgewidth=0.5 if added else 1,
+    )  # fmt: skip
+
+
+def _dots(values: dict[int, float], failed: frozenset[int], y: float, color: str, ax: Axes) -> None:
+    for lost in (False, True):
+        mine = [value for seed, value in values.items() if (seed in failed) == lost]
+        ax.plot(
+            mine, [y] * len(mine), "x" if lost else "o", markersize=3.4 if lost else 2.4,
+            markeredgewidth=0.9 if lost else 0, color=ALARM if lost else color, alpha=1 if lost else 0.45,
+            zorder=2,
+        )  # fmt: skip

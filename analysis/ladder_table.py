@@ -1,0 +1,59 @@
+"""A ladder of arms as a table: a row per step, what it earns when added and when left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.captions import provenance, seeds
+from analysis.contrasts import has_limits
+from analysis.groups import gather, metric_of
+from analysis.ladder import ladder, rung_names
+from analysis.table import Results
+from analysis.tables import Table
+from analysis.verdicts import Finding, rule_of
+from analysis.words import SCALES
+
+
+def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -> Table | None:
+    """One row per rung; None where the study declares no ladder."""
+    found = ladder(results.study)
+    if found is None:
+        return None
+    metric = metric_of(results.study)
+    scale = SCALES[metric]
+    groups = gather(results, list(results.study.factors), metric, intervals=results.sound or partial)
+    centres = {tuple(g.levels.values()): scale.show(g.centre) if g.values else "" for g in groups}
+    rows = []
+    for name, rung, step in zip(rung_names(found), found.rungs, (None, *found.steps), strict=True):
+        added = None if step is None else findings[step.added]
+        left_out = None if step is None or step.left_out is None else findings[step.left_out]
+        rows.append({
+            "step": name,
+            scale.axis: centres[tuple(rung.values())],
+            "added": _told(added),
+            "verdict": _verdict(added),
+            "left out of the last": _told(left_out),
+            "its verdict": _verdict(left_out),
+        })  # fmt: skip
+    caption = (
+        f"Steps from the first arm to the last, each in one factor. Added: {scale.unit} that the step earns "
+        "over the rung before; left out: what the last rung has over itself without this step. Paired "
+        f"differences with {rule_of(results).name}, not adjusted; verdicts by Holm over all declared "
+        f"contrasts. {seeds(results)}. {provenance(results)}"
+    )
+    return Table("ladder", caption, pd.DataFrame(rows))
+
+
+def _told(finding: Finding | None) -> str:
+    """'1.2 [0.3, 2.1]'; no brackets where there is no interval."""
+    if finding is None or finding.interval is None:
+        return ""
+    scale, found = finding.scale, finding.interval
+    limits = has_limits(found) and finding.verdict != "refused"
+    return scale.show(found.estimate) + (f" {scale.bounds(found.low, found.high)}" if limits else "")
+
+
+def _verdict(finding: Finding | None) -> str:
+    return "" if finding is None else finding.verdict.replace("_", " ")
