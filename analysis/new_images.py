@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from analysis.table import Results
+from analysis.units import Unit
 from analysis.verdicts import Finding
 from fairtrial.contrast import corners
 from fairtrial.stats import variance_components
@@ -25,7 +28,7 @@ def over_new_images(results: Results, finding: Finding) -> VarianceComponents | 
     """
     if finding.interval is None or finding.contrast.metric != "test_acc" or finding.n < 3:
         return None
-    sides = [_right(results, levels) for levels in corners(finding.contrast)]
+    sides = [right(results, levels) for levels in corners(finding.contrast)]
     seeds = list(finding.differences)
     if any(seed not in side for side in sides for seed in seeds):
         return None
@@ -33,13 +36,13 @@ def over_new_images(results: Results, finding: Finding) -> VarianceComponents | 
         return None
     signs = np.array(_SIGNS[len(sides)])
     by_seed = {seed: signs @ np.array([side[seed] for side in sides]) for seed in seeds}
-    return variance_components(_by_unit(finding, by_seed), rows=finding.unit.name, cols="image")
+    return variance_components(by_unit(finding.unit, by_seed), rows=finding.unit.name, cols="image")
 
 
-def _right(results: Results, levels: dict) -> dict[int, np.ndarray]:
+def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict[int, np.ndarray]:
     """Seed -> per image, the share of its runs that were right; seeds whose runs all recorded it."""
     runs: defaultdict[int, list[np.ndarray | None]] = defaultdict(list)
-    for seed, cell in results.where(levels)[["seed", "cell"]].itertuples(index=False):
+    for seed, cell in results.where(levels, replica)[["seed", "cell"]].itertuples(index=False):
         record = results.records.get(cell)
         runs[int(seed)].append(None if record is None else _bits(record["measured"]))
     whole = {seed: [run for run in each if run is not None] for seed, each in runs.items()}
@@ -58,9 +61,9 @@ def _bits(measured: dict) -> np.ndarray | None:
     return np.unpackbits(packed, count=measured["test_n"]).astype(float)
 
 
-def _by_unit(finding: Finding, by_seed: dict[int, np.ndarray]) -> np.ndarray:
+def by_unit(unit: Unit, by_seed: Mapping[int, np.ndarray]) -> np.ndarray:
     """(units, images): the mean over the seeds of each unit."""
-    labels = finding.unit.labels(by_seed) or {seed: seed for seed in by_seed}
+    labels = unit.labels(by_seed) or {seed: seed for seed in by_seed}
     members: defaultdict[int, list[np.ndarray]] = defaultdict(list)
     for seed, row in by_seed.items():
         members[labels[seed]].append(row)

@@ -22,6 +22,7 @@ from analysis.sentences import sentence, title
 from analysis.table import Results
 from analysis.tables import Table
 from analysis.twins import Twins
+from analysis.variance import variance_table
 from analysis.verdicts import Finding
 from analysis.whatif import WhatIf
 from analysis.whatif_figure import whatif_figure
@@ -87,6 +88,7 @@ def tabulate(told: Examined) -> list[Table]:
         *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
         *([whatif_table(results, told.what)] if told.what else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
+        *([sources] if (sources := variance_table(results, partial=told.partial)) else []),
         parity(results),
         fairness(results),
     ]

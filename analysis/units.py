@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -127,6 +127,11 @@ def _inner(results: Results, cells: pd.DataFrame) -> str:
     """What one seed draws below its checkpoint."""
     swept = "shots" in results.study.factors
     shots = set(cells["shots"]) if swept else {results.study.settings({})["shots"]}
-    if ALL in shots:
-        return SEED
-    return "few-shot subset" if max(shots) <= _FEW else "subset"
+    return SEED if ALL in shots else kept_by_seed(max(shots))
+
+
+def kept_by_seed(shots: Any) -> str:
+    """What two runs of a seed share, whatever else they draw: its images."""
+    if shots == ALL:
+        return "validation split"
+    return "few-shot subset" if shots <= _FEW else "subset"

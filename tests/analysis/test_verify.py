@@ -101,7 +101,7 @@ def test_an_untouched_copy_of_a_released_study_is_fine(tmp_path):
 def test_a_whole_report_says_what_its_records_say(folder, anew):
     said = verify.held(folder, anew)
     assert (said.problems, said.notes) == ((), ())
-    assert said.files == 2 + 2 + 3 * 3 + 3 * 5  # documents, data, figures, tables
+    assert said.files == 2 + 2 + 3 * 3 + 3 * 6  # documents, data, figures, tables
     assert said.numbers > 5000
 
 
