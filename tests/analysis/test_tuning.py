@@ -8,6 +8,7 @@ import pytest
 from analysis import best_of, table, tuning, verdicts
 from analysis.fairness import fairness
 from analysis.parity import parity
+from analysis.variance import variance_table
 from fairtrial.seeds import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.trials import Trial
@@ -185,3 +186,19 @@ def test_an_arm_with_fewer_trials_is_told(recorded):
     assert "unequal trials" in told.lines[0]
     assert any(line == "incomplete: gn below 6 trials" for line in told.lines)
     assert not told.data["complete"]
+
+
+def test_the_table_of_variance_has_a_row_for_tunings(make_study, publish):
+    def score(cell):  # the tuning study moves a result by 0.02, its seeds and their runs by less
+        return 0.5 + 0.02 * (cell.seed % 3) + 0.002 * (cell.seed // 3) + 0.0005 * cell.replica
+
+    made = variance_table(table.load(publish(make_study(tuning=chosen(), seeds=range(9)), score)))
+    rows = made.frame.set_index("source")
+    # by hand: means of tunings 0.02 apart, of seeds 0.002 apart, each pair 0.0005 apart
+    draws = 0.0005**2 / 2
+    seeds = 0.002**2 - draws / 2
+    tunings = 0.02**2 - 0.002**2 / 3
+    assert rows.index[0] == "tuning"
+    expected = [f"{100 * variance**0.5:.2f}" for variance in (tunings, seeds, draws)]
+    assert rows["sd"].iloc[:3].tolist() == expected
+    assert "Cheapest" not in made.caption

@@ -133,6 +133,12 @@ def test_a_negative_component_is_zero_and_flagged(make_study, publish):
     assert "Clipped: the estimate came out negative, and 0 stands for it" in made.caption
 
 
+def test_draws_that_never_reach_the_network_have_no_spread_and_no_limits(make_study, publish):
+    _, rows = sized(table.load(publish(make_study(**PLAIN), lambda c: 0.5 + 0.01 * c.seed)))
+    drawn = rows.loc["other draws (init and order)"]
+    assert drawn[["sd", "share", "95 % low", "95 % high"]].tolist() == ["0.00", "0 %", "", ""]
+
+
 def test_without_variance_between_checkpoints_no_inner_count_is_cheapest(make_transfer, publish):
     def alike(cell):  # the means of all checkpoints are equal
         return 0.5 + 0.02 * (cell.seed // 3 - 2) + 0.001 * draw(3, cell.seed, cell.replica)
