@@ -35,8 +35,9 @@ def _changes(*names: str) -> Callable[[Study, Contrast], bool]:
     return lambda study, contrast: bool(changed(contrast) & set(names))
 
 
-def _upstream(study: Study, contrast: Contrast) -> bool:
-    return study.settings(study.arms()[0])["stage"] == "upstream"
+def _from_resnet(study: Study, contrast: Contrast) -> bool:
+    """A contrast of pre-training, or of a study that goes from blocks of ResNet to those of BiT."""
+    return study.settings(study.arms()[0])["stage"] == "upstream" or len(study.factors.get("block", ())) > 1
 
 
 def _few_shot(study: Study, contrast: Contrast) -> bool:
@@ -68,15 +69,16 @@ QUESTIONS: Final = {
         asks="What does BiT change over ResNet?",
         may=(
             "What BN to GN+WS does in pre-training, and whether WS is worth more with GN: the interaction.",
+            "What each step earns on these data, added in this order and left out of the whole (T2.1).",
             "Parameters and operations of each network: they are counted, and equal the published ones.",
             "What standardized filters cost on the machine that the caption names.",
         ),
         may_not=(
             "That BiT invented GN or WS: Wu and He (2018) and Qiao et al. (2019) did.",
-            "That one step of the change is worth so many points, before each was left out in turn (T2.1).",
+            "That a step is worth so much by itself: in another order, or left out, it earns otherwise.",
             "That the published differences are resolved: no spread and no number of runs was published.",
         ),
-        about=_upstream,
+        about=_from_resnet,
     ),
     "Q3": Question(
         slug="normalization",

@@ -75,3 +75,10 @@ def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
         source = weights.load(model, UPSTREAM / "weights" / kept["file"], head="zero")
         assert (source.sha256, source.metadata["seed"]) == (kept["sha256"], record["seed"])
     assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 12e6
+
+
+def test_the_page_on_the_ladder_has_the_table_of_its_records(tmp_path):
+    told = (ROOT / "docs" / "ladder.md").read_text()
+    made = build(Store(ROOT / "results" / "released" / "ladder"), to=tmp_path)
+    (table,) = (path for path in made.tables if path.name == "ladder.md")
+    assert table.read_text().strip() in told
