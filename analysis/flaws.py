@@ -33,7 +33,7 @@ def flaws(study: Study, attempts: Iterable[Record], used: Mapping[str, Record]) 
         *_twice(records),
         *_left_out(cells, records),
         *_mixed_code(used),
-        *(_mixed_hardware(used) if study.budget.kind == "seconds" else ()),
+        *(mixed_hardware(used) if study.budget.kind == "seconds" else ()),
         *_idle_seeds(cells, used),
     )
 
@@ -104,7 +104,7 @@ def _code(origin: Record) -> Iterator[str]:
         yield f"modified {clean(dirty)[:7]}"
 
 
-def _mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
+def mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
     """Machines that differ where the budget is in seconds: an arm's seconds are not another's."""
     for name in HARDWARE:
         values = {clean(record["origin"].get(name, BEFORE.get(name))) for record in used.values()}

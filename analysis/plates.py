@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.axis import CROWDED, name_of
 from analysis.captions import seeds
+from analysis.crossover import crossover
 from analysis.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
 from analysis.curves import lines as draw_lines
 from analysis.forest import crowd as forest_crowd
@@ -233,4 +234,5 @@ PLATES: Final = (
     Plate((("shots",), ("tune", "upstream")), _transfer),
     Plate((("shots",), ("mixup",)), _mixup),
     Plate((("shots",), ("bn_mode",)), _bn_modes),
+    Plate((), crossover),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from analysis import figures, page, table, tables, twins, verdicts, whatif
 from analysis.attribution import attribution_tables
 from analysis.contrasts import overlap, overlap_words
+from analysis.crossover_table import crossover_table
 from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.folders import opened
@@ -86,6 +87,7 @@ def tabulate(told: Examined) -> list[Table]:
         arm_table(results, partial=told.partial),
         *attribution_tables(results),
         *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
+        *([leads] if (leads := crossover_table(results, told.partial)) else []),
         *([whatif_table(results, told.what)] if told.what else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
         *([sources] if (sources := variance_table(results, partial=told.partial)) else []),

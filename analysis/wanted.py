@@ -183,9 +183,10 @@ WANTED: Final = {
     ),
     "F3.12": Wanted(
         "Who leads at each step and each second", ("Q3",), REPORT,
-        "where the lead changes hands within one schedule, on validation images",
-        "a drawing that this release lacks; its cells are those of `fairtrial run upstream`, and "
-        "`fairtrial verdict batch-seconds --faster 2` answers for equal seconds",
+        "where the lead changes hands within one schedule, on validation images, with its confidence set",
+        "fairtrial run norm; upstream with more seeds: fairtrial run upstream --data parquet:DIR --seeds 10",
+        (Cells("crossover", _FOUR),),
+        "a narrow band upstream, where three seeds are few",
     ),
     "F4.1": Wanted(
         "How strongly MixUp mixes", ("Q4",), SMOKE, "arithmetic: the share of the weaker image at each alpha",

@@ -1,0 +1,214 @@
+"""Which arm of a contrast is ahead on validation images along its schedule, by steps and by seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from analysis import crossing
+from analysis.contrasts import unit_of_contrast
+from analysis.crossing import Span
+from analysis.flaws import mixed_hardware
+from analysis.table import OPEN, Record, Results
+from analysis.units import Unit
+from analysis.verdicts import rule_of
+from fairtrial.contrast import corners
+from fairtrial.stats import simultaneous_band
+from fairtrial.stats.array_records import Band
+from fairtrial.study import Contrast
+
+STEPS, IMAGES, SECONDS = "steps", "images", "seconds"
+MOST: Final = 2  # contrasts of a study, the first ones
+
+Pairs = Mapping[int, tuple["Curve", "Curve"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What one run reached on its way. at: clock -> when it was looked at; a failed run has chance always."""
+
+    at: Mapping[str, np.ndarray]
+    accuracy: np.ndarray
+    images: int  # behind each accuracy
+    failed: bool = False
+
+    def over(self, clock: str, places: np.ndarray) -> np.ndarray:
+        """The accuracy at these places, on straight lines between the looks."""
+        if self.failed:
+            return np.full(len(places), self.accuracy[0])
+        return np.interp(places, self.at[clock], self.accuracy)
+
+
+@dataclass(frozen=True, eq=False)
+class Lead:
+    """Treatment minus control along one clock: seed -> differences at the places, their means over units.
+
+    band: None where no interval may be shown. images: the validation images of each run.
+    """
+
+    contrast: Contrast
+    clock: str
+    places: np.ndarray
+    runs: Mapping[int, np.ndarray]
+    failed: frozenset[int]
+    unit: Unit
+    mean: np.ndarray
+    band: Band | None
+    images: tuple[int, ...]
+
+    @cached_property
+    def changes(self) -> list[float]:
+        """Where the mean difference changes its sign."""
+        return crossing.changes(self.places.tolist(), self.mean.tolist())
+
+    @cached_property
+    def undecided(self) -> list[Span]:
+        """The confidence set of a change of the lead: where the simultaneous band contains 0."""
+        if self.band is None:
+            return [self.range]
+        return crossing.undecided(self.places.tolist(), self.band.low.tolist(), self.band.high.tolist())
+
+    @property
+    def range(self) -> Span:
+        """The first place and the last."""
+        return float(self.places[0]), float(self.places[-1])
+
+    @cached_property
+    def ahead(self) -> list[int]:
+        """For each place 1 where the treatment leads, -1 where the control does, 0 where it is open."""
+        if self.band is None:
+            return [0] * len(self.places)
+        return [int(low > 0) - int(high < 0) for low, high in zip(self.band.low, self.band.high, strict=True)]
+
+    @property
+    def crosses(self) -> bool:
+        """Whether each arm is shown to lead somewhere."""
+        return {1, -1} <= set(self.ahead)
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """One contrast by its clocks.
+
+    seconds: the shortest and the longest training of treatment and of control, of runs that finished.
+    unsaid: why there is no panel in seconds.
+    """
+
+    contrast: Contrast
+    leads: tuple[Lead, ...]
+    seconds: tuple[Span, ...]
+    unsaid: str = ""
+
+
+def races(results: Results, partial: bool) -> list[Race]:
+    """The first declared contrasts of two arms whose runs were all looked at on their way."""
+    primary: tuple[Contrast, ...] = results.study.primary  # type: ignore[assignment]
+    found = (_race(results, contrast, partial) for contrast in primary)
+    return [race for race in found if race is not None][:MOST]
+
+
+def _race(results: Results, contrast: Contrast, partial: bool) -> Race | None:
+    cells = [results.where(levels) for levels in corners(contrast)]
+    if len(cells) != 2 or not all(each["seed"].is_unique for each in cells):
+        return None
+    pairs = _pairs(results, contrast, cells)
+    if not pairs:
+        return None
+    used = {cell: results.records[cell] for each in cells for cell in each["cell"] if cell in results.records}
+    mixed = "; ".join(mixed_hardware(used))
+    rates = {record["settings"]["batch_size"] for record in used.values()}
+    clocks = [STEPS if len(rates) == 1 else IMAGES, *([] if mixed else [SECONDS])]
+    made = [_lead(results, contrast, clock, pairs, partial) for clock in clocks]
+    leads = tuple(lead for lead in made if lead is not None)
+    apart = "" if made[-1] or mixed else "no second lies within the curves of both arms"
+    return Race(contrast, leads, tuple(_seconds(pairs)), mixed or apart) if leads else None
+
+
+def _seconds(pairs: Pairs) -> Iterator[Span]:
+    for side in zip(*pairs.values(), strict=True):
+        took = [float(curve.at[SECONDS][-1]) for curve in side if not curve.failed]
+        yield (min(took), max(took)) if took else (math.nan, math.nan)
+
+
+def _pairs(results: Results, contrast: Contrast, cells: Sequence[pd.DataFrame]) -> Pairs:
+    """seed -> both curves, of seeds with both outcomes; nothing where the curve of one cannot be read."""
+    sides: list[dict[int, Curve]] = []
+    for frame in cells:
+        ended = frame[~frame["status"].isin(OPEN) & frame["seed"].isin(results.seeds_of(contrast))]
+        rows = ended.to_dict("records")
+        read = {int(row["seed"]): _curve(results.records[row["cell"]], row) for row in rows}
+        sides.append({seed: curve for seed, curve in read.items() if curve is not None})
+        if len(sides[-1]) < len(read):
+            return {}
+    return {seed: (curve, sides[1][seed]) for seed, curve in sides[0].items() if seed in sides[1]}
+
+
+def _curve(record: Record, row: Mapping[Any, Any]) -> Curve | None:
+    """The curve of one cell; None where it holds none, or one that cannot be of a whole run."""
+    if row["failed"]:
+        chance = float(row["val_acc"])
+        return Curve({}, np.array([chance]), 0, failed=True) if math.isfinite(chance) else None
+    spent, looks = record["spent"], record["measured"].get("val_curve") or []
+    if len(looks) < 2 or not _whole(looks, spent):
+        return None
+    steps = np.array([look[0] for look in looks], dtype=float)
+    per_class = record["settings"].get("val_per_class")
+    images = per_class * record["measured"]["classes"] if isinstance(per_class, int) else 0
+    scale = {IMAGES: spent["examples"], SECONDS: spent["train_s"]}
+    at = {STEPS: steps} | {clock: steps * (total / spent["steps"]) for clock, total in scale.items()}
+    return Curve(at, np.array([look[1] for look in looks], dtype=float), images)
+
+
+def _whole(looks: Sequence[Sequence[Any]], spent: Mapping[str, Any]) -> bool:
+    """Whether the steps rise up to the last one, and every accuracy is a fraction."""
+    if not all(_number(spent.get(name)) and spent[name] > 0 for name in ("steps", "examples", "train_s")):
+        return False
+    if not all(len(look) == 3 and _number(look[0]) and _number(look[1]) for look in looks):
+        return False
+    steps = [0, *(look[0] for look in looks)]
+    rising = all(one < other for one, other in pairwise(steps))
+    return rising and steps[-1] == spent["steps"] and all(0 <= look[1] <= 1 for look in looks)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _lead(results: Results, contrast: Contrast, clock: str, pairs: Pairs, partial: bool) -> Lead | None:
+    places = _places([curve for pair in pairs.values() for curve in pair if not curve.failed], clock)
+    if places is None:
+        return None
+    runs = {seed: one.over(clock, places) - two.over(clock, places) for seed, (one, two) in pairs.items()}
+    unit = unit_of_contrast(results, contrast)
+    table = np.array([unit.means({seed: run[t] for seed, run in runs.items()}) for t in range(len(places))]).T
+    rule = rule_of(results)
+    shown = (results.sound or partial) and not (unit.problem or rule.sequence) and len(table) > 2
+    return Lead(
+        contrast=contrast,
+        clock=clock,
+        places=places,
+        runs=runs,
+        failed=frozenset(seed for seed, pair in pairs.items() if any(curve.failed for curve in pair)),
+        unit=unit,
+        mean=table.mean(axis=0),
+        band=simultaneous_band(table, rule.level, unit=unit.name) if shown else None,
+        images=tuple(sorted({c.images for pair in pairs.values() for c in pair if not c.failed})),
+    )
+
+
+def _places(curves: Iterable[Curve], clock: str) -> np.ndarray | None:
+    """Where all were looked at; else as many places as a curve has, evenly over the range that all have."""
+    looks = [curve.at[clock] for curve in curves]
+    if not looks:
+        return None
+    if all(np.array_equal(look, looks[0]) for look in looks):
+        return looks[0]
+    low, high = max(look[0] for look in looks), min(look[-1] for look in looks)
+    return np.linspace(low, high, min(map(len, looks))) if low < high else None
