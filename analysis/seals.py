@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from fairtrial.store import Store
 from fairtrial.study import cell_id, digest
 
 Record = Mapping[str, Any]
+_PUT: Final = "put the file back from version control, or pre-train again"
 _BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
 
 
@@ -32,6 +34,7 @@ def problems(store: Store) -> Iterator[Problem]:
         path = store.folder / "cells" / f"{record['cell']}-{record['attempt']}.json"
         for what in _contradictions(record):
             yield Problem(what, str(path), _BACK)
+        yield from _checkpoint(record, store.folder / "weights")
 
 
 def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
@@ -53,6 +56,19 @@ def _contradictions(record: Record) -> Iterator[str]:
     right, n = _right(measured.get("correct")), measured.get("test_n")
     if right is not None and n and measured.get("test_acc") != right / n:
         yield f"test_acc is {measured.get('test_acc')}, but {right} of {n} images are right: {right / n}"
+
+
+def _checkpoint(record: Record, folder: Path) -> Iterator[Problem]:
+    """The network that a cell kept, where it still lies here, against the digest in the record."""
+    kept = record["measured"].get("checkpoint")
+    path = folder / kept["file"] if kept else folder
+    if not kept or not path.is_file():
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != kept["sha256"]:
+        what = f"sha256 of the file is {found[:12]}..., its record says {str(kept['sha256'])[:12]}..."
+        yield Problem(what, str(path), _PUT)
 
 
 def _right(packed: str | None) -> int | None:

@@ -17,6 +17,7 @@ from analysis import report, seals, throughput, whole
 from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.probes import record
 from fairtrial.store import Store
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
@@ -24,11 +25,15 @@ _ANEW: Final = "draw it anew from the records, or put it back from version contr
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of report. is_here: whether a folder holds what it is made from. draw: (folder, to, partial)."""
+    """A kind of report. is_here: whether a folder holds what it is made from. draw: (folder, to, partial).
+
+    records: what is held against its own seal, where nothing is drawn beside it.
+    """
 
     is_here: Callable[[Path], bool]
     problems: Callable[[Path], Iterable[Problem]]
-    draw: Callable[[Path, Path, bool], object]
+    draw: Callable[[Path, Path, bool], object] = lambda folder, to, partial: None
+    records: Callable[[Path], Sequence[Path]] = lambda folder: ()
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,16 @@ class Checked:
     numbers: int
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    sealed: int = 0  # records with nothing drawn beside them
 
     def line(self) -> str:
         """'results/norm: 20 files with 4,812 numbers say what the records say'."""
         if self.problems:
             return f"{self.folder}: {plural(len(self.problems), 'problem')}"
+        if self.sealed:
+            return (
+                f"{self.folder}: {plural(self.sealed, 'record')} as sealed; the whole report draws from them"
+            )
         if not self.files:
             return f"{self.folder}: no report yet"
         what = f"{plural(self.files, 'file')} with {self.numbers:,} numbers"
@@ -52,12 +62,29 @@ class Checked:
 
     def record(self) -> dict[str, Any]:
         """As JSON; the problems are told as faults."""
-        kept = {"files": self.files, "numbers": self.numbers, "notes": list(self.notes)}
+        kept = {
+            "files": self.files,
+            "numbers": self.numbers,
+            "notes": list(self.notes),
+            "sealed": self.sealed,
+        }
         return {"folder": str(self.folder), **kept, "problems": len(self.problems)}
 
 
 def _study(folder: Path, to: Path, partial: bool) -> object:
     return report.build(Store(folder), allow_partial=partial, to=to)
+
+
+def _probes(folder: Path) -> list[Path]:
+    return [path for name in record.NAMES if (path := folder / f"{name}.json").is_file()]
+
+
+def _unsound(paths: Iterable[Path]) -> Iterator[Problem]:
+    for path in paths:
+        try:
+            record.read(path, path.stem)
+        except Fault as error:
+            yield from error.problems
 
 
 KINDS: Final = {
@@ -70,6 +97,11 @@ KINDS: Final = {
         lambda folder: any(folder.glob("*-torch-*.json")),
         lambda folder: (),
         lambda folder, to, partial: throughput.draw(folder, to),
+    ),
+    "probes": Kind(
+        lambda folder: bool(_probes(folder)),
+        lambda folder: _unsound(_probes(folder)),
+        records=lambda folder: _probes(folder),
     ),
     "whole": Kind(
         lambda folder: (folder / whole.MACROS).is_file(),
@@ -100,6 +132,8 @@ def check(folder: Path, *, partial: bool = False) -> Checked:
     kind = _kind(folder)
     assert kind is not None, "of `folders`"
     wrong = list(kind.problems(folder))
+    if not wrong and (sealed := kind.records(folder)):
+        return Checked(folder, 0, 0, (), (), len(sealed))
     if not wrong:
         with tempfile.TemporaryDirectory(prefix="fairtrial-verify-") as name:
             try:

@@ -119,7 +119,9 @@ def test_a_faster_arm_may_lead_at_every_second_though_not_at_every_step(raced):
 
 def test_an_arm_that_leads_throughout_is_said_to(raced):
     assert [told(lead) for lead in raced(planted((0.3, 0.4)))] == ["bn leads at every point"] * 2
-    assert [told(lead) for lead in raced(planted((0.6, 0.35), (0.3, 0.4)))] == ["gn+ws leads at every point"] * 2
+    assert [told(lead) for lead in raced(planted((0.6, 0.35), (0.3, 0.4)))] == [
+        "gn+ws leads at every point"
+    ] * 2
 
 
 def test_a_band_that_never_excludes_0_on_both_sides_shows_no_crossing(raced):

@@ -15,6 +15,7 @@ from analysis import report, throughput, verify
 from analysis.figures import MADE
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
+from fairtrial.probes import record
 from fairtrial.store import Store
 from fairtrial.study import Contrast
 from fairtrial.study import digest as sha256_of
@@ -383,3 +384,41 @@ def test_hostile_names_pass_through_a_comparison(make_study, publish, noise):
     store = publish(study, lambda cell: 0.8 + noise(cell, "acc") / 100)
     report.build(store)
     assert verify.check(store.folder).problems == ()
+
+
+@pytest.mark.parametrize("name", record.NAMES)
+def test_a_changed_digit_in_a_probe_is_named(name, tmp_path, capsys):
+    """The file of each probe that ships; the message says how to have it back."""
+    (shipped,) = (ROOT / "results").glob(f"*/{name}.json")
+    copy = tmp_path / shipped.parent.name
+    copy.mkdir()
+    path = Path(shutil.copy(shipped, copy))
+    assert main(["verify", str(copy)]) == DONE
+    assert "1 record as sealed" in capsys.readouterr().out
+    number = re.search(r"\d+\.\d+|\d{3,}", path.read_text()[200:]).group()
+    change(path, number, other(number))
+    assert main(["verify", str(copy)]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert "the record was edited" in told and str(path) in told
+    assert f"fairtrial {'' if name == 'networks' else 'probe '}{name}" in told
+
+
+def test_the_probes_that_are_verified_are_those_that_are_measured():
+    from fairtrial.probes.command import PROBES
+
+    assert set(record.NAMES) == set(PROBES)
+    shipped = {
+        path.stem for part in ("networks", "probes") for path in (ROOT / "results" / part).glob("*.json")
+    }
+    assert shipped == set(record.NAMES)
+
+
+def test_a_network_that_is_not_the_one_of_its_record_is_named(tmp_path):
+    shutil.copytree(ROOT / "results" / "upstream", tmp_path / "upstream")
+    folder = tmp_path / "upstream"
+    path = sorted((folder / "weights").glob("*.safetensors"))[0]
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    (problem,) = verify.check(folder).problems
+    assert problem.where == str(path) and "its record says" in problem.what

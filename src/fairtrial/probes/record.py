@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fairtrial import files, trust
 from fairtrial.trust import SCHEMA, Record, sealed
+
+NAMES: Final = ("networks", "axes", "signal", "statistics")
 
 
 def write(path: Path, probe: str, values: Record, origin: Record) -> Path:
