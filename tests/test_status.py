@@ -1,5 +1,6 @@
 """How far a study is, from its files alone."""
 
+from fairtrial.budget import Budget
 from fairtrial.status import lines, status
 from fairtrial.store import Store
 from tests.support.records import done, killed, publish
@@ -80,3 +81,15 @@ def test_a_forecast_is_graded_by_what_was_spent(tmp_path):
     assert found["forecast"] == {"forecast_s": 4.0, "spent_s": 5.0}
     said = "forecast  4 s for the rest, by each arm's first cell; the rest took 5 s (+25 %)"
     assert said in list(lines(found))
+
+
+def test_what_all_recorded_cells_of_another_declaration_have_is_told(tmp_path):
+    """A budget and a learning rate that no cell of the study has; what they share with it is not told."""
+    recorded = study(seeds=range(2), fixed={"lr": 0.2}, budget=Budget(examples=128))
+    store = started(recorded, tmp_path)
+    for cell in recorded.cells():
+        publish(store, cell)
+    found = status(study(seeds=range(2)), store)
+    assert found["others_have"] == {"lr": [0.2], "budget": ["128ex"]}
+    assert any(line.endswith("not counted; they have lr=0.2, budget=128ex") for line in lines(found))
+    assert status(recorded, store)["others_have"] == {}

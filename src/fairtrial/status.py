@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairtrial.books import Books, seconds_of
+from fairtrial.factors import FACTORS
 from fairtrial.forecast import arm_of
 from fairtrial.progress import duration
 from fairtrial.stopping import Asked
 from fairtrial.store import ENDED, Store
 from fairtrial.study import Cell, Study
+from fairtrial.trust import Record
 
 
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in cells}
+    others = [record for record in books.records if record["cell"] not in mine]
     return {
         "study": study.id,
         "cells": len(cells),
@@ -36,10 +39,23 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "ended_attempts": dict(Counter(r["status"] for r in books.records if r["status"] in ENDED)),
         "device_s": books.spent_s,
         "lost_s": sum(record["spent"]["lost_s"] for record in books.records),
-        "other_cells": len({record["cell"] for record in books.records} - mine),
+        "other_cells": len({record["cell"] for record in others}),
+        "others_have": _apart(cells, others),
         "looks": [] if asked is None else list(asked.said),
         "forecast": _graded(cells, books),
     }
+
+
+def _apart(cells: list[Cell], others: list[Record]) -> dict[str, list[Any]]:
+    """Settings, and the budget, of which no recorded other cell has a value that the study has."""
+    ours = [{**cell.settings, "budget": str(cell.budget)} for cell in cells]
+    theirs = [{**record["settings"], "budget": record["budget"]} for record in others]
+    found = {}
+    for name in ours[0] if theirs else ():
+        have = [each.get(name, FACTORS[name].default if name in FACTORS else None) for each in theirs]
+        if all(each[name] not in have for each in ours):
+            found[name] = [value for index, value in enumerate(have) if value not in have[:index]]
+    return found
 
 
 def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
@@ -74,10 +90,13 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
     if found["forecast"]:
         asked, took = found["forecast"]["forecast_s"], found["forecast"]["spent_s"]
-        off = f"{100 * (took / asked - 1):+.0f} %"
+        off = f"{round(100 * (took / asked - 1)) or 0:+d} %"
         yield (
             f"forecast  {duration(asked)} for the rest, by each arm's first cell;"
             f" the rest took {duration(took)} ({off})"
         )
     if found["other_cells"]:
-        yield f"others    {found['other_cells']} cells of earlier declarations stay recorded, not counted"
+        have = [f"{name}={' or '.join(map(str, values))}" for name, values in found["others_have"].items()]
+        told = f"; they have {', '.join(have)}" if have else ""
+        other = f"{found['other_cells']} cells of earlier declarations"
+        yield f"others    {other} stay recorded, not counted{told}"
