@@ -157,6 +157,13 @@ def test_a_missing_run_takes_the_interval_away_unless_partial(make_study, publis
     assert all(lead.band.n == 9 for lead in races(results, True)[0].leads)
 
 
+def test_a_look_has_its_share_of_alpha_and_a_reading_after_every_seed_has_no_band(raced):
+    steps, _ = raced(planted(), stop="looks:5,10")
+    assert steps.band.level == pytest.approx(0.975) and steps.band.n in (5, 10)
+    steps, _ = raced(planted(), stop="sequence")
+    assert steps.band is None
+
+
 def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, publish):
     outcome = planted()
 
