@@ -22,6 +22,7 @@ from analysis.words import listed
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
 _ROOM: Final = 0.12  # of the heights shown: the least that is seen on each side of 0
+_LONG: Final = 60  # characters of both arms' names that do not fit beside a panel
 _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 
@@ -53,7 +54,8 @@ def _row(results: Results, race: Race, row: Sequence[Axes]) -> None:
         _panel(lead, pair, ax)
         ax.set_title(fill(f"{treatment} minus {control}{at}", 44))
     row[0].set_ylabel(fill(SCALE.gap_axis, 32))
-    for name, look, up in ((treatment, pair[0], 1), (control, pair[1], -1)):
+    names = (treatment, control) if len(treatment) + len(control) < _LONG else ("the former", "the latter")
+    for name, look, up in zip(names, pair, (1, -1), strict=True):
         row[-1].annotate(
             f"{fill(name, 14)}\nleads", (1, 0), xycoords=row[-1].get_yaxis_transform(),
             xytext=(4, 5 * up), textcoords="offset points", va="bottom" if up > 0 else "top",

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from textwrap import fill
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from matplotlib.axes import Axes
 
 from analysis.captions import seeds
 from analysis.contrasts import has_limits
-from analysis.groups import Group, gather, metric_of
+from analysis.groups import gather, metric_of
 from analysis.ladder import ladder, rung_names
+from analysis.rows import PITCH, dots, named, row
 from analysis.sheet import RUNS, Made, bars, side_by_side
-from analysis.style import ALARM, BAND, INK, QUIET, look_of_norm
+from analysis.style import BAND, INK, QUIET, Look, look_of_norm
 from analysis.table import Results
 from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, Scale
 
-_NAME: Final = 30  # characters of a rung's name on one line
 _APART: Final = 0.2  # of a rung, between what is added and what is left out
 _ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")
+_RUNG: Final = Look(INK, "D")
+
+
+class _Runs(NamedTuple):
+    """Differences of single seeds, and the seeds that failed."""
+
+    values: Mapping[int, float]
+    failed: frozenset[int]
 
 
 def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) -> Made:
@@ -33,9 +40,12 @@ def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) 
     names = list(results.study.factors)
     every = {tuple(g.levels.values()): g for g in gather(results, names, metric, intervals=intervals)}
     groups = [every[tuple(rung.values())] for rung in found.rungs]
-    figure, (left, right) = side_by_side(2, 0.8 + 0.42 * len(groups), wide=True, sharey=True)
-    _rungs(groups, scale, left)
-    left.set_yticks(range(len(groups)), [fill(name, _NAME) for name in rung_names(found)])
+    figure, (left, right) = side_by_side(2, 0.8 + PITCH * len(groups), wide=True, sharey=True)
+    left.plot([g.centre * scale.factor for g in groups], range(len(groups)), color=QUIET, linewidth=0.8)
+    for y, group in enumerate(groups):
+        row(group, y, _RUNG, scale, left)
+    named(rung_names(found), left)
+    left.set_xlabel(scale.axis)
     right.axvspan(*(sign * results.study.margin * scale.factor for sign in (-1, 1)), color=BAND, zorder=0.5)
     right.axvline(0, color=INK, linewidth=0.8, zorder=1.5)
     for y, step in enumerate(found.steps, start=1):
@@ -50,7 +60,6 @@ def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) 
         right.text(
             0.99, place, text, transform=beside, color=look.color, weight="bold", ha="right", va="center"
         )
-    right.set_ylim(len(groups) - 0.4, -0.6)
     right.set_xlabel(scale.gap_axis)
     right.tick_params(left=False)
     right.grid(False, axis="y")
@@ -65,25 +74,11 @@ def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) 
     yield "ladder", caption, figure
 
 
-def _rungs(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
-    """The metric of each arm, every run as a dot."""
-    centres = [group.centre * scale.factor for group in groups]
-    ax.plot(centres, range(len(groups)), color=QUIET, linewidth=0.8, zorder=1.8)
-    for y, (group, centre) in enumerate(zip(groups, centres, strict=True)):
-        _dots({s: v * scale.factor for s, v in group.values.items()}, group.failed, y - 0.22, INK, ax)
-        if group.mean is not None:
-            ends = [group.mean.low * scale.factor, group.mean.high * scale.factor]
-            ax.plot(ends, [y, y], color=INK, linewidth=1.6, solid_capstyle="butt", zorder=3)
-        ax.plot(centre, y, "D", markersize=4, color=INK, markeredgecolor="white", markeredgewidth=0.5)
-    ax.set_xlabel(scale.axis)
-    ax.grid(False, axis="y")
-
-
 def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> None:
     """One paired difference with its interval."""
     look = _ADDED if added else _LEFT_OUT
     lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
-    _dots({s: v * scale.factor for s, v in finding.differences.items()}, lost, y - 0.13, look.color, ax)
+    dots(_Runs(finding.differences, lost), y - 0.13, look.color, scale, ax)
     if finding.interval is None:
         return
     if has_limits(finding.interval) and finding.verdict != "refused":
@@ -94,13 +89,3 @@ def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> No
         color=look.color if added else "white", markeredgecolor="white" if added else look.color,
         markeredgewidth=0.5 if added else 1,
     )  # fmt: skip
-
-
-def _dots(values: dict[int, float], failed: frozenset[int], y: float, color: str, ax: Axes) -> None:
-    for lost in (False, True):
-        mine = [value for seed, value in values.items() if (seed in failed) == lost]
-        ax.plot(
-            mine, [y] * len(mine), "x" if lost else "o", markersize=3.4 if lost else 2.4,
-            markeredgewidth=0.9 if lost else 0, color=ALARM if lost else color, alpha=1 if lost else 0.45,
-            zorder=2,
-        )  # fmt: skip

@@ -21,6 +21,7 @@ from analysis.gains import bn_modes, measure, mixups, norms, tunings
 from analysis.groups import NORM, Group, axis_of, combinations, metric_of
 from analysis.interplay import interplay, name_lines
 from analysis.medians import medians, shots_of, sides_of
+from analysis.rows import PITCH, rows
 from analysis.sheet import (
     MOST_PANELS,
     RUNS,
@@ -43,6 +44,7 @@ from analysis.words import SCALES, level
 from fairtrial.study import Study
 
 _MOST_LINES: Final = 6  # in one panel
+_LONG: Final = 36  # characters of an arm's name that do not fit below an axis
 _BATCHES: Final = ("batch_size", "stat_batch")
 
 
@@ -93,7 +95,11 @@ def _against(results: Results, partial: bool) -> Made:
     """Every arm against the number that is swept, or side by side where none is."""
     study, axis, metric = results.study, axis_of(results.study), metric_of(results.study)
     groups = gathered(results, list(study.factors), partial)
-    if axis is None:
+    if axis is None and max(len(group.label) for group in groups) > _LONG:
+        figure, (ax,) = side_by_side(1, 0.6 + PITCH * len(groups), wide=True)
+        rows(groups, SCALES[metric], ax).set_xlabel(SCALES[metric].axis)
+        what, name = f"{SCALES[metric].name} of each arm", f"{metric}-by-arm"
+    elif axis is None:
         figure, (ax,) = side_by_side(1, 2.6, wide=len(groups) > 5)
         strips(groups, SCALES[metric], chance_of(results, metric), ax)
         what, name = f"{SCALES[metric].name} of each arm", f"{metric}-by-arm"

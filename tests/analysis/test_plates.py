@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from analysis import plates, table
 from analysis.report import build
-from analysis.style import looks
+from analysis.style import look_of_norm, looks
 from fairtrial.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -175,3 +175,24 @@ def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square():
 
     assert not balanced(load(find("ladder")), ["norm", "weight_std"])
     assert balanced(load(find("components")), ["norm", "weight_std"])
+
+
+def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, publish):
+    """Twelve names below an axis would take the whole picture; here a failed run is a cross too."""
+    factors = {
+        "norm": ("bn", "gn"),
+        "block": ("post-activation", "pre-activation"),
+        "head": ("drawn", "zero"),
+    }
+    factors["stride_on"] = ("1x1", "3x3")
+    found = drawn(make_study, publish, lambda cell: "diverged" if cell.seed == 1 else 0.5, factors)
+    _, figure = found["test-acc-by-arm"]
+    (ax,) = figure.axes
+    labels = [tick.get_text().replace("\n", " ") for tick in ax.get_yticklabels()]
+    assert len(labels) == 16 and all("activation" in label for label in labels)
+    marks = [line for line in ax.lines if line.get_zorder() == 3.5]
+    assert [line.get_color() for line in marks] == [
+        look_of_norm("bn+ws" if label.startswith("bn") else "gn+ws").color for label in labels
+    ]
+    crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert len(crosses) == 16 and all(list(line.get_xdata()) == [10.0] for line in crosses)
