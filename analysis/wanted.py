@@ -133,7 +133,7 @@ WANTED: Final = {
     "F3.2": Wanted(
         "GN and WS in transfer, crossed", ("Q3",), REPORT,
         "the interaction after fine-tuning, over upstream seeds and not only over subsets",
-        "a copy of ablations/shots.py without its line `only`, then fairtrial run my_shots.py --preset mini",
+        "fairtrial run transfer; on CIFAR-10: --preset mini --data parquet:DIR",
         (Cells("norm-by-weight-std", _FOUR, pretrained=True),),
     ),
     "F3.3": Wanted(

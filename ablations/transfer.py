@@ -1,0 +1,53 @@
+"""Do GN and WS help in transfer, and is WS worth more with GN there?
+
+Run:     tox -e ablate-transfer
+Takes:   about half a minute on two cores (scanned digits); --preset mini, on CIFAR-10, about a quarter of an hour
+Result:  results/transfer/report.html
+"""
+
+from fairtrial.budget import Budget
+from fairtrial.cli import drive
+from fairtrial.study import Contrast, Study
+
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
+WS, PLAIN = {"weight_std": True}, {"weight_std": False}
+MANY = {"shots": 100}  # 1 000 images in 10 classes, as many as a task of VTAB-1k
+
+STUDY = Study(
+    name="transfer",
+    question="Do GN and WS help in transfer, and is WS worth more with GN there?",
+    factors={
+        "norm": ("bn", "gn"),
+        "weight_std": (False, True),  # crossed with norm, as upstream: the interaction of BiT Table 5
+        "shots": (5, 25, 100),
+    },
+    fixed={
+        "upstream": "upstream",  # results/upstream ships with fairtrial
+        "upstream_seeds": 3,
+        "batch_size": 32,
+        "lr": 0.3,  # as in the shots study, where a pilot chose it, and that of mini
+    },
+    budget=Budget(examples=960),
+    seeds=range(6, 12),  # two subsets for each upstream seed, of no other study
+    primary=(
+        Contrast("GN+WS transfers better", treatment=GN_WS, control=BN, at=MANY),
+        Contrast("WS suits GN in transfer", treatment=WS, control=PLAIN, at=MANY, by={"norm": ("gn", "bn")}),
+    ),
+    secondary=(
+        Contrast("WS helps BN in transfer", treatment=WS, control=PLAIN, at={"norm": "bn", **MANY}),
+        Contrast("with few images", treatment=GN_WS, control=BN, at={"shots": 5}),
+    ),
+    margin=0.01,
+    aa={"norm": "gn", "weight_std": True, "shots": 25},
+    presets={
+        "mini": {
+            "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
+            "budget": Budget(examples=3200),
+            "seeds": range(15, 30),  # five subsets for each upstream seed
+        },
+    },
+)
+
+if __name__ == "__main__":
+    drive(STUDY)
