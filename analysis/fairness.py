@@ -70,7 +70,7 @@ def _setting(record: dict[str, Any], name: str) -> Any:
 
 
 def _start(results: Results) -> Row:
-    blocks = _drawn(results, "init", ("model", "norm", "data", *_source(results)))
+    blocks = _drawn(results, "init", ("model", "norm", "block", "head", "data", *_source(results)))
     if not blocks:
         return "same start", "unknown", "no initial weights recorded"
     equal = sum(len(digests) == 1 for _, digests in blocks)
@@ -100,7 +100,7 @@ def _checkpoints(results: Results) -> Iterator[Row]:
         return
     files: dict[tuple, set[str]] = {}
     overlaps: set[Any] = set()
-    names = ("upstream", "model", "norm", "weight_std")
+    names = ("upstream", "model", "norm", "weight_std", "block", "stride_on")
     for record in results.records.values():
         drawn = record["drawn"].get("upstream")
         if drawn:

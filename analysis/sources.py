@@ -124,9 +124,9 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
 
 
 def _drawn(settings: Mapping[str, Any]) -> list[str]:
-    """The streams that the A/A twin draws anew; init is void from a checkpoint, whose head starts at zero."""
+    """The streams that the A/A twin draws anew; init is void from a checkpoint with a head of zeros."""
     used = {
-        "init": start(settings) == DRAWN,
+        "init": start(settings) == DRAWN or settings["head"] == "drawn",
         "order": True,
         "augmentation": settings["augment"] != "none",
         "mixup": bool(settings["mixup"]),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from analysis import table
 from analysis.fairness import fairness
 from analysis.parity import parity
+from fairtrial.factors import BLOCKS
 
 
 def row(frame, arm):
@@ -72,3 +75,19 @@ def test_each_broken_promise_is_seen(make_study, publish, promise, part, unfair)
     frame = fairness(table.load(publish(make_study(), outcome))).frame
     assert row(frame, promise)["holds"] == "NO"
     assert list(frame["holds"]).count("NO") == 1
+
+
+@pytest.mark.parametrize(("factor", "levels"), [("head", ("drawn", "zero")), ("block", BLOCKS)])
+def test_networks_of_another_shape_or_head_are_not_held_against_each_other(
+    make_study, publish, factor, levels
+):
+    def outcome(cell):
+        init = f"{cell.settings['norm']} {cell.settings[factor]} {cell.seed}"
+        return {"drawn": {"init": "another" if spoiled and cell.arm.startswith("gn+ws, ") else init}}
+
+    made = make_study(factors={"norm": ("bn", "gn"), "weight_std": (False, True), factor: levels}, aa=None)
+    results = []
+    for spoiled in (False, True):
+        again = replace(made, name=f"again-{spoiled}".lower())
+        results.append(fairness(table.load(publish(again, outcome))).frame)
+    assert [row(frame, "same start")["holds"] for frame in results] == ["yes", "NO"]
