@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.crossover_words import CAUTION, SCALE, place_of, read, said, units
 from analysis.groups import NORM, identity
-from analysis.leads import IMAGES, SECONDS, STEPS, Lead, Race, races
+from analysis.leads import IMAGES, SECONDS, STEPS, Lead, Race
 from analysis.sentences import arms
 from analysis.sheet import Made
 from analysis.style import ALARM, INK, PAGE, QUIET, Look, looks
@@ -27,9 +27,8 @@ _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 
 
-def crossover(results: Results, partial: bool) -> Made:
-    """A row for each of the first contrasts between two arms: by steps, by seconds."""
-    found = races(results, partial)
+def crossover(results: Results, found: Sequence[Race]) -> Made:
+    """A row for each of these contrasts: by steps, by seconds; nothing without any."""
     if not found:
         return
     columns = max(len(race.leads) for race in found)

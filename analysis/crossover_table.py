@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.captions import provenance
 from analysis.crossover_words import CAUTION, SCALE, place_of, read, said, units
-from analysis.leads import Lead, races
+from analysis.leads import Lead, Race
 from analysis.sentences import arms
 from analysis.table import Results
 from analysis.tables import Table
@@ -19,9 +19,8 @@ from analysis.verdicts import rule_of
 from analysis.words import clean
 
 
-def crossover_table(results: Results, partial: bool) -> Table | None:
+def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:
     """One row per point of the figure; None where there is no figure."""
-    found = races(results, partial)
     if not found:
         return None
     level = f"{100 * rule_of(results).level:.4g} %"

@@ -15,7 +15,7 @@ from analysis.table import Results
 from analysis.words import SCALES, clean, fixed, listed, rounded
 
 SCALE: Final = SCALES["val_acc"]
-ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}
+_ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}
 CAUTION: Final = (
     "A point at a quarter of the budget is no run with a quarter of the budget: the learning rate has not "
     "fallen yet. Seconds are of training alone, on the machine that ran it"
@@ -64,10 +64,11 @@ def places(lead: Lead, spans: Sequence[Span]) -> str:
         for at, to in ([place_of(lead.clock, x) for x in s] for s in spans)
     ]
     several = len(told) > 1 or " to " in told[0]
-    return f"{ONE[lead.clock]}{'s' if several else ''} {listed(told)}"
+    return f"{_ONE[lead.clock]}{'s' if several else ''} {listed(told)}"
 
 
 def place_of(clock: str, value: float) -> str:
+    """A place on a clock: '512', '0.61'."""
     return rounded(value, 3) if clock == SECONDS else fixed(value, 0)
 
 
@@ -96,5 +97,6 @@ def _names(race: Race) -> list[str]:
 
 
 def units(results: Results, found: Sequence[Race]) -> str:
-    units = {lead.unit.told(lead.unit.seeds): lead.unit for race in found for lead in race.leads}
-    return counted(results, [(unit, "") for unit in units.values()])
+    """What n counts, of the contrasts drawn."""
+    every = {lead.unit.told(lead.unit.seeds): lead.unit for race in found for lead in race.leads}
+    return counted(results, [(unit, "") for unit in every.values()])

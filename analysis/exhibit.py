@@ -28,12 +28,11 @@ class Exhibit(NamedTuple):
 
 def probed(results: Path, name: str) -> Record:
     """The recorded probe of this name; a Fault (exit code 5) that names the command where there is none."""
-    folder, command = ("networks", "networks") if name == "networks" else ("probes", f"probe {name}")
-    path = results / folder / f"{name}.json"
+    path = record.path_of(results, name)
     try:
         return record.read(path, name)
     except FileNotFoundError:
-        do = f"fairtrial {command} --results {results}"
+        do = f"{record.command(name)} --results {results}"
         raise fault(f"{name} was not measured yet", str(path), do, INCOMPLETE) from None
 
 

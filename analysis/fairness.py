@@ -15,7 +15,7 @@ from analysis.units import Unit
 from analysis.words import clean, gap, listed, plural
 from fairtrial import recipe
 from fairtrial.budget import PARITY_GAP, parity_gap
-from fairtrial.factors import ALL, FACTORS
+from fairtrial.factors import ALL, setting
 from fairtrial.forecast import per_cell
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
@@ -59,14 +59,9 @@ def _drawn(results: Results, stream: str, names: Sequence[str]) -> list[tuple[tu
     found: dict[tuple, set[str]] = {}
     for record in results.records.values():
         if record["replica"] == 0 and record["drawn"].get(stream):
-            key = (record["seed"], *(_setting(record, name) for name in names))
+            key = (record["seed"], *(setting(record["settings"], name) for name in names))
             found.setdefault(key, set()).add(record["drawn"][stream])
     return list(found.items())
-
-
-def _setting(record: dict[str, Any], name: str) -> Any:
-    """A setting as recorded; the default for one that did not exist then."""
-    return record["settings"].get(name, FACTORS[name].default)
 
 
 def _start(results: Results) -> Row:
@@ -104,7 +99,7 @@ def _checkpoints(results: Results) -> Iterator[Row]:
     for record in results.records.values():
         drawn = record["drawn"].get("upstream")
         if drawn:
-            key = (record.get("upstream_seed"), *(_setting(record, name) for name in names))
+            key = (record.get("upstream_seed"), *(setting(record["settings"], name) for name in names))
             files.setdefault(key, set()).add(drawn["sha256"])
             overlaps.add(drawn.get("overlap"))
     if not files:

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.captions import provenance
-from analysis.ladder_figure import ladder_figure
 from analysis.plates import arms, contrasts
-from analysis.sheet import Made
 from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
@@ -71,16 +69,11 @@ def draw(
     twins: Twins | None,
     *,
     partial: bool,
-    more: Made | None = None,
+    more: Iterable[tuple[str, str, Figure]] = (),
 ) -> list[Drawn]:
     """Every figure that the recorded cells allow, and those that are given."""
     with styled():
-        made = [
-            *contrasts(results, findings, twins),
-            *arms(results, partial),
-            *ladder_figure(results, findings, partial),
-            *(more or ()),
-        ]
+        made = [*contrasts(results, findings, twins), *arms(results, partial), *more]
         return [_render(results, *each) for each in made]
 
 

@@ -54,7 +54,6 @@ def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
 
 
 def _row(finding: Finding) -> Row:
-    lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
     interval, whisker = finding.interval, finding.whisker
     drawn = interval is not None and has_limits(interval) and finding.verdict != "refused"
     means = finding.unit.means(finding.differences)
@@ -67,7 +66,7 @@ def _row(finding: Finding) -> Row:
         color=VERDICT[finding.verdict],
         scale=finding.scale,
         differences=finding.differences,
-        failed=lost,
+        failed=finding.failed_seeds,
         margin=finding.margin,
         mean=sum(means) / len(means) if means else None,
         n=f"{finding.n}{finding.unit.short}",

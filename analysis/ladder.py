@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from analysis.words import clean, level
 from fairtrial import factors
+from fairtrial.contrast import corners
 from fairtrial.study import Contrast, Study
 
 FEWEST: Final = 3  # steps; fewer are a pair of contrasts
@@ -85,7 +86,7 @@ def _chains(begun: tuple[_Edge, ...], edges: Sequence[_Edge]) -> list[tuple[_Edg
 def _edge(study: Study, index: int, contrast: Contrast) -> _Edge | None:
     if contrast.by:
         return None
-    low, high = (_arm(study, {**contrast.at, **side}) for side in (contrast.control, contrast.treatment))
+    high, low = (_arm(study, levels) for levels in corners(contrast))
     if low is None or high is None:
         return None
     changed = [name for name, a, b in zip(study.factors, low, high, strict=True) if a != b]

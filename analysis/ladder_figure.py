@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 from matplotlib.axes import Axes
 
@@ -21,13 +21,6 @@ from analysis.words import SCALES, Scale
 _APART: Final = 0.2  # of a rung, between what is added and what is left out
 _ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")
 _RUNG: Final = Look(INK, "D")
-
-
-class _Runs(NamedTuple):
-    """Differences of single seeds, and the seeds that failed."""
-
-    values: Mapping[int, float]
-    failed: frozenset[int]
 
 
 def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) -> Made:
@@ -77,8 +70,7 @@ def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) 
 def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> None:
     """One paired difference with its interval."""
     look = _ADDED if added else _LEFT_OUT
-    lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
-    dots(_Runs(finding.differences, lost), y - 0.13, look.color, scale, ax)
+    dots(finding.differences, finding.failed_seeds, y - 0.13, look.color, scale, ax)
     if finding.interval is None:
         return
     if has_limits(finding.interval) and finding.verdict != "refused":

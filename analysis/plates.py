@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.axis import CROWDED, name_of
 from analysis.captions import seeds
-from analysis.crossover import crossover
 from analysis.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
 from analysis.curves import lines as draw_lines
 from analysis.forest import crowd as forest_crowd
@@ -95,13 +94,8 @@ def _against(results: Results, partial: bool) -> Made:
     """Every arm against the number that is swept, or side by side where none is."""
     study, axis, metric = results.study, axis_of(results.study), metric_of(results.study)
     groups = gathered(results, list(study.factors), partial)
-    if axis is None and max(len(group.label) for group in groups) > _LONG:
-        figure, (ax,) = side_by_side(1, 0.6 + PITCH * len(groups), wide=True)
-        rows(groups, SCALES[metric], ax).set_xlabel(SCALES[metric].axis)
-        what, name = f"{SCALES[metric].name} of each arm", f"{metric}-by-arm"
-    elif axis is None:
-        figure, (ax,) = side_by_side(1, 2.6, wide=len(groups) > 5)
-        strips(groups, SCALES[metric], chance_of(results, metric), ax)
+    if axis is None:
+        figure = _alone(results, groups)
         what, name = f"{SCALES[metric].name} of each arm", f"{metric}-by-arm"
     else:
         facet = _facet(study, axis)
@@ -110,6 +104,18 @@ def _against(results: Results, partial: bool) -> Made:
         )
         what, name = f"{SCALES[metric].name} against {name_of(axis)}{more}", f"{metric}-by-{axis}"
     yield name.replace("_", "-"), f"{capital(what)}. {RUNS}; {bars(groups)}. {seeds(results)}.", figure
+
+
+def _alone(results: Results, groups: Sequence[Group]) -> Figure:
+    """The arms side by side, or below each other where their names are long."""
+    metric = metric_of(results.study)
+    if max(len(group.label) for group in groups) > _LONG:
+        figure, (ax,) = side_by_side(1, 0.6 + PITCH * len(groups), wide=True)
+        rows(groups, SCALES[metric], ax).set_xlabel(SCALES[metric].axis)
+        return figure
+    figure, (ax,) = side_by_side(1, 2.6, wide=len(groups) > 5)
+    strips(groups, SCALES[metric], chance_of(results, metric), ax)
+    return figure
 
 
 def _panels(results: Results, partial: bool, groups: Sequence[Group], axis: str) -> tuple[str, Figure]:
@@ -240,5 +246,4 @@ PLATES: Final = (
     Plate((("shots",), ("tune", "upstream")), _transfer),
     Plate((("shots",), ("mixup",)), _mixup),
     Plate((("shots",), ("bn_mode",)), _bn_modes),
-    Plate((), crossover),
 )

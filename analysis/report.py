@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, page, table, tables, twins, verdicts, whatif
+from analysis import figures, leads, page, table, tables, twins, verdicts, whatif
 from analysis.attribution import attribution_tables
 from analysis.contrasts import overlap, overlap_words
+from analysis.crossover import crossover
 from analysis.crossover_table import crossover_table
 from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.folders import opened
+from analysis.ladder_figure import ladder_figure
 from analysis.ladder_table import ladder_table
+from analysis.leads import Race
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.pairing import pairing_table
 from analysis.parity import parity
@@ -58,6 +62,7 @@ class Examined:
     control: Twins | None
     said: tuple[str, ...]  # one sentence per declared contrast
     what: WhatIf | None
+    races: tuple[Race, ...]  # who leads along the schedule
     warnings: tuple[str, ...]
     partial: bool
 
@@ -70,13 +75,19 @@ def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     said = tuple(_said(results, findings))
     what = whatif.examine(results, store, partial=allow_partial)
     warnings = tuple(_warnings(results, findings, control))
-    return Examined(results, findings, control, said, what, warnings, allow_partial)
+    ahead = tuple(leads.races(results, allow_partial))
+    return Examined(results, findings, control, said, what, ahead, warnings, allow_partial)
 
 
 def pictures(told: Examined) -> list[Drawn]:
     """Every figure of a study."""
-    more = None if told.what is None else whatif_figure(told.results, told.what)
-    return figures.draw(told.results, told.findings, told.control, partial=told.partial, more=more)
+    results, findings = told.results, told.findings
+    more = chain(
+        crossover(results, told.races),
+        ladder_figure(results, findings, told.partial),
+        whatif_figure(results, told.what) if told.what else (),
+    )
+    return figures.draw(results, findings, told.control, partial=told.partial, more=more)
 
 
 def tabulate(told: Examined) -> list[Table]:
@@ -87,7 +98,7 @@ def tabulate(told: Examined) -> list[Table]:
         arm_table(results, partial=told.partial),
         *attribution_tables(results),
         *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
-        *([leads] if (leads := crossover_table(results, told.partial)) else []),
+        *([ahead] if (ahead := crossover_table(results, told.races)) else []),
         *([whatif_table(results, told.what)] if told.what else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
         *([sources] if (sources := variance_table(results, partial=told.partial)) else []),

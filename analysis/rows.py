@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.curves import Runs
 from analysis.groups import Group
 from analysis.style import ALARM, INK, Look, look_of_norm
 from analysis.words import Scale
@@ -28,7 +27,7 @@ def rows(groups: Sequence[Group], scale: Scale, ax: Axes) -> Axes:
 
 def row(group: Group, y: float, look: Look, scale: Scale, ax: Axes) -> None:
     """One arm."""
-    dots(group, y - 0.22, look.color, scale, ax)
+    dots(group.values, group.failed, y - 0.22, look.color, scale, ax)
     if group.mean is not None:
         ends = [group.mean.low * scale.factor, group.mean.high * scale.factor]
         ax.plot(ends, [y, y], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
@@ -38,10 +37,12 @@ def row(group: Group, y: float, look: Look, scale: Scale, ax: Axes) -> None:
     )  # fmt: skip
 
 
-def dots(runs: Runs, y: float, color: str, scale: Scale, ax: Axes) -> None:
-    """Every run beside each other at one height; a failed one is a cross."""
+def dots(
+    values: Mapping[int, float], failed: frozenset[int], y: float, color: str, scale: Scale, ax: Axes
+) -> None:
+    """The value of every seed at one height; a failed one is a cross."""
     for lost in (False, True):
-        mine = [scale.factor * value for seed, value in runs.values.items() if (seed in runs.failed) == lost]
+        mine = [scale.factor * value for seed, value in values.items() if (seed in failed) == lost]
         ax.plot(
             mine, [y] * len(mine), "x" if lost else "o", markersize=3.4 if lost else 2.4,
             markeredgewidth=0.9 if lost else 0, color=ALARM if lost else color, alpha=1 if lost else 0.45,

@@ -22,7 +22,6 @@ _WHERE: Final = {  # levels that do not read with "at"
     ("upstream", starts.NONE): "without upstream",
 }
 _SORTS: Final = (*_NORM, "model", "data")
-_NONE: Final = object()  # no level of any factor
 _WITH: Final = ("bn_mode", "upstream")
 _WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "broke", "diverged": "diverged"}
 
@@ -74,7 +73,7 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
     A shared norm or weight_std is part of both arms' names where the other of the two differs.
     """
     treatment, control = contrast.treatment, contrast.control
-    shared = {name: level for name, level in treatment.items() if control.get(name, _NONE) == level}
+    shared = {name: level for name, level in treatment.items() if control[name] == level}
     at = {**contrast.at, **shared}
     normed = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & ({*treatment} - {*shared})}
     both = [

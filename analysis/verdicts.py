@@ -59,6 +59,11 @@ class Finding:
         return any(side.failures for side in self.sides)
 
     @property
+    def failed_seeds(self) -> frozenset[int]:
+        """Seeds of which a run failed, on any side."""
+        return frozenset[int]().union(*(side.failed_seeds for side in self.sides))
+
+    @property
     def n(self) -> int:
         """The units with a complete pair."""
         return self.unit.count(self.differences)

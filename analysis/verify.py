@@ -27,13 +27,12 @@ _ANEW: Final = "draw it anew from the records, or put it back from version contr
 class Kind:
     """A kind of report. is_here: whether a folder holds what it is made from. draw: (folder, to, partial).
 
-    records: what is held against its own seal, where nothing is drawn beside it.
+    Nothing is drawn beside probes: their seals alone are looked at here.
     """
 
     is_here: Callable[[Path], bool]
     problems: Callable[[Path], Iterable[Problem]]
-    draw: Callable[[Path, Path, bool], object] = lambda folder, to, partial: None
-    records: Callable[[Path], Sequence[Path]] = lambda folder: ()
+    draw: Callable[[Path, Path, bool], object] | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ KINDS: Final = {
     "probes": Kind(
         lambda folder: bool(_probes(folder)),
         lambda folder: _unsound(_probes(folder)),
-        records=lambda folder: _probes(folder),
+        None,
     ),
     "whole": Kind(
         lambda folder: (folder / whole.MACROS).is_file(),
@@ -132,8 +131,8 @@ def check(folder: Path, *, partial: bool = False) -> Checked:
     kind = _kind(folder)
     assert kind is not None, "of `folders`"
     wrong = list(kind.problems(folder))
-    if not wrong and (sealed := kind.records(folder)):
-        return Checked(folder, 0, 0, (), (), len(sealed))
+    if kind.draw is None:
+        return Checked(folder, 0, 0, tuple(wrong), (), sealed=len(_probes(folder)))
     if not wrong:
         with tempfile.TemporaryDirectory(prefix="fairtrial-verify-") as name:
             try:

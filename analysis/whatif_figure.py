@@ -57,9 +57,8 @@ def _draw(x: int, row: Row, finding: Finding, ax: Axes) -> None:
     factor, found = finding.scale.factor, finding.interval
     assert found is not None
     color = VERDICT[row.verdict or "inconclusive"]
-    lost = frozenset[int]().union(*(side.failed_seeds for side in finding.sides))
     for seed, value in finding.differences.items():
-        marker, shade = ("x", ALARM) if seed in lost else ("o", color)
+        marker, shade = ("x", ALARM) if seed in finding.failed_seeds else ("o", color)
         ax.plot(x - 0.16, value * factor, marker, color=shade, markersize=2.4, alpha=0.55, zorder=2)
     if has_limits(found):
         ax.vlines(x, found.low * factor, found.high * factor, color=color, linewidth=1.4, zorder=3)

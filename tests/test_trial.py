@@ -257,3 +257,18 @@ def test_what_is_known_of_the_data_stands_in_the_record(monkeypatch):
     message = cell()
     record = attempt_record("t", message, 1, run_cell(message, Place()), {})
     assert record["origin"]["data_notes"] == ["near duplicates exist"]
+
+
+def test_the_steps_from_resnet_reach_the_network_and_its_price():
+    """Each setting changes the network that is built; the stride changes what a step costs."""
+    usual = build_model(settings(), 10, 0, 0)
+    early = build_model(settings(stride_on="1x1"), 10, 0, 0)
+    assert usual.body[1][0].conv1.stride == (1, 1) and early.body[1][0].conv1.stride == (2, 2)
+    post = build_model(settings(block="post-activation"), 10, 0, 0)
+    assert post.head.norm is None and usual.head.norm is not None
+    drawn = [build_model(settings(head="drawn"), 10, seed, 0).head.conv.weight for seed in (0, 0, 1)]
+    assert not usual.head.conv.weight.any() and drawn[0].any()
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    spent = [run(Budget(steps=2), stride_on=where)["spent"]["flops"] for where in ("3x3", "1x1")]
+    assert spent == [2 * flops_of_step("mini", 8, 8, 10, stride_on=where) for where in ("3x3", "1x1")]
+    assert spent[1] < spent[0]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairtrial import upstream, weights
-from fairtrial.assembly import build_model
+from fairtrial.assembly import build_model, dataset_of
 from fairtrial.budget import Budget
 from fairtrial.data import Dataset
 from fairtrial.errors import Fault
@@ -20,6 +20,7 @@ from fairtrial.store import Store
 from fairtrial.study import Study
 from fairtrial.trial import Place, run_cell
 from fairtrial.trust import sealed
+from fairtrial.upstream import start
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
 
@@ -160,6 +161,40 @@ def test_an_arm_or_seed_that_was_not_pre_trained_is_named_beside_those_that_were
         and "norm='bn', weight_std=False, seed 1" in found.problems[0].what
     )
     assert "upstream seed 4" in refused(results, seed=4, upstream_seeds=5).problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [({"block": "post-activation"}, "block='post-activation'"), ({"stride_on": "1x1"}, "stride_on='1x1'")],
+)
+def test_a_checkpoint_of_another_block_or_stride_does_not_fit(results, setting, told):
+    """Neither is one found for such an arm, nor does the file itself go in."""
+    what = refused(results, **setting).problems[0].what
+    assert told in what and told not in what.partition("there are")[2]
+    record = records(results)[0, "gn"]
+    path = results / "up" / "weights" / record["measured"]["checkpoint"]["file"]
+    with pytest.raises(Fault) as caught:
+        weights.load(build_model({**record["settings"], **setting}, 10, 0, 0), path, head="zero")
+    assert told.partition("=")[0] in caught.value.problems[0].what
+
+
+def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(results):
+    for record in records(results).values():
+        rewrite(
+            results, {**record, "settings": {n: v for n, v in record["settings"].items() if n != "block"}}
+        )
+    assert run_cell(transfer(0), place(results))["status"] == "done"
+
+
+def test_a_drawn_head_stays_as_it_was_drawn_when_a_network_starts_pre_trained(results):
+    cell = transfer(0, head="drawn")
+    dataset = dataset_of("digits", cell["settings"]["resolution"], False)
+    model = build_model(cell["settings"], 10, 0, 0)
+    before = model.head.conv.weight.clone()
+    body = model.root.get_submodule("conv").weight.clone()
+    assert start(model, cell, dataset, results=place(results).results) is not None
+    assert before.any() and torch.equal(model.head.conv.weight, before)
+    assert not torch.equal(model.root.get_submodule("conv").weight, body)
 
 
 def test_a_checkpoint_of_another_cell_under_this_name_is_refused(results):

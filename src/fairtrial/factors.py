@@ -215,6 +215,11 @@ def identities(levels: Mapping[str, Any]) -> dict[str, Any]:
     return {name: identity(name, level) for name, level in levels.items()}
 
 
+def setting(settings: Mapping[str, Any], name: str) -> Any:
+    """A setting as recorded; its default where it did not exist then."""
+    return settings.get(name, FACTORS[name].default)
+
+
 def told(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without those at their default: a factor that is added later thus changes no identity."""
     return {n: v for n, v in settings.items() if n not in FACTORS or v != FACTORS[n].default}

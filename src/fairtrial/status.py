@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairtrial.books import Books, seconds_of
-from fairtrial.factors import FACTORS
+from fairtrial.factors import FACTORS, setting
 from fairtrial.forecast import arm_of
 from fairtrial.progress import duration
 from fairtrial.stopping import Asked
@@ -48,14 +48,14 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
 def _apart(cells: list[Cell], others: list[Record]) -> dict[str, list[Any]]:
     """Settings, and the budget, of which no recorded other cell has a value that the study has."""
+    values = {name: dict.fromkeys(setting(record["settings"], name) for record in others) for name in FACTORS}
+    values["budget"] = dict.fromkeys(record["budget"] for record in others)
     ours = [{**cell.settings, "budget": str(cell.budget)} for cell in cells]
-    theirs = [{**record["settings"], "budget": record["budget"]} for record in others]
-    found = {}
-    for name in ours[0] if theirs else ():
-        have = [each.get(name, FACTORS[name].default if name in FACTORS else None) for each in theirs]
-        if all(each[name] not in have for each in ours):
-            found[name] = [value for index, value in enumerate(have) if value not in have[:index]]
-    return found
+    return {
+        name: list(have)
+        for name, have in values.items()
+        if have and not have.keys() & {each[name] for each in ours}
+    }
 
 
 def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:

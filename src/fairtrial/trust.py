@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,21 +53,11 @@ def calibration(path: Path) -> Record:
 
 def probe(path: Path, name: str) -> Record:
     """A probe of this name: `values` and `origin`."""
-    try:
-        record = _opened(path, read_json(path, cap=STUDY_CAP), ("probe", "values", "origin"))
-    except Newer:
-        raise
-    except Fault as error:
-        do = f"put the file back from version control, or measure anew: fairtrial {_measuring(name)}"
-        raise Fault([replace(each, do=do) for each in error.problems], error.code) from None
+    record = _opened(path, read_json(path, cap=STUDY_CAP), ("probe", "values", "origin"))
     if record["probe"] != name:
         what = f"a probe called {shown(record['probe'])} where {name!r} is expected"
         raise fault(what, str(path), "put the file back from version control", BAD_INPUT)
     return record
-
-
-def _measuring(name: str) -> str:
-    return name if name == "networks" else f"probe {name}"
 
 
 def lease(path: Path) -> Record:

@@ -38,35 +38,31 @@ class Parts:
 
 
 class Unit(nn.Module):
-    """Three norms, the convolutions 1x1, 3x3, 1x1, and the projection; kinds of units order them."""
+    """Three norms, the convolutions 1x1, 3x3, 1x1, and the projection; kinds of units order them.
 
-    def __init__(self, cin: int, cmid: int, stride: int, parts: Parts) -> None:
+    normed: the channels that each norm sees. Parameters keep this order: digests of weights depend on it.
+    """
+
+    def __init__(self, cin: int, cmid: int, stride: int, parts: Parts, normed: tuple[int, int, int]) -> None:
         super().__init__()
         cout, conv = EXPANSION * cmid, parts.conv
         first, second = parts.strides(stride)
         self.activated = activated(parts)
-        norm1, norm2, norm3 = (parts.norm(channels) for channels in self.normed(cin, cmid, cout))
-        self.norm1 = norm1
+        self.norm1 = parts.norm(normed[0])
         self.conv1 = conv(cin, cmid, 1, stride=first, bias=False)
-        self.norm2 = norm2
+        self.norm2 = parts.norm(normed[1])
         self.conv2 = conv(cmid, cmid, 3, stride=second, padding=1, bias=False)
-        self.norm3 = norm3
+        self.norm3 = parts.norm(normed[2])
         self.conv3 = conv(cmid, cout, 1, bias=False)
         project = stride > 1 or cin != cout
         self.downsample = conv(cin, cout, 1, stride=stride, bias=False) if project else None
-
-    @staticmethod
-    def normed(cin: int, cmid: int, cout: int) -> tuple[int, int, int]:
-        """The channels that each of the three norms sees."""
-        raise NotImplementedError
 
 
 class PreUnit(Unit):
     """Bottleneck whose first norm and relu feed both the residual branch and the projection."""
 
-    @staticmethod
-    def normed(cin: int, cmid: int, cout: int) -> tuple[int, int, int]:
-        return cin, cmid, cmid
+    def __init__(self, cin: int, cmid: int, stride: int, parts: Parts) -> None:
+        super().__init__(cin, cmid, stride, parts, (cin, cmid, cmid))
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.activated(self.norm1, x)
@@ -81,12 +77,9 @@ class PostUnit(Unit):
     """Bottleneck with a norm behind each convolution, the projection's too, and a relu behind the sum."""
 
     def __init__(self, cin: int, cmid: int, stride: int, parts: Parts) -> None:
-        super().__init__(cin, cmid, stride, parts)
-        self.shortcut_norm = None if self.downsample is None else parts.norm(EXPANSION * cmid)
-
-    @staticmethod
-    def normed(cin: int, cmid: int, cout: int) -> tuple[int, int, int]:
-        return cmid, cmid, cout
+        cout = EXPANSION * cmid
+        super().__init__(cin, cmid, stride, parts, (cmid, cmid, cout))
+        self.shortcut_norm = None if self.downsample is None else parts.norm(cout)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.activated(self.norm1, self.conv1(x))

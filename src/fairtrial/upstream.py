@@ -15,19 +15,14 @@ from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
 from fairtrial.data import cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
-from fairtrial.factors import FACTORS
+from fairtrial.factors import FACTORS, setting
 from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import ResNetV2
 from fairtrial.store import Store
 from fairtrial.trust import Record
 
-ARM: Final = (
-    "model",
-    "norm",
-    "weight_std",
-    "block",
-    "stride_on",
-)  # what a checkpoint shares with the network that starts from it
+# What a checkpoint shares with the network that starts from it; the first three are always told.
+ARM: Final = ("model", "norm", "weight_std", "block", "stride_on")
 
 
 def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -142,8 +137,8 @@ def _checkpoint(folder: Path, arm: tuple, seed: int) -> Record:
 
 
 def _arm(settings: Mapping[str, Any]) -> tuple:
-    """What tells checkpoints apart; a record from before a setting was added has its default."""
-    return tuple(settings.get(name, FACTORS[name].default) for name in ARM)
+    """What tells checkpoints apart."""
+    return tuple(setting(settings, name) for name in ARM)
 
 
 def _said(arm: tuple) -> str:

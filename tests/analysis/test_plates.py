@@ -168,13 +168,16 @@ def test_a_hostile_name_of_a_file_stays_text(make_study, publish, noise):
     assert "conditional on this checkpoint" in made.sentences[0]
 
 
-def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square():
-    """The ladder has bn at one width and gn at two: averages over its arms would compare widths."""
-    from analysis.sheet import balanced
-    from fairtrial.study_file import find, load
-
-    assert not balanced(load(find("ladder")), ["norm", "weight_std"])
-    assert balanced(load(find("components")), ["norm", "weight_std"])
+def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square(make_study, publish):
+    """bn at one width and gn at two: averages over these arms would compare widths."""
+    factors = {**NORMS, "model": ("mini", "mini-x2")}
+    every = [{"model": "mini"}, {"norm": "gn", "model": "mini-x2"}]
+    for only, there in (((), True), (every, False)):
+        study = make_study(
+            factors=factors, primary=(), aa=None, seeds=range(3), only=only, name=f"t-{there}".lower()
+        )
+        results = table.load(publish(study, lambda cell: 0.5))
+        assert ("norm-by-weight-std" in {name for name, *_ in plates.arms(results, False)}) is there
 
 
 def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, publish):
@@ -183,8 +186,8 @@ def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, p
         "norm": ("bn", "gn"),
         "block": ("post-activation", "pre-activation"),
         "head": ("drawn", "zero"),
+        "stride_on": ("1x1", "3x3"),
     }
-    factors["stride_on"] = ("1x1", "3x3")
     found = drawn(make_study, publish, lambda cell: "diverged" if cell.seed == 1 else 0.5, factors)
     _, figure = found["test-acc-by-arm"]
     (ax,) = figure.axes

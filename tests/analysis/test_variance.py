@@ -105,6 +105,12 @@ def test_a_checkpoint_stands_above_its_subsets(make_transfer, publish):
     assert "draw order anew" in made.caption  # the head starts at zero: its init stream is void
 
 
+def test_a_drawn_head_makes_init_a_draw_also_from_a_checkpoint(make_transfer, publish):
+    start = {"upstream": "upstream", "upstream_seeds": 3, "head": "drawn"}
+    made, _ = sized(table.load(publish(make_transfer(**TRANSFER, start=start), planted)))
+    assert "draw init and order anew" in made.caption
+
+
 def test_the_planted_variances_come_back(make_transfer, publish):
     study = make_transfer(**TRANSFER, start={"upstream": "upstream", "upstream_seeds": 40}, seeds=range(160))
 

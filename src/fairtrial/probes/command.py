@@ -23,8 +23,7 @@ def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any
     finally:
         torch.set_num_threads(threads)
     flags = {"instructions": torch.backends.cpu.get_cpu_capability()}
-    folder = "networks" if name == "networks" else "probes"
-    path = results / folder / f"{name}.json"
+    path = record.path_of(results, name)
     return record.write(path, name, values, origin.gather("cpu", 1, flags)), values
 
 

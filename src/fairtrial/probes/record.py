@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial import files, trust
+from fairtrial.errors import Fault
 from fairtrial.trust import SCHEMA, Record, sealed
 
 NAMES: Final = ("networks", "axes", "signal", "statistics")
@@ -20,9 +22,25 @@ def write(path: Path, probe: str, values: Record, origin: Record) -> Path:
     return path
 
 
+def path_of(results: Path, probe: str) -> Path:
+    """Where a probe lies in a folder of results."""
+    return results / ("networks" if probe == "networks" else "probes") / f"{probe}.json"
+
+
+def command(probe: str) -> str:
+    """What measures it."""
+    return "fairtrial networks" if probe == "networks" else f"fairtrial probe {probe}"
+
+
 def read(path: Path, probe: str) -> Record:
     """The record of a probe; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
-    return trust.probe(path, probe)
+    try:
+        return trust.probe(path, probe)
+    except trust.Newer:
+        raise
+    except Fault as error:
+        do = f"put the file back from version control, or measure anew: {command(probe)}"
+        raise Fault([replace(each, do=do) for each in error.problems], error.code) from None
 
 
 def origin_of(record: Record) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _refuse_other_arms(model: ResNetV2) -> None:
     built = model.built
     official = Built(built.model, built.num_classes, "gn", True)
     if MODELS[built.model].small_images or built != official:
-        arm = f"{built.model}, norm={built.norm!r}, weight_std={built.weight_std!r}"
+        arm = f"{built.model}, norm={built.norm!r}, weight_std={built.weight_std!r}, {built.block}"
         what = f"the official files are for GN+WS in r50x1 ... r152x4; the network is {arm}"
         raise fault(what, "model", "load them into create_model(NAME, CLASSES, 'gn', True)", USAGE)
 

@@ -14,13 +14,14 @@ from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
 from fairtrial.files import publish
-from fairtrial.resnetv2 import PRE, ResNetV2
+from fairtrial.resnetv2 import Built, ResNetV2
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
 from fairtrial.weights.probe import probe, same
 from fairtrial.weights.source import Source, held, readable, taken
 
-LATER: Final = {"block": PRE, "stride_on": "3x3"}  # what a file says that was saved before these were options
+# What a file says that was saved before these were options.
+LATER: Final = {"block": Built.block, "stride_on": Built.stride_on}
 
 
 def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head: bool = True) -> Source:
