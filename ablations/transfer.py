@@ -1,7 +1,7 @@
 """Do GN and WS help in transfer, and is WS worth more with GN there?
 
 Run:     tox -e ablate-transfer
-Takes:   about half a minute on two cores (scanned digits); --preset mini, on CIFAR-10, a quarter of an hour
+Takes:   about a minute on two cores (scanned digits); --preset mini, on CIFAR-10, a quarter of an hour
 Result:  results/transfer/report.html
 """
 
