@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from batch import STUDY as BATCH
 
-from fairtrial.budget import Budget
 from fairtrial.cli import drive
+from fairtrial.study.budget import Budget
 
 STUDY = replace(
     BATCH,

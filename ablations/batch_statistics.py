@@ -5,9 +5,9 @@ Takes:   about 1 minute on two cores (88 cells of 2 048 images of scanned digits
 Result:  results/batch-statistics/report.html
 """
 
-from fairtrial.budget import Budget
 from fairtrial.cli import drive
-from fairtrial.study import Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast, Study
 
 GN_WS = {"norm": "gn", "weight_std": True, "stat_batch": 64}
 BN_2 = {"norm": "bn", "weight_std": False, "stat_batch": 2}

@@ -5,9 +5,9 @@ Takes:   about a minute on two cores (scanned digits); --preset mini, on CIFAR-1
 Result:  results/transfer/report.html
 """
 
-from fairtrial.budget import Budget
 from fairtrial.cli import drive
-from fairtrial.study import Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast, Study
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -7,9 +7,9 @@ Takes:   about an hour on two cores (12 networks, 400 000 images each); what shi
 Result:  results/upstream/report.html, and the networks in results/upstream/weights
 """
 
-from fairtrial.budget import Budget
 from fairtrial.cli import drive
-from fairtrial.study import Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast, Study
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

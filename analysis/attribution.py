@@ -17,11 +17,11 @@ from analysis.table import Results, per_seed
 from analysis.tables import Table
 from analysis.units import SEED, unit_of
 from analysis.words import SCALES, Scale, clean
-from fairtrial import factors
 from fairtrial.stats import blocked_anova, shapley
 from fairtrial.stats.records import MeanInterval
 from fairtrial.stats.structure import Attribution, BlockedAnova
-from fairtrial.study import Study
+from fairtrial.study import factors
+from fairtrial.study.study import Study
 
 MOST: Final = 4  # components: 2^4 arms
 

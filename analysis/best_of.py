@@ -17,8 +17,8 @@ from analysis.style import Look, looks
 from analysis.words import SCALES, clean
 from fairtrial.seeds import ROOT
 from fairtrial.stats import expected_best, expected_best_over
+from fairtrial.study.tuning_design import Tuning
 from fairtrial.trials import Trial
-from fairtrial.tuned import Tuning
 
 _SCALE: Final = SCALES["val_acc"]
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from analysis.table import Record, Results
 from analysis.words import clean
-from fairtrial.checks import METRICS
 from fairtrial.errors import Fault
-from fairtrial.factors import told
 from fairtrial.store import Store, outcomes
+from fairtrial.study.factors import told
+from fairtrial.study.validation import METRICS
 
 Values = Mapping[str, float]
 

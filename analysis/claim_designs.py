@@ -10,9 +10,9 @@ from typing import Any, Final
 from analysis import pretrained
 from analysis.table import Results
 from fairtrial.claims import Part, fits
-from fairtrial.contrast import corners
-from fairtrial.factors import ALL
-from fairtrial.study import Contrast, Study
+from fairtrial.study.contrast import corners
+from fairtrial.study.factors import ALL
+from fairtrial.study.study import Contrast, Study
 
 Levels = dict[str, Any]
 ANY: Final = "any"

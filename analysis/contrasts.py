@@ -11,11 +11,11 @@ from typing import Any, Final
 from analysis.table import OPEN, Results, per_seed
 from analysis.units import Unit, unit_of
 from analysis.words import clean, plural
-from fairtrial import factors
-from fairtrial.contrast import corners
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
-from fairtrial.study import Contrast
+from fairtrial.study import factors
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
 
 SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "seconds": "train_s"}
 

@@ -13,7 +13,7 @@ from analysis.axis import Axis, Places
 from analysis.groups import Group
 from analysis.style import ALARM, QUIET, Look, looks, spread
 from analysis.words import Scale, clean
-from fairtrial import factors
+from fairtrial.study import factors
 
 LINE = 0.125  # inches that a line of text takes
 _ASIDE = 0.05  # the runs stand this far left of their mean where arms stand side by side

@@ -13,12 +13,12 @@ from analysis.table import OPEN, Results, per_seed
 from analysis.units import unit_of
 from analysis.verdicts import Finding, decide, judge, measure
 from analysis.words import clean
-from fairtrial import factors
 from fairtrial.claims import SHOWN, UNDECIDED, Claim, Part, answer, claims, distance, scale_of
-from fairtrial.contrast import corners
 from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
 from fairtrial.stats.records import Interval
-from fairtrial.study import Contrast
+from fairtrial.study import factors
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
 
 METRIC = "test_acc"
 _EXPLORATORY = "exploratory"

@@ -13,10 +13,10 @@ from analysis.table import Results
 from analysis.tables import Table
 from analysis.units import Unit
 from analysis.words import clean, gap, listed, plural
-from fairtrial import recipe
-from fairtrial.budget import PARITY_GAP, parity_gap
-from fairtrial.factors import ALL, setting
 from fairtrial.forecast import per_cell
+from fairtrial.study import recipes as recipe
+from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.factors import ALL, setting
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from analysis.words import clean, listed, plural
-from fairtrial.factors import told
 from fairtrial.origin import BEFORE
 from fairtrial.store import OUTCOMES, is_timing
-from fairtrial.study import Cell, Study, cell_id, digest
+from fairtrial.study.factors import told
+from fairtrial.study.study import Cell, Study, cell_id, digest
 
 Record = dict[str, Any]
 CODE: Final = ("commit", "dirty", "fairtrial")

@@ -12,10 +12,10 @@ from analysis.groups import NORM, combinations, identity
 from analysis.table import Results
 from analysis.units import Unit
 from analysis.words import clean, level
-from fairtrial import factors, starts
 from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
-from fairtrial.study import Contrast, Study
+from fairtrial.study import factors, initial_checkpoint
+from fairtrial.study.study import Contrast, Study
 
 _PANELS: Final = 3
 
@@ -76,8 +76,12 @@ def tunings(study: Study) -> list[Panel]:
 def _uppers(study: Study) -> list[Panel]:
     """Each upstream minus none."""
     levels = study.factors.get("upstream", ())
-    above = [each for each in levels if each != starts.NONE] if starts.NONE in levels else []
-    return [_panel(study, "upstream", each, starts.NONE) for each in above][:_PANELS]
+    above = (
+        [each for each in levels if each != initial_checkpoint.NONE]
+        if initial_checkpoint.NONE in levels
+        else []
+    )
+    return [_panel(study, "upstream", each, initial_checkpoint.NONE) for each in above][:_PANELS]
 
 
 def mixups(study: Study) -> list[Panel]:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from analysis.table import Results, per_seed
 from analysis.units import Unit, unit_of
 from analysis.words import clean
-from fairtrial import factors
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
-from fairtrial.study import Study
+from fairtrial.study import factors
+from fairtrial.study.study import Study
 
 NORM: Final = ("norm", "weight_std")
 _AXES: Final = ("shots", "batch_size", "stat_batch")  # where two factors have as many levels

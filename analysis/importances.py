@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.tables import Table
 from analysis.words import clean
+from fairtrial.study.tuning_design import Tuning
 from fairtrial.trials import Trial
-from fairtrial.tuned import Tuning
 
 
 def importance_table(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> Iterator[Table]:

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from analysis.table import Results
 from analysis.words import clean
-from fairtrial import factors
-from fairtrial.contrast import corners
 from fairtrial.stats import ratio_interval
-from fairtrial.study import Contrast
+from fairtrial.study import factors
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
 
 COMPONENT: Final = "weight_std"  # the factor that turns the kernel on
 STD_CONV: Final = "StdConv"

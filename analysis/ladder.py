@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis.words import clean, level
-from fairtrial import factors
-from fairtrial.contrast import corners
-from fairtrial.study import Contrast, Study
+from fairtrial.study import factors
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast, Study
 
 FEWEST: Final = 3  # steps; fewer are a pair of contrasts
 

@@ -19,10 +19,10 @@ from analysis.flaws import mixed_hardware
 from analysis.table import OPEN, Record, Results
 from analysis.units import Unit
 from analysis.verdicts import rule_of
-from fairtrial.contrast import corners
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
-from fairtrial.study import Contrast
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
 
 STEPS, IMAGES, SECONDS = "steps", "images", "seconds"
 MOST: Final = 2  # contrasts of a study, the first ones

@@ -9,10 +9,10 @@ from analysis import table
 from analysis.table import OPEN, Results
 from analysis.verdicts import Finding, decide, measure
 from analysis.words import clean, listed
-from fairtrial.contrast import corners
-from fairtrial.stopping import Asked, Stopping
 from fairtrial.store import Store
-from fairtrial.study import Contrast
+from fairtrial.study.contrast import corners
+from fairtrial.study.stopping import Asked, Stopping
+from fairtrial.study.study import Contrast
 
 SPARED = "spared"  # the status of a cell that the rule did not ask for
 

@@ -13,8 +13,8 @@ from analysis.curves import chance_line, dots, mark
 from analysis.groups import NORM, Group
 from analysis.style import INK, QUIET, Look, looks
 from analysis.words import Scale, clean
-from fairtrial import factors
-from fairtrial.study import Study
+from fairtrial.study import factors
+from fairtrial.study.study import Study
 
 _SHOTS: Final = (1, 5)  # the panels of the figure in the paper
 

@@ -12,9 +12,9 @@ import numpy as np
 from analysis.table import Results
 from analysis.units import Unit
 from analysis.verdicts import Finding
-from fairtrial.contrast import corners
 from fairtrial.stats import variance_components
 from fairtrial.stats.structure import VarianceComponents
+from fairtrial.study.contrast import corners
 
 _SIGNS = {2: (1, -1), 4: (1, -1, -1, 1)}
 

@@ -13,9 +13,9 @@ from analysis.contrasts import SPENT
 from analysis.table import Results
 from analysis.tables import Table
 from analysis.words import clean, fixed, gap
-from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.stats import clopper_pearson, mean_interval
-from fairtrial.study import Study
+from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.study import Study
 
 _COLUMNS: Final = {
     "parameters": "parameters",

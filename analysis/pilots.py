@@ -9,7 +9,7 @@ from analysis import looks, table
 from analysis.verdicts import measure
 from fairtrial.sizing import Spread
 from fairtrial.store import Store
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 
 def spreads(store: Store, contrasts: Sequence[Contrast]) -> list[Spread]:

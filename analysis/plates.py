@@ -40,7 +40,7 @@ from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, level
-from fairtrial.study import Study
+from fairtrial.study.study import Study
 
 _MOST_LINES: Final = 6  # in one panel
 _LONG: Final = 36  # characters of an arm's name that do not fit below an axis

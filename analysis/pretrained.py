@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from fairtrial import starts
+from fairtrial.study import initial_checkpoint
 
 DRAWN: Final = "from scratch"  # from the stream `init`
 KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
@@ -17,12 +17,14 @@ Settings = Mapping[str, Any]
 def start(settings: Settings) -> str:
     """DRAWN, KEPT or FILE; `tune="scratch"` leaves the checkpoint aside."""
     kind = _parsed(settings).kind
-    return DRAWN if kind == starts.NONE else KEPT if kind == "study" else FILE
+    return DRAWN if kind == initial_checkpoint.NONE else KEPT if kind == "study" else FILE
 
 
 def upstream_seed(settings: Settings, seed: int) -> int | None:
     """The upstream seed that a cell starts from; None from scratch."""
-    return starts.seed_of(settings["upstream"], settings["tune"], settings["upstream_seeds"], seed)
+    return initial_checkpoint.seed_of(
+        settings["upstream"], settings["tune"], settings["upstream_seeds"], seed
+    )
 
 
 def story(arms: Iterable[Settings], images: str | None = None) -> str:
@@ -49,8 +51,10 @@ _BIT: Final = "fine-tuned from official BiT weights"
 _UNSURE: Final = "a BiT result only as far as that file is the official one"
 
 
-def _parsed(settings: Settings) -> starts.Start:
-    return starts.parse(starts.NONE if settings["tune"] == "scratch" else settings["upstream"])
+def _parsed(settings: Settings) -> initial_checkpoint.Start:
+    return initial_checkpoint.parse(
+        initial_checkpoint.NONE if settings["tune"] == "scratch" else settings["upstream"]
+    )
 
 
 def _name(settings: Settings) -> str:
@@ -63,8 +67,8 @@ def _told(settings: Settings, images: str | None) -> str:
     if found.kind == "study":
         return f"pre-trained{f' on {images}' if images else ''} (study `{found.name}`)"
     return {
-        starts.NONE: _SCRATCH,
-        starts.TORCHVISION: "from torchvision's weights",
+        initial_checkpoint.NONE: _SCRATCH,
+        initial_checkpoint.TORCHVISION: "from torchvision's weights",
         "official": f"from official {found.name} weights",
-        "npz": f"from the weights in {found.name.removeprefix(starts.NPZ)}.npz",
+        "npz": f"from the weights in {found.name.removeprefix(initial_checkpoint.NPZ)}.npz",
     }[found.kind]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fairtrial import starts
-from fairtrial.study import Contrast, Study
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.study import Contrast, Study
 
 _FEW: Final = 10  # images per class; the end of the few-shot curve
 
@@ -42,7 +42,7 @@ def _from_resnet(study: Study, contrast: Contrast) -> bool:
 
 def _few_shot(study: Study, contrast: Contrast) -> bool:
     """A contrast of networks from a checkpoint at few images per class."""
-    starting = any(study.settings(arm)["upstream"] != starts.NONE for arm in study.arms())
+    starting = any(study.settings(arm)["upstream"] != initial_checkpoint.NONE for arm in study.arms())
     shots = contrast.at.get("shots")
     return starting and isinstance(shots, int) and shots <= _FEW
 

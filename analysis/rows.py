@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from analysis.groups import Group
 from analysis.style import ALARM, INK, Look, look_of_norm
 from analysis.words import Scale
-from fairtrial.factors import name_of_norm
+from fairtrial.study.factors import name_of_norm
 
 PITCH: Final = 0.42  # inches from row to row
 _WIDTH: Final = 34  # characters of a name on one line

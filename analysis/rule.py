@@ -11,7 +11,7 @@ from analysis.contrasts import Side, differences, interval
 from analysis.units import Unit
 from fairtrial.stats import confidence_sequence, tost
 from fairtrial.stats.records import Equivalence, PairedInterval
-from fairtrial.stopping import Stopping
+from fairtrial.study.stopping import Stopping
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.budget import Budget
 from fairtrial.errors import Fault, Problem
 from fairtrial.store import Store
-from fairtrial.study import cell_id, digest
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import cell_id, digest
 
 Record = Mapping[str, Any]
 _PUT: Final = "put the file back from version control, or pre-train again"

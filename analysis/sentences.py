@@ -9,9 +9,9 @@ from analysis.contrasts import has_limits
 from analysis.units import TUNING
 from analysis.verdicts import Finding, told
 from analysis.words import clean, duration, level, listed, p_value, plural
-from fairtrial import factors, starts
-from fairtrial.budget import PARITY_GAP
-from fairtrial.study import Contrast
+from fairtrial.study import factors, initial_checkpoint
+from fairtrial.study.budget import PARITY_GAP
+from fairtrial.study.study import Contrast
 
 _NORM: Final = ("norm", "weight_std")
 _WHERE: Final = {  # levels that do not read with "at"
@@ -19,7 +19,7 @@ _WHERE: Final = {  # levels that do not read with "at"
     ("tune", "last"): "with the last stage tuned",
     ("tune", "probe"): "with a linear probe",
     ("tune", "scratch"): "from scratch",
-    ("upstream", starts.NONE): "without upstream",
+    ("upstream", initial_checkpoint.NONE): "without upstream",
 }
 _SORTS: Final = (*_NORM, "model", "data")
 _WITH: Final = ("bn_mode", "upstream")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.groups import Group, gather, metric_of
 from analysis.table import Results, chance
-from fairtrial.study import Study
+from fairtrial.study.study import Study
 
 RUNS: Final = "Dots are single runs (crosses: failed runs, scored as chance)"
 MOST_PANELS: Final = 4  # beside each other

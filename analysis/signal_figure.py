@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.exhibit import Exhibit, network, probed, said_of
-from fairtrial.factors import name_of_norm
+from fairtrial.study.factors import name_of_norm
 
 PANELS: Final = {
     "square_mean": "squared mean of channels",

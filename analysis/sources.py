@@ -15,9 +15,9 @@ from analysis.pretrained import DRAWN, start
 from analysis.table import Results, per_seed
 from analysis.units import Unit, kept_by_seed, unit_of
 from analysis.words import listed
-from fairtrial import factors
 from fairtrial.stats import nested_components, sd_interval, variance_components
 from fairtrial.stats.records import MeanInterval
+from fairtrial.study import factors
 
 _FEWEST: Final = 3  # seeds
 _ROUNDING: Final = 1e-12  # a variance of fractions below it is none

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from fairtrial import factors, starts
+from fairtrial.study import factors, initial_checkpoint
 
 COLUMN: Final = 3.4  # inches; one column of a two-column paper
 PAGE: Final = 7.0  # inches; both columns
@@ -124,7 +124,7 @@ def _ranks(arms: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[int]
         if others == {"tune"}:
             ranks.append(_TUNES[arm["tune"]])
         elif others == {"upstream"}:
-            order = [_TUNES["scratch"]] if arm["upstream"] == starts.NONE else [0, 1, 3]
+            order = [_TUNES["scratch"]] if arm["upstream"] == initial_checkpoint.NONE else [0, 1, 3]
             ranks.append(next((rank for rank in order if rank not in taken), len(_TINTS)))
         else:
             ranks.append(len(taken))

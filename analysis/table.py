@@ -15,9 +15,9 @@ import pandas as pd
 from analysis.flaws import flaws
 from analysis.pretrained import start, upstream_seed
 from fairtrial.books import seconds_of
-from fairtrial.checks import METRICS
 from fairtrial.store import FAILED, Store, outcomes, rows
-from fairtrial.study import Contrast, Study
+from fairtrial.study.study import Contrast, Study
+from fairtrial.study.validation import METRICS
 
 Record = dict[str, Any]
 OPEN: Final = ("pending", "spared")  # without an outcome; spared: the stopping rule did not ask for it

@@ -13,12 +13,12 @@ from analysis.importances import importance_table
 from analysis.tables import Table
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
 from fairtrial import files
-from fairtrial.budget import parity_gap
 from fairtrial.forecast import per_cell
 from fairtrial.store import Store
-from fairtrial.study import Study
+from fairtrial.study.budget import parity_gap
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
 from fairtrial.trials import Trial, best, by_arm, read
-from fairtrial.tuned import LEAST_STUDIES, Tuning
 
 _SCALE: Final = SCALES["val_acc"]
 

@@ -10,9 +10,9 @@ from typing import Final
 from analysis.table import Results, per_seed
 from analysis.verdicts import told
 from analysis.words import SCALES, Scale
-from fairtrial import factors
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
+from fairtrial.study import factors
 
 LEVEL: Final = 0.99  # a false alarm in one study of a hundred
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.pretrained import DRAWN, FILE, KEPT
 from analysis.words import plural
-from fairtrial.factors import ALL
-from fairtrial.tuned import LEAST_STUDIES, Tuning
+from fairtrial.study.factors import ALL
+from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
 
 if TYPE_CHECKING:
     from analysis.table import Results

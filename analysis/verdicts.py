@@ -12,13 +12,13 @@ from analysis.rule import Rule
 from analysis.table import Results
 from analysis.units import SEED, Unit
 from analysis.words import SCALES, Scale
-from fairtrial.budget import parity_gap
-from fairtrial.checks import LOWER_IS_BETTER
-from fairtrial.contrast import corners
 from fairtrial.seeds import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
-from fairtrial.study import Contrast
+from fairtrial.study.budget import parity_gap
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
+from fairtrial.study.validation import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from fairtrial import starts
-from fairtrial.study import Study
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.study import Study
 
 SMOKE, REPORT, NIGHTLY = "smoke", "report", "nightly"
 
@@ -31,7 +31,7 @@ class Cells:
         if not all(_among(levels, study.factors.get(name, ())) for name, levels in self.swept.items()):
             return False
         arms = [study.settings(arm) for arm in study.arms()]
-        starting = any(arm["upstream"] != starts.NONE for arm in arms)
+        starting = any(arm["upstream"] != initial_checkpoint.NONE for arm in arms)
         return (self.pretrained is None or self.pretrained == starting) and all(
             arm[name] == level for name, level in self.fixed.items() for arm in arms
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis import pretrained
-from fairtrial import factors
+from fairtrial.study import factors
 
 _LONGEST: Final = 300  # characters of one string that came from a record
 

@@ -14,8 +14,8 @@ from analysis.early import early
 from analysis.kernel import Share
 from analysis.table import Results
 from analysis.verdicts import Finding, decide, measure
-from fairtrial.contrast import corners
-from fairtrial.study import Contrast
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Contrast
 
 Changes: TypeAlias = Mapping[str, float]  # cell -> its score in another world
 

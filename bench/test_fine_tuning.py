@@ -11,8 +11,8 @@ from passes import LAYOUTS
 from reference_loop import reference_loop
 
 from fairtrial.optimizer import SGD
-from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import create_model
+from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update
 
 IMAGES, ALPHA = 512, 0.1

@@ -10,8 +10,8 @@ import torch
 from bare import bare_convolutions
 
 from fairtrial.optimizer import SGD
-from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import create_model
+from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update
 
 ARMS = {"bn": ("bn", False), "bn+ws": ("bn", True), "gn": ("gn", False), "gn+ws": ("gn", True)}

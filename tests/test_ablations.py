@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.budget import PARITY_GAP
 from fairtrial.options import apply
 from fairtrial.plan import audit, plan
-from fairtrial.presets import PRESETS
 from fairtrial.runner import Options
 from fairtrial.store import Store
-from fairtrial.study_file import find, known_studies, load
+from fairtrial.study.budget import PARITY_GAP
+from fairtrial.study.loader import find, known_studies, load
+from fairtrial.study.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 

@@ -23,7 +23,6 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.ops import StochasticDepth
 
 from fairtrial.augment import normalize
-from fairtrial.backbone_names import BACKBONES, PREFIX, backbone
 from fairtrial.backbones import (
     LARGEST,
     Backbone,
@@ -36,6 +35,7 @@ from fairtrial.backbones import (
 )
 from fairtrial.errors import Fault
 from fairtrial.layers import NORMS
+from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
 
 CLASSES = 7
 SMALL = f"{PREFIX}mobilenet_v3_small"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairtrial.recipe import VARIANTS, Recipe, Stairs, hyperrule
+from fairtrial.study.recipes import VARIANTS, Recipe, Stairs, hyperrule
 
 # (images, steps, MixUp alpha) of both versions: BiT 3.3 and bit_hyperrule.py agree here.
 SIZES = [

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fairtrial.data import digits
 from fairtrial.layers.choice import KERNELS
 from fairtrial.optimizer import SGD
-from fairtrial.recipe import Recipe
+from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update
 from tests.support.filters import need
 from tests.support.networks import network

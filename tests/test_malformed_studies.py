@@ -14,7 +14,7 @@ import pytest
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, REFUSED, USAGE
 from fairtrial.store import Store
-from fairtrial.study_file import load
+from fairtrial.study.loader import load
 from tests.support.studies import TEXT, spoiled, study, write
 
 ROOT = Path(__file__).parents[1]

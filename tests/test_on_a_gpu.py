@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from fairtrial import train
-from fairtrial.budget import Ledger
 from fairtrial.layers import made_once
 from fairtrial.layers.choice import own_kernels
 from fairtrial.layers.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.precision import precision
-from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
+from fairtrial.study.budget import Ledger
+from fairtrial.study.recipes import Recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 GPU = torch.device("cuda")

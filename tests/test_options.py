@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from fairtrial import options
-from fairtrial.budget import Budget
 from fairtrial.errors import Fault, Problem, fault
+from fairtrial.study.budget import Budget
 from tests.support.studies import study
 
 FREE = {"primary": ()}  # levels may then be chosen at will

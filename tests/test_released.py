@@ -11,8 +11,8 @@ from fairtrial import weights
 from fairtrial.options import apply
 from fairtrial.resnetv2 import create_model
 from fairtrial.store import Store
-from fairtrial.study import Study
-from fairtrial.study_file import find, load
+from fairtrial.study.loader import find, load
+from fairtrial.study.study import Study
 
 ROOT = Path(__file__).parents[1]
 UPSTREAM = ROOT / "results" / "upstream"

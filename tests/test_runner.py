@@ -14,7 +14,7 @@ from fairtrial import crew, files, runner
 from fairtrial.cli import main
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
-from fairtrial.stopping import Asked
+from fairtrial.study.stopping import Asked
 from tests.support.studies import write
 from tests.support.toy import (
     HANG,

@@ -11,7 +11,7 @@ from fairtrial.cli import main
 from fairtrial.errors import DONE, Fault
 from fairtrial.runner import Options
 from fairtrial.store import Store
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.support.records import done, publish
 from tests.support.studies import study, write
 

@@ -1,8 +1,8 @@
 """How far a study is, from its files alone."""
 
-from fairtrial.budget import Budget
 from fairtrial.status import lines, status
 from fairtrial.store import Store
+from fairtrial.study.budget import Budget
 from tests.support.records import done, killed, publish
 from tests.support.studies import study
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.store import Store, is_timing, outcomes, rows
-from fairtrial.study import Contrast, digest
+from fairtrial.study.study import Contrast, digest
 from fairtrial.trust import sealed
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from fairtrial.budget import Ledger
 from fairtrial.optimizer import SGD
-from fairtrial.recipe import Recipe
 from fairtrial.replay import kept
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
+from fairtrial.study.budget import Ledger
+from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, evaluate, fit, update, weights_digest
 
 RECIPE = Recipe(batch_size=8, micro_batch=None, lr=0.05, warmup=0.0, weight_decay=0.0, mixup=0.0)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.budget import Ledger
-from fairtrial.recipe import Recipe
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
+from fairtrial.study.budget import Ledger
+from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, fit
 from fairtrial.transfer import Features, Probe, freeze, re_estimate
 

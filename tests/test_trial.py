@@ -12,13 +12,13 @@ import torch
 
 from fairtrial import assembly, calibration, precision, train, trial
 from fairtrial.assembly import build_model, build_task, dataset_of
-from fairtrial.budget import Budget
 from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
 from fairtrial.flops import flops_of_step
 from fairtrial.record import attempt_record, cell_message
-from fairtrial.study import Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
 from fairtrial.trial import Place, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}

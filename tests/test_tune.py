@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from fairtrial import crew, tune
-from fairtrial.budget import Budget
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
 from fairtrial.seeds import state
 from fairtrial.space import Dimension
 from fairtrial.store import Store
-from fairtrial.study import Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import FIRST_SEED, WORST, Tuning
 from fairtrial.trials import Trial, best, read, tuned
-from fairtrial.tuned import FIRST_SEED, WORST, Tuning
 from tests.support.toy import JOB, toy_study
 
 LR = Dimension("lr", 0.01, 1.0, True)

@@ -10,14 +10,14 @@ import torch
 
 from fairtrial import upstream, weights
 from fairtrial.assembly import build_model, dataset_of
-from fairtrial.budget import Budget
 from fairtrial.data import Dataset
 from fairtrial.errors import Fault
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.runner import Options
 from fairtrial.runner import run as run_study
 from fairtrial.store import Store
-from fairtrial.study import Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
 from fairtrial.trial import Place, run_cell
 from fairtrial.trust import sealed
 from fairtrial.upstream import start

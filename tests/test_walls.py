@@ -200,9 +200,12 @@ def test_the_layers_come_without_triton():
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("bench")])
 def test_bench_loads_no_study(name):
-    assert not {"fairtrial.study", "fairtrial.study_file", "fairtrial.runner", "fairtrial.store"} & loaded(
-        name
-    )
+    assert not {
+        "fairtrial.study.study",
+        "fairtrial.study.loader",
+        "fairtrial.runner",
+        "fairtrial.store",
+    } & loaded(name)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -276,7 +279,7 @@ def test_only_the_loader_of_study_files_runs_a_program(name):
         for call in calls(name)
         if called(call).endswith((".exec_module", ".spec_from_file_location"))
     }
-    assert found == ({"exec", "compile"} if name == "fairtrial.study_file" else set())
+    assert found == ({"exec", "compile"} if name == "fairtrial.study.loader" else set())
 
 
 @pytest.mark.parametrize("name", ALL)

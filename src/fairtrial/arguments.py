@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fairtrial import __version__, stopping
+from fairtrial import __version__
 from fairtrial.errors import did_you_mean, fault
-from fairtrial.presets import DEFAULT, PRESETS
-from fairtrial.study_file import known_studies
-from fairtrial.tuned import SAMPLERS
+from fairtrial.study import stopping
+from fairtrial.study.loader import known_studies
+from fairtrial.study.presets import DEFAULT, PRESETS
+from fairtrial.study.tuning_design import SAMPLERS
 
 
 class Parser(argparse.ArgumentParser):

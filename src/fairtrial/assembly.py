@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from fairtrial.augment import padded
-from fairtrial.backbone_names import backbone
 from fairtrial.backbones import create_backbone, init_backbone
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.indices import read_indices
-from fairtrial.factors import ALL, DRAWN
-from fairtrial.recipe import rule_of
 from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, nuisance, prefix, stream
+from fairtrial.study.backbone_names import backbone
+from fairtrial.study.factors import ALL, DRAWN
+from fairtrial.study.recipes import rule_of
 from fairtrial.train import Order, Task, pad_of
 from fairtrial.transfer import Network
 

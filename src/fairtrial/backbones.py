@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fairtrial.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import _he_normal, _known
+from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.weights import Source
 from fairtrial.weights.fetch import TIMEOUT_S, HttpsOnly, Opener
 from fairtrial.weights.fill import Shape, compare, not_finite

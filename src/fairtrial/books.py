@@ -9,7 +9,7 @@ from typing import Final
 from fairtrial.forecast import arm_of
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.store import MOST_KILLS, OUTCOMES, Store
-from fairtrial.study import Cell, digest
+from fairtrial.study.study import Cell, digest
 from fairtrial.trust import Record
 
 RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself

@@ -13,8 +13,8 @@ import torch
 from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.device import ledger_of
 from fairtrial.precision import precision
-from fairtrial.recipe import recipe_of, rule_of
-from fairtrial.starts import NONE
+from fairtrial.study.initial_checkpoint import NONE
+from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.train import fit
 from fairtrial.trial import Place, tuned
 

@@ -25,11 +25,11 @@ from fairtrial.errors import (
 )
 from fairtrial.rooms import enter
 from fairtrial.runner import Options
-from fairtrial.stopping import Asked
 from fairtrial.store import Store
-from fairtrial.study import Study
-from fairtrial.study_file import find, known_studies, load
-from fairtrial.tuned import CHOSEN, MOST_TRIALS, Tuning
+from fairtrial.study.loader import find, known_studies, load
+from fairtrial.study.stopping import Asked
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import CHOSEN, MOST_TRIALS, Tuning
 
 
 def main(argv: Sequence[str] | None = None) -> int:

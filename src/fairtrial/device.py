@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from fairtrial.budget import Ledger
+from fairtrial.study.budget import Ledger
 
 
 def ledger_of(device: torch.device) -> Ledger:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.data.specs import name_of
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
 from fairtrial.kernels.build import own_kernels
 from fairtrial.options import cores
+from fairtrial.study.data_spec import name_of
 
 # extra -> the module that it brings, and what it is for
 EXTRAS: Final = {

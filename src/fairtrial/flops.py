@@ -9,9 +9,9 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from fairtrial.backbone_names import backbone
 from fairtrial.backbones import create_backbone, last_stage, layer_macs
 from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.study.backbone_names import backbone
 from fairtrial.units import Unit
 
 

@@ -8,10 +8,10 @@ from statistics import median
 from typing import Any
 
 from fairtrial import origin
-from fairtrial.budget import Budget
-from fairtrial.factors import told
 from fairtrial.store import Store
-from fairtrial.study import Cell, digest
+from fairtrial.study.budget import Budget
+from fairtrial.study.factors import told
+from fairtrial.study.study import Cell, digest
 
 
 def arm_of(settings: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.record import attempt_record, failure
 from fairtrial.store import Store
-from fairtrial.study import canonical
+from fairtrial.study.study import canonical
 from fairtrial.trust import Record
 
 Message = dict[str, Any]

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from fairtrial import factors as table
-from fairtrial.budget import Budget, quantity
 from fairtrial.crew import cores
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
-from fairtrial.study import Study
+from fairtrial.study import factors as table
+from fairtrial.study.budget import Budget, quantity
+from fairtrial.study.study import Study
 
 MOST_SIDE_BY_SIDE: Final = 1024  # threads, or jobs
 _SEEDS: Final = "write a count (10), a list (0,3,7) or a span (5..9)"

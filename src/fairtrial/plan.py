@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from fairtrial import forecast
 from fairtrial.books import Books
-from fairtrial.budget import PARITY_GAP, parity_gap
 from fairtrial.errors import fault
 from fairtrial.progress import duration
 from fairtrial.runner import Options
 from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.store import Store
-from fairtrial.study import Cell, Study, digest, look_alpha
+from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.study import Cell, Study, digest, look_alpha
 
 NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairtrial.books import Books
-from fairtrial.study import Cell
+from fairtrial.study.study import Cell
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from fairtrial.study import Cell
+from fairtrial.study.study import Cell
 from fairtrial.trust import SCHEMA, Record
 
 ACCOUNTS: Final = ("steps", "examples", "flops", "train_s", "eval_s", "load_s", "compile_s", "checkpoint_s")

@@ -20,9 +20,9 @@ from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.record import cell_message, failure
 from fairtrial.rooms import released
 from fairtrial.stop import Stop
-from fairtrial.stopping import Asked
 from fairtrial.store import FAILED, MOST_KILLS, OUTCOMES, Store
-from fairtrial.study import Cell, Study
+from fairtrial.study.stopping import Asked
+from fairtrial.study.study import Cell, Study
 from fairtrial.trust import Record
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import factors
-from fairtrial.arm_checks import BY_RULE
 from fairtrial.errors import Fault, Problem, did_you_mean
+from fairtrial.study import factors
+from fairtrial.study.arm_validation import BY_RULE
 
 if TYPE_CHECKING:
-    from fairtrial.study import Study
+    from fairtrial.study.study import Study
 
 TUNABLE: Final = ("lr", "weight_decay", "warmup", "mixup")  # numbers of the recipe
 DEFAULT: Final = ("lr=0.01:1:log",)

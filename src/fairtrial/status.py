@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairtrial.books import Books, seconds_of
-from fairtrial.factors import FACTORS, setting
 from fairtrial.forecast import arm_of
 from fairtrial.progress import duration
-from fairtrial.stopping import Asked
 from fairtrial.store import ENDED, Store
-from fairtrial.study import Cell, Study
+from fairtrial.study.factors import FACTORS, setting
+from fairtrial.study.stopping import Asked
+from fairtrial.study.study import Cell, Study
 from fairtrial.trust import Record
 
 

@@ -21,8 +21,8 @@ from typing import Final
 
 from fairtrial import files, lock, trust
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
-from fairtrial.factors import told
-from fairtrial.study import Cell, Study, digest
+from fairtrial.study.factors import told
+from fairtrial.study.study import Cell, Study, digest
 from fairtrial.trust import SCHEMA, Newer, Record, sealed
 
 OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 from fairtrial.assembly import build_model, build_task, dataset_of
-from fairtrial.budget import Budget, Ledger
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.device import ledger_of
 from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.layers import choice
 from fairtrial.precision import precision
-from fairtrial.recipe import HyperRule, recipe_of, rule_of
 from fairtrial.resnetv2 import ResNetV2
+from fairtrial.study.budget import Budget, Ledger
+from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.train import Batches, Outcome, Task, evaluate, fit, weights_digest
 from fairtrial.transfer import Features, Mode, Network, Probe, freeze, re_estimate
 from fairtrial.upstream import keep, refuse_change, start

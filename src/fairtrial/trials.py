@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairtrial import factors
 from fairtrial.books import seconds_of
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
 from fairtrial.store import Store, outcomes
-from fairtrial.study import Study
+from fairtrial.study import factors
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import CHOSEN, FIRST_SEED, TRIALS, WORST, Choice, Effort, Tuning
 from fairtrial.trust import Record
-from fairtrial.tuned import CHOSEN, FIRST_SEED, TRIALS, WORST, Choice, Effort, Tuning
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
 from fairtrial.files import read_json
-from fairtrial.study import digest
+from fairtrial.study.study import digest
 
 SCHEMA: Final = 1
 STUDY_CAP: Final = 4 * 1024 * 1024  # bytes of study.json or of a calibration

@@ -10,15 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial import starts, weights
+from fairtrial import weights
 from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
 from fairtrial.data import cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
-from fairtrial.factors import FACTORS, setting
 from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import ResNetV2
 from fairtrial.store import Store
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.factors import FACTORS, setting
 from fairtrial.trust import Record
 
 # What a checkpoint shares with the network that starts from it; the first three are always told.
@@ -59,7 +60,7 @@ def start(
     """
     if cell["upstream_seed"] is None:
         return None
-    found = starts.parse(cell["upstream"])
+    found = initial_checkpoint.parse(cell["upstream"])
     if isinstance(model, Backbone):
         source = load_published(model, download=download, folder=None)
         return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}

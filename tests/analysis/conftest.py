@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairtrial.budget import Budget
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.store import Store
-from fairtrial.study import Cell, Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Cell, Contrast, Study
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -6,7 +6,7 @@ from analysis import table
 from analysis.agreement import compare, pairs, ranks
 from fairtrial.errors import Fault
 from fairtrial.store import Store
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
 
 CONTRASTS = (

@@ -6,7 +6,7 @@ import pytest
 
 from analysis import table
 from analysis.attribution import attribution_tables, components
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}
 ALL = {"norm": "gn", "weight_std": True, "mixup": 0.1}

@@ -20,7 +20,7 @@ from analysis.sentences import arms
 from analysis.style import ALARM, look_of_norm
 from analysis.wanted import WANTED
 from fairtrial.stats.curves import factors, half_widths
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -6,10 +6,10 @@ import pytest
 
 from analysis import table
 from analysis.report import build, sentences
-from fairtrial.budget import Budget
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.record import attempt_record, cell_message
-from fairtrial.study import digest
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import digest
 from tests.analysis.conftest import ORIGIN, made_up
 
 

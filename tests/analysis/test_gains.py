@@ -13,7 +13,7 @@ from analysis.gain_panels import gains
 from analysis.gains import bn_modes, measure, mixups, norms, tunings
 from analysis.style import looks
 from analysis.words import SCALES
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -9,7 +9,7 @@ from scipy import stats as scipy_stats
 
 from analysis import kernel, table
 from analysis.kernel import Share
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import BN, GN_WS, factors, in_seconds
 
 ARM = {**GN_WS, "batch_size": 4}

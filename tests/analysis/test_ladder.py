@@ -9,8 +9,8 @@ from analysis.ladder import ladder, rung_names
 from analysis.ladder_figure import ladder_figure
 from analysis.ladder_table import ladder_table
 from analysis.verdicts import judge
-from fairtrial.study import Contrast
-from fairtrial.study_file import find, load
+from fairtrial.study.loader import find, load
+from fairtrial.study.study import Contrast
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}
 FIRST = {"norm": "bn", "weight_std": False, "mixup": 0.0}

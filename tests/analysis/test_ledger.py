@@ -6,7 +6,7 @@ from analysis import table
 from analysis.folders import folders
 from analysis.ledger import entries, ledger, record, sentences
 from fairtrial.claims import claims
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
 
 INTERACTION = Contrast(

@@ -15,7 +15,7 @@ from analysis.verdicts import judge
 from analysis.verify import verify
 from fairtrial.record import attempt_record, cell_message
 from fairtrial.store import Store
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.conftest import ORIGIN, made_up
 
 AT = {

@@ -11,7 +11,7 @@ import pytest
 from analysis import report
 from analysis.words import clean
 from fairtrial.errors import Fault
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
 
 TEMPLATE = Path(__file__).parents[2] / "analysis" / "page.html"

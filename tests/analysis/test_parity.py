@@ -9,7 +9,7 @@ import pytest
 from analysis import table
 from analysis.fairness import fairness
 from analysis.parity import parity
-from fairtrial.factors import BLOCKS
+from fairtrial.study.factors import BLOCKS
 
 
 def row(frame, arm):

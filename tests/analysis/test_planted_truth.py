@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import table, verdicts
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 STUDIES, N, SD = 20, 8, 0.01
 AT_4, AT_64 = (Contrast(f"at {b}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": b}) for b in (4, 64))

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from analysis import plates, table
 from analysis.report import build
 from analysis.style import look_of_norm, looks
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

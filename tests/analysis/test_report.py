@@ -14,7 +14,7 @@ import pytest
 
 from analysis import report
 from fairtrial.errors import USAGE, Fault
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import in_seconds, in_steps, truth
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from analysis.parity import parity
 from analysis.variance import variance_table
 from fairtrial.seeds import ROOT
 from fairtrial.stats import expected_best
+from fairtrial.study.tuning_design import FIRST_SEED, WORST, Choice, Effort, Tuning
 from fairtrial.trials import Trial
-from fairtrial.tuned import FIRST_SEED, WORST, Choice, Effort, Tuning
 
 ARMS = [
     {"norm": norm, "weight_std": ws, "batch_size": b}

@@ -18,7 +18,7 @@ from analysis.pretrained import FILE
 from analysis.report import build
 from analysis.sentences import sentence, title
 from analysis.units import unit_of
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 OF_CHECKPOINT = (0.03, 0.0, -0.03)
 OF_SUBSET = (-0.002, -0.001, 0.0, 0.001, 0.002)

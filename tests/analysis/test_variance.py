@@ -13,7 +13,7 @@ from statsmodels.stats.anova import anova_lm
 
 from analysis import report, sources, table, verify
 from analysis.variance import variance_table
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
 PLAIN = {

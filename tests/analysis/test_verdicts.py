@@ -10,8 +10,8 @@ from scipy import stats as scipy_stats
 
 from analysis import table, verdicts
 from analysis.sentences import grounds, sentence, title
-from fairtrial.budget import Budget
-from fairtrial.study import Contrast
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

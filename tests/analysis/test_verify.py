@@ -17,8 +17,8 @@ from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.probes import record
 from fairtrial.store import Store
-from fairtrial.study import Contrast
-from fairtrial.study import digest as sha256_of
+from fairtrial.study.study import Contrast
+from fairtrial.study.study import digest as sha256_of
 from fairtrial.trust import sealed
 
 ROOT = Path(__file__).parents[2]

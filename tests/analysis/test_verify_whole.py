@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis import verify, whole
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.test_report import accuracy
 
 

@@ -12,7 +12,7 @@ from analysis import table, verdicts, whatif
 from analysis.kernel import Share
 from analysis.whatif import FREE
 from analysis.whatif_words import break_even, sentence, sentences
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import (
     AT_4,
     BN,

@@ -18,7 +18,7 @@ from analysis.questions import QUESTIONS
 from analysis.wanted import NIGHTLY, WANTED
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.analysis.test_report import PAYLOADS, Page, accuracy
 
 ROOT = Path(__file__).parents[2]

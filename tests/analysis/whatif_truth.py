@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from fairtrial.budget import Budget
-from fairtrial.study import Contrast
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -6,8 +6,8 @@ import pytest
 datasets = pytest.importorskip("torchvision.datasets")
 
 from fairtrial.data import open_dataset  # noqa: E402
-from fairtrial.data.specs import TORCHVISION  # noqa: E402
 from fairtrial.errors import BAD_INPUT, Fault  # noqa: E402
+from fairtrial.study.data_spec import TORCHVISION  # noqa: E402
 from tests.data.making import picture  # noqa: E402
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairtrial.record import ACCOUNTS, attempt_record, cell_message, failure
 from fairtrial.store import Store
-from fairtrial.study import Cell
+from fairtrial.study.study import Cell
 from fairtrial.trust import Record
 
 ORIGIN = {

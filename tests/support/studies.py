@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fairtrial.budget import Budget
-from fairtrial.study import Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast, Study
 
 TEXT = """\
 from fairtrial.budget import Budget

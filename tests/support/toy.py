@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fairtrial.budget import Budget
 from fairtrial.store import Store, is_timing, rows
-from fairtrial.study import Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 JOB = str(Path(__file__).with_name("toy_job.py"))

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from fairtrial.budget import Budget
 from fairtrial.kernels.build import own_kernels
+from fairtrial.study.budget import Budget
 
 STEPS = 20
 

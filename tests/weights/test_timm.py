@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairtrial.recipe import hyperrule
 from fairtrial.resnetv2 import create_model
+from fairtrial.study.recipes import hyperrule
 from fairtrial.weights import load_bit, probe
 from tests.weights.making import official_arrays
 

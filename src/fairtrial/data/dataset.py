@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fairtrial.data import cache, digits, folder, parquet, torchvision_sets
 from fairtrial.data.source import SHOWN, Source
-from fairtrial.data.specs import Spec, parse
 from fairtrial.errors import Fault, Problem, fault
+from fairtrial.study.data_spec import Spec, parse
 
 MAX_RESOLUTION: Final = 4096
 LIST_ALL: Final = "see them all with `fairtrial doctor --data SPEC`"

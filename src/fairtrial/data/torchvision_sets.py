@@ -16,8 +16,8 @@ import numpy as np
 from fairtrial import cache
 from fairtrial.data.archive import settle
 from fairtrial.data.source import Arrays, Source, Split, decoded
-from fairtrial.data.specs import TORCHVISION
 from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.study.data_spec import TORCHVISION
 
 ARCHIVES: Final = (".gz", ".tgz", ".zip")
 # What is downloaded, and the md5 digests that torchvision holds it to without telling them.

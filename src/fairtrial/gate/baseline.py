@@ -14,7 +14,7 @@ from fairtrial.files import publish, read_json
 from fairtrial.gate import machine
 from fairtrial.gate.reports import CAP, rounds_of
 from fairtrial.gate.sides import is_ancestor
-from fairtrial.study import digest
+from fairtrial.study.study import digest
 from fairtrial.trust import sealed
 
 SCHEMA: Final = 1

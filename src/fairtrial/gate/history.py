@@ -10,7 +10,7 @@ from typing import Any, Final
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.files import publish, read_json
 from fairtrial.gate import machine
-from fairtrial.study import digest
+from fairtrial.study.study import digest
 from fairtrial.trust import sealed
 
 FOLDER: Final = "history"

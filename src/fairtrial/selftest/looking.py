@@ -10,7 +10,7 @@ import numpy as np
 from fairtrial import stats
 from fairtrial.selftest.errors import ALPHA, misses
 from fairtrial.selftest.harness import SEQUENTIAL, Check
-from fairtrial.stopping import FIRST, LOOKS
+from fairtrial.study.stopping import FIRST, LOOKS
 
 Rng = np.random.Generator
 _MARGIN: Final = 1.0

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairtrial.study import Study
-from fairtrial.tuned import FIRST_SEED, Choice, Effort, Tuning
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import FIRST_SEED, Choice, Effort, Tuning
 from tests.support.studies import study
 
 RATES = {0: 0.1, 1: 0.2, 2: 0.4}

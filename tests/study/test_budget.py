@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fairtrial.budget import ACCOUNTS, KINDS, UNITS, Budget, Ledger, parity_gap, quantity
+from fairtrial.study.budget import ACCOUNTS, KINDS, UNITS, Budget, Ledger, parity_gap, quantity
 
 
 @pytest.mark.parametrize(

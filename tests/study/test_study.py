@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from fairtrial import factors
-from fairtrial.budget import Budget
 from fairtrial.errors import Fault
-from fairtrial.presets import PRESETS
-from fairtrial.study import Contrast, Study, canonical, cell_id, digest
+from fairtrial.study import factors
+from fairtrial.study.budget import Budget
+from fairtrial.study.presets import PRESETS
+from fairtrial.study.study import Contrast, Study, canonical, cell_id, digest
 from tests.support.studies import study
 
 # 12 hex digits of sha256 over the canonical JSON text, by hand: a change here orphans every recorded cell.

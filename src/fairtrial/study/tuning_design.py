@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from fairtrial import factors
+from fairtrial.study import factors
 
 FIRST_SEED: Final = 1_000_000  # tuning study t trains at this seed + t; a study's own seeds stay below
 LEAST_STUDIES: Final = 3  # independent tuning studies for a claim about tuned arms (STATISTICS 11)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairtrial.starts import name_of, parse, seed_of
+from fairtrial.study.initial_checkpoint import name_of, parse, seed_of
 
 
 @pytest.mark.parametrize(

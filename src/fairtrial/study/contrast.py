@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import factors as table
 from fairtrial.errors import Fault, Problem, did_you_mean, shown
-from fairtrial.places import at
+from fairtrial.study import factors as table
+from fairtrial.study.source_locations import at
 
 if TYPE_CHECKING:
-    from fairtrial.study import Study
+    from fairtrial.study.study import Study
 
 METRICS: Final = ("test_acc", "test_loss", "val_acc")
 LOWER_IS_BETTER: Final = ("test_loss",)

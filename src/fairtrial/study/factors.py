@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial import starts
-from fairtrial.backbone_names import BACKBONES
-from fairtrial.data.specs import name_of
 from fairtrial.errors import did_you_mean, shown
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.backbone_names import BACKBONES
+from fairtrial.study.data_spec import name_of
 
 DRAWN: Final = "drawn"  # the level of `indices` whose images are drawn from the seed
 AUTO: Final = "auto"  # halved whenever memory runs out
@@ -121,10 +121,10 @@ def _text() -> Kind:
 def _start() -> Kind:
     def canon(value: Any) -> str:
         text = _text().canon(value)
-        starts.parse(text)
+        initial_checkpoint.parse(text)
         return text
 
-    return Kind(f"one of: {starts.FORMS}", canon, str)
+    return Kind(f"one of: {initial_checkpoint.FORMS}", canon, str)
 
 
 def _or(word: Any, spelled: str, kind: Kind) -> Kind:
@@ -179,7 +179,7 @@ FACTORS: Final[dict[str, Factor]] = {
     # upstream: weights are kept; tuning: the test split stays sealed
     "stage": Factor(_choice("downstream", "upstream", "tuning"), "downstream", "{}"),
     "trial": Factor(_or(None, "none", _whole(0)), None, "trial {}"),  # of a tuning study
-    "upstream": Factor(_start(), starts.NONE, "from {}"),  # where the network starts
+    "upstream": Factor(_start(), initial_checkpoint.NONE, "from {}"),  # where the network starts
     "upstream_seeds": Factor(_whole(1, 1000), 1, "{} upstream seeds"),  # seed s starts from s modulo this
     "tune": Factor(_choice(*TUNES), "full", TUNES),
     "bn_mode": Factor(_choice(*BN_MODES), "updated", BN_MODES),  # what fine-tuning does to running statistics
@@ -191,7 +191,7 @@ FACTORS: Final[dict[str, Factor]] = {
 
 NAMED: Final[dict[str, Callable[[str], str]]] = {
     "data": name_of,
-    "upstream": starts.name_of,
+    "upstream": initial_checkpoint.name_of,
     "indices": lambda value: Path(value).name,
 }
 

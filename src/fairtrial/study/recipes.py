@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial.factors import AUTO
+from fairtrial.study.factors import AUTO
 
 BASE_BATCH: Final = 64  # images; the setting `lr` is the learning rate at this batch
 MOMENTUM: Final = 0.9  # as BiT fine-tunes (BiT 3.3)

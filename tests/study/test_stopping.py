@@ -6,9 +6,9 @@ import pytest
 
 from fairtrial import options
 from fairtrial.errors import Fault
-from fairtrial.stopping import Stopping
-from fairtrial.study import Study
-from fairtrial.tuned import Tuning
+from fairtrial.study.stopping import Stopping
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import Tuning
 from tests.support.studies import study
 
 

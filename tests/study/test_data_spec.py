@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from fairtrial.data.specs import FORMS, TORCHVISION, name_of, parse
 from fairtrial.errors import USAGE, Fault
+from fairtrial.study.data_spec import FORMS, TORCHVISION, name_of, parse
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import starts
-from fairtrial.backbone_names import backbone
 from fairtrial.errors import Problem
-from fairtrial.factors import AUTO, FACTORS
-from fairtrial.places import at
-from fairtrial.presets import PRESETS
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.backbone_names import backbone
+from fairtrial.study.factors import AUTO, FACTORS
+from fairtrial.study.presets import PRESETS
+from fairtrial.study.source_locations import at
 
 if TYPE_CHECKING:
-    from fairtrial.study import Study
+    from fairtrial.study.study import Study
 
 Settings = Mapping[str, Any]
 Found = Iterator[tuple[str, tuple[str, ...], str]]  # (what, the settings that cause it, what to do)
@@ -82,19 +82,19 @@ def _last_maps(settings: Settings) -> Found:
 
 def _start(settings: Settings) -> Found:
     """Ways to fine-tune that need a pre-trained network, and networks that a file does not fit."""
-    start, tune = starts.parse(settings["upstream"]), settings["tune"]
-    if start.kind == starts.NONE:
+    start, tune = initial_checkpoint.parse(settings["upstream"]), settings["tune"]
+    if start.kind == initial_checkpoint.NONE:
         for name, without in (("tune", ("full", "scratch")), ("bn_mode", ("updated",))):
             if settings[name] not in without:
                 what = f"{name}={settings[name]!r} needs a pre-trained network, but upstream is none"
-                yield what, (name, "upstream"), f"give {starts.FORMS.removeprefix('none, ')}"
+                yield what, (name, "upstream"), f"give {initial_checkpoint.FORMS.removeprefix('none, ')}"
     if tune == "probe" and settings["mixup"]:
         what = "tune='probe' computes the features once, so images cannot be mixed"
         yield what, ("tune", "mixup"), "set mixup to 0, or fine-tune"
     if start.single and settings["upstream_seeds"] != 1:
         what = f"upstream_seeds={settings['upstream_seeds']}, but {start.name} is one checkpoint"
         yield what, ("upstream_seeds", "upstream"), "set upstream_seeds to 1"
-    if start.kind == starts.TORCHVISION and backbone(settings["model"]) is None:
+    if start.kind == initial_checkpoint.TORCHVISION and backbone(settings["model"]) is None:
         what = f"upstream='torchvision' holds no weights for {settings['model']}"
         yield what, ("upstream", "model"), "choose a model such as torchvision:resnet50"
     if start.kind in ("npz", "official") and (settings["norm"], settings["weight_std"]) != ("gn", True):
@@ -133,7 +133,10 @@ def _backbones(settings: Settings) -> Found:
     if settings["stage"] == "upstream":
         what = f"stage='upstream' keeps networks of our own; {model} is published already"
         yield what, ("stage", "model"), "pre-train a network such as mini"
-    if starts.parse(settings["upstream"]).kind not in (starts.NONE, starts.TORCHVISION):
+    if initial_checkpoint.parse(settings["upstream"]).kind not in (
+        initial_checkpoint.NONE,
+        initial_checkpoint.TORCHVISION,
+    ):
         what = f"upstream={settings['upstream']!r} holds no weights for {model}"
         yield what, ("upstream", "model"), "use upstream='torchvision', its published weights, or none"
     alone = 1 in (settings["batch_size"], settings["micro_batch"])

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.places import PLACES
-from fairtrial.study_file import find, known_studies, load
+from fairtrial.study.loader import find, known_studies, load
+from fairtrial.study.source_locations import PLACES
 from tests.support.studies import TEXT, study, write
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.study import Contrast, Study
+from fairtrial.study.study import Contrast, Study
 from tests.support.studies import study
 
 

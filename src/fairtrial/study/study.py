@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Final
 
-from fairtrial import factors as table
-from fairtrial.budget import Budget
-from fairtrial.checks import problems
-from fairtrial.contrast import Contrast, Levels
 from fairtrial.errors import Fault
-from fairtrial.places import PLACES, Places
-from fairtrial.presets import DEFAULT, PRESETS
 from fairtrial.seeds import ROOT
-from fairtrial.starts import seed_of
-from fairtrial.stopping import Stopping
-from fairtrial.tuned import Tuning
+from fairtrial.study import factors as table
+from fairtrial.study.budget import Budget
+from fairtrial.study.contrast import Contrast, Levels
+from fairtrial.study.initial_checkpoint import seed_of
+from fairtrial.study.presets import DEFAULT, PRESETS
+from fairtrial.study.source_locations import PLACES, Places
+from fairtrial.study.stopping import Stopping
+from fairtrial.study.tuning_design import Tuning
+from fairtrial.study.validation import problems
 
 ALPHA: Final = 0.05
 

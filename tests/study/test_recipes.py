@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from fairtrial.recipe import MOMENTUM, own
+from fairtrial.study.recipes import MOMENTUM, own
 from tests.support.studies import study
 
 SETTINGS = study().settings({"norm": "gn", "batch_size": 16})

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
 
-from fairtrial.budget import Budget
-from fairtrial.contrast import Contrast
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
-from fairtrial.places import PLACES, lines
 from fairtrial.rooms import room
-from fairtrial.study import Study
+from fairtrial.study.budget import Budget
+from fairtrial.study.contrast import Contrast
+from fairtrial.study.source_locations import PLACES, lines
+from fairtrial.study.study import Study
 
 SIZE_CAP: Final = 1024 * 1024  # bytes
 TABLES: Final = {"Study": Study, "Contrast": Contrast, "Budget": Budget}  # whose keywords are checked

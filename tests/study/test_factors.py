@@ -4,10 +4,19 @@ import math
 
 import pytest
 
-from fairtrial.arm_checks import ACTIVATING
-from fairtrial.factors import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES, NORM_NAMES, canon, identity, label
 from fairtrial.layers import NORMS
 from fairtrial.resnetv2 import MODELS
+from fairtrial.study.arm_validation import ACTIVATING
+from fairtrial.study.factors import (
+    ALL,
+    FACTORS,
+    KERNEL_NAMES,
+    MODEL_NAMES,
+    NORM_NAMES,
+    canon,
+    identity,
+    label,
+)
 
 # A factor -> two levels that differ from each other.
 LEVELS = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairtrial.factors import FACTORS, canon
-from fairtrial.presets import DEFAULT, PRESETS
+from fairtrial.study.factors import FACTORS, canon
+from fairtrial.study.presets import DEFAULT, PRESETS
 
 
 def test_the_default_is_one_of_them():

@@ -14,21 +14,21 @@ from dataclasses import replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial import arm_checks, contrast, stopping
-from fairtrial import factors as table
-from fairtrial.budget import Budget
-from fairtrial.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
-from fairtrial.contrast import METRICS as METRICS
-from fairtrial.contrast import Contrast
 from fairtrial.errors import Fault, Problem, did_you_mean, shown
-from fairtrial.places import at
-from fairtrial.presets import PRESETS
 from fairtrial.seeds import MAX_SEED
-from fairtrial.starts import seed_of
-from fairtrial.stopping import Stopping
+from fairtrial.study import arm_validation, contrast, stopping
+from fairtrial.study import factors as table
+from fairtrial.study.budget import Budget
+from fairtrial.study.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
+from fairtrial.study.contrast import METRICS as METRICS
+from fairtrial.study.contrast import Contrast
+from fairtrial.study.initial_checkpoint import seed_of
+from fairtrial.study.presets import PRESETS
+from fairtrial.study.source_locations import at
+from fairtrial.study.stopping import Stopping
 
 if TYPE_CHECKING:
-    from fairtrial.study import Study
+    from fairtrial.study.study import Study
 
 MOST_CELLS: Final = 100_000
 LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
@@ -61,7 +61,7 @@ def problems(study: Study) -> Iterator[Problem]:
     settings = [*_setting_problems(study), *_seed_problems(study)]
     yield from settings
     if not settings:  # the rest reads levels that must exist
-        yield from arm_checks.problems(study)
+        yield from arm_validation.problems(study)
         yield from _only_problems(study)
         yield from _aa_problems(study)
         for declared in study.contrasts:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.study import Contrast
+from fairtrial.study.study import Contrast
 from tests.support.studies import study
 
 
