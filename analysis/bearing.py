@@ -9,7 +9,7 @@ from typing import Any
 from analysis import ledger, report
 from analysis.folders import folders, opened
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 Told = tuple[dict[str, Any], list[str], bool]
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from analysis.table import Record, Results
 from analysis.words import clean
 from fairtrial.errors import Fault
-from fairtrial.store import Store, outcomes
+from fairtrial.storage.store import Store, outcomes
 from fairtrial.study.factors import told
 from fairtrial.study.validation import METRICS
 

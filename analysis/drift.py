@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.words import clean
-from fairtrial.files import publish
 from fairtrial.stats.change_points import Change, change_points
+from fairtrial.storage.atomic import publish
 
 ALPHA: Final = 0.01
 _SEED: Final = 0  # the same nights give the same picture

@@ -12,7 +12,7 @@ from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.probes import record
-from fairtrial.trust import Record
+from fairtrial.storage.integrity import Record
 
 __all__ = ["Exhibit", "network", "probed", "said_of", "styled"]
 

@@ -22,7 +22,7 @@ from analysis.plates import arms, contrasts
 from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
-from fairtrial.files import MARK
+from fairtrial.storage.atomic import MARK
 
 MADE: Final = f"matplotlib {matplotlib.__version__}"  # in each picture: `verify` compares what it drew itself
 _QUIET: Final[dict[str, dict[str, Any]]] = {  # no dates: the same results give the same bytes

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from analysis.words import clean, listed, plural
-from fairtrial.origin import BEFORE
-from fairtrial.store import OUTCOMES, is_timing
+from fairtrial.storage.provenance import BEFORE
+from fairtrial.storage.store import OUTCOMES, is_timing
 from fairtrial.study.factors import told
 from fairtrial.study.study import Cell, Study, cell_id, digest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis import looks, table
 from analysis.table import Results
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 
 def folders(where: Sequence[Path]) -> list[Path]:

@@ -16,7 +16,7 @@ from analysis.figures import Drawn, rendered, styled
 from analysis.report import examine, pictures
 from analysis.tables import Table
 from fairtrial.errors import INCOMPLETE, Fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 _MOST: Final = 4  # processes; each takes about 200 MB
 

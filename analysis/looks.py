@@ -9,7 +9,7 @@ from analysis import table
 from analysis.table import OPEN, Results
 from analysis.verdicts import Finding, decide, measure
 from analysis.words import clean, listed
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
 from fairtrial.study.stopping import Asked, Stopping
 from fairtrial.study.study import Contrast

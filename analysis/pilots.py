@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis import looks, table
 from analysis.verdicts import measure
 from fairtrial.sizing import Spread
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 
 

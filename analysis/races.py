@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairtrial.errors import BAD_INPUT, Fault, fault, shown
-from fairtrial.files import gather, read_json
+from fairtrial.storage.atomic import gather, read_json
 
 CAP: Final = 64 << 20  # bytes of one file
 DO: Final = "run `tox -e bench` again, or put the file back from version control"

@@ -11,7 +11,7 @@ from analysis.report import Examined, examine, tabulate
 from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 _INNER: Final = "released"  # results that ship, beside those of one's own
 

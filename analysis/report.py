@@ -33,10 +33,10 @@ from analysis.whatif import WhatIf
 from analysis.whatif_figure import whatif_figure
 from analysis.whatif_table import record, whatif_table
 from analysis.words import clean, plural
-from fairtrial import files
 from fairtrial.errors import fault
 from fairtrial.stats.records import plain
-from fairtrial.store import Store
+from fairtrial.storage import atomic
+from fairtrial.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,12 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
     drawn, made, warnings = pictures(seen), tabulate(seen), seen.warnings
     told = page.facts(results, findings, said, control)
     folder = to or store.folder
-    files.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
-    files.publish(
+    atomic.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
+    atomic.publish(
         folder / "verdicts.json", _json(results, findings, said, control, seen.what), overwrite=True
     )
-    files.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
-    files.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
+    atomic.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
+    atomic.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
     return Report(
         path=folder / "report.html",
         sentences=(*said, *([control.sentence] if control else [])),

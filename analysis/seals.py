@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import Fault, Problem
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import cell_id, digest
 

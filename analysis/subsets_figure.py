@@ -16,7 +16,7 @@ from analysis.sheet import capital
 from analysis.table import per_seed
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT
 SHOTS: Final = (1, 5)

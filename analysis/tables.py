@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairtrial import files
+from fairtrial.storage import atomic
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,5 +86,5 @@ def write(tables: Sequence[Table], folder: Path) -> list[Path]:
     for table in tables:
         for kind, text in (("csv", table.csv()), ("md", table.markdown()), ("tex", table.latex())):
             paths.append(folder / f"{table.name}.{kind}")
-            files.publish(paths[-1], text, overwrite=True)
+            atomic.publish(paths[-1], text, overwrite=True)
     return paths

@@ -12,8 +12,8 @@ from analysis.races import folders as folders_of
 from analysis.races import read
 from analysis.speed_figures import pictures
 from analysis.speed_tables import table
-from fairtrial import files
 from fairtrial.errors import DONE, Fault
+from fairtrial.storage import atomic
 
 RESULTS: Final = Path("results/bench")
 
@@ -42,7 +42,7 @@ def draw(folder: Path, to: Path | None = None) -> list[Path]:
     text = "\n\n".join(f"## {name}\n\n{caption}" for name, caption in captions.items())
     paths = [*figures.write(drawn, to / "figures"), *tables.write([told], to / "tables")]
     paths.append(to / "captions.md")
-    files.publish(paths[-1], text + "\n", overwrite=True)
+    atomic.publish(paths[-1], text + "\n", overwrite=True)
     return paths
 
 

@@ -12,9 +12,9 @@ from analysis import best_of, figures, page, tables
 from analysis.importances import importance_table
 from analysis.tables import Table
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
-from fairtrial import files
 from fairtrial.forecast import per_cell
-from fairtrial.store import Store
+from fairtrial.storage import atomic
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
@@ -50,8 +50,8 @@ def build(study: Study, store: Store) -> Told:
     folder = store.folder
     figures.write(drawn, folder / "figures")
     tables.write(made, folder / "tables")
-    files.publish(folder / "report.md", page.markdown(told, drawn, made, notes), overwrite=True)
-    files.publish(folder / "report.html", page.html(told, drawn, made, notes), overwrite=True)
+    atomic.publish(folder / "report.md", page.markdown(told, drawn, made, notes), overwrite=True)
+    atomic.publish(folder / "report.html", page.html(told, drawn, made, notes), overwrite=True)
     data = {
         "study": store.name,
         "trials": {arm: len(trials) for arm, trials in arms.items()},

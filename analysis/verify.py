@@ -18,7 +18,7 @@ from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.probes import record
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
 

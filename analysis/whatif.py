@@ -34,7 +34,7 @@ from analysis.kernel import Share
 from analysis.table import Results
 from analysis.verdicts import Finding
 from analysis.worlds import Worlds
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 FREE: Final = math.inf
 TIMES: Final = (1.0, 1.5, 2.0, 4.0, FREE)

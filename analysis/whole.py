@@ -19,7 +19,7 @@ from analysis.races import folders
 from analysis.recorded import Recorded
 from analysis.tables import Table
 from analysis.wanted import WANTED
-from fairtrial import files
+from fairtrial.storage import atomic
 
 MACROS: Final = "macros.tex"
 
@@ -47,8 +47,8 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
     pages = documents(studies, hung, shown, overview)
     to.mkdir(parents=True, exist_ok=True)
     for page in pages:
-        files.publish(to / f"{page.name}.html", whole_page.html(page), overwrite=True)
-        files.publish(to / f"{page.name}.md", whole_page.markdown(page), overwrite=True)
+        atomic.publish(to / f"{page.name}.html", whole_page.html(page), overwrite=True)
+        atomic.publish(to / f"{page.name}.md", whole_page.markdown(page), overwrite=True)
     figures.write([figure for each in hung.values() for figure in each.figures], to / "figures")
     tables.write([*overview, *_tables(studies, hung)], to / "tables")
     _latex(studies, shown, to)
@@ -94,7 +94,7 @@ def _tables(studies: Sequence[Recorded], hung: Mapping[str, Hung]) -> Iterator[T
 def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> None:
     """macros.tex, and report.tex that sets sentences and figures with it."""
     made, names = macros.define(studies)
-    files.publish(to / MACROS, made.text(), overwrite=True)
+    atomic.publish(to / MACROS, made.text(), overwrite=True)
     lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
     placed: set[str] = set()
     for key, question in QUESTIONS.items():
@@ -108,7 +108,7 @@ def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> Non
         for figure in (figure for each in mine_first for _, figure in each.figures):
             lines += [] if figure.name in placed else _figure(figure)
             placed.add(figure.name)
-    files.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
+    atomic.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
 
 
 def _figure(drawn: figures.Drawn) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.crew import MALLOC, cores
-from fairtrial.files import publish
+from fairtrial.storage.atomic import publish
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench"

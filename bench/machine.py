@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fairtrial.origin import cpu_model
+from fairtrial.storage.provenance import cpu_model
 
 THREADS = int(os.environ.get("FAIRTRIAL_BENCH_THREADS", "1"))
 

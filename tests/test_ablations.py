@@ -12,7 +12,7 @@ import pytest
 from fairtrial.options import apply
 from fairtrial.plan import audit, plan
 from fairtrial.runner import Options
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.presets import PRESETS

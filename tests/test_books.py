@@ -3,8 +3,8 @@
 import pytest
 
 from fairtrial.books import Books, seconds_of
-from fairtrial.record import attempt_record, cell_message, failure
-from fairtrial.store import Store
+from fairtrial.storage.record import attempt_record, cell_message, failure
+from fairtrial.storage.store import Store
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 

@@ -18,7 +18,7 @@ import pytest
 from fairtrial import __version__, runner
 from fairtrial.cli import drive, main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, INTERRUPTED, REFUSED, RESOURCES, USAGE, fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
 

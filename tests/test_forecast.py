@@ -4,7 +4,7 @@ import pytest
 
 from fairtrial import forecast
 from fairtrial.forecast import arm_of, arms_of, calibrated, cell_seconds, overhead, step_seconds
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study

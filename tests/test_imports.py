@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
 

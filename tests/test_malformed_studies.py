@@ -13,7 +13,7 @@ import pytest
 
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, REFUSED, USAGE
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.loader import load
 from tests.support.studies import TEXT, spoiled, study, write
 

@@ -5,10 +5,10 @@ import pytest
 from fairtrial import plan
 from fairtrial.errors import Fault
 from fairtrial.forecast import arm_of
-from fairtrial.origin import cpu_model
 from fairtrial.plan import EXTRAS
 from fairtrial.runner import Options
-from fairtrial.store import Store
+from fairtrial.storage.provenance import cpu_model
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import ORIGIN, done, publish
 from tests.support.studies import study

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial import origin
 from fairtrial.cli import main
 from fairtrial.errors import DONE
 from fairtrial.seeds import ROOT as SEED
 from fairtrial.selftest.command import CHECKS, CONTROLS
 from fairtrial.selftest.harness import run
 from fairtrial.selftest.words import line
+from fairtrial.storage import provenance
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/planning.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def said(command, capsys):
 
 @pytest.mark.parametrize(("command", "rows"), SHOWN, ids=[command for command, _ in SHOWN])
 def test_every_line_shown_is_one_that_the_command_prints(command, rows, capsys, monkeypatch):
-    monkeypatch.setattr(origin, "cpu_model", lambda: "a machine that was never timed")
+    monkeypatch.setattr(provenance, "cpu_model", lambda: "a machine that was never timed")
     found = [row.rstrip() for row in said(command, capsys)]
     assert rows and [row for row in rows if row not in found] == []
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from fairtrial import progress
 from fairtrial.books import Books
 from fairtrial.progress import Grid, Lines, Watch, duration, progress_for
-from fairtrial.record import failure
-from fairtrial.store import Store
+from fairtrial.storage.record import failure
+from fairtrial.storage.store import Store
 from tests.support.records import done, killed, publish
 from tests.support.toy import toy_study
 
@@ -97,7 +97,7 @@ def test_the_display_suits_where_stderr_goes(books, cells, monkeypatch, terminal
 
 
 def test_every_outcome_has_a_mark():
-    from fairtrial.store import OUTCOMES
+    from fairtrial.storage.store import OUTCOMES
 
     assert set(progress.MARKS) == set(OUTCOMES)
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 
 STUDY = """
 from fairtrial.budget import Budget

@@ -10,10 +10,11 @@ import time
 
 import pytest
 
-from fairtrial import crew, files, runner
+from fairtrial import crew, runner
 from fairtrial.cli import main
 from fairtrial.errors import Fault
 from fairtrial.runner import Options
+from fairtrial.storage import atomic
 from fairtrial.study.stopping import Asked
 from tests.support.studies import write
 from tests.support.toy import (
@@ -345,7 +346,7 @@ def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for
             told.append(data)
         return write(handle, data)
 
-    monkeypatch.setattr(files.os, "write", full)
+    monkeypatch.setattr(atomic.os, "write", full)
     with pytest.raises(Fault, match="No space left on device") as stopped:
         toy(tmp_path)
     monkeypatch.undo()
@@ -370,7 +371,7 @@ def test_a_disk_that_is_full_when_a_signal_comes_does_not_hide_the_signal(toy, t
         until(lambda: len(leases(tmp_path)) == 2)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(files.os, "write", full)
+    monkeypatch.setattr(atomic.os, "write", full)
     threading.Thread(target=signal_once_both_work).start()
     assert toy(tmp_path) == 75
     assert len(leases(tmp_path)) == 2  # the next run bills them

@@ -10,7 +10,7 @@ from fairtrial import sizing
 from fairtrial.cli import main
 from fairtrial.errors import DONE, Fault
 from fairtrial.runner import Options
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.support.records import done, publish
 from tests.support.studies import study, write

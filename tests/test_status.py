@@ -1,7 +1,7 @@
 """How far a study is, from its files alone."""
 
 from fairtrial.status import lines, status
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import done, killed, publish
 from tests.support.studies import study
@@ -59,7 +59,7 @@ def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):
 def test_a_running_cell_shows(tmp_path):
     made = study()
     store = started(made, tmp_path)
-    from fairtrial.record import cell_message
+    from fairtrial.storage.record import cell_message
 
     store.lease(cell_message(made.cells()[0]), 1, 4242, {"threads": 1})
     found = status(made, store)

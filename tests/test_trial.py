@@ -16,7 +16,7 @@ from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
 from fairtrial.flops import flops_of_step
-from fairtrial.record import attempt_record, cell_message
+from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.trial import Place, run_cell

@@ -11,7 +11,7 @@ from fairtrial.errors import Fault
 from fairtrial.runner import Options
 from fairtrial.seeds import state
 from fairtrial.space import Dimension
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Tuning

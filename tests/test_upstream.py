@@ -12,14 +12,14 @@ from fairtrial import upstream, weights
 from fairtrial.assembly import build_model, dataset_of
 from fairtrial.data import Dataset
 from fairtrial.errors import Fault
-from fairtrial.record import attempt_record, cell_message
 from fairtrial.runner import Options
 from fairtrial.runner import run as run_study
-from fairtrial.store import Store
+from fairtrial.storage.integrity import sealed
+from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.trial import Place, run_cell
-from fairtrial.trust import sealed
 from fairtrial.upstream import start
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}

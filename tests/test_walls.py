@@ -40,11 +40,11 @@ OWNERS = {
 }
 # Who may create, overwrite or rename files; everybody else goes through files.publish.
 WRITERS = {
-    "fairtrial.files": "the owner",
+    "fairtrial.storage.atomic": "the owner",
     "fairtrial.data.archive": "unpacked archives and downloads, which are no results",
     "fairtrial.data.cache": "decoded images, which no result depends on",
-    "fairtrial.lock": "the lock file, which holds nothing but its holder",
-    "fairtrial.store": "moves damaged records aside",
+    "fairtrial.storage.lock": "the lock file, which holds nothing but its holder",
+    "fairtrial.storage.store": "moves damaged records aside",
     "fairtrial.weights.*": "weights and downloads, which are no results",
 }
 WRITES = {
@@ -180,7 +180,7 @@ def test_networks_know_no_study_seed_file_or_environment(name):
     found = imports(name, anywhere=True)
     ours = {each for each in found if each.startswith("fairtrial")}
     assert all(each.startswith(("fairtrial.layers", "fairtrial.kernels", *NETWORKS)) for each in ours)
-    assert not {"fairtrial.kernels.build", "fairtrial.cache", "fairtrial.files"} & ours
+    assert not {"fairtrial.kernels.build", "fairtrial.storage.user_cache", "fairtrial.storage.atomic"} & ours
     assert not {"ctypes", "subprocess", "tempfile"} & tops(found)
     assert not {"os", "pathlib", "io", "json", "time"} & tops(found)
     assert not {"open", "print"} & {called(call) for call in calls(name)}
@@ -189,7 +189,12 @@ def test_networks_know_no_study_seed_file_or_environment(name):
 @pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.kernels")])
 def test_kernels_know_tensors_and_the_cache_alone(name):
     ours = {each for each in imports(name, anywhere=True) if each.startswith("fairtrial.")}
-    allowed = ("fairtrial.kernels", "fairtrial.cache", "fairtrial.errors", "fairtrial.files")
+    allowed = (
+        "fairtrial.kernels",
+        "fairtrial.storage.user_cache",
+        "fairtrial.errors",
+        "fairtrial.storage.atomic",
+    )
     assert all(each.startswith(allowed) for each in ours)
 
 
@@ -204,7 +209,7 @@ def test_bench_loads_no_study(name):
         "fairtrial.study.study",
         "fairtrial.study.loader",
         "fairtrial.runner",
-        "fairtrial.store",
+        "fairtrial.storage.store",
     } & loaded(name)
 
 

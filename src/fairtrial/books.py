@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Final
 
 from fairtrial.forecast import arm_of
-from fairtrial.record import attempt_record, cell_message
-from fairtrial.store import MOST_KILLS, OUTCOMES, Store
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
 from fairtrial.study.study import Cell, digest
-from fairtrial.trust import Record
 
 RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
 

@@ -25,7 +25,7 @@ from fairtrial.errors import (
 )
 from fairtrial.rooms import enter
 from fairtrial.runner import Options
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Study

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from fairtrial import origin
-from fairtrial.store import Store
+from fairtrial.storage import provenance
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.factors import told
 from fairtrial.study.study import Cell, digest
@@ -44,14 +44,14 @@ def calibrated(
         arm: seconds
         for record in store.calibrations()
         if _as_here(record["origin"], threads, device)
-        and kernels in (None, record["origin"].get("kernels", origin.BEFORE["kernels"]))
+        and kernels in (None, record["origin"].get("kernels", provenance.BEFORE["kernels"]))
         for arm, seconds in record["step_s"].items()
     }
 
 
 def _as_here(recorded: dict[str, Any], threads: int, device: str) -> bool:
     """Whether a time was taken on a processor like this one, with as many threads, on this kind of device."""
-    if recorded["threads"] != threads or recorded["cpu"] != origin.cpu_model():
+    if recorded["threads"] != threads or recorded["cpu"] != provenance.cpu_model():
         return False
     return (recorded["device"] == "cpu") == (device == "cpu")
 

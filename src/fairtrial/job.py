@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
-from fairtrial.record import attempt_record, failure
-from fairtrial.store import Store
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import attempt_record, failure
+from fairtrial.storage.store import Store
 from fairtrial.study.study import canonical
-from fairtrial.trust import Record
 
 Message = dict[str, Any]
 _PR_SET_PDEATHSIG: Final = 1
@@ -93,7 +93,8 @@ class Job:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
-        from fairtrial import calibration, origin, trial
+        from fairtrial import calibration, trial
+        from fairtrial.storage import provenance
 
         self.trial, self.calibration = trial, calibration
         self.place = trial.Place(start["device"], start["download"], tuple(start["results"]))
@@ -107,7 +108,7 @@ class Job:
             "cuda": torch.version.cuda,
         }
         kernels, self.slower = trial.kernels_on(start["device"])
-        self.origin = origin.gather(name, start["threads"], flags, kernels)
+        self.origin = provenance.gather(name, start["threads"], flags, kernels)
 
     def cell(self, message: Message) -> Message:
         """Run one cell, publish its attempt, tell the driver where to look."""

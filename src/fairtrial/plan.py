@@ -13,7 +13,7 @@ from fairtrial.progress import duration
 from fairtrial.runner import Options
 from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP, parity_gap
 from fairtrial.study.study import Cell, Study, digest, look_alpha
 

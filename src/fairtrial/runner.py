@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fairtrial import forecast, origin
+from fairtrial import forecast
 from fairtrial.books import Books
 from fairtrial.crew import Crew, Message, Worker, cores
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
 from fairtrial.kernels.build import own_kernels
 from fairtrial.progress import Progress, announce, progress_for
-from fairtrial.record import cell_message, failure
 from fairtrial.rooms import released
 from fairtrial.stop import Stop
-from fairtrial.store import FAILED, MOST_KILLS, OUTCOMES, Store
+from fairtrial.storage import provenance
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import cell_message, failure
+from fairtrial.storage.store import FAILED, MOST_KILLS, OUTCOMES, Store
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
-from fairtrial.trust import Record
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
 LOOK_S: Final = 0.2  # seconds after which a driver that hears nothing looks at signals and time limits
@@ -249,7 +250,7 @@ class Driver:
             worker.origin = message["origin"]
             self._say_kernels(message.get("slower"))
             if not self.options.allow_mixed:
-                origin.refuse_mixing(self.books.records, worker.origin)
+                provenance.refuse_mixing(self.books.records, worker.origin)
         else:
             worker.task = None
             progress.finished(self.books.take(message["cell"], message["attempt"]), message["wall_s"])

@@ -12,7 +12,7 @@ from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.progress import duration
 from fairtrial.runner import Options
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Study, look_alpha
 
 POINTS: Final = ("test_acc", "val_acc")  # metrics whose differences are told in percentage points

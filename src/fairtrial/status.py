@@ -9,11 +9,11 @@ from typing import Any
 from fairtrial.books import Books, seconds_of
 from fairtrial.forecast import arm_of
 from fairtrial.progress import duration
-from fairtrial.store import ENDED, Store
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.store import ENDED, Store
 from fairtrial.study.factors import FACTORS, setting
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
-from fairtrial.trust import Record
 
 
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from fairtrial.books import seconds_of
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
-from fairtrial.store import Store, outcomes
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import CHOSEN, FIRST_SEED, TRIALS, WORST, Choice, Effort, Tuning
-from fairtrial.trust import Record
 
 
 @dataclass(frozen=True)

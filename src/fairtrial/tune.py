@@ -19,7 +19,7 @@ from fairtrial.runner import Options
 from fairtrial.seeds import ROOT, state
 from fairtrial.space import Dimension
 from fairtrial.space import read as read_dimension
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study import factors
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import FIRST_SEED, TRIALS, Choice, Tuning

@@ -15,12 +15,12 @@ from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
 from fairtrial.data import cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
-from fairtrial.files import publish, writing
 from fairtrial.resnetv2 import ResNetV2
-from fairtrial.store import Store
+from fairtrial.storage.atomic import publish, writing
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.store import Store
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.factors import FACTORS, setting
-from fairtrial.trust import Record
 
 # What a checkpoint shares with the network that starts from it; the first three are always told.
 ARM: Final = ("model", "norm", "weight_std", "block", "stride_on")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fairtrial.record import attempt_record, cell_message
-from fairtrial.store import Store
+from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Cell, Contrast, Study
 

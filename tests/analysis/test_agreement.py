@@ -5,7 +5,7 @@ import pytest
 from analysis import table
 from analysis.agreement import compare, pairs, ranks
 from fairtrial.errors import Fault
-from fairtrial.store import Store
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
 

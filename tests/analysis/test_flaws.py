@@ -7,7 +7,7 @@ import pytest
 from analysis import table
 from analysis.report import build, sentences
 from fairtrial.errors import BAD_INPUT, Fault
-from fairtrial.record import attempt_record, cell_message
+from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import digest
 from tests.analysis.conftest import ORIGIN, made_up

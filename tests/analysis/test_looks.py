@@ -13,8 +13,8 @@ from analysis.folders import opened
 from analysis.looks import asked
 from analysis.verdicts import judge
 from analysis.verify import verify
-from fairtrial.record import attempt_record, cell_message
-from fairtrial.store import Store
+from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.analysis.conftest import ORIGIN, made_up
 

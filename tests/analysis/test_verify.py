@@ -16,10 +16,10 @@ from analysis.figures import MADE
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.probes import record
-from fairtrial.store import Store
+from fairtrial.storage.integrity import sealed
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from fairtrial.study.study import digest as sha256_of
-from fairtrial.trust import sealed
 
 ROOT = Path(__file__).parents[2]
 NORM = ROOT / "results" / "released" / "norm"

@@ -12,7 +12,7 @@ from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, REGRESSION, Fault
 from fairtrial.gate import baseline, machine
 from fairtrial.gate.command import save
-from fairtrial.trust import sealed
+from fairtrial.storage.integrity import sealed
 from tests.support.gate import change, git
 
 BAD = [

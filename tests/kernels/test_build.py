@@ -134,7 +134,7 @@ def test_a_cache_that_cannot_be_written_is_a_reason(kept, compiler, monkeypatch,
         def refuse(*_):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("fairtrial.files._write", refuse)
+        monkeypatch.setattr("fairtrial.storage.atomic._write", refuse)
     with pytest.raises(Unavailable, match="cannot write") as caught:
         library()
     assert "\n" not in str(caught.value)

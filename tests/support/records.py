@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairtrial.record import ACCOUNTS, attempt_record, cell_message, failure
-from fairtrial.store import Store
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import ACCOUNTS, attempt_record, cell_message, failure
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Cell
-from fairtrial.trust import Record
 
 ORIGIN = {
     "fairtrial": "0.1.0",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fairtrial.store import Store, is_timing, rows
+from fairtrial.storage.store import Store, is_timing, rows
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 

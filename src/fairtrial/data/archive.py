@@ -20,11 +20,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from fairtrial import cache
 from fairtrial.data.members import CHUNK, SUFFIXES, Member, checked, damage
 from fairtrial.data.source import Arrays, Source
 from fairtrial.errors import BAD_INPUT, Fault, fault
-from fairtrial.files import publish, read_json, writing
+from fairtrial.storage import user_cache
+from fairtrial.storage.atomic import publish, read_json, writing
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def unpacked(path: Path) -> Path:
     """
     with _readable(path) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        target = cache.folder() / "archives" / sha256
+        target = user_cache.folder() / "archives" / sha256
         if not _whole(target):
             if target.exists():
                 _log.warning("the unpacked files of %s have changed (%s); unpacking again", path, target)

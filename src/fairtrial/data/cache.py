@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fairtrial.cache import folder
 from fairtrial.data.decode import DECODER
 from fairtrial.data.source import Arrays, Source
+from fairtrial.storage.user_cache import folder
 
 _log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from fairtrial.data.subset import Subset
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
-from fairtrial.files import read_json
 from fairtrial.seeds import stream
+from fairtrial.storage.atomic import read_json
 
 CAP: Final = 4 * 2**20  # bytes; 100 seeds of 100 shots in 10 classes take 0.7 million
 MOST_TOLD: Final = 1_000  # problems of one file

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial import cache
 from fairtrial.data.archive import settle
 from fairtrial.data.source import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.storage import user_cache
 from fairtrial.study.data_spec import TORCHVISION
 
 ARCHIVES: Final = (".gz", ".tgz", ".zip")
@@ -51,7 +51,7 @@ def source(name: str, download: bool = False) -> Source:
     CIFAR arrives as pickles: torchvision loads them, after comparing them with md5 digests that it pins, so
     that they are the published ones. Nothing in fairtrial loads a pickle itself.
     """
-    root = cache.folder() / "torchvision" / name
+    root = user_cache.folder() / "torchvision" / name
     if download:
         _download(name, root)
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in ARCHIVES)

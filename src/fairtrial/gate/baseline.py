@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
-from fairtrial.files import publish, read_json
 from fairtrial.gate import machine
 from fairtrial.gate.reports import CAP, rounds_of
 from fairtrial.gate.sides import is_ancestor
+from fairtrial.storage.atomic import publish, read_json
+from fairtrial.storage.integrity import sealed
 from fairtrial.study.study import digest
-from fairtrial.trust import sealed
 
 SCHEMA: Final = 1
 FOLDER: Final = "baselines"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
-from fairtrial.files import publish, read_json
 from fairtrial.gate import machine
+from fairtrial.storage.atomic import publish, read_json
+from fairtrial.storage.integrity import sealed
 from fairtrial.study.study import digest
-from fairtrial.trust import sealed
 
 FOLDER: Final = "history"
 SCHEMA: Final = 1

@@ -17,9 +17,9 @@ from typing import IO, Any, Final
 
 from fairtrial.crew import MALLOC, THREAD_VARIABLES
 from fairtrial.errors import BAD_INPUT, Fault, fault
-from fairtrial.files import read_json
 from fairtrial.gate.referee import PATIENCE_S, Line, referee
 from fairtrial.gate.reports import CAP, rounds_of
+from fairtrial.storage.atomic import read_json
 
 BLOCK: Final = 4  # pairs of rounds
 HANDLE: Final = "FAIRTRIAL_GATE_HANDLE"  # bench/turns.py reads it

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fairtrial.errors import DONE, FAILED_CELLS
-from fairtrial.files import publish
 from fairtrial.gate import machine, sides
 from fairtrial.gate.command import Asked, Outcome, judged, ready
 from fairtrial.gate.decision import SLOWER
 from fairtrial.stats import clopper_pearson
+from fairtrial.storage.atomic import publish
 
 FILE: Final = "gate/proof.json"
 PLANTED: Final = 5.0  # percent

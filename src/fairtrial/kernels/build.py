@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from fairtrial import cache
 from fairtrial.errors import Fault
-from fairtrial.files import publish
+from fairtrial.storage import user_cache
+from fairtrial.storage.atomic import publish
 
 HERE: Final = Path(__file__).resolve().parent
 COMPILERS: Final = ("gcc", "cc", "clang")  # gcc first: torch brings the OpenMP runtime that it needs
@@ -34,7 +34,7 @@ def library() -> Path:
     home folders are shared by machines, and each of them needs its own. What is not whole is made anew.
     """
     compiler = find_compiler()
-    path = cache.folder() / "kernels" / f"{_key(compiler)}.so"
+    path = user_cache.folder() / "kernels" / f"{_key(compiler)}.so"
     if not _whole(path):
         made = _compiled(compiler)
         try:

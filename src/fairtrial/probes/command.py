@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import torch
 
-from fairtrial import networks, origin
+from fairtrial import networks
 from fairtrial.data import open_dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.probes import axes, record, signal, statistics
+from fairtrial.storage import provenance
 
 
 def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any]]:
@@ -24,7 +25,7 @@ def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any
         torch.set_num_threads(threads)
     flags = {"instructions": torch.backends.cpu.get_cpu_capability()}
     path = record.path_of(results, name)
-    return record.write(path, name, values, origin.gather("cpu", 1, flags)), values
+    return record.write(path, name, values, provenance.gather("cpu", 1, flags)), values
 
 
 def _statistics(results: Path, data: str | None) -> dict[str, Any]:

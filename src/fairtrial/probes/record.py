@@ -6,19 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial import files, trust
 from fairtrial.errors import Fault
-from fairtrial.trust import SCHEMA, Record, sealed
+from fairtrial.storage import atomic, integrity
+from fairtrial.storage.integrity import SCHEMA, Record, sealed
 
 NAMES: Final = ("networks", "axes", "signal", "statistics")
 
 
 def write(path: Path, probe: str, values: Record, origin: Record) -> Path:
     """Publish a probe under its path, over an older one; the same values and origin give the same bytes."""
-    with files.writing(path):
+    with atomic.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     record = {"schema": SCHEMA, "probe": probe, "values": values, "origin": origin}
-    files.publish(path, sealed(record), overwrite=True)
+    atomic.publish(path, sealed(record), overwrite=True)
     return path
 
 
@@ -35,8 +35,8 @@ def command(probe: str) -> str:
 def read(path: Path, probe: str) -> Record:
     """The record of a probe; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
     try:
-        return trust.probe(path, probe)
-    except trust.Newer:
+        return integrity.probe(path, probe)
+    except integrity.Newer:
         raise
     except Fault as error:
         do = f"put the file back from version control, or measure anew: {command(probe)}"

@@ -16,8 +16,8 @@ from fairtrial.data import Dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.resnetv2 import ResNetV2, create_model
 from fairtrial.seeds import stream
-from fairtrial.store import Store
-from fairtrial.trust import Record
+from fairtrial.storage.integrity import Record
+from fairtrial.storage.store import Store
 from fairtrial.weights import load
 
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -13,8 +13,8 @@ import numpy as np
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
-from fairtrial.files import publish
 from fairtrial.resnetv2 import Built, ResNetV2
+from fairtrial.storage.atomic import publish
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
 from fairtrial.weights.probe import probe, same

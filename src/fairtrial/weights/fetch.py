@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, USAGE, Fault, did_you_mean, fault
-from fairtrial.files import read_json, show, writing
+from fairtrial.storage.atomic import read_json, show, writing
 from fairtrial.weights.bit import LARGEST, read_all
 from fairtrial.weights.known import OFFICIAL, Official
 from fairtrial.weights.npz import opened

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial import cache
 from fairtrial.errors import Fault
-from fairtrial.files import read_json
+from fairtrial.storage import user_cache
+from fairtrial.storage.atomic import read_json
 from fairtrial.weights.fetch import fetch
 from fairtrial.weights.known import OFFICIAL
 from fairtrial.weights.source import side_of
@@ -40,7 +40,7 @@ def fetched(name: str, folder: Path | None) -> Row:
 
     folder: None stands for `weights` in the cache folder. Faults are those of `fetch`.
     """
-    folder = cache.folder() / "weights" if folder is None else folder
+    folder = user_cache.folder() / "weights" if folder is None else folder
     with telling(folder / f"{name}.npz.part"):
         path = fetch(name, folder)
     side = read_json(side_of(path))

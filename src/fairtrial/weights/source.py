@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
-from fairtrial.files import publish, read_json
+from fairtrial.storage.atomic import publish, read_json
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.store import Store, is_timing, outcomes, rows
+from fairtrial.storage.integrity import sealed
+from fairtrial.storage.store import Store, is_timing, outcomes, rows
 from fairtrial.study.study import Contrast, digest
-from fairtrial.trust import sealed
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from fairtrial.storage.integrity import SCHEMA, Record
 from fairtrial.study.study import Cell
-from fairtrial.trust import SCHEMA, Record
 
 ACCOUNTS: Final = ("steps", "examples", "flops", "train_s", "eval_s", "load_s", "compile_s", "checkpoint_s")
 LONGEST: Final = 2000  # characters kept of an error's text

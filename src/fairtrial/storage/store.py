@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fairtrial import files, lock, trust
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.storage import atomic, integrity, lock
+from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
 from fairtrial.study.factors import told
 from fairtrial.study.study import Cell, Study, digest
-from fairtrial.trust import SCHEMA, Newer, Record, sealed
 
 OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
 FAILED: Final = ("diverged", "oom", "timeout", "error")  # these score chance accuracy
@@ -53,7 +53,7 @@ class Store:
     def declared(self) -> Record:
         """What study.json holds; a Fault when it is missing, damaged, newer or edited."""
         try:
-            return trust.declaration(self.folder / "study.json")
+            return integrity.declaration(self.folder / "study.json")
         except FileNotFoundError:
             do = f"run it first: fairtrial run {self.name}"
             raise fault("no study is recorded here", str(self.folder / "study.json"), do, BAD_INPUT) from None
@@ -63,7 +63,7 @@ class Store:
         declaration = study.declaration()
         history: list[Record] = []
         for part in ("cells", "leases"):  # a version control keeps no empty folder
-            with files.writing(self.folder / part):
+            with atomic.writing(self.folder / part):
                 (self.folder / part).mkdir(parents=True, exist_ok=True)
         if (self.folder / "study.json").exists():
             past = self.declared()
@@ -80,7 +80,7 @@ class Store:
             "seen": sum(cell.id in finished for cell in study.cells()),
         }
         record = {"schema": SCHEMA, "declaration": declaration, "history": [*history, entry]}
-        files.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
+        atomic.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
 
     def _same_study(self, past: Record, now: Record) -> None:
         theirs, ours = (f"{one['study']} (preset {one['preset']})" for one in (past, now))
@@ -98,12 +98,12 @@ class Store:
         """Publish one attempt; False when its number is already taken: then the file that stands counts."""
         text = sealed(record)
         path = self._file("cells", record["cell"], record["attempt"])
-        if len(text.encode()) > files.RECORD_CAP:
-            what = f"a record of {len(text.encode()):,} bytes; at most {files.RECORD_CAP:,} are read back"
+        if len(text.encode()) > atomic.RECORD_CAP:
+            what = f"a record of {len(text.encode()):,} bytes; at most {atomic.RECORD_CAP:,} are read back"
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
         free = True
         try:
-            files.publish(path, text)
+            atomic.publish(path, text)
         except FileExistsError:
             free = False
         self.release(record["cell"], record["attempt"])
@@ -111,13 +111,13 @@ class Store:
 
     def attempt(self, cell: str, attempt: int) -> Record:
         """One published attempt."""
-        return trust.attempt(self._file("cells", cell, attempt))
+        return integrity.attempt(self._file("cells", cell, attempt))
 
     def attempts(self) -> list[Record]:
         """Every attempt, by cell and number; damaged files are one Fault that lists them all."""
         good, faults = self.read_attempts()
         if faults:
-            raise files.gather(faults)
+            raise atomic.gather(faults)
         ids = sorted({record["study"] for record in good})
         if len(ids) > 1:
             what = f"the records of {len(ids)} studies lie in one folder: {', '.join(ids)}"
@@ -129,7 +129,7 @@ class Store:
         good, faults = [], []
         for path in self._attempt_files():
             try:
-                good.append(trust.attempt(path))
+                good.append(integrity.attempt(path))
             except Fault as error:
                 faults.append(error)
         return sorted(good, key=lambda record: (record["cell"], record["attempt"])), faults
@@ -145,14 +145,16 @@ class Store:
     def lease(self, cell: Record, attempt: int, pid: int, origin: Record) -> None:
         """Say who works on an attempt: all that is needed to close it when nobody is left to do so."""
         lease = {"cell": cell, "attempt": attempt, "pid": pid, "origin": origin, "started": time.time()}
-        files.publish(self._file("leases", cell["id"], attempt), json.dumps(lease), overwrite=True)
+        atomic.publish(self._file("leases", cell["id"], attempt), json.dumps(lease), overwrite=True)
         self.renew(cell["id"], attempt, 0.0)
 
     def renew(self, cell: str, attempt: int, ran_s: float) -> None:
         """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
         path = self._file("leases", cell, attempt)
         with contextlib.suppress(FileNotFoundError):  # its job has just published
-            seen = trust.lease(path)["started"] + ran_s  # by the driver's own clock: a wall clock may jump
+            seen = (
+                integrity.lease(path)["started"] + ran_s
+            )  # by the driver's own clock: a wall clock may jump
             os.utime(path, (seen, seen))
 
     def release(self, cell: str, attempt: int) -> None:
@@ -164,7 +166,7 @@ class Store:
         found = []
         for path in sorted((self.folder / "leases").glob("*.json")):
             with contextlib.suppress(FileNotFoundError):
-                lease = trust.lease(path)
+                lease = integrity.lease(path)
                 found.append({**lease, "ran_s": max(0.0, path.stat().st_mtime - lease["started"])})
         return found
 
@@ -174,11 +176,11 @@ class Store:
         """Add a measured calibration; earlier ones stay."""
         number = max(map(_number, self._calibration_files()), default=0) + 1
         text = sealed({"schema": SCHEMA, **record}, indent=1)
-        files.publish(self.folder / f"calibration-{number}.json", text)
+        atomic.publish(self.folder / f"calibration-{number}.json", text)
 
     def calibrations(self) -> list[Record]:
         """Calibrations, oldest first."""
-        return [trust.calibration(path) for path in self._calibration_files()]
+        return [integrity.calibration(path) for path in self._calibration_files()]
 
     def _calibration_files(self) -> list[Path]:
         return sorted(self.folder.glob("calibration-*.json"), key=_number)
@@ -188,7 +190,7 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
-        with files.writing(self.folder):
+        with atomic.writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with lock.hold(self.folder / ".lock"):
             yield
@@ -196,7 +198,7 @@ class Store:
     def sweep(self) -> list[Path]:
         """Delete temporary files that a crash left; only the holder of the lock may ask."""
         parts = ("", "cells", "leases")
-        left = [path for part in parts for path in (self.folder / part).glob(f"{files.MARK}*.tmp")]
+        left = [path for part in parts for path in (self.folder / part).glob(f"{atomic.MARK}*.tmp")]
         for path in left:
             path.unlink(missing_ok=True)
         return left
@@ -215,10 +217,10 @@ class Store:
         return moved
 
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], Record]]]:
-        yield from ((path, trust.declaration) for path in self.folder.glob("study.json"))
-        yield from ((path, trust.attempt) for path in self._attempt_files())
-        yield from ((path, trust.lease) for path in sorted((self.folder / "leases").glob("*.json")))
-        yield from ((path, trust.calibration) for path in self._calibration_files())
+        yield from ((path, integrity.declaration) for path in self.folder.glob("study.json"))
+        yield from ((path, integrity.attempt) for path in self._attempt_files())
+        yield from ((path, integrity.lease) for path in sorted((self.folder / "leases").glob("*.json")))
+        yield from ((path, integrity.calibration) for path in self._calibration_files())
 
 
 def _number(calibration: Path) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fairtrial.errors import REFUSED, Fault, fault
-from fairtrial.files import writing
+from fairtrial.storage.atomic import writing
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from fairtrial import files
 from fairtrial.errors import Fault
+from fairtrial.storage import atomic
 
 TEXT = json.dumps({"cell": "0123456789ab", "score": 0.9312, "words": "Größe"}, ensure_ascii=False) + "\n"
 
@@ -36,7 +36,7 @@ def calls(monkeypatch):
 
 @pytest.mark.parametrize(("overwrite", "shows"), [(False, "link"), (True, "replace")])
 def test_a_name_is_given_after_the_bytes_are_safe_and_before_the_folder_is(tmp_path, calls, overwrite, shows):
-    files.publish(tmp_path / "a.json", TEXT, overwrite=overwrite)
+    atomic.publish(tmp_path / "a.json", TEXT, overwrite=overwrite)
     assert [call for call in calls if call[0] != "open"] == [
         ("write", "file"), ("fsync", "file"), (shows, None), ("fsync", "folder"),
     ]  # fmt: skip
@@ -45,7 +45,7 @@ def test_a_name_is_given_after_the_bytes_are_safe_and_before_the_folder_is(tmp_p
 def test_published_text_is_there_in_full_with_the_rights_the_user_set(tmp_path):
     before = os.umask(0o027)
     try:
-        files.publish(tmp_path / "a.json", TEXT)
+        atomic.publish(tmp_path / "a.json", TEXT)
     finally:
         os.umask(before)
     assert (tmp_path / "a.json").read_text() == TEXT
@@ -54,11 +54,11 @@ def test_published_text_is_there_in_full_with_the_rights_the_user_set(tmp_path):
 
 
 def test_what_stands_is_never_overwritten_unless_asked(tmp_path):
-    files.publish(tmp_path / "a.json", "old")
+    atomic.publish(tmp_path / "a.json", "old")
     with pytest.raises(FileExistsError):
-        files.publish(tmp_path / "a.json", "new")
+        atomic.publish(tmp_path / "a.json", "new")
     assert (tmp_path / "a.json").read_text() == "old"
-    files.publish(tmp_path / "a.json", "new", overwrite=True)
+    atomic.publish(tmp_path / "a.json", "new", overwrite=True)
     assert (tmp_path / "a.json").read_text() == "new"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -66,7 +66,7 @@ def test_what_stands_is_never_overwritten_unless_asked(tmp_path):
 def test_short_writes_are_continued(tmp_path, monkeypatch):
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:3]))
-    files.publish(tmp_path / "a.json", TEXT)
+    atomic.publish(tmp_path / "a.json", TEXT)
     assert (tmp_path / "a.json").read_text() == TEXT
 
 
@@ -78,7 +78,7 @@ def test_a_call_that_fails_is_exit_6_and_leaves_nothing(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(Fault, match=os.strerror(number)) as stopped:
-        files.publish(tmp_path / "a.json", TEXT)
+        atomic.publish(tmp_path / "a.json", TEXT)
     assert stopped.value.code == 6
     assert ("free some space" in stopped.value.problems[0].do) == (number == errno.ENOSPC)
     assert not list(tmp_path.iterdir())
@@ -100,7 +100,7 @@ def in_a_child(act):
 def test_a_disk_that_fills_at_any_size_is_exit_6_and_leaves_nothing(tmp_path, size):
     def act():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        files.publish(tmp_path / "a.json", TEXT)
+        atomic.publish(tmp_path / "a.json", TEXT)
 
     assert os.waitstatus_to_exitcode(in_a_child(act)) == 6
     assert not list(tmp_path.iterdir())
@@ -113,18 +113,18 @@ def test_a_disk_that_fills_at_any_size_is_exit_6_and_leaves_nothing(tmp_path, si
 def test_a_kill_at_any_call_leaves_the_file_whole_or_absent(tmp_path, call, shown):
     def act():
         setattr(os, call, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-        files.publish(tmp_path / "a.json", TEXT)
+        atomic.publish(tmp_path / "a.json", TEXT)
 
     assert in_a_child(act) == signal.SIGKILL
     there = (tmp_path / "a.json").exists()
     assert shown is None or there == shown
     assert not there or (tmp_path / "a.json").read_text() == TEXT
-    assert all(path.name.startswith(files.MARK) for path in tmp_path.glob("*.tmp"))
+    assert all(path.name.startswith(atomic.MARK) for path in tmp_path.glob("*.tmp"))
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path):
     with pytest.raises(Fault, match=r"could not write a\.json: No such file") as stopped:
-        files.publish(tmp_path / "gone" / "a.json", TEXT)
+        atomic.publish(tmp_path / "gone" / "a.json", TEXT)
     assert stopped.value.problems[0].where == str(tmp_path / "gone")
 
 
@@ -132,13 +132,13 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 
 
 def test_what_was_published_is_read_back(tmp_path):
-    files.publish(tmp_path / "a.json", TEXT)
-    assert files.read_json(tmp_path / "a.json") == json.loads(TEXT)
+    atomic.publish(tmp_path / "a.json", TEXT)
+    assert atomic.read_json(tmp_path / "a.json") == json.loads(TEXT)
 
 
 def test_a_missing_file_is_not_a_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError):
-        files.read_json(tmp_path / "a.json")
+        atomic.read_json(tmp_path / "a.json")
 
 
 def test_a_cut_names_file_and_byte(tmp_path):
@@ -146,7 +146,7 @@ def test_a_cut_names_file_and_byte(tmp_path):
     for length in range(len(data) - 1):  # without its newline the object is whole
         path.write_bytes(data[:length])
         with pytest.raises(Fault) as damaged:
-            files.read_json(path)
+            atomic.read_json(path)
         where = damaged.value.problems[0].where
         assert where.startswith(f"{path}, byte ")
         assert where.endswith(f" of {length}")
@@ -162,17 +162,17 @@ def test_a_cut_names_file_and_byte(tmp_path):
 def test_what_is_no_plain_object_is_a_fault(tmp_path, text):
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
     with pytest.raises(Fault) as damaged:
-        files.read_json(tmp_path / "a.json", cap=10**6)
+        atomic.read_json(tmp_path / "a.json", cap=10**6)
     assert damaged.value.code == 3
     assert str(tmp_path / "a.json") in damaged.value.problems[0].where
 
 
 def test_a_file_over_the_cap_is_not_read(tmp_path):
-    (tmp_path / "a.json").write_text('{"a": "' + "x" * files.RECORD_CAP + '"}')
+    (tmp_path / "a.json").write_text('{"a": "' + "x" * atomic.RECORD_CAP + '"}')
     with pytest.raises(Fault, match=r"65,545 bytes where at most 65,536"):
-        files.read_json(tmp_path / "a.json")
+        atomic.read_json(tmp_path / "a.json")
 
 
 def test_several_faults_become_one(tmp_path):
-    both = files.gather([Fault(Fault([]).problems, 3), files.fault("a", "b", "c", 3)])
+    both = atomic.gather([Fault(Fault([]).problems, 3), atomic.fault("a", "b", "c", 3)])
     assert (len(both.problems), both.code) == (1, 3)

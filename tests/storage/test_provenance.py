@@ -7,9 +7,9 @@ from importlib import metadata
 
 import pytest
 
-from fairtrial import origin
 from fairtrial.errors import Fault
-from fairtrial.origin import UNMIXED, gather, refuse_mixing
+from fairtrial.storage import provenance
+from fairtrial.storage.provenance import UNMIXED, gather, refuse_mixing
 
 MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 
@@ -86,8 +86,8 @@ def test_commit_and_changes_of_the_code_are_told(tmp_path, monkeypatch):
     git("init")
     git("add", ".")
     git("commit", "-m", "a")
-    monkeypatch.setattr(origin.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
-    code = origin._code.__wrapped__
+    monkeypatch.setattr(provenance.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
+    code = provenance._code.__wrapped__
     clean = code()
     assert (len(clean["commit"]), clean["dirty"]) == (40, None)
     (tmp_path / "results" / "a.py").write_text("1")
@@ -97,9 +97,9 @@ def test_commit_and_changes_of_the_code_are_told(tmp_path, monkeypatch):
 
 
 def test_without_version_control_nothing_is_claimed(tmp_path, monkeypatch):
-    monkeypatch.setattr(origin.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
-    assert origin._code.__wrapped__() == {"commit": None, "dirty": None}
+    monkeypatch.setattr(provenance.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
+    assert provenance._code.__wrapped__() == {"commit": None, "dirty": None}
 
 
 def test_a_package_that_is_not_there_is_said_so():
-    assert origin._version("surely-not-installed") == "not installed"
+    assert provenance._version("surely-not-installed") == "not installed"

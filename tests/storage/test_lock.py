@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fairtrial import lock
 from fairtrial.errors import Fault
+from fairtrial.storage import lock
 
 HOLD = """
 import sys, time

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
-from fairtrial.files import read_json
+from fairtrial.storage.atomic import read_json
 from fairtrial.study.study import digest
 
 SCHEMA: Final = 1
