@@ -10,7 +10,7 @@ from passes import LAYOUTS, training_pass
 from race import interleaved
 from work import of_step
 
-from fairtrial.layers.choice import FASTEST, KERNELS
+from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.resnetv2 import ResNetV2, create_model
 
 MODEL = "r50x1"

@@ -11,7 +11,7 @@ from roofline import copying
 from torch import Tensor
 from work import of_filters
 
-from fairtrial.layers.standardization import BIT, WAYS, ways_on
+from fairtrial.kernels.standardization import BIT, WAYS, ways_on
 from fairtrial.resnetv2 import create_model
 
 FLOOR = "floor"  # a copy that reads and writes as many bytes

@@ -10,8 +10,8 @@ from passes import PASSES
 from torch import Tensor, nn
 from work import of_conv
 
+from fairtrial.kernels.standardization import BIT, WAYS, ways_on
 from fairtrial.layers import StdConv2d
-from fairtrial.layers.standardization import BIT, WAYS, ways_on
 
 PLAIN = "conv"
 

@@ -6,7 +6,7 @@ import pytest
 from passes import evaluation, training_pass
 from work import of_evaluation, of_step
 
-from fairtrial.layers.choice import FASTEST, KERNELS
+from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.resnetv2 import ResNetV2, create_model
 
 SIDES = {"r50x1": 64, "mini": 32}

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairtrial.data import digits
-from fairtrial.layers.choice import KERNELS
+from fairtrial.kernels.dispatch import KERNELS
 from fairtrial.optimizer import SGD
 from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update

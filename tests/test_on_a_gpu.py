@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from fairtrial import train
+from fairtrial.kernels.dispatch import own_kernels
+from fairtrial.kernels.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.layers import made_once
-from fairtrial.layers.choice import own_kernels
-from fairtrial.layers.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.precision import precision
 from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
 from fairtrial.study.budget import Ledger

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
-from fairtrial.kernels.build import own_kernels
+from fairtrial.kernels.compiler import own_kernels
 from fairtrial.options import cores
 from fairtrial.study.data_spec import name_of
 

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
-from fairtrial.layers.choice import FASTEST, KERNELS
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.units import EXPANSION, Parts, activated
 

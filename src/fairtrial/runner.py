@@ -15,7 +15,7 @@ from fairtrial import forecast
 from fairtrial.books import Books
 from fairtrial.crew import Crew, Message, Worker, cores
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
-from fairtrial.kernels.build import own_kernels
+from fairtrial.kernels.compiler import own_kernels
 from fairtrial.progress import Progress, announce, progress_for
 from fairtrial.rooms import released
 from fairtrial.stop import Stop

@@ -18,7 +18,7 @@ from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.device import ledger_of
 from fairtrial.flops import flops_of_features, flops_of_step
-from fairtrial.layers import choice
+from fairtrial.kernels import dispatch
 from fairtrial.precision import precision
 from fairtrial.resnetv2 import ResNetV2
 from fairtrial.study.budget import Budget, Ledger
@@ -46,9 +46,9 @@ class Place:
 
 def kernels_on(device: str) -> tuple[str, str | None]:
     """What the setting kernels="fastest" comes to on a device, and why not better; the driver says it."""
-    warnings.simplefilter("ignore", choice.Slower)
+    warnings.simplefilter("ignore", dispatch.Slower)
     where = torch.device(device)
-    return choice.own_kernels(where) or "torch", choice.why_not(where)
+    return dispatch.own_kernels(where) or "torch", dispatch.why_not(where)
 
 
 @dataclass

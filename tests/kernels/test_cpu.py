@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.kernels import build, cpu
-from fairtrial.layers import choice
-from fairtrial.layers.choice import Slower
-from fairtrial.layers.standardization import BIT, standardize_all, way_of
+from fairtrial.kernels import compiler as build
+from fairtrial.kernels import cpu, dispatch
+from fairtrial.kernels.dispatch import Slower
+from fairtrial.kernels.standardization import BIT, standardize_all, way_of
 from fairtrial.resnetv2 import create_model
 from tests.support.filters import close, need, oracle, weights
 
 
 def forget() -> None:
-    for each in (cpu.why_not, cpu._library, choice._say):
+    for each in (cpu.why_not, cpu._library, dispatch._say):
         each.cache_clear()
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fairtrial.kernels.dispatch import KERNELS
+from fairtrial.kernels.standardization import DEFINITIONS
 from fairtrial.layers import StdConv2d, made_once
-from fairtrial.layers.choice import KERNELS
 from fairtrial.layers.filter_bank import FilterBank
-from fairtrial.layers.standardization import DEFINITIONS
 from fairtrial.resnetv2 import ResNetV2
 from tests.support.networks import gap, gradients, images, network
 

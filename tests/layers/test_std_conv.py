@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from fairtrial.kernels.dispatch import KERNELS
+from fairtrial.kernels.standardization import BIT, DEFINITIONS
 from fairtrial.layers import CONVS, ScaledStdConv2d, StdConv2d
-from fairtrial.layers.choice import KERNELS
-from fairtrial.layers.standardization import BIT, DEFINITIONS
 from tests.support.filters import oracle, weights
 
 EPS = 1e-10

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairtrial.layers.triton_support import available
+from fairtrial.kernels.triton_support import available
 
 TESTS = Path(__file__).parent / "interpreted"
 
@@ -32,8 +32,8 @@ def test_the_kernels_pass_their_tests_under_the_interpreter():
 )
 def test_tensors_on_a_cpu_are_refused():
     pytest.importorskip("triton", reason="Triton is not installed: it comes with torch for CUDA on Linux")
-    from fairtrial.layers.triton_group_norm import group_norm_relu
-    from fairtrial.layers.triton_std_conv import standardize_all
+    from fairtrial.kernels.triton_group_norm import group_norm_relu
+    from fairtrial.kernels.triton_std_conv import standardize_all
 
     with pytest.raises(ValueError, match=r"standardize_all runs on a GPU, .* on cpu\. Move them"):
         standardize_all([torch.ones(2, 3, 1, 1)], 1e-10)

@@ -75,7 +75,7 @@ def test_the_norms_that_activate_by_themselves_are_those_of_the_layers():
 
 
 def test_the_kernels_of_the_table_are_those_of_the_layers():
-    from fairtrial.layers.choice import KERNELS
+    from fairtrial.kernels.dispatch import KERNELS
 
     assert tuple(KERNELS) == KERNEL_NAMES
 

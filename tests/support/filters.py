@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairtrial.kernels import cpu
-from fairtrial.layers.standardization import WAYS, Definition
+from fairtrial.kernels.standardization import WAYS, Definition
 
 INSIDE = ("bit", "timm", "timm-bit")  # the definitions of eps inside the root and population variance
 KNOWN = [(way, name) for way in ("var_mean", "compiled") for name in (*INSIDE, "big_vision", "ws")]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from fairtrial.kernels.build import own_kernels
+from fairtrial.kernels.compiler import own_kernels
 from fairtrial.study.budget import Budget
 
 STEPS = 20

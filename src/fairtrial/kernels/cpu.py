@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fairtrial.kernels.build import Unavailable, library
+from fairtrial.kernels.compiler import Unavailable, library
 
 CACHED: Final = (
     4_000_000  # values; of networks with more, the filters are not in the caches when they are read

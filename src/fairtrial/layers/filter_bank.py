@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fairtrial.layers.shelf import Shelf
-from fairtrial.layers.standardization import standardize_all
+from fairtrial.kernels.buffer_pool import Shelf
+from fairtrial.kernels.standardization import standardize_all
 from fairtrial.layers.std_conv import StdConv2d
 
 

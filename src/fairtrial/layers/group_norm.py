@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fairtrial.layers.choice import FASTEST, own_kernels
+from fairtrial.kernels.dispatch import FASTEST, own_kernels
 
 
 class GroupNorm(nn.GroupNorm):
@@ -28,7 +28,7 @@ class GroupNorm(nn.GroupNorm):
                 "Use larger images, fewer groups (gn, ln) or bn."
             )
         if x.is_cuda and self._own(x):
-            from fairtrial.layers.triton_group_norm import group_norm_relu
+            from fairtrial.kernels.triton_group_norm import group_norm_relu
 
             return group_norm_relu(x, self.num_groups, self.weight, self.bias, self.eps, relu)
         out = torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)

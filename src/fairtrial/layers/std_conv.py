@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import torch
 from torch import Tensor, nn
 
-from fairtrial.layers.standardization import BIT, Definition, standardize_all
+from fairtrial.kernels.standardization import BIT, Definition, standardize_all
 
 # 1 / standard deviation of relu(z) for z standard normal (Brock et al., 2021). The official code has 1.71396.
 RELU_GAIN: Final = math.sqrt(2 / (1 - 1 / math.pi))  # 1.71286

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.layers import triton_group_norm
-from fairtrial.layers.triton_group_norm import cut, group_norm_relu
+from fairtrial.kernels import triton_group_norm
+from fairtrial.kernels.triton_group_norm import cut, group_norm_relu
 
 EPS = 1e-5
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.layers import triton_std_conv
-from fairtrial.layers.triton_std_conv import standardize_all, standardize_backward, standardize_forward
+from fairtrial.kernels import triton_std_conv
+from fairtrial.kernels.triton_std_conv import standardize_all, standardize_backward, standardize_forward
 
 # Whole filters in a tile; sizes that are no multiple of 4; just a tile; more than one.
 SHAPES = [(70, 64, 1, 1), (3, 12, 7, 7), (2, 3, 3, 3), (1, 2, 3, 1), (1, 4096, 1, 1), (1, 456, 3, 3)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fairtrial.layers.triton_support import available
+from fairtrial.kernels.triton_support import available
 
 MAPS, GROUPS = (2, 16, 5, 5), 4
 SHAPES = ((8, 3, 7, 7), (16, 16, 3, 3), (32, 64, 1, 1))
@@ -39,8 +39,8 @@ Pairs = dict[str, tuple[Sequence[Tensor], Sequence[Tensor]]]  # what: ours, torc
 
 def _filters(device: torch.device) -> Pairs:
     """Standardized filters, by the plain formula."""
-    from fairtrial.layers.standardization import standardize
-    from fairtrial.layers.triton_std_conv import standardize_all
+    from fairtrial.kernels.standardization import standardize
+    from fairtrial.kernels.triton_std_conv import standardize_all
 
     draw = torch.Generator().manual_seed(0)
     weights = [torch.randn(shape, generator=draw).to(device).requires_grad_() for shape in SHAPES]
@@ -53,7 +53,7 @@ def _filters(device: torch.device) -> Pairs:
 
 def _norms(device: torch.device) -> Pairs:
     """GroupNorm with its relu."""
-    from fairtrial.layers.triton_group_norm import group_norm_relu
+    from fairtrial.kernels.triton_group_norm import group_norm_relu
 
     draw = torch.Generator().manual_seed(0)
     x, upstream = (torch.randn(MAPS, generator=draw).to(device) for _ in range(2))

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fairtrial.layers.filter_tiles import COLUMNS, NARROWEST, TILE, Deal, Shapes, deal, layout
-from fairtrial.layers.triton_std_kernels import backward_kernel, forward_kernel
-from fairtrial.layers.triton_support import check
+from fairtrial.kernels.tile_plan import COLUMNS, NARROWEST, TILE, Deal, Shapes, deal, layout
+from fairtrial.kernels.triton_std_kernels import backward_kernel, forward_kernel
+from fairtrial.kernels.triton_support import check
 
 WARPS = TILE // 1024  # 32 values to a thread
 _spare: dict[int, Tensor] = {}  # by length, pinned: none may be allocated while a CUDA graph is captured

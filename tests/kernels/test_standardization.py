@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.layers.choice import KERNELS
-from fairtrial.layers.standardization import (
+from fairtrial.kernels.dispatch import KERNELS
+from fairtrial.kernels.standardization import (
     BIT,
     DEFINITIONS,
     WAYS,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fairtrial.layers.shelf import Shelf, is_dense
+from fairtrial.kernels.buffer_pool import Shelf, is_dense
 from fairtrial.resnetv2 import ResNetV2
 from tests.support.filters import need
 from tests.support.networks import gap, gradients, images, network

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fairtrial.layers.triton_norm_kernels import (
+from fairtrial.kernels.triton_norm_kernels import (
     backward_kernel,
     forward_kernel,
     join_kernel,
     statistics_kernel,
     sums_kernel,
 )
-from fairtrial.layers.triton_support import check
+from fairtrial.kernels.triton_support import check
 
 TILE = 4096  # values of one program: 32 for each of the 128 threads of 4 warps
 WHOLE = 8192  # a tile of whole groups may be so large: one read instead of two

@@ -13,7 +13,7 @@ import sys
 import pytest
 import torch
 
-from fairtrial.layers import triton_proof
+from fairtrial.kernels import triton_check
 
 PROGRAM = """
 import torch
@@ -40,13 +40,13 @@ def test_right_kernels_pass_the_trial_run_and_wrong_ones_do_not():
 
 
 def test_a_machine_without_a_gpu_is_told_so():
-    assert triton_proof.why_not(torch.device("cpu")) == "Triton kernels need a GPU; the device is cpu"
+    assert triton_check.why_not(torch.device("cpu")) == "Triton kernels need a GPU; the device is cpu"
 
 
 def test_a_trial_run_that_breaks_is_a_reason_and_not_a_crash(monkeypatch):
     def broken(device):
         raise RuntimeError("no kernel image\nand more")
 
-    monkeypatch.setattr(triton_proof, "available", lambda device: None)
-    monkeypatch.setattr(triton_proof, "mismatch", broken)
-    assert triton_proof.why_not(torch.device("cpu")) == "Triton failed a trial run: no kernel image"
+    monkeypatch.setattr(triton_check, "available", lambda device: None)
+    monkeypatch.setattr(triton_check, "mismatch", broken)
+    assert triton_check.why_not(torch.device("cpu")) == "Triton failed a trial run: no kernel image"

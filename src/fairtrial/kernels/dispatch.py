@@ -45,9 +45,9 @@ def why_not(device: torch.device) -> str | None:
 
 @cache
 def _proof(device: str) -> str | None:
-    from fairtrial.layers import triton_proof
+    from fairtrial.kernels import triton_check
 
-    return triton_proof.why_not(torch.device(device))
+    return triton_check.why_not(torch.device(device))
 
 
 @cache

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.kernels import build
-from fairtrial.kernels.build import Unavailable, library
+from fairtrial.kernels import compiler as build
+from fairtrial.kernels.compiler import Unavailable, library
 
 LOADS = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print('loaded')"
 

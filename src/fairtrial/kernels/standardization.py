@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fairtrial.kernels import cpu
-from fairtrial.layers.choice import FASTEST, OWN, own_kernels
-from fairtrial.layers.shelf import Shelf, is_dense
+from fairtrial.kernels.buffer_pool import Shelf, is_dense
+from fairtrial.kernels.dispatch import FASTEST, OWN, own_kernels
 
 Filters = tuple[Tensor, ...]
 
@@ -103,7 +103,7 @@ def by_compiled(weights: Sequence[Tensor], definition: Definition) -> Filters:
 
 def by_triton(weights: Sequence[Tensor], definition: Definition, dtype: torch.dtype | None = None) -> Filters:
     """One launch forward and one backward for all weights, on a GPU; no second derivative."""
-    from fairtrial.layers import triton_std_conv
+    from fairtrial.kernels import triton_std_conv
 
     return triton_std_conv.standardize_all(
         weights,
