@@ -42,7 +42,7 @@ OWNERS = {
 WRITERS = {
     "fairtrial.storage.atomic": "the owner",
     "fairtrial.data.archive": "unpacked archives and downloads, which are no results",
-    "fairtrial.data.cache": "decoded images, which no result depends on",
+    "fairtrial.data.decoded_cache": "decoded images, which no result depends on",
     "fairtrial.storage.lock": "the lock file, which holds nothing but its holder",
     "fairtrial.storage.store": "moves damaged records aside",
     "fairtrial.weights.*": "weights and downloads, which are no results",

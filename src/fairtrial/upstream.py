@@ -13,7 +13,7 @@ import numpy as np
 from fairtrial import weights
 from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
-from fairtrial.data import cache as images
+from fairtrial.data import decoded_cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.resnetv2 import ResNetV2
 from fairtrial.storage.atomic import publish, writing

@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from fairtrial.data import archive, check_dataset, members, open_dataset
+from fairtrial.data import archive, archive_members, check_dataset, open_dataset
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault
 from tests.data.making import png, write_folder
 
@@ -253,8 +253,8 @@ def test_all_hostile_members_are_named_at_once(tmp_path):  # D8
 
 
 def test_a_million_members_are_the_most(tmp_path, monkeypatch):  # D8
-    assert members.MOST_MEMBERS == 10**6
-    monkeypatch.setattr(members, "MOST_MEMBERS", 5)
+    assert archive_members.MOST_MEMBERS == 10**6
+    monkeypatch.setattr(archive_members, "MOST_MEMBERS", 5)
     for suffix in SUFFIXES:
         files = {f"train/cat/{number}.png": png(number) for number in range(7)}
         path = write(tmp_path / f"pets{suffix}", files)
@@ -272,8 +272,8 @@ def test_a_bomb_is_refused_by_its_ratio(tmp_path):  # D8
 
 
 def test_a_bomb_is_refused_by_its_size(tmp_path, monkeypatch):  # D8
-    assert members.MOST_BYTES == 64 * 2**30
-    monkeypatch.setattr(members, "MOST_BYTES", 500)
+    assert archive_members.MOST_BYTES == 64 * 2**30
+    monkeypatch.setattr(archive_members, "MOST_BYTES", 500)
     for suffix in SUFFIXES:
         path = write(tmp_path / f"pets{suffix}")
         (problem,) = refused(path, tmp_path).problems
@@ -324,7 +324,7 @@ def test_a_name_of_a_gigabyte_is_not_read(tmp_path):  # D8
 
 
 def test_gigabytes_behind_the_end_are_not_read(tmp_path, monkeypatch):  # D8
-    monkeypatch.setattr(members, "PADDING", 0)
+    monkeypatch.setattr(archive_members, "PADDING", 0)
     path = tmp_path / "pets.tgz"
     path.write_bytes(gzip.compress(gzip.decompress(write_tar(path).read_bytes()) + bytes(10**6)))
     assert "it goes on for more than" in refused(path, tmp_path).problems[0].what

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.data import Sealed, few_shot, open_dataset, source
+from fairtrial.data import Sealed, few_shot, open_dataset, split_arrays
 from fairtrial.errors import USAGE, Fault
 from tests.data.making import png, write_folder
 
@@ -59,11 +59,11 @@ def test_a_sealed_split_opens_once():
 def test_leaks_of_a_published_benchmark_are_noted_and_kept(tmp_path, monkeypatch):  # D9, D10
     path = write_folder(tmp_path / "tiny")
     (path / "test" / "dog" / "1.png").write_bytes(png(0))
-    known = source.Known("Tiny", 6, 4, "PRINT", ("near duplicates exist",))
+    known = split_arrays.Known("Tiny", 6, 4, "PRINT", ("near duplicates exist",))
     import hashlib
 
     known = known._replace(classes=hashlib.sha256(b"cat\ndog").hexdigest()[:16])
-    monkeypatch.setattr(source, "KNOWN", (known,))
+    monkeypatch.setattr(split_arrays, "KNOWN", (known,))
     assert open_dataset(f"folder:{path}").notes == (
         "near duplicates exist",
         "Tiny as published: 1 test images are byte-identical to training images, 1 with another label "
@@ -108,8 +108,8 @@ def test_tiny_imagenet_is_recognised(real_data):
     files = [real_data / "tiny-imagenet-32" / f"{split}.parquet" for split in ("train", "test")]
     classes = _names(parquet.read_schema(files[0]).metadata, "label")
     splits = [
-        source.Split(np.zeros(parquet.read_metadata(file).num_rows, np.int64), lambda i: b"", str)
+        split_arrays.Split(np.zeros(parquet.read_metadata(file).num_rows, np.int64), lambda i: b"", str)
         for file in files
     ]
-    known = source._recognised(classes, *splits)
+    known = split_arrays._recognised(classes, *splits)
     assert known is not None and known.name == "Tiny ImageNet"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairtrial.data.dataset import Dataset, Sealed, check_dataset, open_dataset
-    from fairtrial.data.subset import Subset, few_shot
+    from fairtrial.data.subsets import Subset, few_shot
     from fairtrial.study.data_spec import name_of
 
 __all__ = ["Dataset", "Sealed", "Subset", "check_dataset", "few_shot", "name_of", "open_dataset"]

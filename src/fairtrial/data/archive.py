@@ -20,8 +20,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from fairtrial.data.members import CHUNK, SUFFIXES, Member, checked, damage
-from fairtrial.data.source import Arrays, Source
+from fairtrial.data.archive_members import CHUNK, SUFFIXES, Member, checked, damage
+from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import publish, read_json, writing

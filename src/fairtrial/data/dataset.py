@@ -10,8 +10,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fairtrial.data import cache, digits, folder, parquet, torchvision_sets
-from fairtrial.data.source import SHOWN, Source
+from fairtrial.data import decoded_cache, digits, image_folder, parquet, torchvision_sets
+from fairtrial.data.split_arrays import SHOWN, Source
 from fairtrial.errors import Fault, Problem, fault
 from fairtrial.study.data_spec import Spec, parse
 
@@ -57,7 +57,7 @@ OPENERS: Final[dict[str, Callable[[Spec, bool], Source]]] = {
     "digits": lambda spec, download: digits.source(),
     "torchvision": lambda spec, download: torchvision_sets.source(spec.name, download),
     "parquet": lambda spec, download: parquet.source(_path(spec)),
-    "folder": lambda spec, download: folder.source(_path(spec)),
+    "folder": lambda spec, download: image_folder.source(_path(spec)),
 }
 
 
@@ -87,7 +87,7 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     if resolution is not None and not 2 <= resolution <= MAX_RESOLUTION:
         do = "use 32 for CIFAR-like images, 128 or more for photographs"
         raise fault(f"expected a resolution in 2..{MAX_RESOLUTION}; got {resolution}", "resolution", do)
-    arrays, sha256 = cache.through(OPENERS[parsed.kind](parsed, download), resolution)
+    arrays, sha256 = decoded_cache.through(OPENERS[parsed.kind](parsed, download), resolution)
     return Dataset(
         name=parsed.name,
         classes=arrays.classes,

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from fairtrial.data.source import Arrays, Source
+from fairtrial.data.split_arrays import Arrays, Source
 
 RESOLUTION: Final = 16
 _SIDE: Final = 8

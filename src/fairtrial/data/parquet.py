@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.decode import Unusable
-from fairtrial.data.source import Arrays, Source, Split, decoded
+from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 
 SPLITS: Final = ("train", "test")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.archive import settle
-from fairtrial.data.source import Arrays, Source, Split, decoded
+from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.storage import user_cache
 from fairtrial.study.data_spec import TORCHVISION

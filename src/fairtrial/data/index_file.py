@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial.data.subset import Subset
+from fairtrial.data.subsets import Subset
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
 from fairtrial.seeds import stream
 from fairtrial.storage.atomic import read_json

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from fairtrial.data import archive
-from fairtrial.data.source import Arrays, Source, Split, decoded, listed
+from fairtrial.data.split_arrays import Arrays, Source, Split, decoded, listed
 from fairtrial.errors import BAD_INPUT, Fault, Problem
 
 JUNK: Final = ("Thumbs.db", "desktop.ini", "__MACOSX")  # and every name that starts with a dot

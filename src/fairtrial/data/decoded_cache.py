@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fairtrial.data.decode import DECODER
-from fairtrial.data.source import Arrays, Source
+from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.storage.user_cache import folder
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fairtrial.data import folder, open_dataset
+from fairtrial.data import image_folder, open_dataset
 from fairtrial.errors import BAD_INPUT, Fault
 from tests.data.making import encoded, picture, png, write_folder
 
@@ -144,14 +144,14 @@ def test_a_link_to_an_image_is_an_image(pets, tmp_path):
 
 def test_an_unreadable_file_is_named(pets, monkeypatch):
     """Root may read everything, so the refusal is played."""
-    secret, plain = pets / "train" / "cat" / "1.png", folder.hashlib.file_digest
+    secret, plain = pets / "train" / "cat" / "1.png", image_folder.hashlib.file_digest
 
     def refuse(file, kind):
         if file.name == str(secret):
             raise PermissionError(13, "Permission denied")
         return plain(file, kind)
 
-    monkeypatch.setattr(folder.hashlib, "file_digest", refuse)
+    monkeypatch.setattr(image_folder.hashlib, "file_digest", refuse)
     problem = only(pets)
     assert problem.where == str(secret) and "Permission denied" in problem.what
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairtrial.data import few_shot, open_dataset
-from fairtrial.data.indices import CAP, read_indices
+from fairtrial.data.index_file import CAP, read_indices
 from fairtrial.errors import BAD_INPUT, REFUSED, USAGE, Fault
 
 LABELS = np.array([2, 0, 1, 1, 0, 2] * 20)  # 40 images of each class

@@ -10,20 +10,20 @@ import time
 import numpy as np
 import pytest
 
-from fairtrial.data import cache, folder
-from fairtrial.data.source import Source
+from fairtrial.data import decoded_cache, image_folder
+from fairtrial.data.split_arrays import Source
 from tests.data.making import png, write_folder
 
 
 @pytest.fixture
 def source(tmp_path):
-    return folder.source(write_folder(tmp_path / "pets"))
+    return image_folder.source(write_folder(tmp_path / "pets"))
 
 
 @pytest.fixture
 def entry(source, cache_home):
     """The one entry after a first opening."""
-    cache.through(source, None)
+    decoded_cache.through(source, None)
     (file,) = (cache_home / "fairtrial" / "images").glob("*.npy")
     return file
 
@@ -46,8 +46,8 @@ def same(a, b):
 
 def test_the_second_opening_does_not_decode(source):
     counted, calls = built(source)
-    first, first_digest = cache.through(counted, None)
-    second, second_digest = cache.through(counted, None)
+    first, first_digest = decoded_cache.through(counted, None)
+    second, second_digest = decoded_cache.through(counted, None)
     assert calls == [None]
     assert same(first, second)
     assert first_digest == second_digest == first.sha256()
@@ -55,29 +55,29 @@ def test_the_second_opening_does_not_decode(source):
 
 def test_another_resolution_is_another_entry(source):
     counted, calls = built(source)
-    assert cache.through(counted, 4)[0].train_images.shape[2:] == (4, 4)
-    assert cache.through(counted, 6)[0].train_images.shape[2:] == (6, 6)
+    assert decoded_cache.through(counted, 4)[0].train_images.shape[2:] == (4, 4)
+    assert decoded_cache.through(counted, 6)[0].train_images.shape[2:] == (6, 6)
     assert calls == [4, 6]
 
 
 def test_another_decoder_is_another_entry(source, monkeypatch):
     counted, calls = built(source)
-    cache.through(counted, None)
-    monkeypatch.setattr(cache, "DECODER", "another Pillow")
-    cache.through(counted, None)
+    decoded_cache.through(counted, None)
+    monkeypatch.setattr(decoded_cache, "DECODER", "another Pillow")
+    decoded_cache.through(counted, None)
     assert len(calls) == 2
 
 
 def test_a_changed_source_is_another_entry(source, tmp_path):
-    first, _ = cache.through(source, None)
+    first, _ = decoded_cache.through(source, None)
     (tmp_path / "pets" / "train" / "cat" / "0.png").write_bytes(png(99))
-    second, _ = cache.through(folder.source(tmp_path / "pets"), None)
+    second, _ = decoded_cache.through(image_folder.source(tmp_path / "pets"), None)
     assert not same(first, second)
 
 
 def test_loaded_images_are_mapped_and_writing_to_them_changes_no_file(source, entry):
     before = entry.read_bytes()
-    arrays, _ = cache.through(source, None)
+    arrays, _ = decoded_cache.through(source, None)
     assert isinstance(arrays.train_images, np.memmap)
     arrays.train_images[:] = 0
     arrays.train_images.flush()
@@ -99,7 +99,7 @@ def test_a_damaged_entry_is_noticed_and_mended(source, entry, kind, damage, capl
     file.write_bytes(bad)
     counted, calls = built(source)
     with caplog.at_level(logging.WARNING):
-        arrays, digest = cache.through(counted, None)
+        arrays, digest = decoded_cache.through(counted, None)
     assert calls == [None]
     assert "damaged" in caplog.text and str(entry.stem) in caplog.text
     assert digest == arrays.sha256()
@@ -112,7 +112,7 @@ def test_an_entry_of_objects_is_never_unpickled(source, entry, tmp_path):
             return os.mkdir, (str(tmp_path / "canary"),)
 
     np.save(entry, np.array([Canary()]), allow_pickle=True)
-    cache.through(source, None)
+    decoded_cache.through(source, None)
     assert not (tmp_path / "canary").exists()
 
 
@@ -120,15 +120,15 @@ def test_labels_in_a_forged_record_are_noticed(source, entry):
     record = json.loads(entry.with_suffix(".json").read_bytes())
     record["train_labels"][0] = 1
     record.pop("seal")
-    entry.with_suffix(".json").write_text(json.dumps(record | {"seal": cache._seal(record)}))
-    assert cache.through(source, None)[0].train_labels[0] == 0
+    entry.with_suffix(".json").write_text(json.dumps(record | {"seal": decoded_cache._seal(record)}))
+    assert decoded_cache.through(source, None)[0].train_labels[0] == 0
 
 
 def test_a_half_written_entry_is_no_entry(source, entry):
     """The images are published first: a process that died between the two files left no record."""
     entry.with_suffix(".json").unlink()
     counted, calls = built(source)
-    cache.through(counted, None)
+    decoded_cache.through(counted, None)
     assert calls == [None]
     assert entry.with_suffix(".json").exists()
 
@@ -140,15 +140,15 @@ def test_without_a_writable_folder_it_works_uncached(source, cache_home, obstacl
     elif obstacle == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
         monkeypatch.setattr(
-            cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home"))
+            decoded_cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home"))
         )
     else:  # root writes anywhere, so the refusal is played
         monkeypatch.setattr(
-            cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no"))
+            decoded_cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no"))
         )
     counted, calls = built(source)
-    first, _ = cache.through(counted, None)
-    second, _ = cache.through(counted, None)
+    first, _ = decoded_cache.through(counted, None)
+    second, _ = decoded_cache.through(counted, None)
     assert len(calls) == 2
     assert same(first, second)
 
@@ -157,15 +157,15 @@ def test_a_full_disk_leaves_no_file_behind(source, cache_home, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.os, "fsync", full)
-    cache.through(source, None)
+    monkeypatch.setattr(decoded_cache.os, "fsync", full)
+    decoded_cache.through(source, None)
     assert list((cache_home / "fairtrial" / "images").iterdir()) == []
 
 
 def test_a_relative_cache_home_is_ignored_as_the_specification_asks(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.folder() == tmp_path / ".cache" / "fairtrial"
+    assert decoded_cache.folder() == tmp_path / ".cache" / "fairtrial"
 
 
 def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
@@ -185,8 +185,8 @@ def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
     gun.touch()
     digests = {child.communicate(timeout=30)[0].strip() for child in children}
     assert [child.returncode for child in children] == [0, 0]
-    counted, calls = built(folder.source(path))
-    assert {cache.through(counted, 64)[1]} == digests
+    counted, calls = built(image_folder.source(path))
+    assert {decoded_cache.through(counted, 64)[1]} == digests
     assert calls == []
     assert not list((cache_home / "fairtrial" / "images").glob(".fairtrial-*"))
 
