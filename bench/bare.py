@@ -8,8 +8,8 @@ import torch
 from passes import synchronize
 from torch import Tensor, nn
 
-from fairtrial.resnetv2 import create_model
-from fairtrial.units import Unit
+from fairtrial.models.blocks import Unit
+from fairtrial.models.resnet import create_model
 
 
 class BareConvolutions(nn.Module):

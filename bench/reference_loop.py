@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 
 
 class Pictures(Dataset):

@@ -11,7 +11,7 @@ from race import interleaved
 from work import of_step
 
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
-from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.models.resnet import ResNetV2, create_model
 
 MODEL = "r50x1"
 WORDS = {"fp32": "float32", "bf16": "bfloat16"}

@@ -12,7 +12,7 @@ from torch import Tensor
 from work import of_filters
 
 from fairtrial.kernels.standardization import BIT, WAYS, ways_on
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 
 FLOOR = "floor"  # a copy that reads and writes as many bytes
 

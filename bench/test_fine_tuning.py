@@ -10,8 +10,8 @@ import torch
 from passes import LAYOUTS
 from reference_loop import reference_loop
 
+from fairtrial.models.resnet import create_model
 from fairtrial.optimizer import SGD
-from fairtrial.resnetv2 import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update
 

@@ -111,7 +111,7 @@ def test_group_norm(measured, device):
 
 
 def test_step_of_mini(measured, device):
-    from fairtrial.resnetv2 import create_model
+    from fairtrial.models.resnet import create_model
 
     model = create_model("mini", 10, "gn", True).train().to(device)
     images, labels = torch.rand(4, 3, 16, 16).to(device), torch.arange(4).to(device)

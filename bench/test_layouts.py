@@ -7,7 +7,7 @@ from passes import LAYOUTS, training_pass
 from work import of_step
 
 from fairtrial.layers import NORMS
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 
 MODEL, SIDE = "mini", 32
 

@@ -7,7 +7,7 @@ from passes import evaluation, training_pass
 from work import of_evaluation, of_step
 
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
-from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.models.resnet import ResNetV2, create_model
 
 SIDES = {"r50x1": 64, "mini": 32}
 STEPS = [  # model, images per forward, micro-batches per update

@@ -9,8 +9,8 @@ import pytest
 import torch
 from bare import bare_convolutions
 
+from fairtrial.models.resnet import create_model
 from fairtrial.optimizer import SGD
-from fairtrial.resnetv2 import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.train import Order, Task, update
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.layers import StdConv2d
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
 
 FILTER_PASSES = {"forward": 2, "forward_backward": 5}  # w, made | the same, then the gradient, made, its own
 NORM_PASSES = {"forward": 2, "forward_backward": 5}  # x, y | the same, then dy, x, dx

@@ -288,7 +288,7 @@ def test_a_reader_that_leaves_early_is_no_error(buffered, tmp_path):
 @pytest.fixture
 def official(monkeypatch):
     """A small official file "tiny-up" on a server of this machine; what it was asked for."""
-    from fairtrial.resnetv2 import MODELS, Spec
+    from fairtrial.models.resnet import MODELS, Spec
     from fairtrial.weights import OFFICIAL, Official
     from tests.weights.making import LAYOUTS, official_arrays
 

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairtrial.flops import flops_of_features, flops_of_step
-from fairtrial.resnetv2 import MODELS, create_model
+from fairtrial.models.resnet import MODELS, create_model
 from fairtrial.transfer import freeze
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tests.test_resnetv2 import GMACS, MILLIONS
 
+from fairtrial.models.resnet import MODELS
 from fairtrial.networks import kept_bytes, row
 from fairtrial.probes import record
-from fairtrial.resnetv2 import MODELS
-from tests.test_resnetv2 import GMACS, MILLIONS
 
 RECORDED = Path(__file__).parents[1] / "results" / "networks" / "networks.json"
 

@@ -11,8 +11,8 @@ from fairtrial import train
 from fairtrial.kernels.dispatch import own_kernels
 from fairtrial.kernels.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.layers import made_once
+from fairtrial.models.resnet import ResNetV2, create_model, init_weights
 from fairtrial.precision import precision
-from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.optimizer import SGD
 from fairtrial.replay import kept
-from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe

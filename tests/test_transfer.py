@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.resnetv2 import create_model, init_weights
+from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.seeds import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe

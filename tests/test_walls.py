@@ -21,7 +21,7 @@ TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
     "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "stopping", "store",
     "study", "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
 }  # fmt: skip
-NETWORKS = ("fairtrial.resnetv2", "fairtrial.units")
+NETWORKS = ("fairtrial.models.resnet", "fairtrial.models.blocks")
 TORCH = {
     "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",
     "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "replay", "resnetv2", "train",

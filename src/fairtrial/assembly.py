@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from fairtrial.augment import padded
-from fairtrial.backbones import create_backbone, init_backbone
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
-from fairtrial.resnetv2 import create_model, init_weights
+from fairtrial.models.resnet import create_model, init_weights
+from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
 from fairtrial.seeds import key, nuisance, prefix, stream
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.factors import ALL, DRAWN

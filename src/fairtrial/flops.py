@@ -9,10 +9,10 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from fairtrial.backbones import create_backbone, last_stage, layer_macs
-from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.models.blocks import Unit
+from fairtrial.models.resnet import ResNetV2, create_model
+from fairtrial.models.torchvision_backbones import create_backbone, last_stage, layer_macs
 from fairtrial.study.backbone_names import backbone
-from fairtrial.units import Unit
 
 
 @cache

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairtrial.backbones import Backbone, last_stage
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
+from fairtrial.models.torchvision_backbones import Backbone, last_stage
 from fairtrial.train import Order, Task, looks
 
 Network = ResNetV2 | Backbone

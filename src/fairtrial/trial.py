@@ -19,8 +19,8 @@ from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.device import ledger_of
 from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.kernels import dispatch
+from fairtrial.models.resnet import ResNetV2
 from fairtrial.precision import precision
-from fairtrial.resnetv2 import ResNetV2
 from fairtrial.study.budget import Budget, Ledger
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.train import Batches, Outcome, Task, evaluate, fit, weights_digest

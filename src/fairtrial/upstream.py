@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial import weights
-from fairtrial.backbones import Backbone, load_published
 from fairtrial.data import Dataset
 from fairtrial.data import decoded_cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
+from fairtrial.models.torchvision_backbones import Backbone, load_published
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store

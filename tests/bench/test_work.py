@@ -7,7 +7,7 @@ from torch import nn
 from work import Work, of_conv, of_evaluation, of_filters, of_norm, of_step
 
 from fairtrial.kernels.standardization import WAYS
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 
 X = torch.zeros(2, 3, 8, 8)  # 384 values
 

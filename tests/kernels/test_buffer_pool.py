@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fairtrial.kernels.buffer_pool import Shelf, is_dense
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
 from tests.support.filters import need
 from tests.support.networks import gap, gradients, images, network
 

@@ -15,7 +15,7 @@ from fairtrial.kernels import compiler as build
 from fairtrial.kernels import cpu, dispatch
 from fairtrial.kernels.dispatch import Slower
 from fairtrial.kernels.standardization import BIT, standardize_all, way_of
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 from tests.support.filters import close, need, oracle, weights
 
 

@@ -13,7 +13,7 @@ from fairtrial.kernels.dispatch import KERNELS
 from fairtrial.kernels.standardization import DEFINITIONS
 from fairtrial.layers import StdConv2d, made_once
 from fairtrial.layers.filter_bank import FilterBank
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
 from tests.support.networks import gap, gradients, images, network
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}

@@ -10,8 +10,8 @@ import torch
 
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, Fault
+from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.probes import axes, record, signal, statistics
-from fairtrial.resnetv2 import create_model, init_weights
 from fairtrial.seeds import key, stream
 
 

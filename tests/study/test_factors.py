@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fairtrial.layers import NORMS
-from fairtrial.resnetv2 import MODELS
+from fairtrial.models.resnet import MODELS
 from fairtrial.study.arm_validation import ACTIVATING
 from fairtrial.study.factors import (
     ALL,
@@ -62,9 +62,9 @@ def test_norm_names_are_those_of_the_layers():
 
 
 def test_the_blocks_of_the_table_are_those_of_the_networks():
-    from fairtrial import resnetv2
+    from fairtrial.models import resnet
 
-    rows = {"block": resnetv2.BLOCKS, "stride_on": resnetv2.STRIDES_ON, "head": resnetv2.HEADS}
+    rows = {"block": resnet.BLOCKS, "stride_on": resnet.STRIDES_ON, "head": resnet.HEADS}
     for name, known in rows.items():
         assert all(canon(name, level) == level for level in known)
         assert FACTORS[name].default == known[0]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fairtrial.resnetv2 import ResNetV2, create_model, init_weights
+from fairtrial.models.resnet import ResNetV2, create_model, init_weights
 
 
 def draw(name: str) -> np.random.Generator:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.resnetv2 import MODELS, ResNetV2, Spec, create_model
+from fairtrial.models.resnet import MODELS, ResNetV2, Spec, create_model
 from fairtrial.weights import OFFICIAL, Official
 from tests.weights.making import LAYOUTS, official_arrays
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fairtrial.errors import Fault
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 from fairtrial.weights import OFFICIAL, Official, describe, load_bit, probe
 from tests.weights.conftest import CLASSES
 from tests.weights.making import official_arrays

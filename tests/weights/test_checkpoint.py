@@ -13,7 +13,7 @@ import torch
 
 from fairtrial.errors import Fault
 from fairtrial.layers import CONVS, NORMS
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 from fairtrial.weights import header as header_module
 from fairtrial.weights import load, save
 from fairtrial.weights.header import KEY

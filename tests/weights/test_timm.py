@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairtrial.resnetv2 import create_model
+from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import hyperrule
 from fairtrial.weights import load_bit, probe
 from tests.weights.making import official_arrays

@@ -7,9 +7,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from fairtrial.resnetv2 import create_model, init_weights
+from fairtrial.models.blocks import Unit
+from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.seeds import key, stream
-from fairtrial.units import Unit
 
 ARMS: Final = (
     {"norm": "none", "weight_std": False},

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fairtrial.augment import normalize
 from fairtrial.data import Dataset
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.resnetv2 import ResNetV2, create_model
+from fairtrial.models.resnet import ResNetV2, create_model
 from fairtrial.seeds import stream
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, fault
-from fairtrial.resnetv2 import MODELS, Built, ResNetV2
+from fairtrial.models.resnet import MODELS, Built, ResNetV2
 from fairtrial.weights import names
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.known import ILSVRC, IMAGENET_21K, OFFICIAL, Official

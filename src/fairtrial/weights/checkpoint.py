@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
-from fairtrial.resnetv2 import Built, ResNetV2
+from fairtrial.models.resnet import Built, ResNetV2
 from fairtrial.storage.atomic import publish
 from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from fairtrial.resnetv2 import MODELS
+from fairtrial.models.resnet import MODELS
 
 Shape = tuple[int, ...]
 

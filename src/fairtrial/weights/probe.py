@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fairtrial.resnetv2 import ResNetV2
+from fairtrial.models.resnet import ResNetV2
 
 SIDE = 64  # pixels; every network here leaves 2x2 or more of it
 COUNT = 8  # features

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
-from fairtrial.resnetv2 import _he_normal, _known
+from fairtrial.models.resnet import _he_normal, _known
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.weights import Source

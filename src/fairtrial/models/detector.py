@@ -12,9 +12,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from fairtrial.backbones import count_macs
-from fairtrial.resnetv2 import MODELS, ResNetV2, create_model
-from fairtrial.units import EXPANSION
+from fairtrial.models.blocks import EXPANSION
+from fairtrial.models.resnet import MODELS, ResNetV2, create_model
+from fairtrial.models.torchvision_backbones import count_macs
 
 CHANNELS: Final = 256  # of every level of the pyramid (Lin et al., 2017)
 CLASSES: Final = 80  # of COCO

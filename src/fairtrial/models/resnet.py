@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
 from fairtrial.layers.group_norm import GroupNorm
-from fairtrial.units import EXPANSION, Parts, activated
+from fairtrial.models.blocks import EXPANSION, Parts, activated
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")

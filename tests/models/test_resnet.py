@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fairtrial.flops import macs_by_layer
 from fairtrial.layers import CONVS, NORMS, StdConv2d
-from fairtrial.resnetv2 import MODELS, Built, ResNetV2, create_model, groups_of, init_weights
-from fairtrial.units import Unit
+from fairtrial.models.blocks import Unit
+from fairtrial.models.resnet import MODELS, Built, ResNetV2, create_model, groups_of, init_weights
 
 ARMS = [(norm, weight_std) for norm in NORMS for weight_std in CONVS]
 MILLIONS = {  # shared reference table: timm at 1000 classes, the block layout of big_transfer at 10

@@ -23,7 +23,9 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.ops import StochasticDepth
 
 from fairtrial.augment import normalize
-from fairtrial.backbones import (
+from fairtrial.errors import Fault
+from fairtrial.layers import NORMS
+from fairtrial.models.torchvision_backbones import (
     LARGEST,
     Backbone,
     backbone_macs,
@@ -33,8 +35,6 @@ from fairtrial.backbones import (
     layer_macs,
     load_published,
 )
-from fairtrial.errors import Fault
-from fairtrial.layers import NORMS
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
 
 CLASSES = 7
