@@ -386,16 +386,16 @@ def test_a_damaged_file_is_refused_by_fetch(official, tmp_path, capsys):
 
 
 def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypatch, capsys):
-    from fairtrial.weights import shelf
+    from fairtrial.weights import official_weights
 
     part = tmp_path / "tiny-up.npz.part"
     part.write_bytes(bytes(1_500_000))
     part.with_name(f"{part.name}.json").write_text('{"size": 3000000}')
-    monkeypatch.setattr(shelf, "TICK_S", 0.01)
+    monkeypatch.setattr(official_weights, "TICK_S", 0.01)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     told = ""
-    with shelf.telling(part):
+    with official_weights.telling(part):
         for size, words in ((1_500_000, "tiny-up.npz  2 of 3 MB"), (3_000_000, "tiny-up.npz  checking it")):
             part.write_bytes(bytes(size))
             for _ in range(500):
@@ -406,6 +406,6 @@ def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypa
             assert words in told
     assert capsys.readouterr().err.endswith("\r\x1b[K")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    with shelf.telling(part):
+    with official_weights.telling(part):
         time.sleep(0.1)
     assert capsys.readouterr().err == ""

@@ -399,13 +399,13 @@ def _doctor(given: Namespace) -> int:
 
 
 def _fetch(given: Namespace) -> int:
-    from fairtrial.weights import shelf
+    from fairtrial.weights import official_weights
 
     if given.name is None:
-        rows = shelf.known()
-        return _show({"files": rows}, shelf.known_lines(rows), given.json)
-    found = shelf.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
-    return _show(found, shelf.fetched_lines(found), given.json)
+        rows = official_weights.known()
+        return _show({"files": rows}, official_weights.known_lines(rows), given.json)
+    found = official_weights.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
+    return _show(found, official_weights.fetched_lines(found), given.json)
 
 
 def _probe(given: Namespace) -> int:

@@ -11,7 +11,7 @@ import torch
 
 from fairtrial.errors import Fault
 from fairtrial.models.resnet import create_model
-from fairtrial.weights import OFFICIAL, Official, describe, load_bit, probe
+from fairtrial.weights import OFFICIAL, Official, describe, fingerprint, load_bit
 from tests.weights.conftest import CLASSES
 from tests.weights.making import official_arrays
 
@@ -161,22 +161,22 @@ def test_w17_exchanged_channels_of_a_square_kernel_pass_by_shape_and_are_caught_
     tiny, arrays, good, tmp_path
 ):
     load_bit(tiny, good)
-    expected = probe(tiny)
+    expected = fingerprint(tiny)
     key = "resnet/block1/unit01/b/standardized_conv2d/kernel"
     arrays[key] = arrays[key].swapaxes(2, 3)
     load_bit(tiny, saved(tmp_path / "swapped.npz", arrays))
-    assert np.abs(np.subtract(probe(tiny), expected)).max() > 0.1 * np.abs(expected).max()
+    assert np.abs(np.subtract(fingerprint(tiny), expected)).max() > 0.1 * np.abs(expected).max()
 
 
 def test_the_probe_does_not_depend_on_the_head_and_leaves_the_network_as_it_was(tiny, good):
     load_bit(tiny, good)
     tiny.train()
     state = {key: value.clone() for key, value in tiny.state_dict().items()}
-    first = probe(tiny)
+    first = fingerprint(tiny)
     assert tiny.training
     assert all(torch.equal(value, state[key]) for key, value in tiny.state_dict().items())
     torch.nn.init.zeros_(tiny.head.conv.weight)
-    assert probe(tiny) == first
+    assert fingerprint(tiny) == first
 
 
 @pytest.mark.parametrize(

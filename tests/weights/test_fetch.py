@@ -17,7 +17,7 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.weights import OFFICIAL, Official, describe, fetch, load_bit
 from fairtrial.weights.fetch import HttpsOnly, must_be_https
-from fairtrial.weights.known import BASE
+from fairtrial.weights.official_files import BASE
 from tests.weights.conftest import CLASSES
 
 PATH = "/set/tiny-up.npz"

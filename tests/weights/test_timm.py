@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import hyperrule
-from fairtrial.weights import load_bit, probe
+from fairtrial.weights import fingerprint, load_bit
 from tests.weights.making import official_arrays
 
 timm = pytest.importorskip("timm", reason="timm is a test oracle: pip install timm")
@@ -72,14 +72,14 @@ def test_larger_images_and_networks_give_the_logits_of_timm(network, side, files
 def test_w17_channels_exchanged_in_the_file_are_noticed_by_this_comparison(files, tmp_path):
     """The comparison above can fail: a 3x3 kernel as (height, width, out, in) has the right shape."""
     ours, theirs = pair("r50x1", files("r50x1"))
-    sound = probe(ours)
+    sound = fingerprint(ours)
     arrays = official_arrays("r50x1", CLASSES)
     key = "resnet/block4/unit03/b/standardized_conv2d/kernel"
     arrays[key] = arrays[key].swapaxes(2, 3)
     np.savez(tmp_path / "swapped.npz", **arrays)
     load_bit(ours, tmp_path / "swapped.npz")
     assert relative_difference(ours, theirs, images(2, 64)) > 0.01
-    assert np.abs(np.subtract(probe(ours), sound)).max() > 0.02 * np.abs(sound).max()
+    assert np.abs(np.subtract(fingerprint(ours), sound)).max() > 0.02 * np.abs(sound).max()
 
 
 @pytest.mark.slow

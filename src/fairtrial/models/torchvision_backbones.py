@@ -24,9 +24,9 @@ from fairtrial.storage.atomic import publish, writing
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.weights import Source
 from fairtrial.weights.fetch import TIMEOUT_S, HttpsOnly, Opener
-from fairtrial.weights.fill import Shape, compare, not_finite
-from fairtrial.weights.known import ILSVRC
-from fairtrial.weights.source import readable
+from fairtrial.weights.load_arrays import Shape, compare, not_finite
+from fairtrial.weights.official_files import ILSVRC
+from fairtrial.weights.weights_source import readable
 
 MEAN: Final = (0.485, 0.456, 0.406)  # of ImageNet in [0, 1], as every file in the table expects
 STD: Final = (0.229, 0.224, 0.225)

@@ -3,8 +3,8 @@
 from fairtrial.weights.bit import describe, load_bit
 from fairtrial.weights.checkpoint import load, save
 from fairtrial.weights.fetch import fetch
-from fairtrial.weights.known import OFFICIAL, Official
-from fairtrial.weights.probe import probe
-from fairtrial.weights.source import Source
+from fairtrial.weights.fingerprint import probe
+from fairtrial.weights.official_files import OFFICIAL, Official
+from fairtrial.weights.weights_source import Source
 
 __all__ = ["OFFICIAL", "Official", "Source", "describe", "fetch", "load", "load_bit", "probe", "save"]

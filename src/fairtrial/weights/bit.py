@@ -9,11 +9,11 @@ from typing import Final
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, fault
 from fairtrial.models.resnet import MODELS, Built, ResNetV2
-from fairtrial.weights import names
-from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
-from fairtrial.weights.known import ILSVRC, IMAGENET_21K, OFFICIAL, Official
+from fairtrial.weights import name_mapping
+from fairtrial.weights.load_arrays import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.npz import Npz, opened
-from fairtrial.weights.source import Source, must_equal
+from fairtrial.weights.official_files import ILSVRC, IMAGENET_21K, OFFICIAL, Official
+from fairtrial.weights.weights_source import Source, must_equal
 
 SLACK: Final = 2**20  # bytes of headers and zip directory
 LARGEST: Final = 9 * 10**9  # bytes; twice R152x4 with the head of ImageNet-21k, in float32
@@ -30,25 +30,25 @@ def load_bit(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source
     _refuse_other_arms(model)
     name = model.built.model
     shapes = {n: tuple(value.shape) for n, value in model.state_dict().items()}
-    expected = {names.official(n): names.official_shape(shape) for n, shape in shapes.items()}
+    expected = {name_mapping.official(n): name_mapping.official_shape(shape) for n, shape in shapes.items()}
     about = 4 * sum(math.prod(shape) for shape in expected.values())
-    most = 2 * (about + 4 * (IMAGENET_21K + 1) * expected[names.HEAD_KERNEL][2]) + SLACK
+    most = 2 * (about + 4 * (IMAGENET_21K + 1) * expected[name_mapping.HEAD_KERNEL][2]) + SLACK
     with opened(path, most=most, about=about) as npz:
         keys = plain_keys(npz)
         found = {key: npz.members[keys[key]].shape for key in keys}
-        network = names.network_of(found)
+        network = name_mapping.network_of(found)
         if network not in (None, name):
             what = f"holds the weights of {network}; the network is {name}"
             raise fault(what, str(path), f"create_model({network!r}, ...), or choose another file", BAD_INPUT)
         if head != "keep":
-            expected = any_head(expected, found, names.HEAD_KERNEL, names.HEAD_BIAS, axis=3)
+            expected = any_head(expected, found, name_mapping.HEAD_KERNEL, name_mapping.HEAD_BIAS, axis=3)
         compare(path, found, expected, name)
-        wanted = {n: keys[names.official(n)] for n in shapes if n not in HEAD or head == "keep"}
+        wanted = {n: keys[name_mapping.official(n)] for n in shapes if n not in HEAD or head == "keep"}
         raw = {key: npz.read(key) for key in wanted.values()}
         source = _source(npz, found)
     if problems := not_finite(path, raw):
         raise Fault(problems, BAD_INPUT)
-    fill(model, {n: names.ours(raw.pop(key)) for n, key in wanted.items()}, head)
+    fill(model, {n: name_mapping.ours(raw.pop(key)) for n, key in wanted.items()}, head)
     return source
 
 
@@ -63,8 +63,8 @@ def read_all(npz: Npz, row: Official) -> None:
     """A Fault unless the file is the network that `row` says, with finite values and sound checksums."""
     keys = plain_keys(npz)
     found = {key: npz.members[keys[key]].shape for key in keys}
-    must_equal(npz.path, "network", row.model, names.network_of(found))
-    must_equal(npz.path, "classes", row.classes, names.classes_of(found))
+    must_equal(npz.path, "network", row.model, name_mapping.network_of(found))
+    must_equal(npz.path, "classes", row.classes, name_mapping.classes_of(found))
     if problems := [problem for key in npz.members for problem in not_finite(npz.path, {key: npz.read(key)})]:
         raise Fault(problems, BAD_INPUT)
 
@@ -73,7 +73,7 @@ def plain_keys(npz: Npz) -> dict[str, str]:
     """Official name -> the file's own spelling of it; two spellings of one name are refused."""
     keys: dict[str, str] = {}
     for key in npz.members:
-        if (other := keys.setdefault(names.plain(key), key)) != key:
+        if (other := keys.setdefault(name_mapping.plain(key), key)) != key:
             where = f"{npz.path}, {key}"
             raise fault(f"the same array as {other}", where, "choose an official file", BAD_INPUT)
     return keys
@@ -88,8 +88,8 @@ def _refuse_other_arms(model: ResNetV2) -> None:
         raise fault(what, "model", "load them into create_model(NAME, CLASSES, 'gn', True)", USAGE)
 
 
-def _source(npz: Npz, shapes: Mapping[str, names.Shape]) -> Source:
-    model, classes = names.network_of(shapes), names.classes_of(shapes)
+def _source(npz: Npz, shapes: Mapping[str, name_mapping.Shape]) -> Source:
+    model, classes = name_mapping.network_of(shapes), name_mapping.classes_of(shapes)
     upstream, why = _upstream(npz, model, classes)
     return Source(npz.path.name, npz.size, npz.sha256, model, classes, upstream, (why, *npz.notes()))
 

@@ -15,10 +15,10 @@ from safetensors.torch import save as to_bytes
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
 from fairtrial.models.resnet import Built, ResNetV2
 from fairtrial.storage.atomic import publish
-from fairtrial.weights.fill import HEAD, any_head, check_head, compare, fill, not_finite
+from fairtrial.weights.fingerprint import probe, same
 from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
-from fairtrial.weights.probe import probe, same
-from fairtrial.weights.source import Source, held, readable, taken
+from fairtrial.weights.load_arrays import HEAD, any_head, check_head, compare, fill, not_finite
+from fairtrial.weights.weights_source import Source, held, readable, taken
 
 # What a file says that was saved before these were options.
 LATER: Final = {"block": Built.block, "stride_on": Built.stride_on}

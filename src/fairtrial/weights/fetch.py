@@ -15,9 +15,9 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, USAGE, Fault, did_you_mean, fault
 from fairtrial.storage.atomic import read_json, show, writing
 from fairtrial.weights.bit import LARGEST, read_all
-from fairtrial.weights.known import OFFICIAL, Official
 from fairtrial.weights.npz import opened
-from fairtrial.weights.source import must_equal, side_of, taken, write_side
+from fairtrial.weights.official_files import OFFICIAL, Official
+from fairtrial.weights.weights_source import must_equal, side_of, taken, write_side
 
 CHUNK: Final = 2**20  # bytes
 TIMEOUT_S: Final = 60  # without a byte

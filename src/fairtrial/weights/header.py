@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.errors import BAD_INPUT, Fault, fault, shown
-from fairtrial.weights.probe import COUNT
+from fairtrial.weights.fingerprint import COUNT
 
 SCHEMA: Final = 1
 KEY: Final = "fairtrial"  # the one entry of safetensors' metadata; two would be written in any order

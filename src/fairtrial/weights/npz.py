@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
-from fairtrial.weights.source import held, readable
+from fairtrial.weights.weights_source import held, readable
 
 RATIO_CAP: Final = 100  # declared bytes per byte of the file
 HEADER_CAP: Final = 10_000  # bytes of one .npy header; numpy's own limit for text it parses

@@ -14,8 +14,8 @@ from fairtrial.errors import Fault
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import read_json
 from fairtrial.weights.fetch import fetch
-from fairtrial.weights.known import OFFICIAL
-from fairtrial.weights.source import side_of
+from fairtrial.weights.official_files import OFFICIAL
+from fairtrial.weights.weights_source import side_of
 
 TICK_S: Final = 0.3  # between two readings of how much has come
 
