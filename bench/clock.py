@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fairtrial.device import device_clock
+from fairtrial.training.timing import device_clock
 
 SLACK_S = 1e-4  # an event and a reading of the clock cost so much at the most
 SHARE = 0.9  # of the device's time that a call which waits for its work lasts at the least

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairtrial.layers import made_once
-from fairtrial.precision import precision
-from fairtrial.replay import captured
+from fairtrial.training.cuda_graph import captured
+from fairtrial.training.precision import precision
 
 LAYOUTS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 

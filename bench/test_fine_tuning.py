@@ -11,9 +11,9 @@ from passes import LAYOUTS
 from reference_loop import reference_loop
 
 from fairtrial.models.resnet import create_model
-from fairtrial.optimizer import SGD
 from fairtrial.study.recipes import Recipe
-from fairtrial.train import Order, Task, update
+from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.optimizer import SGD
 
 IMAGES, ALPHA = 512, 0.1
 

@@ -10,9 +10,9 @@ import torch
 from bare import bare_convolutions
 
 from fairtrial.models.resnet import create_model
-from fairtrial.optimizer import SGD
 from fairtrial.study.recipes import Recipe
-from fairtrial.train import Order, Task, update
+from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.optimizer import SGD
 
 ARMS = {"bn": ("bn", False), "bn+ws": ("bn", True), "gn": ("gn", False), "gn+ws": ("gn", True)}
 SHAPES = ((64, 32), (4, 16))  # batch, image side: bound by arithmetic, and by the number of calls

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.layers import StdConv2d
 from fairtrial.models.resnet import ResNetV2
+from fairtrial.training.flops import flops_of_features, flops_of_step
 
 FILTER_PASSES = {"forward": 2, "forward_backward": 5}  # w, made | the same, then the gradient, made, its own
 NORM_PASSES = {"forward": 2, "forward_backward": 5}  # x, y | the same, then dy, x, dx

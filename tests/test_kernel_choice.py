@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from fairtrial.data import digits
 from fairtrial.kernels.dispatch import KERNELS
-from fairtrial.optimizer import SGD
 from fairtrial.study.recipes import Recipe
-from fairtrial.train import Order, Task, update
+from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.optimizer import SGD
 from tests.support.filters import need
 from tests.support.networks import network
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairtrial import train
 from fairtrial.kernels.dispatch import own_kernels
 from fairtrial.kernels.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.layers import made_once
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights
-from fairtrial.precision import precision
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
+from fairtrial.training import loop
+from fairtrial.training.precision import precision
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 GPU = torch.device("cuda")
@@ -109,20 +109,18 @@ def test_a_compiled_network_gives_the_same():
     torch.testing.assert_close(compiled(images), model(images), rtol=1e-4, atol=1e-4)
 
 
-def trained(
-    norm: str, recipe: Recipe, numbers: str = "fp32"
-) -> tuple[train.Outcome, dict[str, torch.Tensor]]:
+def trained(norm: str, recipe: Recipe, numbers: str = "fp32") -> tuple[loop.Outcome, dict[str, torch.Tensor]]:
     """A few steps of a mini on noise, on the GPU."""
     draw = np.random.default_rng(0)
     images = torch.from_numpy(draw.integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).to(GPU)
     labels = (torch.arange(64) % 10).to(GPU)
-    order = train.Order(np.arange(64), 0)
-    task = train.Task(images, labels, images[:8], labels[:8], 10, order, "none", 0, 0)
+    order = loop.Order(np.arange(64), 0)
+    task = loop.Task(images, labels, images[:8], labels[:8], 10, order, "none", 0, 0)
     model = create_model("mini", 10, norm)
     init_weights(model, lambda name: np.random.default_rng([0, len(name)]))
     model = model.to(GPU)
     with precision({"precision": numbers}, GPU):
-        outcome = train.fit(model, task, recipe, 12, Ledger())
+        outcome = loop.fit(model, task, recipe, 12, Ledger())
     return outcome, model.state_dict()
 
 
@@ -140,7 +138,7 @@ RECIPES = {
 def test_replayed_steps_are_the_eager_ones_to_the_bit(norm, recipe, numbers, monkeypatch):
     outcome, state = trained(norm, RECIPES[recipe], numbers)
     assert outcome.eager is None
-    monkeypatch.setattr(train, "replay_of", lambda *_: (None, "asked for"))
+    monkeypatch.setattr(loop, "replay_of", lambda *_: (None, "asked for"))
     eager, expected = trained(norm, RECIPES[recipe], numbers)
     assert eager.eager == "asked for"
     assert (outcome.train_loss, outcome.val_curve) == (eager.train_loss, eager.val_curve)
@@ -148,14 +146,14 @@ def test_replayed_steps_are_the_eager_ones_to_the_bit(norm, recipe, numbers, mon
 
 
 def test_a_network_that_cannot_be_captured_trains_eagerly_and_says_why(monkeypatch):
-    look = train.passes
+    look = loop.passes
 
     def peeks(model, x, y, recipe):
         loss = look(model, x, y, recipe)
         loss.item()  # waits for the GPU, which a capture forbids
         return loss
 
-    monkeypatch.setattr(train, "passes", peeks)
+    monkeypatch.setattr(loop, "passes", peeks)
     outcome, _ = trained("gn", RECIPES["whole"])
     assert outcome.eager.startswith("no CUDA graph: ")
     assert outcome.train_loss is not None

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial import assembly, calibration, precision, train, trial
+from fairtrial import assembly, calibration, trial
 from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
-from fairtrial.flops import flops_of_step
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
+from fairtrial.training import loop, precision
+from fairtrial.training.flops import flops_of_step
 from fairtrial.trial import Place, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
@@ -173,16 +174,16 @@ def test_bf16_is_another_result_and_close_to_fp32(monkeypatch):
 
 def out_of_memory_above(images, monkeypatch):
     """Every forward and backward pass of more images than that ends as torch ends it on a CPU."""
-    usual = train.F.cross_entropy
+    usual = loop.F.cross_entropy
 
     def limited(logits, *more, **options):
         if len(logits) > images:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return usual(logits, *more, **options)
 
-    monkeypatch.setattr(train, "F", SimpleNamespace(cross_entropy=limited))
-    monkeypatch.setattr(train, "evaluate", lambda model, *_: train.Score(0.1, 1.0, np.zeros(2, bool)))
-    monkeypatch.setattr(trial, "evaluate", train.evaluate)
+    monkeypatch.setattr(loop, "F", SimpleNamespace(cross_entropy=limited))
+    monkeypatch.setattr(loop, "evaluate", lambda model, *_: loop.Score(0.1, 1.0, np.zeros(2, bool)))
+    monkeypatch.setattr(trial, "evaluate", loop.evaluate)
 
 
 def test_auto_halves_the_micro_batch_until_memory_holds_it_and_records_it(monkeypatch):

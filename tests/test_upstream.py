@@ -103,7 +103,7 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
     assert made["upstream_seed"] == seed % 2
     expected = build_model(cell["settings"], 10, seed, 0)
     weights.load(expected, results / "up" / "weights" / record["measured"]["checkpoint"]["file"], head="zero")
-    from fairtrial.train import weights_digest
+    from fairtrial.training.loop import weights_digest
 
     assert result["drawn"]["init"] == weights_digest(expected)
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairtrial.augment import padded
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
 from fairtrial.models.resnet import create_model, init_weights
@@ -19,8 +18,9 @@ from fairtrial.seeds import key, nuisance, prefix, stream
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.factors import ALL, DRAWN
 from fairtrial.study.recipes import rule_of
-from fairtrial.train import Order, Task, pad_of
-from fairtrial.transfer import Network
+from fairtrial.training.augmentation import padded
+from fairtrial.training.finetuning import Network
+from fairtrial.training.loop import Order, Task, pad_of
 
 
 @cache

@@ -11,11 +11,11 @@ from typing import Any, Final
 import torch
 
 from fairtrial.assembly import build_model, build_task, dataset_of
-from fairtrial.device import ledger_of
-from fairtrial.precision import precision
 from fairtrial.study.initial_checkpoint import NONE
 from fairtrial.study.recipes import recipe_of, rule_of
-from fairtrial.train import fit
+from fairtrial.training.loop import fit
+from fairtrial.training.precision import precision
+from fairtrial.training.timing import ledger_of
 from fairtrial.trial import Place, tuned
 
 LAUNCHES: Final = 5  # timed launches per arm; their mean counts, as a cell pays for the slow moments too

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from fairtrial.flops import macs_by_layer
 from fairtrial.models.detector import describe
 from fairtrial.models.resnet import MODELS, create_model
+from fairtrial.training.flops import macs_by_layer
 
 SIDES: Final = (32, 128, 224)
 CLASSES: Final = (10, 1000)

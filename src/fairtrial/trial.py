@@ -16,15 +16,15 @@ from torch import nn
 
 from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.data import Dataset, Sealed, Subset
-from fairtrial.device import ledger_of
-from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.kernels import dispatch
 from fairtrial.models.resnet import ResNetV2
-from fairtrial.precision import precision
 from fairtrial.study.budget import Budget, Ledger
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
-from fairtrial.train import Batches, Outcome, Task, evaluate, fit, weights_digest
-from fairtrial.transfer import Features, Mode, Network, Probe, freeze, re_estimate
+from fairtrial.training.finetuning import Features, Mode, Network, Probe, freeze, re_estimate
+from fairtrial.training.flops import flops_of_features, flops_of_step
+from fairtrial.training.loop import Batches, Outcome, Task, evaluate, fit, weights_digest
+from fairtrial.training.precision import precision
+from fairtrial.training.timing import ledger_of
 from fairtrial.upstream import keep, refuse_change, start
 
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from fairtrial.flops import macs_by_layer
 from fairtrial.layers import CONVS, NORMS, StdConv2d
 from fairtrial.models.blocks import Unit
 from fairtrial.models.resnet import MODELS, Built, ResNetV2, create_model, groups_of, init_weights
+from fairtrial.training.flops import macs_by_layer
 
 ARMS = [(norm, weight_std) for norm in NORMS for weight_std in CONVS]
 MILLIONS = {  # shared reference table: timm at 1000 classes, the block layout of big_transfer at 10

@@ -22,7 +22,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import StochasticDepth
 
-from fairtrial.augment import normalize
 from fairtrial.errors import Fault
 from fairtrial.layers import NORMS
 from fairtrial.models.torchvision_backbones import (
@@ -36,6 +35,7 @@ from fairtrial.models.torchvision_backbones import (
     load_published,
 )
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
+from fairtrial.training.augmentation import normalize
 
 CLASSES = 7
 SMALL = f"{PREFIX}mobilenet_v3_small"

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fairtrial.augment import normalize
 from fairtrial.data import Dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.models.resnet import ResNetV2, create_model
 from fairtrial.seeds import stream
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store
+from fairtrial.training.augmentation import normalize
 from fairtrial.weights import load
 
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)

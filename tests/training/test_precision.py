@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fairtrial import precision
 from fairtrial.errors import Fault
+from fairtrial.training import precision
 
 CPU = torch.device("cpu")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from fairtrial.flops import flops_of_features, flops_of_step
 from fairtrial.models.resnet import MODELS, create_model
-from fairtrial.transfer import freeze
+from fairtrial.training.finetuning import freeze
+from fairtrial.training.flops import flops_of_features, flops_of_step
 
 
 @pytest.mark.parametrize("side", [32, 57])

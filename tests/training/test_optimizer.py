@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from fairtrial.optimizer import SGD
+from fairtrial.training.optimizer import SGD
 
 
 def parameters() -> list[torch.Tensor]:

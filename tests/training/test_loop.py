@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.optimizer import SGD
-from fairtrial.replay import kept
 from fairtrial.seeds import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
-from fairtrial.train import Order, Task, evaluate, fit, update, weights_digest
+from fairtrial.training.cuda_graph import kept
+from fairtrial.training.loop import Order, Task, evaluate, fit, update, weights_digest
+from fairtrial.training.optimizer import SGD
 
 RECIPE = Recipe(batch_size=8, micro_batch=None, lr=0.05, warmup=0.0, weight_decay=0.0, mixup=0.0)
 
@@ -167,7 +167,7 @@ def test_evaluation_does_not_depend_on_its_batch(monkeypatch):
     model, some = network("bn"), task(24)
     images = some.images[:, :, 2:-2, 2:-2]
     whole = evaluate(model, images, some.labels)
-    monkeypatch.setattr("fairtrial.train.EVAL_BATCH", 5)
+    monkeypatch.setattr("fairtrial.training.loop.EVAL_BATCH", 5)
     parts = evaluate(model, images, some.labels)
     assert whole.accuracy == parts.accuracy == whole.correct.mean()
     assert whole.loss == pytest.approx(parts.loss, rel=1e-5)

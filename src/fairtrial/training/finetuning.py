@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.models.torchvision_backbones import Backbone, last_stage
-from fairtrial.train import Order, Task, looks
+from fairtrial.training.loop import Order, Task, looks
 
 Network = ResNetV2 | Backbone
 Mode = Callable[[nn.Module], object]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from fairtrial import seeds
-from fairtrial.augment import AUGMENTS, Draws, crop_flip, draws, mixup, normalize, padded
+from fairtrial.training.augmentation import AUGMENTS, Draws, crop_flip, draws, mixup, normalize, padded
 
 PAD = 2
 N = 40
@@ -158,7 +158,7 @@ def test_off_draws_nothing(monkeypatch):
     def refuse(*words):
         raise AssertionError("a stream was opened")
 
-    monkeypatch.setattr("fairtrial.augment.stream", refuse)
+    monkeypatch.setattr("fairtrial.training.augmentation.stream", refuse)
     draws("none", 0, 0, N, PAD)
     batch, labels = noise(4, 3, 2, 2), torch.arange(4)
     same_batch, same_labels = mixup(batch, labels, 0.0, (0, 0, 0), 4)

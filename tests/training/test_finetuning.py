@@ -8,8 +8,8 @@ from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.seeds import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
-from fairtrial.train import Order, Task, fit
-from fairtrial.transfer import Features, Probe, freeze, re_estimate
+from fairtrial.training.finetuning import Features, Probe, freeze, re_estimate
+from fairtrial.training.loop import Order, Task, fit
 
 IDS = np.arange(12)
 RECIPE = Recipe(batch_size=4, micro_batch=None, lr=0.1, warmup=0.0, weight_decay=0.0, mixup=0.0)
