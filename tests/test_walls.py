@@ -304,8 +304,8 @@ def test_nothing_is_unpickled(name):
 
 def test_imports_are_read_as_they_are_loaded():
     """So that the walls above can fail: the driver's hall reaches the torch wing through a process only."""
-    assert "torch" in loaded("fairtrial.trial")
-    assert "fairtrial.trial" not in loaded("fairtrial.job")
-    assert "fairtrial.trial" in imports("fairtrial.job", anywhere=True)
+    assert "torch" in loaded("fairtrial.execution.cell.run_cell")
+    assert "fairtrial.execution.cell.run_cell" not in loaded("fairtrial.job")
+    assert "fairtrial.execution.cell.run_cell" in imports("fairtrial.job", anywhere=True)
     assert "numpy" not in imports("fairtrial.seeds", anywhere=False)
     assert "numpy.random" in imports("fairtrial.seeds", anywhere=True)

@@ -93,11 +93,11 @@ class Job:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
-        from fairtrial import calibration, trial
+        from fairtrial.execution.cell import calibration, run_cell
         from fairtrial.storage import provenance
 
-        self.trial, self.calibration = trial, calibration
-        self.place = trial.Place(start["device"], start["download"], tuple(start["results"]))
+        self.trial, self.calibration = run_cell, calibration
+        self.place = run_cell.Place(start["device"], start["download"], tuple(start["results"]))
         self.store = Store(Path(start["folder"]))
         name = "cpu" if on_cpu else torch.cuda.get_device_name(start["device"])
         flags = {
@@ -107,7 +107,7 @@ class Job:
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cuda": torch.version.cuda,
         }
-        kernels, self.slower = trial.kernels_on(start["device"])
+        kernels, self.slower = run_cell.kernels_on(start["device"])
         self.origin = provenance.gather(name, start["threads"], flags, kernels)
 
     def cell(self, message: Message) -> Message:

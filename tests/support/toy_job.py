@@ -122,12 +122,16 @@ def main():
         cuda=cuda, cudnn=SimpleNamespace(), cpu=SimpleNamespace(get_cpu_capability=str)
     )
     torch.version = SimpleNamespace(cuda=None)
-    trial = types.ModuleType("fairtrial.trial")
+    trial = types.ModuleType("fairtrial.execution.cell.run_cell")
     trial.run_cell, trial.dataset_of = run_cell, dataset_of
     trial.Place, trial.kernels_on = Place, own_kernels
-    calibration = types.ModuleType("fairtrial.calibration")
+    calibration = types.ModuleType("fairtrial.execution.cell.calibration")
     calibration.calibrate = calibrate
-    sys.modules |= {"torch": torch, "fairtrial.trial": trial, "fairtrial.calibration": calibration}
+    sys.modules |= {
+        "torch": torch,
+        "fairtrial.execution.cell.run_cell": trial,
+        "fairtrial.execution.cell.calibration": calibration,
+    }
 
     import fairtrial
     from fairtrial import job

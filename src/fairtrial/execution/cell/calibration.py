@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import torch
 
-from fairtrial.assembly import build_model, build_task, dataset_of
+from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
+from fairtrial.execution.cell.run_cell import Place, tuned
 from fairtrial.study.initial_checkpoint import NONE
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.training.loop import fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
-from fairtrial.trial import Place, tuned
 
 LAUNCHES: Final = 5  # timed launches per arm; their mean counts, as a cell pays for the slow moments too
 LAUNCH_S: Final = 1.0  # seconds that one timed launch aims at

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial import assembly, calibration, trial
-from fairtrial.assembly import build_model, build_task, dataset_of
-from fairtrial.calibration import calibrate
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
+from fairtrial.execution.cell import calibration, prepare
+from fairtrial.execution.cell import run_cell as trial
+from fairtrial.execution.cell.calibration import calibrate
+from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
+from fairtrial.execution.cell.run_cell import Place, run_cell
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
-from fairtrial.trial import Place, run_cell
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
@@ -130,7 +131,7 @@ def test_every_budget_becomes_steps_before_the_first_one(budget, steps):
 def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_steps(monkeypatch):
     """The arm `ln` sleeps in each forward pass; its calibrated step is longer by that much."""
     pause = 0.05
-    create = assembly.create_model
+    create = prepare.create_model
 
     def slowed(name, classes, norm, weight_std, **more):
         model = create(name, classes, norm, weight_std, **more)
@@ -138,7 +139,7 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
             model.register_forward_pre_hook(lambda *_: time.sleep(pause))
         return model
 
-    monkeypatch.setattr(assembly, "create_model", slowed)
+    monkeypatch.setattr(prepare, "create_model", slowed)
     monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
     step_s = dict(calibrate(arms, ["digits", "digits"], Place()))

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial import upstream, weights
-from fairtrial.assembly import build_model, dataset_of
+from fairtrial import weights
 from fairtrial.data import Dataset
 from fairtrial.errors import Fault
+from fairtrial.execution.cell import upstream_checkpoint
+from fairtrial.execution.cell.prepare import build_model, dataset_of
+from fairtrial.execution.cell.run_cell import Place, run_cell
+from fairtrial.execution.cell.upstream_checkpoint import start
 from fairtrial.runner import Options
 from fairtrial.runner import run as run_study
 from fairtrial.storage.integrity import sealed
@@ -19,8 +22,6 @@ from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
-from fairtrial.trial import Place, run_cell
-from fairtrial.upstream import start
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
 
@@ -49,7 +50,7 @@ def pre_trained(tmp_path_factory) -> Path:
 @pytest.fixture
 def results(pre_trained, tmp_path):
     """A copy that a test may spoil."""
-    upstream._attempts.cache_clear()
+    upstream_checkpoint._attempts.cache_clear()
     return Path(shutil.copytree(pre_trained, tmp_path / "results"))
 
 
@@ -132,8 +133,8 @@ def test_test_images_that_the_upstream_saw_are_counted(results):
     images = [torch.from_numpy(part) for part in (seen, tests)]
     dataset = Dataset("d", ("a",), images[0], torch.zeros(20), images[1], torch.zeros(12), "0" * 64)
     prints = results / "prints.u64"
-    prints.write_bytes(upstream.image_prints(seen).tobytes())
-    assert upstream._overlap(prints, dataset) == 7
+    prints.write_bytes(upstream_checkpoint.image_prints(seen).tobytes())
+    assert upstream_checkpoint._overlap(prints, dataset) == 7
 
 
 def test_images_of_another_size_cannot_be_looked_up(results):
@@ -141,7 +142,7 @@ def test_images_of_another_size_cannot_be_looked_up(results):
 
 
 def refused(results: Path, **changes) -> Fault:
-    upstream._attempts.cache_clear()
+    upstream_checkpoint._attempts.cache_clear()
     with pytest.raises(Fault) as caught:
         run_cell(transfer(**changes), place(results))
     return caught.value
@@ -230,7 +231,7 @@ def test_a_damaged_checkpoint_is_refused_and_named(results, damage):
 def test_missing_prints_are_named(results):
     for path in (results / "up" / "weights").glob("images-*"):
         path.unlink()
-    upstream._overlap.cache_clear()
+    upstream_checkpoint._overlap.cache_clear()
     found = refused(results)
     assert found.code == 3 and "images-" in found.problems[0].where
 

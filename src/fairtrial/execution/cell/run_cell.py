@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fairtrial.assembly import build_model, build_task, dataset_of
 from fairtrial.data import Dataset, Sealed, Subset
+from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
+from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.kernels import dispatch
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.study.budget import Budget, Ledger
@@ -25,7 +26,6 @@ from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Batches, Outcome, Task, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
-from fairtrial.upstream import keep, refuse_change, start
 
 
 @dataclass(frozen=True)
