@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.flaws import flaws
 from analysis.pretrained import start, upstream_seed
-from fairtrial.books import seconds_of
+from fairtrial.execution.attempt_log import seconds_of
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairtrial.crew import MALLOC, cores
+from fairtrial.execution.worker_pool import MALLOC, cores
 from fairtrial.storage.atomic import publish
 
 HERE = Path(__file__).parent

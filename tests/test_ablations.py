@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fairtrial.execution.runner import Options
 from fairtrial.options import apply
 from fairtrial.plan import audit, plan
-from fairtrial.runner import Options
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP
 from fairtrial.study.loader import find, known_studies, load

@@ -15,9 +15,10 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from fairtrial import __version__, runner
+from fairtrial import __version__
 from fairtrial.cli import drive, main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, INTERRUPTED, REFUSED, RESOURCES, USAGE, fault
+from fairtrial.execution import runner
 from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write

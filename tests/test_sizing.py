@@ -9,7 +9,7 @@ from scipy import stats as scipy_stats
 from fairtrial import sizing
 from fairtrial.cli import main
 from fairtrial.errors import DONE, Fault
-from fairtrial.runner import Options
+from fairtrial.execution.runner import Options
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.support.records import done, publish

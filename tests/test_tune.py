@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairtrial import crew, tune
+from fairtrial import tune
 from fairtrial.errors import Fault
-from fairtrial.runner import Options
+from fairtrial.execution import worker_pool
+from fairtrial.execution.runner import Options
 from fairtrial.seeds import state
 from fairtrial.space import Dimension
 from fairtrial.storage.store import Store
@@ -29,7 +30,7 @@ def design(trials=4, studies=3, sampler="random"):
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     """Tune over toy jobs: `toy(plan, **options)` -> exit code, trials."""
-    monkeypatch.setattr(crew, "ENTRY", (JOB,))
+    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
     monkeypatch.setattr("os.fsync", lambda handle: None)
 
     def go(plan=None, study=None, **options):

@@ -34,7 +34,7 @@ OWNERS = {
     "matplotlib": ("analysis.*",),
     "sklearn": ("fairtrial.data.*",),
     "pyarrow": ("fairtrial.data.*",),
-    "rich": ("fairtrial.progress",),
+    "rich": ("fairtrial.execution.progress",),
     "jinja2": ("analysis.*",),
     "triton": ("fairtrial.layers.*",),
 }
@@ -210,7 +210,7 @@ def test_bench_loads_no_study(name):
     assert not {
         "fairtrial.study.study",
         "fairtrial.study.loader",
-        "fairtrial.runner",
+        "fairtrial.execution.runner",
         "fairtrial.storage.store",
     } & loaded(name)
 
@@ -305,7 +305,7 @@ def test_nothing_is_unpickled(name):
 def test_imports_are_read_as_they_are_loaded():
     """So that the walls above can fail: the driver's hall reaches the torch wing through a process only."""
     assert "torch" in loaded("fairtrial.execution.cell.run_cell")
-    assert "fairtrial.execution.cell.run_cell" not in loaded("fairtrial.job")
-    assert "fairtrial.execution.cell.run_cell" in imports("fairtrial.job", anywhere=True)
+    assert "fairtrial.execution.cell.run_cell" not in loaded("fairtrial.execution.worker")
+    assert "fairtrial.execution.cell.run_cell" in imports("fairtrial.execution.worker", anywhere=True)
     assert "numpy" not in imports("fairtrial.seeds", anywhere=False)
     assert "numpy.random" in imports("fairtrial.seeds", anywhere=True)

@@ -23,8 +23,8 @@ from fairtrial.errors import (
     Problem,
     fault,
 )
+from fairtrial.execution.runner import Options
 from fairtrial.rooms import enter
-from fairtrial.runner import Options
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.stopping import Asked
@@ -153,7 +153,8 @@ def _how(given: Namespace) -> Options:
 
 
 def _plan(study: Study, given: Namespace) -> int:
-    from fairtrial import plan, runner
+    from fairtrial import plan
+    from fairtrial.execution import runner
 
     study, how = _asked(study, given)
     if given.audit:
@@ -229,7 +230,8 @@ def _tune(study: Study, given: Namespace) -> int:
 
 
 def _run(study: Study, given: Namespace) -> int:
-    from fairtrial import plan, runner
+    from fairtrial import plan
+    from fairtrial.execution import runner
 
     study, how = _asked(study, given)
     plan.refuse_unaffordable(study, how)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from fairtrial.crew import cores
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
+from fairtrial.execution.worker_pool import cores
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget, quantity
 from fairtrial.study.study import Study

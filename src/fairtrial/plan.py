@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from fairtrial import forecast
-from fairtrial.books import Books
 from fairtrial.errors import fault
-from fairtrial.progress import duration
-from fairtrial.runner import Options
+from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.progress import duration
+from fairtrial.execution.runner import Options
 from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from fairtrial import forecast
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.progress import duration
-from fairtrial.runner import Options
+from fairtrial.execution.progress import duration
+from fairtrial.execution.runner import Options
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Study, look_alpha

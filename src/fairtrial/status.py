@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from fairtrial.books import Books, seconds_of
+from fairtrial.execution.attempt_log import Books, seconds_of
+from fairtrial.execution.progress import duration
 from fairtrial.forecast import arm_of
-from fairtrial.progress import duration
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import ENDED, Store
 from fairtrial.study.factors import FACTORS, setting

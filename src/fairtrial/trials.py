@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairtrial.books import seconds_of
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
+from fairtrial.execution.attempt_log import seconds_of
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import optuna
 
-from fairtrial import runner
 from fairtrial.errors import DONE, FAILED_CELLS, fault
-from fairtrial.runner import Options
+from fairtrial.execution import runner
+from fairtrial.execution.runner import Options
 from fairtrial.seeds import ROOT, state
 from fairtrial.space import Dimension
 from fairtrial.space import read as read_dimension

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from machine import folder_name, info
 
-from fairtrial.crew import MALLOC
+from fairtrial.execution.worker_pool import MALLOC
 
 BENCH = Path(__file__).parents[2] / "bench"
 

@@ -134,10 +134,10 @@ def main():
     }
 
     import fairtrial
-    from fairtrial import job
+    from fairtrial.execution import worker
 
     fairtrial.trial, fairtrial.calibration = trial, calibration
-    job.main()
+    worker.main()
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from fairtrial import crew, runner
 from fairtrial.errors import Fault
+from fairtrial.execution import runner, worker_pool
 from tests.support.toy import JOB, toy_study
 
 
 def main() -> int:
     results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
-    crew.ENTRY = (JOB,)
+    worker_pool.ENTRY = (JOB,)
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
     try:
         return runner.run(toy_study(**study), runner.Options(results=results, **options))

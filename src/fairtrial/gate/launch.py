@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import IO, Any, Final
 
-from fairtrial.crew import MALLOC, THREAD_VARIABLES
 from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.execution.worker_pool import MALLOC, THREAD_VARIABLES
 from fairtrial.gate.referee import PATIENCE_S, Line, referee
 from fairtrial.gate.reports import CAP, rounds_of
 from fairtrial.storage.atomic import read_json

@@ -15,8 +15,8 @@ from fairtrial.execution.cell import upstream_checkpoint
 from fairtrial.execution.cell.prepare import build_model, dataset_of
 from fairtrial.execution.cell.run_cell import Place, run_cell
 from fairtrial.execution.cell.upstream_checkpoint import start
-from fairtrial.runner import Options
-from fairtrial.runner import run as run_study
+from fairtrial.execution.runner import Options
+from fairtrial.execution.runner import run as run_study
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fairtrial.errors import RESOURCES, Fault, Problem, fault
-from fairtrial.stop import withheld
+from fairtrial.execution.signals import withheld
 
 Message = dict[str, Any]
-ENTRY: tuple[str, ...] = ("-m", "fairtrial.job")  # what Python runs as a job
+ENTRY: tuple[str, ...] = ("-m", "fairtrial.execution.worker")  # what Python runs as a job
 MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quarter of a step at batch 64
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),

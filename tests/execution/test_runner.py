@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from fairtrial import crew, runner
 from fairtrial.cli import main
 from fairtrial.errors import Fault
-from fairtrial.runner import Options
+from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.runner import Options
 from fairtrial.storage import atomic
 from fairtrial.study.stopping import Asked
 from tests.support.studies import write
@@ -37,7 +37,7 @@ from tests.support.toy import (
 @pytest.fixture
 def toy(monkeypatch):
     """Toy jobs under a driver in this process: `toy(results, study, **options)` -> exit code."""
-    monkeypatch.setattr(crew, "ENTRY", (JOB,))
+    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
 
     def go(results, study=None, ask=None, **options):
         return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}), ask)
@@ -201,7 +201,7 @@ def test_changed_data_is_refused_with_both_digests(toy, tmp_path, monkeypatch):
 
 
 def test_a_job_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatch):
-    monkeypatch.setattr(crew, "ENTRY", ("-c", "raise SystemExit(7)"))
+    monkeypatch.setattr(worker_pool, "ENTRY", ("-c", "raise SystemExit(7)"))
     with pytest.raises(Fault, match="could not start: the job ended with exit code 7") as refused:
         runner.run(toy_study(), Options(results=tmp_path))
     assert refused.value.code == 4
@@ -438,7 +438,7 @@ def test_limit_and_budget_hold_over_the_rounds_of_a_rule(toy, tmp_path):
 
 def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_path, capfd):
     """Toy scores decide nothing within 1 point, so both looks are read; the driver asks the analysis."""
-    monkeypatch.setattr(crew, "ENTRY", (JOB,))
+    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
     path = write(tmp_path, ("seeds=range(3)", "seeds=range(6)"))
     where = [str(path), "--results", str(tmp_path / "r"), "--stop", "looks:3,6"]
     assert main(["run", *where]) == 0

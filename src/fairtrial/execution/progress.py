@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fairtrial.books import Books
+from fairtrial.execution.attempt_log import Books
 from fairtrial.study.study import Cell
 
 if TYPE_CHECKING:

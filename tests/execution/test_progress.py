@@ -6,9 +6,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from fairtrial import progress
-from fairtrial.books import Books
-from fairtrial.progress import Grid, Lines, Watch, duration, progress_for
+from fairtrial.execution import progress
+from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.progress import Grid, Lines, Watch, duration, progress_for
 from fairtrial.storage.record import failure
 from fairtrial.storage.store import Store
 from tests.support.records import done, killed, publish

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairtrial.books import Books, seconds_of
+from fairtrial.execution.attempt_log import Books, seconds_of
 from fairtrial.storage.record import attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
 from tests.support.records import ORIGIN, done, killed, publish

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from fairtrial.stop import Stop, withheld
+from fairtrial.execution.signals import Stop, withheld
 
 DEAF = """
 import time

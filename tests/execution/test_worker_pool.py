@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from fairtrial import crew
-from fairtrial.crew import Crew, cores
 from fairtrial.errors import Fault
+from fairtrial.execution import worker_pool
+from fairtrial.execution.worker_pool import Crew, cores
 from tests.support.toy import gone
 
 START = {"device": "cpu"}
@@ -25,7 +25,7 @@ def team(monkeypatch):
     made = []
 
     def make(program, size=1, start=START):
-        monkeypatch.setattr(crew, "ENTRY", ("-c", program))
+        monkeypatch.setattr(worker_pool, "ENTRY", ("-c", program))
         made.append(Crew(size, 3, start))
         made[-1].grow(size)
         return made[-1]
@@ -114,7 +114,7 @@ def test_each_device_gets_one_job_and_a_new_job_takes_the_free_one(team):
 def test_threads_and_cublas_are_set_in_the_environment_of_a_job(team):
     tell = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
     environment = hear(team(tell))[0][1]
-    assert [environment[name] for name in crew.THREAD_VARIABLES] == ["3"] * 3
+    assert [environment[name] for name in worker_pool.THREAD_VARIABLES] == ["3"] * 3
     assert "CUBLAS_WORKSPACE_CONFIG" not in environment
     assert hear(team(tell, start={"device": "cuda:0"}))[0][1]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
