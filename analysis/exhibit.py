@@ -11,7 +11,7 @@ from analysis.figures import styled
 from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.errors import INCOMPLETE, fault
-from fairtrial.probes import record
+from fairtrial.measurements import measurement_record
 from fairtrial.storage.integrity import Record
 
 __all__ = ["Exhibit", "network", "probed", "said_of", "styled"]
@@ -28,11 +28,11 @@ class Exhibit(NamedTuple):
 
 def probed(results: Path, name: str) -> Record:
     """The recorded probe of this name; a Fault (exit code 5) that names the command where there is none."""
-    path = record.path_of(results, name)
+    path = measurement_record.path_of(results, name)
     try:
-        return record.read(path, name)
+        return measurement_record.read(path, name)
     except FileNotFoundError:
-        do = f"{record.command(name)} --results {results}"
+        do = f"{measurement_record.command(name)} --results {results}"
         raise fault(f"{name} was not measured yet", str(path), do, INCOMPLETE) from None
 
 

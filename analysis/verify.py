@@ -17,7 +17,7 @@ from analysis import report, seals, throughput, whole
 from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
-from fairtrial.probes import record
+from fairtrial.measurements import measurement_record as record
 from fairtrial.storage.store import Store
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"

@@ -411,7 +411,7 @@ def _fetch(given: Namespace) -> int:
 
 
 def _probe(given: Namespace) -> int:
-    from fairtrial.probes import command
+    from fairtrial.measurements import command
 
     name = getattr(given, "probe", "networks")
     path, values = command.run(name, _results(given.results), getattr(given, "data", None))

@@ -22,7 +22,7 @@ from analysis.exhibits import EXHIBITS
 from analysis.figures import rendered, styled
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, Fault
-from fairtrial.probes import record
+from fairtrial.measurements import measurement_record
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -40,7 +40,9 @@ def test_every_exhibit_is_made_of_what_is_released(name, tmp_path):
     results = RESULTS
     if name == "F3.5":  # its probe takes minutes: drawn from a made-up record
         results, origin = tmp_path, {"commit": None, "torch": "2.15"}
-        record.write(tmp_path / "probes" / "statistics.json", "statistics", made_up_noise(), origin)
+        measurement_record.write(
+            tmp_path / "probes" / "statistics.json", "statistics", made_up_noise(), origin
+        )
     made = EXHIBITS[name](results)
     assert made.id == name and made.kind in ("figure", "table")
     assert made.caption.endswith(".") and "  " not in made.caption

@@ -15,7 +15,7 @@ from analysis import report, throughput, verify
 from analysis.figures import MADE
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
-from fairtrial.probes import record
+from fairtrial.measurements import measurement_record as record
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
@@ -404,7 +404,7 @@ def test_a_changed_digit_in_a_probe_is_named(name, tmp_path, capsys):
 
 
 def test_the_probes_that_are_verified_are_those_that_are_measured():
-    from fairtrial.probes.command import PROBES
+    from fairtrial.measurements.command import PROBES
 
     assert set(record.NAMES) == set(PROBES)
     shipped = {

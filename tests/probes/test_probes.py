@@ -10,8 +10,8 @@ import torch
 
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, Fault
+from fairtrial.measurements import axes, bn_noise, measurement_record, signal_propagation
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.probes import axes, record, signal, statistics
 from fairtrial.seeds import key, stream
 
 
@@ -31,12 +31,12 @@ def test_the_masks_are_the_axes_of_each_definition():
 
 def test_moments_are_those_of_the_channels():
     x = torch.tensor([[[[1.0, 3.0]], [[10.0, 10.0]]]])  # means 2 and 10, variances 1 and 0
-    assert signal.moments(x) == ((4 + 100) / 2, (1 + 0) / 2)
+    assert signal_propagation.moments(x) == ((4 + 100) / 2, (1 + 0) / 2)
 
 
 def test_a_signal_is_that_of_a_forward_pass_unit_by_unit():
     arm = {"norm": "gn", "weight_std": True}
-    rows = signal.propagate(arm, 3, "mini", 4, 16)
+    rows = signal_propagation.propagate(arm, 3, "mini", 4, 16)
     network = create_model("mini", 1, "gn", True)
     init_weights(network, lambda name: stream("init", 3, key(name)))
     x = torch.from_numpy(stream("eval", 3).standard_normal((4, 3, 16, 16)))
@@ -54,8 +54,8 @@ def test_a_signal_is_that_of_a_forward_pass_unit_by_unit():
 
 def test_normed_branches_forget_what_came_before_and_bare_ones_do_not():
     """With BN every branch starts from unit variance; standardized filters alone multiply by their fan-in."""
-    bn = signal.propagate({"norm": "bn", "weight_std": False}, 0, "mini", 8, 16)
-    bare = signal.propagate({"norm": "none", "weight_std": True}, 0, "mini", 8, 16)
+    bn = signal_propagation.propagate({"norm": "bn", "weight_std": False}, 0, "mini", 8, 16)
+    bare = signal_propagation.propagate({"norm": "none", "weight_std": True}, 0, "mini", 8, 16)
     assert max(row["branch_variance"] for row in bn) < 10
     growth = [late["variance"] / early["variance"] for early, late in pairwise(bare)]
     assert min(growth) > 1000
@@ -63,7 +63,7 @@ def test_normed_branches_forget_what_came_before_and_bare_ones_do_not():
 
 def test_a_start_depends_on_its_seed():
     arm = {"norm": "bn", "weight_std": False}
-    one, same, other = (signal.propagate(arm, seed, "mini", 2, 16) for seed in (0, 0, 1))
+    one, same, other = (signal_propagation.propagate(arm, seed, "mini", 2, 16) for seed in (0, 0, 1))
     assert one == same != other
 
 
@@ -73,7 +73,7 @@ def noisy():
     network = create_model("mini", 1, "bn", False)
     init_weights(network, lambda name: stream("init", 0, key(name)))
     images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (256, 3, 16, 16), dtype=np.uint8))
-    return statistics.noise(network, images, statistics.batches_of(0, 256, 40))
+    return bn_noise.noise(network, images, bn_noise.batches_of(0, 256, 40))
 
 
 def test_the_noise_of_the_first_mean_falls_with_the_root_of_the_batch(noisy):
@@ -87,15 +87,15 @@ def test_the_noise_of_the_first_mean_falls_with_the_root_of_the_batch(noisy):
 
 def test_every_layer_is_watched_at_every_size(noisy):
     assert len(noisy["layers"]) == 6 * 3 + 1
-    assert all(len(row["mean"]) == len(statistics.SIZES) for row in noisy["layers"].values())
-    assert len(noisy["gap"]) == len(statistics.SIZES)
+    assert all(len(row["mean"]) == len(bn_noise.SIZES) for row in noisy["layers"].values())
+    assert len(noisy["gap"]) == len(bn_noise.SIZES)
     assert all(math.isfinite(value) for row in noisy["layers"].values() for value in row["log_variance"])
 
 
 def test_small_batches_are_the_beginning_of_large_ones_without_repeats():
-    rows = statistics.batches_of(2, 300, 5)
+    rows = bn_noise.batches_of(2, 300, 5)
     assert rows.shape == (5, 128) and all(len(set(row)) == 128 for row in rows.tolist())
-    assert not np.array_equal(rows, statistics.batches_of(1, 300, 5))
+    assert not np.array_equal(rows, bn_noise.batches_of(1, 300, 5))
 
 
 def test_a_measurement_leaves_the_network_as_it_was():
@@ -103,24 +103,24 @@ def test_a_measurement_leaves_the_network_as_it_was():
     init_weights(network, lambda name: stream("init", 0, key(name)))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = torch.zeros(128, 3, 16, 16, dtype=torch.uint8)
-    statistics.noise(network, images, statistics.batches_of(0, 128, 2))
+    bn_noise.noise(network, images, bn_noise.batches_of(0, 128, 2))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_a_record_is_sealed_and_known_by_its_name(tmp_path):
-    path = record.write(tmp_path / "probes" / "axes.json", "axes", {"a": 1}, {"commit": None})
-    assert record.read(path, "axes")["values"] == {"a": 1}
+    path = measurement_record.write(tmp_path / "probes" / "axes.json", "axes", {"a": 1}, {"commit": None})
+    assert measurement_record.read(path, "axes")["values"] == {"a": 1}
     with pytest.raises(Fault, match="where 'signal' is expected"):
-        record.read(path, "signal")
+        measurement_record.read(path, "signal")
     path.write_text(path.read_text().replace('"a": 1', '"a": 2'))
     with pytest.raises(Fault, match="was edited"):
-        record.read(path, "axes")
+        measurement_record.read(path, "axes")
 
 
 def test_the_command_writes_what_it_measured(tmp_path, capsys):
     assert main(["probe", "axes", "--results", str(tmp_path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert record.read(tmp_path / "probes" / "axes.json", "axes")["values"] == told["values"]
+    assert measurement_record.read(tmp_path / "probes" / "axes.json", "axes")["values"] == told["values"]
 
 
 def test_statistics_without_networks_say_what_to_do(tmp_path, capsys):

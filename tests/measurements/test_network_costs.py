@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 from tests.test_resnetv2 import GMACS, MILLIONS
 
+from fairtrial.measurements import measurement_record
+from fairtrial.measurements.network_costs import kept_bytes, row
 from fairtrial.models.resnet import MODELS
-from fairtrial.networks import kept_bytes, row
-from fairtrial.probes import record
 
-RECORDED = Path(__file__).parents[1] / "results" / "networks" / "networks.json"
+RECORDED = Path(__file__).parents[2] / "results" / "networks" / "networks.json"
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    return {each["model"]: each for each in record.read(RECORDED, "networks")["values"]["networks"]}
+    return {
+        each["model"]: each for each in measurement_record.read(RECORDED, "networks")["values"]["networks"]
+    }
 
 
 @pytest.mark.parametrize("name", MILLIONS)

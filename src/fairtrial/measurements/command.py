@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import torch
 
-from fairtrial import networks
 from fairtrial.data import open_dataset
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.probes import axes, record, signal, statistics
+from fairtrial.measurements import axes, bn_noise, measurement_record, network_costs, signal_propagation
 from fairtrial.storage import provenance
 
 
@@ -24,8 +23,8 @@ def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any
     finally:
         torch.set_num_threads(threads)
     flags = {"instructions": torch.backends.cpu.get_cpu_capability()}
-    path = record.path_of(results, name)
-    return record.write(path, name, values, provenance.gather("cpu", 1, flags)), values
+    path = measurement_record.path_of(results, name)
+    return measurement_record.write(path, name, values, provenance.gather("cpu", 1, flags)), values
 
 
 def _statistics(results: Path, data: str | None) -> dict[str, Any]:
@@ -33,12 +32,12 @@ def _statistics(results: Path, data: str | None) -> dict[str, Any]:
     if not (upstream / "study.json").exists():
         do = "give the results folder that holds the study upstream: --results results"
         raise fault("there are no pre-trained networks", str(upstream), do, BAD_INPUT)
-    return statistics.measure(open_dataset(data or "digits"), upstream)
+    return bn_noise.measure(open_dataset(data or "digits"), upstream)
 
 
 PROBES: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {
-    "networks": lambda results, data: networks.table(),
+    "networks": lambda results, data: network_costs.table(),
     "axes": lambda results, data: axes.measure(),
-    "signal": lambda results, data: signal.measure(),
+    "signal": lambda results, data: signal_propagation.measure(),
     "statistics": _statistics,
 }
