@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from analysis.table import Results
 from analysis.units import Unit, unit_of
 from analysis.words import clean, listed, preset, share
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 from fairtrial.stats import clopper_pearson
 
 

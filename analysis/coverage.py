@@ -13,7 +13,7 @@ from analysis.recorded import Recorded
 from analysis.tables import Table
 from analysis.wanted import WANTED, Bench, Cells, Wanted
 from analysis.words import clean, plural
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from analysis.table import Results
 from analysis.tables import Table
 from analysis.units import Unit
 from analysis.words import clean, gap, listed, plural
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 from fairtrial.study import recipes as recipe
 from fairtrial.study.budget import PARITY_GAP, parity_gap
 from fairtrial.study.factors import ALL, setting

@@ -14,7 +14,7 @@ from analysis.table import Results
 from analysis.tables import Table
 from analysis.words import SCALES, clean, fixed, preset
 from fairtrial.claims import NOT_COMPARABLE, SAME, SHOWN, Claim, Part, claims, together
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 from fairtrial.stats.records import plain
 
 _POINTS: Final = SCALES["test_acc"]

@@ -18,7 +18,7 @@ from analysis.twins import Twins
 from analysis.units import Unit
 from analysis.verdicts import Finding
 from analysis.words import clean, plural, preset
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 
 
 def facts(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from analysis import looks, table
 from analysis.verdicts import measure
-from fairtrial.sizing import Spread
+from fairtrial.planning.power import Spread
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 

@@ -12,7 +12,7 @@ from analysis import best_of, figures, page, tables
 from analysis.importances import importance_table
 from analysis.tables import Table
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
-from fairtrial.forecast import per_cell
+from fairtrial.planning.forecast import per_cell
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap

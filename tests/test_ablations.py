@@ -11,7 +11,7 @@ import pytest
 
 from fairtrial.execution.runner import Options
 from fairtrial.options import apply
-from fairtrial.plan import audit, plan
+from fairtrial.planning.plan import audit, plan
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP
 from fairtrial.study.loader import find, known_studies, load

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairtrial.models.resnet import MODELS, create_model
-from fairtrial.plan import NUISANCE
+from fairtrial.planning.plan import NUISANCE
 from fairtrial.seeds import MAX_SEED, ROOT, STREAMS, key, nuisance, sequence, state, stream
 
 # By hand, with numpy 2 and hashlib alone:

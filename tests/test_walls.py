@@ -165,7 +165,9 @@ def test_analysis_and_statistics_import_no_torch_at_all(name):
     assert not {"torch", "torchvision"} & tops(imports(name, anywhere=True))
 
 
-@pytest.mark.parametrize("name", ["fairtrial.cli", "fairtrial.plan", "fairtrial.status", "fairtrial.seeds"])
+@pytest.mark.parametrize(
+    "name", ["fairtrial.cli", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.seeds"]
+)
 def test_what_answers_at_once_loads_nothing_heavy(name):
     heavy = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn", "rich", "jinja2"}
     assert not heavy & loaded(name)

@@ -153,8 +153,8 @@ def _how(given: Namespace) -> Options:
 
 
 def _plan(study: Study, given: Namespace) -> int:
-    from fairtrial import plan
     from fairtrial.execution import runner
+    from fairtrial.planning import plan
 
     study, how = _asked(study, given)
     if given.audit:
@@ -173,20 +173,20 @@ def _plan(study: Study, given: Namespace) -> int:
 
 
 def _size(study: Study, how: Options, given: Namespace) -> tuple[dict[str, Any], list[str]]:
-    from fairtrial import sizing
+    from fairtrial.planning import power
 
-    scale = sizing.unit(study)
+    scale = power.unit(study)
     asked = options.together(
         effect=lambda: options.positive(given.effect, "--effect"),
         sd=lambda: None if given.sd is None else options.positive(given.sd, "--sd"),
         power=lambda: options.power(given.power),
     )
     if asked["sd"] is not None:
-        known = [sizing.Spread(each.name, asked["sd"] * scale) for each in study.contrasts]
+        known = [power.Spread(each.name, asked["sd"] * scale) for each in study.contrasts]
     else:
         known = _spreads(study, given)
-    found = sizing.size(study, how, known, effect=asked["effect"] * scale, power=asked["power"])
-    return found, list(sizing.lines(found, scale))
+    found = power.size(study, how, known, effect=asked["effect"] * scale, power=asked["power"])
+    return found, list(power.lines(found, scale))
 
 
 def _spreads(study: Study, given: Namespace) -> list[Any]:
@@ -230,8 +230,8 @@ def _tune(study: Study, given: Namespace) -> int:
 
 
 def _run(study: Study, given: Namespace) -> int:
-    from fairtrial import plan
     from fairtrial.execution import runner
+    from fairtrial.planning import plan
 
     study, how = _asked(study, given)
     plan.refuse_unaffordable(study, how)
@@ -259,7 +259,7 @@ def _status(study: Study, given: Namespace) -> int:
 
 
 def _state(study: Study, given: Namespace) -> int:
-    from fairtrial import status
+    from fairtrial.planning import status
 
     store, rule = Store.of(study, given.results), _rule(study, given)
     asked = rule() if rule is not None and (store.folder / "study.json").exists() else None

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from statistics import fmean
 from typing import Final
 
-from fairtrial.forecast import arm_of
+from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fairtrial import forecast
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, REFUSED, Fault, fault
 from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import Crew, Message, Worker, cores
 from fairtrial.kernels.compiler import own_kernels
+from fairtrial.planning import forecast
 from fairtrial.rooms import released
 from fairtrial.storage import provenance
 from fairtrial.storage.integrity import Record

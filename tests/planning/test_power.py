@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from fairtrial import sizing
 from fairtrial.cli import main
 from fairtrial.errors import DONE, Fault
 from fairtrial.execution.runner import Options
+from fairtrial.planning import power as sizing
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.support.records import done, publish

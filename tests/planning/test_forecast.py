@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairtrial import forecast
-from fairtrial.forecast import arm_of, arms_of, calibrated, cell_seconds, overhead, step_seconds
+from fairtrial.planning import forecast
+from fairtrial.planning.forecast import arm_of, arms_of, calibrated, cell_seconds, overhead, step_seconds
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import ORIGIN, done, killed, publish

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairtrial.execution.attempt_log import Books, seconds_of
 from fairtrial.execution.progress import duration
-from fairtrial.forecast import arm_of
+from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import ENDED, Store
 from fairtrial.study.factors import FACTORS, setting

@@ -2,11 +2,11 @@
 
 import pytest
 
-from fairtrial import plan
 from fairtrial.errors import Fault
 from fairtrial.execution.runner import Options
-from fairtrial.forecast import arm_of
-from fairtrial.plan import EXTRAS
+from fairtrial.planning import plan
+from fairtrial.planning.forecast import arm_of
+from fairtrial.planning.plan import EXTRAS
 from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
-from fairtrial import forecast
 from fairtrial.errors import fault
 from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
+from fairtrial.planning import forecast
 from fairtrial.seeds import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store

@@ -1,6 +1,6 @@
 """How far a study is, from its files alone."""
 
-from fairtrial.status import lines, status
+from fairtrial.planning.status import lines, status
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import done, killed, publish

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial import forecast
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
+from fairtrial.planning import forecast
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Study, look_alpha
