@@ -18,7 +18,7 @@ from analysis.words import SCALES, clean
 from fairtrial.seeds import ROOT
 from fairtrial.stats import expected_best, expected_best_over
 from fairtrial.study.tuning_design import Tuning
-from fairtrial.trials import Trial
+from fairtrial.tuning.trials import Trial
 
 _SCALE: Final = SCALES["val_acc"]
 

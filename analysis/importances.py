@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.study.tuning_design import Tuning
-from fairtrial.trials import Trial
+from fairtrial.tuning.trials import Trial
 
 
 def importance_table(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> Iterator[Table]:
@@ -17,7 +17,7 @@ def importance_table(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> Ite
     enough = all(len(trials) == design.trials * design.studies for trials in arms.values())
     if len(design.space) < 2 or design.sampler != "random" or not enough:
         return
-    from fairtrial.tune import RESAMPLES, importances
+    from fairtrial.tuning.tune import RESAMPLES, importances
 
     rows = []
     for arm, trials in arms.items():

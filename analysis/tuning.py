@@ -18,7 +18,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
-from fairtrial.trials import Trial, best, by_arm, read
+from fairtrial.tuning.trials import Trial, best, by_arm, read
 
 _SCALE: Final = SCALES["val_acc"]
 

@@ -30,7 +30,7 @@ TORCH = {
 
 # A library that is heavy to load or that one file owns -> the files that may import it, at any depth.
 OWNERS = {
-    "optuna": ("fairtrial.tune",),
+    "optuna": ("fairtrial.tuning.tune",),
     "matplotlib": ("analysis.*",),
     "sklearn": ("fairtrial.data.*",),
     "pyarrow": ("fairtrial.data.*",),

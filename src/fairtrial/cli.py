@@ -114,7 +114,7 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
     )
     study = found["study"]
     if getattr(given, "tuned", False):
-        from fairtrial.trials import tuned
+        from fairtrial.tuning.trials import tuned
 
         study = tuned(study, given.results)
     return study, found["how"]
@@ -208,7 +208,7 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
 
 
 def _tune(study: Study, given: Namespace) -> int:
-    from fairtrial import space
+    from fairtrial.tuning import space
 
     study, how = _asked(study, given)
     asked = options.together(
@@ -218,7 +218,7 @@ def _tune(study: Study, given: Namespace) -> int:
     )
     texts = tuple(dimension.text for dimension in asked["space"])
     design = Tuning(asked["trials"], asked["studies"], given.sampler, texts)
-    from fairtrial import tune
+    from fairtrial.tuning import tune
 
     code = tune.tune(study, asked["space"], design, how)
     enter("analysis")

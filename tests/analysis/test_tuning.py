@@ -12,7 +12,7 @@ from analysis.variance import variance_table
 from fairtrial.seeds import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Choice, Effort, Tuning
-from fairtrial.trials import Trial
+from fairtrial.tuning.trials import Trial
 
 ARMS = [
     {"norm": norm, "weight_std": ws, "batch_size": b}

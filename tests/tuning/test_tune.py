@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairtrial import tune
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
 from fairtrial.execution.runner import Options
 from fairtrial.seeds import state
-from fairtrial.space import Dimension
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Tuning
-from fairtrial.trials import Trial, best, read, tuned
+from fairtrial.tuning import tune
+from fairtrial.tuning.space import Dimension
+from fairtrial.tuning.trials import Trial, best, read, tuned
 from tests.support.toy import JOB, toy_study
 
 LR = Dimension("lr", 0.01, 1.0, True)

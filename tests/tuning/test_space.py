@@ -3,7 +3,7 @@
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.space import Dimension, parse
+from fairtrial.tuning.space import Dimension, parse
 from tests.support.studies import study
 
 

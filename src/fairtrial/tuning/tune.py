@@ -17,13 +17,13 @@ from fairtrial.errors import DONE, FAILED_CELLS, fault
 from fairtrial.execution import runner
 from fairtrial.execution.runner import Options
 from fairtrial.seeds import ROOT, state
-from fairtrial.space import Dimension
-from fairtrial.space import read as read_dimension
 from fairtrial.storage.store import Store
 from fairtrial.study import factors
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import FIRST_SEED, TRIALS, Choice, Tuning
-from fairtrial.trials import Trial, by_arm, read
+from fairtrial.tuning.space import Dimension
+from fairtrial.tuning.space import read as read_dimension
+from fairtrial.tuning.trials import Trial, by_arm, read
 
 STARTUP: Final = 10  # trials of TPE that are drawn at random before it looks at results, as Optuna does
 TREES: Final = 16  # of the forest behind an importance
