@@ -431,15 +431,15 @@ def _gate(given: Namespace) -> int:
     _results(given.results)
     if given.history:
         return _gate_history(given)
-    from fairtrial.gate import ask
+    from fairtrial.regression import gate_options
 
-    found, words, code = ask.answer(given)
+    found, words, code = gate_options.answer(given)
     _show(found, words, given.json)
     return code
 
 
 def _gate_history(given: Namespace) -> int:
-    from fairtrial.gate import history
+    from fairtrial.regression import history
 
     enter("analysis")
     from analysis import drift

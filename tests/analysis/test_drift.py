@@ -7,7 +7,7 @@ import pytest
 
 from analysis import drift
 from fairtrial.cli import main
-from fairtrial.gate import history, machine
+from fairtrial.regression import history, timing_machine
 
 
 def nights(steps, count=40, seed=0):
@@ -55,7 +55,7 @@ def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
 
 
 def test_the_command_draws_what_is_recorded(tmp_path, capsys):
-    folder = tmp_path / "bench" / machine.folder_name(machine.identity("cpu", 1))
+    folder = tmp_path / "bench" / timing_machine.folder_name(timing_machine.identity("cpu", 1))
     history.append(folder, [{"a": 0.001}, {"a": 0.0011}], {}, {}, None)
     assert main(["gate", "--history", "--results", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fairtrial.gate import command
-from fairtrial.gate.command import Asked, gate
-from fairtrial.gate.launch import Launch
-from fairtrial.gate.reports import rounds_of
+from fairtrial.regression import gate as command
+from fairtrial.regression.benchmark_reports import rounds_of
+from fairtrial.regression.gate import Asked, gate
+from fairtrial.regression.launch import Launch
 from tests.support.gate import checkout
 
 

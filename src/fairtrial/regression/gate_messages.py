@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from fairtrial.gate.decision import FINE, SLOWER, UNDECIDED, Bench, Decision
+from fairtrial.regression.decision import FINE, SLOWER, UNDECIDED, Bench, Decision
 
 
 def lines(decision: Decision, found: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,8 @@ import pytest
 from fairtrial import rooms
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault
-from fairtrial.gate import command
-from fairtrial.gate.command import save
+from fairtrial.regression import gate
+from fairtrial.regression.gate import save
 from tests.support.gate import BENCH, change, commit, git, write
 
 NO_ALARM = (DONE, INCOMPLETE)  # of real launches: three on a busy machine may leave even 40 % open
@@ -174,15 +174,15 @@ def test_sigterm_ends_every_process_and_takes_the_worktree_away(tree, tmp_path):
 
 @pytest.mark.parametrize("missing", ["pytest_benchmark", "pytest"])
 def test_without_the_extra_the_command_that_brings_it_is_named(judge, monkeypatch, missing):
-    real = command.importlib.util.find_spec
+    real = gate.importlib.util.find_spec
     monkeypatch.setattr(
-        command.importlib.util, "find_spec", lambda name: None if name == missing else real(name)
+        gate.importlib.util, "find_spec", lambda name: None if name == missing else real(name)
     )
     refused(judge, USAGE, 'pip install "fairtrial[bench]"', missing)
 
 
 def test_an_installed_wheel_has_no_benches(judge, monkeypatch):
-    monkeypatch.setattr(command, "checkout", lambda: None)
+    monkeypatch.setattr(gate, "checkout", lambda: None)
     refused(judge, USAGE, "run it in a git checkout")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
-from fairtrial.gate import machine
+from fairtrial.regression import timing_machine
 from fairtrial.storage.atomic import publish, read_json
 from fairtrial.storage.integrity import sealed
 from fairtrial.study.study import digest
@@ -43,7 +43,7 @@ def append(
 
 def of_device(results: Path, device: str, threads: int) -> tuple[Path, list[dict[str, Any]]]:
     """The folder of this device and its nights; a Fault (exit 3) where none is recorded."""
-    folder = results / "bench" / machine.folder_name(machine.identity(device, threads))
+    folder = results / "bench" / timing_machine.folder_name(timing_machine.identity(device, threads))
     found = nights(folder)
     if not found:
         do = "record gates: fairtrial gate --record"

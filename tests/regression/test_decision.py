@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairtrial.gate.decision import (
+from fairtrial.regression.decision import (
     FINE,
     SLOWER,
     UNDECIDED,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, fault
-from fairtrial.gate import baseline, history, machine, sides, words
-from fairtrial.gate.decision import (
+from fairtrial.regression import base_commit, baseline, gate_messages, history, timing_machine
+from fairtrial.regression.decision import (
     FINE,
     SLOWER,
     UNDECIDED,
@@ -27,7 +27,7 @@ from fairtrial.gate.decision import (
     unpaired,
     until_decided,
 )
-from fairtrial.gate.launch import Bed, Launch, Side, run
+from fairtrial.regression.launch import Bed, Launch, Side, run
 from fairtrial.rooms import checkout
 
 CODES: Final = {FINE: DONE, SLOWER: REGRESSION, UNDECIDED: INCOMPLETE}
@@ -91,12 +91,14 @@ def judged(asked: Asked, place: Place) -> Outcome:
     if asked.stored or asked.baseline is not None:
         return _against_stored(asked, place, "asked for")
     if asked.aa or asked.plant:
-        here = sides.Base(str(sides.described(place.root)["commit"]), "this tree itself: an A/A comparison")
+        here = base_commit.Base(
+            str(base_commit.described(place.root)["commit"]), "this tree itself: an A/A comparison"
+        )
         return _in_turns(asked, place, here, place.root / "src")
-    found = sides.choose(place.root, asked.base, asked.since_s)
+    found = base_commit.choose(place.root, asked.base, asked.since_s)
     if found is None:
         return _against_stored(asked, place, "this tree has no commit to compare with")
-    with sides.checked_out(place.root, found) as tree:
+    with base_commit.checked_out(place.root, found) as tree:
         return _in_turns(asked, place, found, tree / "src")
 
 
@@ -124,7 +126,7 @@ def ready(asked: Asked) -> Iterator[Place]:
     try:
         with tempfile.TemporaryDirectory(prefix="fairtrial-bytecode-") as cache:
             bed = Bed(root, Path(cache), asked.device, asked.threads, asked.rounds)
-            yield Place(root, bed, machine.identity(asked.device, asked.threads))
+            yield Place(root, bed, timing_machine.identity(asked.device, asked.threads))
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -133,7 +135,7 @@ def _leave(*_: Any) -> NoReturn:
     raise SystemExit(PREEMPTED)
 
 
-def _in_turns(asked: Asked, place: Place, base: sides.Base, src: Path) -> Outcome:
+def _in_turns(asked: Asked, place: Place, base: base_commit.Base, src: Path) -> Outcome:
     plan = asked.plan(PAIRED)
     pair = [Side("base", src), Side("candidate", place.root / "src", asked.plant)]
     asked.tell(f"base {base.commit[:12]} ({base.why}); tolerance {plan.tolerance:.1%}")
@@ -187,7 +189,7 @@ def _against_stored(asked: Asked, place: Place, why: str) -> Outcome:
     )
     kept = baseline.load(path, place.device, place.root, other_device=asked.other_device)
     asked.tell(f"baseline {path} ({why}); tolerance {plan.tolerance:.1%}")
-    before = words.logs(kept.launches)
+    before = gate_messages.logs(kept.launches)
     done: list[Launch] = []
     new: set[str] = set()
 
@@ -198,7 +200,7 @@ def _against_stored(asked: Asked, place: Place, why: str) -> Outcome:
 
     def estimates(found: Sequence[Launch]) -> dict[str, Estimate]:
         _same([one.rounds[0] for one in found])
-        now = words.logs([one.rounds[0] for one in found])
+        now = gate_messages.logs([one.rounds[0] for one in found])
         return {name: unpaired(now[name], before[name]) for name in now if name in before}
 
     decision = until_decided(plan, launch, estimates)
@@ -229,13 +231,13 @@ def _said(
         seconds = [one.seconds() for one in done]
         path = history.append(_own(asked, place), seconds, place.device, _code(place, done), plain(decision))
         found["recorded"] = str(path)
-    return Outcome(found, words.lines(decision, found), CODES[decision.state])
+    return Outcome(found, gate_messages.lines(decision, found), CODES[decision.state])
 
 
 def _own(asked: Asked, place: Place) -> Path:
     """The folder of this device."""
-    return asked.bench / machine.folder_name(place.device)
+    return asked.bench / timing_machine.folder_name(place.device)
 
 
 def _code(place: Place, done: Sequence[Launch]) -> dict[str, Any]:
-    return {**sides.described(place.root), "debug": any(one.debug for one in done)}
+    return {**base_commit.described(place.root), "debug": any(one.debug for one in done)}

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from fairtrial.errors import RESOURCES, Fault
-from fairtrial.gate import referee as module
-from fairtrial.gate.referee import Line, referee
+from fairtrial.regression import referee as module
+from fairtrial.regression.referee import Line, referee
 
 
 def play(scripts, flip=False):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.gate.launch import Bed, Launch, Side, run
+from fairtrial.regression.launch import Bed, Launch, Side, run
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -17,8 +17,8 @@ from typing import IO, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.execution.worker_pool import MALLOC, THREAD_VARIABLES
-from fairtrial.gate.referee import PATIENCE_S, Line, referee
-from fairtrial.gate.reports import CAP, rounds_of
+from fairtrial.regression.benchmark_reports import CAP, rounds_of
+from fairtrial.regression.referee import PATIENCE_S, Line, referee
 from fairtrial.storage.atomic import read_json
 
 BLOCK: Final = 4  # pairs of rounds

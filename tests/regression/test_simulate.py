@@ -3,9 +3,9 @@
 import pytest
 
 from fairtrial.cli import main
-from fairtrial.gate.ask import NOISE
-from fairtrial.gate.decision import Plan
-from fairtrial.gate.simulate import LAWS, simulate
+from fairtrial.regression.decision import Plan
+from fairtrial.regression.gate_options import NOISE
+from fairtrial.regression.simulate import LAWS, simulate
 
 GATES = 200
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
-from fairtrial.gate import machine
-from fairtrial.gate.reports import CAP, rounds_of
-from fairtrial.gate.sides import is_ancestor
+from fairtrial.regression import timing_machine
+from fairtrial.regression.base_commit import is_ancestor
+from fairtrial.regression.benchmark_reports import CAP, rounds_of
 from fairtrial.storage.atomic import publish, read_json
 from fairtrial.storage.integrity import sealed
 from fairtrial.study.study import digest
@@ -59,7 +59,7 @@ def save(
 
 def newest(bench: Path, device: Mapping[str, Any]) -> Path:
     """The newest baseline of this device; a Fault when there is none: exit 4 if other devices have one."""
-    own = bench / machine.folder_name(device) / FOLDER
+    own = bench / timing_machine.folder_name(device) / FOLDER
     if found := sorted(own.glob("*.json")):
         return found[-1]
     others = sorted({path.parents[1].name for path in bench.glob(f"*/{FOLDER}/*.json")})
@@ -99,7 +99,7 @@ def load(path: Path, device: Mapping[str, Any], root: Path, *, other_device: boo
         raise Fault(problems, BAD_INPUT)
     if len({frozenset(launch) for launch in launches}) > 1:
         raise fault("its launches hold different benches", str(path), _MEND, BAD_INPUT)
-    differing = machine.differences(record["device"], device)
+    differing = timing_machine.differences(record["device"], device)
     if differing and not other_device:
         do = f"{MAKE}; or say --other-device to compare all the same, with a label"
         raise fault(f"the baseline comes from another device: {'; '.join(differing)}", str(path), do, REFUSED)

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from fairtrial.errors import DONE, FAILED_CELLS
-from fairtrial.gate import proof
-from fairtrial.gate.proof import holds, mixed, prove, rates
+from fairtrial.regression import proof
+from fairtrial.regression.proof import holds, mixed, prove, rates
 
 
 def rows(aa=(), planted=()):

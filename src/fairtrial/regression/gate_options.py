@@ -8,9 +8,9 @@ from typing import Final
 
 from fairtrial import options
 from fairtrial.errors import fault
-from fairtrial.gate import proof, simulate
-from fairtrial.gate.command import PAIRED, Asked, Outcome, gate, save
-from fairtrial.gate.decision import Plan
+from fairtrial.regression import proof, simulate
+from fairtrial.regression.decision import Plan
+from fairtrial.regression.gate import PAIRED, Asked, Outcome, gate, save
 
 SAVED: Final = 10  # launches of a baseline
 NOISE: Final = 1.4  # percent; standard deviation of launches that was measured on a busy virtual machine

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, REGRESSION, Fault
-from fairtrial.gate import baseline, machine
-from fairtrial.gate.command import save
+from fairtrial.regression import baseline, timing_machine
+from fairtrial.regression.gate import save
 from fairtrial.storage.integrity import sealed
 from tests.support.gate import change, git
 
@@ -40,7 +40,7 @@ def stored(ask, speed):
 @pytest.fixture
 def made(tmp_path, speed):
     """made(**changes): a baseline made by hand, without a launch; the file."""
-    device = machine.identity("cpu", 1)
+    device = timing_machine.identity("cpu", 1)
 
     def make(name="20250101T000000-x.json", stats=(), seal=True, **changes):
         row = {"name": "test_work", "extra_info": {"calls": 2}}
@@ -52,7 +52,7 @@ def made(tmp_path, speed):
             "code": {},
             "launches": [{"benchmarks": [row]}] * 3,
         } | changes
-        path = tmp_path / "results/bench" / machine.folder_name(device) / "baselines" / name
+        path = tmp_path / "results/bench" / timing_machine.folder_name(device) / "baselines" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sealed(record) if seal else json.dumps(record))
         return path
@@ -103,8 +103,8 @@ def test_another_device_is_refused_or_labelled(stored, judge, field, value):
 
 
 def test_the_clock_rate_is_no_part_of_a_device():
-    assert not {"mhz", "hz", "clock"} & set(machine.identity("cpu", 1))
-    assert machine.identity("cpu", 1) == machine.identity("cpu", 1)
+    assert not {"mhz", "hz", "clock"} & set(timing_machine.identity("cpu", 1))
+    assert timing_machine.identity("cpu", 1) == timing_machine.identity("cpu", 1)
 
 
 def test_a_baseline_of_other_machines_only_is_another_device(made, judge):
@@ -231,7 +231,7 @@ json_values = st.recursive(
 def test_whatever_stands_in_a_baseline_is_a_fault_or_a_baseline(made, part, value, tmp_path):
     path = made(**{part: value})
     try:
-        found = baseline.load(path, machine.identity("cpu", 1), tmp_path)
+        found = baseline.load(path, timing_machine.identity("cpu", 1), tmp_path)
     except Fault as error:
         assert error.code in (BAD_INPUT, REFUSED)
     else:
@@ -247,4 +247,4 @@ def test_broken_bytes_are_a_fault(made, at, byte, tmp_path):
     assume(broken.strip() != whole.strip())  # a file without its last line break is whole
     path.write_bytes(broken)
     with pytest.raises(Fault):
-        baseline.load(path, machine.identity("cpu", 1), tmp_path)
+        baseline.load(path, timing_machine.identity("cpu", 1), tmp_path)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairtrial.errors import BAD_INPUT, Fault
-from fairtrial.gate import history
+from fairtrial.regression import history
 
 LAUNCHES = [{"a": 0.001, "b": 0.002}, {"a": 0.0011, "b": 0.0021}]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial.gate.decision import FINE, SLOWER, UNDECIDED, Plan, paired, until_decided
+from fairtrial.regression.decision import FINE, SLOWER, UNDECIDED, Plan, paired, until_decided
 from fairtrial.stats import clopper_pearson
 
 Law = Callable[[np.random.Generator, int], np.ndarray]
