@@ -15,7 +15,7 @@ from analysis.curves import name_ends, within
 from analysis.sheet import side_by_side
 from analysis.style import Look, looks
 from analysis.words import SCALES, clean
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best, expected_best_over
 from fairtrial.study.tuning_design import Tuning
 from fairtrial.tuning.trials import Trial

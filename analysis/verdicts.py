@@ -12,7 +12,7 @@ from analysis.rule import Rule
 from analysis.table import Results
 from analysis.units import SEED, Unit
 from analysis.words import SCALES, Scale
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap

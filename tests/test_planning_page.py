@@ -8,7 +8,7 @@ import pytest
 
 from fairtrial.cli import main
 from fairtrial.errors import DONE
-from fairtrial.seeds import ROOT as SEED
+from fairtrial.rng import ROOT as SEED
 from fairtrial.selftest.command import CHECKS, CONTROLS
 from fairtrial.selftest.harness import run
 from fairtrial.selftest.words import line

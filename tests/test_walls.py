@@ -166,7 +166,7 @@ def test_analysis_and_statistics_import_no_torch_at_all(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["fairtrial.cli", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.seeds"]
+    "name", ["fairtrial.cli", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"]
 )
 def test_what_answers_at_once_loads_nothing_heavy(name):
     heavy = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn", "rich", "jinja2"}
@@ -309,5 +309,5 @@ def test_imports_are_read_as_they_are_loaded():
     assert "torch" in loaded("fairtrial.execution.cell.run_cell")
     assert "fairtrial.execution.cell.run_cell" not in loaded("fairtrial.execution.worker")
     assert "fairtrial.execution.cell.run_cell" in imports("fairtrial.execution.worker", anywhere=True)
-    assert "numpy" not in imports("fairtrial.seeds", anywhere=False)
-    assert "numpy.random" in imports("fairtrial.seeds", anywhere=True)
+    assert "numpy" not in imports("fairtrial.rng", anywhere=False)
+    assert "numpy.random" in imports("fairtrial.rng", anywhere=True)

@@ -24,7 +24,7 @@ from fairtrial.errors import (
     fault,
 )
 from fairtrial.execution.runner import Options
-from fairtrial.rooms import enter
+from fairtrial.installation import enter
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.stopping import Asked

@@ -9,7 +9,7 @@ from analysis import best_of, table, tuning, verdicts
 from analysis.fairness import fairness
 from analysis.parity import parity
 from analysis.variance import variance_table
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Choice, Effort, Tuning
 from fairtrial.tuning.trials import Trial

@@ -12,7 +12,7 @@ from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.measurements import axes, bn_noise, measurement_record, signal_propagation
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.seeds import key, stream
+from fairtrial.rng import key, stream
 
 
 def test_the_masks_are_the_axes_of_each_definition():

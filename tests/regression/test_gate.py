@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial import rooms
+from fairtrial import installation
 from fairtrial.cli import main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault
 from fairtrial.regression import gate
@@ -187,9 +187,9 @@ def test_an_installed_wheel_has_no_benches(judge, monkeypatch):
 
 
 def test_a_checkout_is_recognised_by_its_benches(tmp_path, monkeypatch):
-    assert (rooms.checkout() / "bench" / "test_gate.py").exists()
-    monkeypatch.setattr(rooms, "_PACKAGE", tmp_path / "lib" / "fairtrial")
-    assert rooms.checkout() is None
+    assert (installation.checkout() / "bench" / "test_gate.py").exists()
+    monkeypatch.setattr(installation, "_PACKAGE", tmp_path / "lib" / "fairtrial")
+    assert installation.checkout() is None
 
 
 @pytest.mark.parametrize(

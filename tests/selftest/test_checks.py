@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.selftest import controls, coverage, errors, looking, properties
 from fairtrial.selftest.command import CHECKS, CONTROLS
 from fairtrial.selftest.harness import DRAWS, EXACT, RESAMPLED, SEQUENTIAL, STUDIES, Check, judge

@@ -6,7 +6,7 @@ import pytest
 
 from fairtrial.cli import main
 from fairtrial.errors import DONE, FAILED_CELLS, USAGE
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.selftest import command, speed
 from fairtrial.selftest.harness import Check
 

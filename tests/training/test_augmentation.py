@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairtrial import seeds
+from fairtrial import rng as seeds
 from fairtrial.training.augmentation import AUGMENTS, Draws, crop_flip, draws, mixup, normalize, padded
 
 PAD = 2

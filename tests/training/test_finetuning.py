@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.seeds import key, stream
+from fairtrial.rng import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.finetuning import Features, Probe, freeze, re_estimate

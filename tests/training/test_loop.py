@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.seeds import key, stream
+from fairtrial.rng import key, stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.cuda_graph import kept

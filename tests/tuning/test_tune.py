@@ -9,7 +9,7 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
 from fairtrial.execution.runner import Options
-from fairtrial.seeds import state
+from fairtrial.rng import state
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study

@@ -16,7 +16,7 @@ import numpy as np
 
 from fairtrial.data.subsets import Subset
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 from fairtrial.storage.atomic import read_json
 
 CAP: Final = 4 * 2**20  # bytes; 100 seeds of 100 shots in 10 classes take 0.7 million

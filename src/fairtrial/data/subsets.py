@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import Crew, Message, Worker, cores
+from fairtrial.installation import released
 from fairtrial.kernels.compiler import own_kernels
 from fairtrial.planning import forecast
-from fairtrial.rooms import released
 from fairtrial.storage import provenance
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import cell_message, failure

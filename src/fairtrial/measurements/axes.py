@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fairtrial.layers import NORMS, standardize
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 
 SHAPE: Final = (4, 6, 3, 3)  # images, channels, pixels; or filters, input channels, pixels
 GROUPS: Final = 3

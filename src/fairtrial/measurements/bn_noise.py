@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fairtrial.data import Dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.models.resnet import ResNetV2, create_model
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store
 from fairtrial.training.augmentation import normalize

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fairtrial.models.blocks import Unit
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.seeds import key, stream
+from fairtrial.rng import key, stream
 
 ARMS: Final = (
     {"norm": "none", "weight_std": False},

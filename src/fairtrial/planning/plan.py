@@ -11,7 +11,7 @@ from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
 from fairtrial.planning import forecast
-from fairtrial.seeds import key, nuisance, prefix, state
+from fairtrial.rng import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP, parity_gap

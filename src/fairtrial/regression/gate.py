@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, fault
+from fairtrial.installation import checkout
 from fairtrial.regression import base_commit, baseline, gate_messages, history, timing_machine
 from fairtrial.regression.decision import (
     FINE,
@@ -28,7 +29,6 @@ from fairtrial.regression.decision import (
     until_decided,
 )
 from fairtrial.regression.launch import Bed, Launch, Side, run
-from fairtrial.rooms import checkout
 
 CODES: Final = {FINE: DONE, SLOWER: REGRESSION, UNDECIDED: INCOMPLETE}
 PAIRED, STORED = 0.03, 0.05  # what is tolerated: in turns; against another night

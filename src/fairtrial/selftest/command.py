@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from fairtrial.errors import DONE, FAILED_CELLS
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.selftest import controls, coverage, errors, harness, looking, properties, speed, words
 
 CHECKS: Final = (*coverage.CHECKS, *errors.CHECKS, *looking.CHECKS, *properties.CHECKS)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.special import bdtr
 
-from fairtrial.seeds import key
+from fairtrial.rng import key
 
 DRAWS: Final = 4000  # a true coverage of .93 is then reliably caught
 RESAMPLED: Final = 1000  # data sets, where each is resampled: .90 is caught

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from fairtrial import stats
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 
 ROWS: Final = 100_000
 _N: Final = 10

@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
-from fairtrial.rooms import room
+from fairtrial.installation import room
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.source_locations import PLACES, lines

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Final
 
 from fairtrial.errors import Fault
-from fairtrial.seeds import ROOT
+from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast, Levels

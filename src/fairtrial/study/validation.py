@@ -15,7 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from fairtrial.errors import Fault, Problem, did_you_mean, shown
-from fairtrial.seeds import MAX_SEED
+from fairtrial.rng import MAX_SEED
 from fairtrial.study import arm_validation, contrast, stopping
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget

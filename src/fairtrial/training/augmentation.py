@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 
 Augment = Literal["none", "crop", "crop-flip"]
 AUGMENTS: Final = ("none", "crop", "crop-flip")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fairtrial.errors import out_of_memory
 from fairtrial.layers import made_once
-from fairtrial.seeds import stream
+from fairtrial.rng import stream
 from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.augmentation import crop_flip, draws, mixup, normalize

@@ -16,7 +16,7 @@ import optuna
 from fairtrial.errors import DONE, FAILED_CELLS, fault
 from fairtrial.execution import runner
 from fairtrial.execution.runner import Options
-from fairtrial.seeds import ROOT, state
+from fairtrial.rng import ROOT, state
 from fairtrial.storage.store import Store
 from fairtrial.study import factors
 from fairtrial.study.study import Study

@@ -14,7 +14,7 @@ from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
-from fairtrial.seeds import key, nuisance, prefix, stream
+from fairtrial.rng import key, nuisance, prefix, stream
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.factors import ALL, DRAWN
 from fairtrial.study.recipes import rule_of

@@ -3,23 +3,23 @@
 import sys
 from pathlib import Path
 
-from fairtrial import rooms
+from fairtrial import installation
 
 
 def test_in_a_checkout_a_room_lies_beside_src():
     root = Path(__file__).parents[1]
-    assert rooms.room("ablations") == root / "ablations"
-    assert (rooms.room("analysis") / "__init__.py").exists()
+    assert installation.room("ablations") == root / "ablations"
+    assert (installation.room("analysis") / "__init__.py").exists()
 
 
 def test_in_a_wheel_a_room_lies_in_the_package(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "fairtrial"
-    monkeypatch.setattr(rooms, "_PACKAGE", package)
-    assert rooms.room("ablations") == package / "_rooms" / "ablations"
+    monkeypatch.setattr(installation, "_PACKAGE", package)
+    assert installation.room("ablations") == package / "_rooms" / "ablations"
 
 
 def test_a_room_can_be_entered_twice(monkeypatch):
     monkeypatch.setattr(sys, "path", ["first"])
-    rooms.enter("analysis")
-    rooms.enter("analysis")
+    installation.enter("analysis")
+    installation.enter("analysis")
     assert sys.path == [str(Path(__file__).parents[1]), "first"]

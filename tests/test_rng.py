@@ -5,7 +5,7 @@ import pytest
 
 from fairtrial.models.resnet import MODELS, create_model
 from fairtrial.planning.plan import NUISANCE
-from fairtrial.seeds import MAX_SEED, ROOT, STREAMS, key, nuisance, sequence, state, stream
+from fairtrial.rng import MAX_SEED, ROOT, STREAMS, key, nuisance, sequence, state, stream
 
 # By hand, with numpy 2 and hashlib alone:
 # SeedSequence(20191224, spawn_key=(blake2b-4 of the name, replicate, *extra)).generate_state(2, uint32).
