@@ -5,7 +5,7 @@ Takes:   about 4 minutes on two cores (168 cells of 2 048 images of scanned digi
 Result:  results/batch/report.html
 """
 
-from fairtrial.cli import drive
+from fairtrial.cli.main import drive
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from batch import STUDY as BATCH
 
-from fairtrial.cli import drive
+from fairtrial.cli.main import drive
 from fairtrial.study.budget import Budget
 
 STUDY = replace(

@@ -5,7 +5,7 @@ Takes:   about 1 minute on two cores (88 cells of 2 048 images of scanned digits
 Result:  results/batch-statistics/report.html
 """
 
-from fairtrial.cli import drive
+from fairtrial.cli.main import drive
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 

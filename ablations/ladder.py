@@ -5,7 +5,7 @@ Takes:   about 2 minutes on two cores (130 cells of 2 048 images of scanned digi
 Result:  results/ladder/report.html
 """
 
-from fairtrial.cli import drive
+from fairtrial.cli.main import drive
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 

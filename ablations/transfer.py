@@ -5,7 +5,7 @@ Takes:   about a minute on two cores (scanned digits); --preset mini, on CIFAR-1
 Result:  results/transfer/report.html
 """
 
-from fairtrial.cli import drive
+from fairtrial.cli.main import drive
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fairtrial.cli.options import apply
 from fairtrial.execution.runner import Options
-from fairtrial.options import apply
 from fairtrial.planning.plan import audit, plan
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP

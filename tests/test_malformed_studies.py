@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, REFUSED, USAGE
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import load

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import DONE
 from fairtrial.rng import ROOT as SEED
 from fairtrial.selftest.command import CHECKS, CONTROLS

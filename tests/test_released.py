@@ -8,8 +8,8 @@ import pytest
 
 from analysis.report import build, sentences, what_if
 from fairtrial import weights
+from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
-from fairtrial.options import apply
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study

@@ -166,7 +166,7 @@ def test_analysis_and_statistics_import_no_torch_at_all(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["fairtrial.cli", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"]
+    "name", ["fairtrial.cli.main", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"]
 )
 def test_what_answers_at_once_loads_nothing_heavy(name):
     heavy = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn", "rich", "jinja2"}
@@ -220,7 +220,7 @@ def test_bench_loads_no_study(name):
 @pytest.mark.parametrize("name", ALL)
 def test_rooms_never_import_rooms(name):
     others = set(ROOMS) - tops([name])
-    if name == "fairtrial.cli":
+    if name == "fairtrial.cli.main":
         others -= {"analysis"}  # report, when it is asked for
         assert "analysis" not in tops(loaded(name))
     assert not (others | {"tests"}) & tops(imports(name, anywhere=True))

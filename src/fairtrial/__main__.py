@@ -2,7 +2,7 @@
 
 import sys
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

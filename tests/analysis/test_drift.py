@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis import drift
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.regression import history, timing_machine
 
 

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from analysis import report, throughput, verify
 from analysis.figures import MADE
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.measurements import measurement_record as record
 from fairtrial.storage.integrity import sealed

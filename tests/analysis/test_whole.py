@@ -16,7 +16,7 @@ from analysis import whole
 from analysis.macros import Macros, name_of
 from analysis.questions import QUESTIONS
 from analysis.wanted import NIGHTLY, WANTED
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
 from fairtrial.study.study import Contrast
 from tests.analysis.test_report import PAYLOADS, Page, accuracy

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.runner import Options

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import DONE, Fault
 from fairtrial.execution.runner import Options
 from fairtrial.planning import power as sizing

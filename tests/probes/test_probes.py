@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.measurements import axes, bn_noise, measurement_record, signal_propagation
 from fairtrial.models.resnet import create_model, init_weights

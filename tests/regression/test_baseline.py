@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, REGRESSION, Fault
 from fairtrial.regression import baseline, timing_machine
 from fairtrial.regression.gate import save

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial import installation
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault
 from fairtrial.regression import gate
 from fairtrial.regression.gate import save

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.regression.decision import Plan
 from fairtrial.regression.gate_options import NOISE
 from fairtrial.regression.simulate import LAWS, simulate

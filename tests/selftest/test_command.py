@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 from fairtrial.errors import DONE, FAILED_CELLS, USAGE
 from fairtrial.rng import ROOT
 from fairtrial.selftest import command, speed

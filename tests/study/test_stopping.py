@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fairtrial import options
+from fairtrial.cli import options
 from fairtrial.errors import Fault
 from fairtrial.study.stopping import Stopping
 from fairtrial.study.study import Study

@@ -6,7 +6,7 @@ import re
 from argparse import Namespace
 from typing import Final
 
-from fairtrial import options
+from fairtrial.cli import options
 from fairtrial.errors import fault
 from fairtrial.regression import proof, simulate
 from fairtrial.regression.decision import Plan

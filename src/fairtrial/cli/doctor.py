@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from fairtrial.cli.options import cores
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
 from fairtrial.kernels.compiler import own_kernels
-from fairtrial.options import cores
 from fairtrial.study.data_spec import name_of
 
 # extra -> the module that it brings, and what it is for

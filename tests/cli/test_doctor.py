@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial import doctor
-from fairtrial.cli import main
+from fairtrial.cli import doctor
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, RESOURCES, USAGE
 
-PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 
 
 def test_every_extra_is_known_to_the_doctor():

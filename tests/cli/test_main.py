@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fairtrial import __version__
-from fairtrial.cli import drive, main
+from fairtrial.cli.main import drive, main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, INTERRUPTED, REFUSED, RESOURCES, USAGE, fault
 from fairtrial.execution import runner
 from fairtrial.storage.store import Store

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fairtrial import options
+from fairtrial.cli import options
 from fairtrial.errors import Fault, Problem, fault
 from fairtrial.study.budget import Budget
 from tests.support.studies import study

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fairtrial import options
-from fairtrial.arguments import driver, parser
+from fairtrial.cli import options
+from fairtrial.cli.parser import driver, parser
 from fairtrial.errors import (
     BAD_INPUT,
     DONE,
@@ -391,7 +391,7 @@ def _repair(study: Study, given: Namespace) -> int:
 
 
 def _doctor(given: Namespace) -> int:
-    from fairtrial import doctor
+    from fairtrial.cli import doctor
 
     found, problems = doctor.examine(_results(given.results), given.data)
     _show(found, doctor.lines(found), given.json)
