@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import ledger, report
-from analysis.folders import folders, opened
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
+from fairtrial.reporting.results.discovery import folders, opened
 from fairtrial.storage.store import Store
 
 Told = tuple[dict[str, Any], list[str], bool]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
-from analysis import pretrained
-from analysis.table import Results
 from fairtrial.claims import Part, fits
+from fairtrial.reporting.results import pretraining
+from fairtrial.reporting.results.load import Results
 from fairtrial.study.contrast import corners
 from fairtrial.study.factors import ALL
 from fairtrial.study.study import Contrast, Study
@@ -41,7 +41,7 @@ def arm(part: Part, results: Results) -> Levels | None:
     study, wanted = results.study, part.design["arm"]
     fixed = study.settings({})
     levels = {name: level for name, level in wanted.items() if name in study.factors}
-    published = pretrained.start(study.settings(levels)) == pretrained.FILE
+    published = pretraining.start(study.settings(levels)) == pretraining.FILE
     for name, level in wanted.items():
         if name not in study.factors and fixed[name] != level and not published:
             return None
@@ -103,7 +103,7 @@ def _stands(part: Part, results: Results, contrast: Contrast) -> bool:
 
 def _settings(study: Study, levels: Levels) -> Levels:
     found = study.settings(levels)
-    return {**found, "start": pretrained.start(found), "budget": study.budget.kind}
+    return {**found, "start": pretraining.start(found), "budget": study.budget.kind}
 
 
 def _declared(study: Study, contrast: Contrast) -> Contrast | None:

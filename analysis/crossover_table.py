@@ -13,10 +13,10 @@ from analysis.captions import provenance
 from analysis.crossover_words import CAUTION, SCALE, place_of, read, said, units
 from analysis.leads import Lead, Race
 from analysis.sentences import arms
-from analysis.table import Results
 from analysis.tables import Table
 from analysis.verdicts import rule_of
 from analysis.words import clean
+from fairtrial.reporting.results.load import Results
 
 
 def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:

@@ -11,8 +11,8 @@ from analysis.captions import counted
 from analysis.crossing import Span
 from analysis.leads import IMAGES, SECONDS, STEPS, Lead, Race
 from analysis.sentences import arms
-from analysis.table import Results
 from analysis.words import SCALES, clean, fixed, listed, rounded
+from fairtrial.reporting.results.load import Results
 
 SCALE: Final = SCALES["val_acc"]
 _ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.axis import Axis, Places
-from analysis.groups import Group
 from analysis.style import ALARM, QUIET, Look, looks, spread
 from analysis.words import Scale, clean
+from fairtrial.reporting.results.arms import Group
 from fairtrial.study import factors
 
 LINE = 0.125  # inches that a line of text takes

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from analysis import style
 from analysis.captions import provenance
 from analysis.plates import arms, contrasts
-from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding
+from fairtrial.reporting.results.load import Results
 from fairtrial.storage.atomic import MARK
 
 MADE: Final = f"matplotlib {matplotlib.__version__}"  # in each picture: `verify` compares what it drew itself

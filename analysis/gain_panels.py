@@ -11,11 +11,11 @@ from analysis.axis import CROWDED, Axis, name_of
 from analysis.captions import counted
 from analysis.curves import dots, mark, name_ends
 from analysis.gains import Change, Panel, Point, measure
-from analysis.groups import metric_of
 from analysis.sheet import Made, arranged, averaged, capital, label_once
 from analysis.style import BAND, INK, looks
-from analysis.table import Results
 from analysis.words import SCALES, Scale
+from fairtrial.reporting.results.arms import metric_of
+from fairtrial.reporting.results.load import Results
 
 Measured = Mapping[Change, Sequence[Point]]
 

@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analysis.contrasts import differences, has_limits, interval, sides, unit_of_contrast
-from analysis.groups import NORM, combinations, identity
-from analysis.table import Results
-from analysis.units import Unit
 from analysis.words import clean, level
+from fairtrial.reporting.results.arms import NORM, combinations, identity
+from fairtrial.reporting.results.contrast_sides import (
+    differences,
+    has_limits,
+    interval,
+    sides,
+    unit_of_contrast,
+)
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors, initial_checkpoint

@@ -73,9 +73,9 @@ def _study(task: Task) -> Hung:
 
 
 def _bench(task: Task) -> Hung:
-    from analysis.races import read
     from analysis.speed_figures import pictures as speed
     from analysis.speed_tables import table
+    from fairtrial.reporting.results.timings import read
 
     races = read(task.folder)
     with styled():

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from analysis.curves import chance_line, dots, name_ends, within
-from analysis.groups import Group
 from analysis.style import Look, looks
 from analysis.words import Scale, clean
+from fairtrial.reporting.results.arms import Group
 
 _TWO = ("norm", "weight_std")
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.captions import provenance, seeds
-from analysis.contrasts import has_limits
-from analysis.groups import gather, metric_of
 from analysis.ladder import ladder, rung_names
-from analysis.table import Results
 from analysis.tables import Table
 from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES
+from fairtrial.reporting.results.arms import gather, metric_of
+from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.load import Results
 
 
 def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -> Table | None:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from analysis import crossing
-from analysis.contrasts import unit_of_contrast
 from analysis.crossing import Span
-from analysis.flaws import mixed_hardware
-from analysis.table import OPEN, Record, Results
-from analysis.units import Unit
 from analysis.verdicts import rule_of
+from fairtrial.reporting.results.contrast_sides import unit_of_contrast
+from fairtrial.reporting.results.load import OPEN, Record, Results
+from fairtrial.reporting.results.refusals import mixed_hardware
+from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
 from fairtrial.study.contrast import corners

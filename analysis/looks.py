@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analysis import table
-from analysis.table import OPEN, Results
 from analysis.verdicts import Finding, decide, measure
 from analysis.words import clean, listed
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
 from fairtrial.study.stopping import Asked, Stopping
@@ -19,7 +19,7 @@ SPARED = "spared"  # the status of a cell that the rule did not ask for
 
 def asked(store: Store) -> Asked:
     """The cells that the stopping rule of a recorded study wants by now, and what its looks decided."""
-    results = table.load(store)
+    results = load.load(store)
     return _replayed(results, results.study.rule)[1] if results.study.rule else Asked(set(results.cells))
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.captions import provenance, seeds
-from analysis.groups import Group, gather, metric_of
 from analysis.new_images import over_new_images
 from analysis.rule import Rule
 from analysis.sentences import parity_words, title
-from analysis.table import Results
 from analysis.tables import Table
-from analysis.units import SEED
 from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, Scale, clean
+from fairtrial.reporting.results.arms import Group, gather, metric_of
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.replication_units import SEED
 from fairtrial.stats.structure import VarianceComponents
 
 

@@ -12,13 +12,13 @@ from markupsafe import Markup
 from analysis.captions import commits, failures, units, upstream_images
 from analysis.figures import MADE, Drawn
 from analysis.sentences import grounds
-from analysis.table import Results
 from analysis.tables import Table, markdown_text
 from analysis.twins import Twins
-from analysis.units import Unit
 from analysis.verdicts import Finding
 from analysis.words import clean, plural, preset
 from fairtrial.planning.forecast import per_cell
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.replication_units import Unit
 
 
 def facts(

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.captions import provenance, seeds
-from analysis.contrasts import has_limits
 from analysis.sentences import title
-from analysis.table import Results
 from analysis.tables import Table
 from analysis.verdicts import Finding
 from analysis.words import clean, fixed
+from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.load import Results
 
 
 def pairing_table(results: Results, findings: Sequence[Finding]) -> Table | None:

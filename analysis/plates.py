@@ -17,7 +17,6 @@ from analysis.forest import crowd as forest_crowd
 from analysis.forest import forest, pitch, rows_of
 from analysis.gain_panels import gained, gains, how
 from analysis.gains import bn_modes, measure, mixups, norms, tunings
-from analysis.groups import NORM, Group, axis_of, combinations, metric_of
 from analysis.interplay import interplay, name_lines
 from analysis.medians import medians, shots_of, sides_of
 from analysis.rows import PITCH, rows
@@ -36,10 +35,11 @@ from analysis.sheet import (
     side_by_side,
     some,
 )
-from analysis.table import Results
 from analysis.twins import Twins
 from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, level
+from fairtrial.reporting.results.arms import NORM, Group, axis_of, combinations, metric_of
+from fairtrial.reporting.results.load import Results
 from fairtrial.study.study import Study
 
 _MOST_LINES: Final = 6  # in one panel

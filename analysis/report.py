@@ -9,14 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, leads, page, table, tables, twins, verdicts, whatif
+from analysis import figures, leads, page, tables, twins, verdicts, whatif
 from analysis.attribution import attribution_tables
-from analysis.contrasts import overlap, overlap_words
 from analysis.crossover import crossover
 from analysis.crossover_table import crossover_table
 from analysis.fairness import fairness
 from analysis.figures import Drawn
-from analysis.folders import opened
 from analysis.ladder_figure import ladder_figure
 from analysis.ladder_table import ladder_table
 from analysis.leads import Race
@@ -24,7 +22,6 @@ from analysis.outcome_tables import arm_table, contrast_table
 from analysis.pairing import pairing_table
 from analysis.parity import parity
 from analysis.sentences import sentence, title
-from analysis.table import Results
 from analysis.tables import Table
 from analysis.twins import Twins
 from analysis.variance import variance_table
@@ -34,6 +31,10 @@ from analysis.whatif_figure import whatif_figure
 from analysis.whatif_table import record, whatif_table
 from analysis.words import clean, plural
 from fairtrial.errors import fault
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
+from fairtrial.reporting.results.discovery import opened
+from fairtrial.reporting.results.load import Results
 from fairtrial.stats.records import plain
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
@@ -120,7 +121,7 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
     drawn, made, warnings = pictures(seen), tabulate(seen), seen.warnings
     told = page.facts(results, findings, said, control)
     folder = to or store.folder
-    atomic.publish(folder / "summary.csv", tables.csv_text(*table.summary(results)), overwrite=True)
+    atomic.publish(folder / "summary.csv", tables.csv_text(*load.summary(results)), overwrite=True)
     atomic.publish(
         folder / "verdicts.json", _json(results, findings, said, control, seen.what), overwrite=True
     )

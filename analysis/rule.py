@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.contrasts import Side, differences, interval
-from analysis.units import Unit
+from fairtrial.reporting.results.contrast_sides import Side, differences, interval
+from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.stats import confidence_sequence, tost
 from fairtrial.stats.records import Equivalence, PairedInterval
 from fairtrial.study.stopping import Stopping

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.groups import Group, gather, metric_of
-from analysis.table import Results, chance
+from fairtrial.reporting.results.arms import Group, gather, metric_of
+from fairtrial.reporting.results.load import Results, chance
 from fairtrial.study.study import Study
 
 RUNS: Final = "Dots are single runs (crosses: failed runs, scored as chance)"

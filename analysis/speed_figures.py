@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from analysis import style
-from analysis.races import Numbers, Race, machine_of, number
+from fairtrial.reporting.results.timings import Numbers, Race, machine_of, number
 
 Made = Iterator[tuple[str, str, Figure]]
 LOOKS: Final = {  # of subjects, the same in every picture

@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import style, table
+from analysis import style
 from analysis.captions import commits
 from analysis.exhibit import Exhibit
 from analysis.sheet import capital
-from analysis.table import per_seed
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.load import per_seed
 from fairtrial.storage.store import Store
 
 ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT
@@ -66,7 +67,7 @@ def exhibit(results: Path) -> Exhibit:
         shots: Spread(published.value("subset_sd_points_estimate", downstream="cifar10", shots=shots))
         for shots in SHOTS
     }
-    study = table.load(Store(_folder(results)))
+    study = load.load(Store(_folder(results)))
     ours = {shots: _measured(study, shots) for shots in SHOTS}
     needs = "; ".join(
         f"{shots} shot{'s' * (shots > 1)} (SD {told[shots].sd:.1f}): "
@@ -98,7 +99,7 @@ def _folder(results: Path) -> Path:
     raise fault("the study shots was not run yet", str(results / "shots"), do, INCOMPLETE)
 
 
-def _measured(study: table.Results, shots: int) -> Spread:
+def _measured(study: load.Results, shots: int) -> Spread:
     values = per_seed(study.where({**ARM, "shots": shots}), "test_acc")
     if len(values) < 2:
         do = "fairtrial run shots"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from analysis import figures, tables
-from analysis.races import folders as folders_of
-from analysis.races import read
 from analysis.speed_figures import pictures
 from analysis.speed_tables import table
 from fairtrial.errors import DONE, Fault
+from fairtrial.reporting.results.timings import folders as folders_of
+from fairtrial.reporting.results.timings import read
 from fairtrial.storage import atomic
 
 RESULTS: Final = Path("results/bench")

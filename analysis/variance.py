@@ -7,12 +7,12 @@ import math
 import pandas as pd
 
 from analysis.captions import counted, provenance
-from analysis.groups import metric_of
 from analysis.sources import Source, Sources, examine
-from analysis.table import Results
 from analysis.tables import Table
-from analysis.units import CHECKPOINT
 from analysis.words import SCALES, Scale, clean, fixed, plural, rounded
+from fairtrial.reporting.results.arms import metric_of
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.replication_units import CHECKPOINT
 
 
 def variance_table(results: Results, *, partial: bool = False) -> Table | None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from analysis import report, seals, throughput, whole
+from analysis import report, throughput, whole
 from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.reporting.results import record_checks
 from fairtrial.storage.store import Store
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
@@ -89,7 +90,7 @@ def _unsound(paths: Iterable[Path]) -> Iterator[Problem]:
 KINDS: Final = {
     "study": Kind(
         lambda folder: (folder / "study.json").is_file(),
-        lambda folder: seals.problems(Store(folder)),
+        lambda folder: record_checks.problems(Store(folder)),
         _study,
     ),
     "bench": Kind(

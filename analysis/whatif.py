@@ -29,11 +29,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from analysis import kernel
-from analysis.budgets import ABOVE, BELOW, BETWEEN, Budgets, recorded
 from analysis.kernel import Share
-from analysis.table import Results
 from analysis.verdicts import Finding
 from analysis.worlds import Worlds
+from fairtrial.reporting.results.budgets import ABOVE, BELOW, BETWEEN, Budgets, recorded
+from fairtrial.reporting.results.load import Results
 from fairtrial.storage.store import Store
 
 FREE: Final = math.inf

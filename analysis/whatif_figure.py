@@ -7,13 +7,13 @@ import textwrap
 from matplotlib.axes import Axes
 
 from analysis.captions import seeds
-from analysis.contrasts import has_limits
 from analysis.sentences import title
 from analysis.sheet import MOST_PANELS, Made, side_by_side
 from analysis.style import ALARM, BAND, INK, VERDICT
-from analysis.table import Results
 from analysis.verdicts import Finding
 from analysis.whatif import FREE, Case, Row, WhatIf
+from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.load import Results
 
 
 def whatif_figure(results: Results, what: WhatIf) -> Made:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from analysis import figures, macros, recorded, tables, whole_page
+from analysis import figures, macros, tables, whole_page
 from analysis.coverage import Shown, cover, coverage_table, study_table
 from analysis.document import about, documents
 from analysis.gallery import Hung, Task, exhibits, hang
 from analysis.macros import escaped
 from analysis.questions import QUESTIONS
-from analysis.races import folders
-from analysis.recorded import Recorded
 from analysis.tables import Table
 from analysis.wanted import WANTED
+from fairtrial.reporting.results import recorded_studies
+from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.results.timings import folders
 from fairtrial.storage import atomic
 
 MACROS: Final = "macros.tex"
@@ -39,7 +40,7 @@ class Whole:
 
 def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> Whole:
     """One report over every study under `results`; equal records give equal bytes, whatever `jobs` is."""
-    studies = recorded.read(results, partial=allow_partial)
+    studies = recorded_studies.read(results, partial=allow_partial)
     benches = {f"bench-{path.name}": path for path in folders(results / "bench")}
     hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
     shown = cover(studies, hung, list(benches))

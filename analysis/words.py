@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis import pretrained
+from fairtrial.reporting.results import pretraining
 from fairtrial.study import factors
 
 _LONGEST: Final = 300  # characters of one string that came from a record
@@ -128,5 +128,5 @@ def preset(study: Any, images: str | None = None) -> str:
     arms = [study.settings(levels) for levels in study.arms()]
     settings = study.settings({name: levels[0] for name, levels in study.factors.items()})
     said = {name: "swept" if name in study.factors else clean(settings[name]) for name in ("data", "model")}
-    what = f"{said['data']}, {said['model']} network {clean(pretrained.story(arms, images))}"
-    return f"preset {clean(study.preset)}: {what}; {pretrained.may_be_called(arms)}"
+    what = f"{said['data']}, {said['model']} network {clean(pretraining.story(arms, images))}"
+    return f"preset {clean(study.preset)}: {what}; {pretraining.may_be_called(arms)}"

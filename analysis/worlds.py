@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from analysis import kernel
-from analysis.budgets import Budgets
-from analysis.early import early
 from analysis.kernel import Share
-from analysis.table import Results
 from analysis.verdicts import Finding, decide, measure
+from fairtrial.reporting.results.budgets import Budgets
+from fairtrial.reporting.results.early import early
+from fairtrial.reporting.results.load import Results
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis import table
 from analysis.agreement import compare, pairs, ranks
 from fairtrial.errors import Fault
+from fairtrial.reporting.results import load
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
@@ -41,7 +41,7 @@ def two(make_study, publish, noise):
 
 def test_signs_ranks_and_intervals_of_planted_gains(two, tmp_path):
     first, second = two((0.10, 0.05, 0.02), (0.10, -0.05, 0.04))
-    found = pairs(*(table.load(Store(tmp_path / name)) for name in ("made-up", "made-up-mini")))
+    found = pairs(*(load.load(Store(tmp_path / name)) for name in ("made-up", "made-up-mini")))
     assert [pair.same_sign for pair in found] == [True, False, True]
     assert [pair.apart for pair in found] == [False, True, True]
     n, spearman, kendall = ranks(found)  # ranks 3 2 1 against 3 1 2

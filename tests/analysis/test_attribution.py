@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import table
 from analysis.attribution import attribution_tables, components
+from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}
@@ -26,7 +26,7 @@ def truth(cell, noise):
 
 
 def made(study, publish, noise):
-    return attribution_tables(table.load(publish(study, lambda cell: truth(cell, noise))))
+    return attribution_tables(load.load(publish(study, lambda cell: truth(cell, noise))))
 
 
 def test_each_component_gets_what_it_earns(study, publish, noise):
@@ -72,4 +72,4 @@ def test_three_levels_are_no_component(make_study):
 def test_a_missing_cell_leaves_no_attribution(study, publish, noise):
     last = study.cells()[0].id
     store = publish(study, lambda cell: None if cell.id == last else truth(cell, noise))
-    assert attribution_tables(table.load(store)) == []
+    assert attribution_tables(load.load(store)) == []

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
-from analysis import crossing, figures, report, table, verify
+from analysis import crossing, figures, report, verify
 from analysis.crossover import crossover
 from analysis.crossover_table import crossover_table
 from analysis.crossover_words import told_of
@@ -19,6 +19,7 @@ from analysis.leads import IMAGES, SECONDS, STEPS, races
 from analysis.sentences import arms
 from analysis.style import ALARM, look_of_norm
 from analysis.wanted import WANTED
+from fairtrial.reporting.results import load
 from fairtrial.stats.curves import factors, half_widths
 from fairtrial.study.study import Contrast
 
@@ -59,7 +60,7 @@ def raced(make_study, publish):
     def make(outcome, **fields):
         few = {"factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4,)}, "aa": None}
         study = make_study(**{**few, "name": f"raced-{next(numbers)}", **fields})
-        (race,) = races(table.load(publish(study, outcome)), False)
+        (race,) = races(load.load(publish(study, outcome)), False)
         return race.leads
 
     return make
@@ -142,7 +143,7 @@ def test_too_few_seeds_give_a_sign_change_without_an_interval(raced, make_study,
         told(steps) == "no crossing shown: without an interval, the mean difference changes sign at step 480"
     )
     assert told(seconds).endswith("at second 2.05")
-    results = table.load(publish(make_study(name="few", seeds=range(2), aa=None), planted()))
+    results = load.load(publish(make_study(name="few", seeds=range(2), aa=None), planted()))
     ((_, caption, _),) = crossover(results, races(results, False))
     assert "no intervals" in caption and "n = 2 seeds" in caption
     made = crossover_table(results, races(results, False))
@@ -152,7 +153,7 @@ def test_too_few_seeds_give_a_sign_change_without_an_interval(raced, make_study,
 def test_a_missing_run_takes_the_interval_away_unless_partial(make_study, publish):
     outcome = planted()
     store = publish(make_study(aa=None), lambda cell: None if cell.seed == 9 else outcome(cell))
-    results = table.load(store)
+    results = load.load(store)
     assert all(lead.band is None and len(lead.runs) == 9 for lead in races(results, False)[0].leads)
     assert all(lead.band.n == 9 for lead in races(results, True)[0].leads)
 
@@ -171,7 +172,7 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
         hit = cell.seed == 3 and {name: cell.levels[name] for name in GN_WS} == GN_WS
         return "diverged" if hit else outcome(cell)
 
-    results = table.load(publish(make_study(aa=None), lost))
+    results = load.load(publish(make_study(aa=None), lost))
     steps = races(results, False)[0].leads[0]
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
@@ -203,7 +204,7 @@ def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish,
         hit = cell.seed == 4 and cell.levels == {**BN, "batch_size": 4}
         return said | {"measured": {"val_curve": looks}} if hit else said
 
-    results = table.load(publish(make_study(), broken))
+    results = load.load(publish(make_study(), broken))
     assert races(results, False) == [] == list(crossover(results, []))
     assert crossover_table(results, []) is None
     report.build(publish(make_study(name="again"), broken))
@@ -220,7 +221,7 @@ def test_interactions_and_averages_are_not_drawn_and_two_contrasts_at_most(make_
         Contrast("second", GN_WS, BN, {"batch_size": 64}),
         Contrast("third", {"norm": "gn"}, {"norm": "bn"}, {"weight_std": True, **at}),
     )
-    results = table.load(publish(make_study(primary=primary), planted()))
+    results = load.load(publish(make_study(primary=primary), planted()))
     assert [race.contrast.name for race in races(results, False)] == ["first", "second"]
     ((_, _, figure),) = crossover(results, races(results, False))
     assert len(figure.axes) == 4
@@ -236,10 +237,10 @@ def test_arms_of_different_batches_meet_at_equal_images(raced):
 def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_study, publish):
     outcome = planted()
     mixed = publish(make_study(), lambda cell: outcome(cell) | {"origin": {"cpu": f"cpu {cell.seed % 2}"}})
-    (race,) = races(table.load(mixed), False)
+    (race,) = races(load.load(mixed), False)
     assert [lead.clock for lead in race.leads] == [STEPS] and "mixed hardware" in race.unsaid
     apart = publish(make_study(name="apart"), planted(seconds=(20.0, 4.0)))  # 5 to 20 s, 1 to 4 s
-    results = table.load(apart)
+    results = load.load(apart)
     (race,) = races(results, False)
     ((_, caption, figure),) = crossover(results, races(results, False))
     assert [lead.clock for lead in race.leads] == [STEPS] and len(figure.axes) == 1
@@ -252,7 +253,7 @@ def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
         start = 0.3 + gain * (cell.settings["tune"] == "full")
         return {"measured": {"val_curve": curve(3072 // cell.settings["batch_size"], start, 0.2)}}
 
-    results = table.load(publish(make_transfer(), outcome))
+    results = load.load(publish(make_transfer(), outcome))
     steps = races(results, False)[0].leads[0]
     assert len(steps.runs) == 15 and steps.band.n == 3 and steps.band.unit == "upstream checkpoint"
     means = [0.1 + 0.02 * (label - 1) + 0.003 * 2 for label in range(3)]
@@ -263,7 +264,7 @@ def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
 
 
 def test_arms_keep_their_colours_and_stand_where_they_lead(make_study, publish):
-    results = table.load(publish(make_study(), planted()))
+    results = load.load(publish(make_study(), planted()))
     ((name, caption, figure),) = crossover(results, races(results, False))
     ax = figure.axes[-1]
     marks = [to_hex(line.get_color()) for line in ax.lines if line.get_markersize() == 4.5]

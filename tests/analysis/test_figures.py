@@ -7,11 +7,12 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from analysis import figures, style, table, twins, verdicts
+from analysis import figures, style, twins, verdicts
 from analysis.curves import crowd, curves
 from analysis.forest import forest, rows_of
-from analysis.groups import axis_of, gather
 from analysis.words import SCALES
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.arms import axis_of, gather
 
 
 def axes():
@@ -22,7 +23,7 @@ def test_a_failed_run_is_a_cross_at_the_chance_line(make_study, publish):
     def outcome(cell):
         return "diverged" if cell.seed == 1 and cell.arm == "bn, batch 4" else 0.9
 
-    results = table.load(publish(make_study(), outcome))
+    results = load.load(publish(make_study(), outcome))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
     ax = curves(groups, "batch_size", SCALES["test_acc"], 0.1, axes())
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_ydata())]
@@ -32,7 +33,7 @@ def test_a_failed_run_is_a_cross_at_the_chance_line(make_study, publish):
 
 
 def test_every_seed_is_a_dot_and_every_arm_has_its_name(make_study, publish, noise):
-    results = table.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
     ax = curves(groups, "batch_size", SCALES["test_acc"], 0.1, axes())
     dots = [
@@ -46,7 +47,7 @@ def test_every_seed_is_a_dot_and_every_arm_has_its_name(make_study, publish, noi
 
 
 def test_the_forest_shows_each_contrast_and_the_twin(make_study, publish, noise):
-    results = table.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
     rows = rows_of(verdicts.judge(results), twins.compare(results))
     ax = forest(rows, axes())
     said = [text.get_text() for text in ax.texts]
@@ -62,7 +63,7 @@ def test_far_arms_bring_an_enlarged_view_and_near_ones_do_not(make_study, publis
         )
         return (0.3 if collapsed else 0.95) + 0.003 * noise(cell, "acc")
 
-    results = table.load(publish(make_study(), outcome))
+    results = load.load(publish(make_study(), outcome))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=True)
     low, high = crowd(groups)
     assert 0.9 < low < high < 1.0
@@ -88,7 +89,7 @@ def test_the_axis_is_the_number_with_most_levels(make_study):
 
 def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish, noise):
     store = publish(make_study(), lambda cell: 0.9 + 0.01 * noise(cell, "a") if cell.seed < 5 else None)
-    results = table.load(store)
+    results = load.load(store)
     drawn = figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
     assert all("Incomplete: 45 of 90 cells" in figure.caption for figure in drawn)
     assert all(f"{kind} intervals" not in drawn[1].caption for kind in ("t", "95 % t"))
@@ -98,6 +99,6 @@ def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
     before = dict(matplotlib.rcParams)
-    results = table.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
+    results = load.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
     figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
     assert dict(matplotlib.rcParams) == before

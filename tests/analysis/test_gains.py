@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import table, verdicts
+from analysis import verdicts
 from analysis.gain_panels import gains
 from analysis.gains import bn_modes, measure, mixups, norms, tunings
 from analysis.style import looks
 from analysis.words import SCALES
+from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -87,7 +88,7 @@ def transfer_gain(cell):
 
 def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
     contrast = Contrast("at 5", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
-    results = table.load(publish(make_transfer(primary=contrast), transfer_gain))
+    results = load.load(publish(make_transfer(primary=contrast), transfer_gain))
     (panel,) = tunings(results.study)
     (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
     (finding,) = verdicts.judge(results)
@@ -100,7 +101,7 @@ def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
 
 
 def test_holm_runs_over_all_points_of_a_figure(make_transfer, publish):
-    results = table.load(publish(make_transfer(), transfer_gain))
+    results = load.load(publish(make_transfer(), transfer_gain))
     (panel,) = tunings(results.study)
     (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
     p = sorted(point.interval.p for point in points)
@@ -115,22 +116,20 @@ def test_what_95_percent_excludes_holm_may_not(make_transfer, publish):
 
     study = make_transfer(factors={"tune": ("full", "scratch"), "shots": (1, 5, 6, 7)})
     (points,) = measure(
-        table.load(publish(study, outcome)), tunings(study), "shots", "test_acc", intervals=True
+        load.load(publish(study, outcome)), tunings(study), "shots", "test_acc", intervals=True
     ).values()
     assert points[0].interval.low > 0
     assert [point.excludes for point in points] == [False, True, False, False]
 
 
 def test_nothing_is_claimed_where_no_interval_may_be_shown(make_transfer, publish):
-    results = table.load(
-        publish(make_transfer(), lambda cell: transfer_gain(cell) if cell.seed < 9 else None)
-    )
+    results = load.load(publish(make_transfer(), lambda cell: transfer_gain(cell) if cell.seed < 9 else None))
     (points,) = measure(results, tunings(results.study), "shots", "test_acc", intervals=False).values()
     assert all(point.interval is None and not point.excludes and len(point.values) == 9 for point in points)
 
 
 def test_the_panel_shows_every_seed_the_margin_and_the_colour_of_the_arm(make_transfer, publish):
-    results = table.load(publish(make_transfer(), transfer_gain))
+    results = load.load(publish(make_transfer(), transfer_gain))
     (panel,) = tunings(results.study)
     points = measure(results, [panel], "shots", "test_acc", intervals=True)
     ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
@@ -156,7 +155,7 @@ def test_a_failed_seed_is_a_cross(make_transfer, publish):
             else transfer_gain(cell)
         )
 
-    results = table.load(publish(make_transfer(), outcome))
+    results = load.load(publish(make_transfer(), outcome))
     (panel,) = tunings(results.study)
     points = measure(results, [panel], "shots", "test_acc", intervals=True)
     ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())

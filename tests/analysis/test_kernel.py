@@ -7,8 +7,9 @@ import math
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import kernel, table
+from analysis import kernel
 from analysis.kernel import Share
+from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import BN, GN_WS, factors, in_seconds
 
@@ -29,7 +30,7 @@ def measured(make_study, publish):
             )
 
         store = publish(in_seconds(make_study, seeds=seeds, **changed), outcome)
-        return kernel.measured(table.load(store), ARM)
+        return kernel.measured(load.load(store), ARM)
 
     return made
 
@@ -71,7 +72,7 @@ def test_a_faster_kernel_shortens_the_step_by_its_own_part(faster, limit, step):
 def test_a_given_kernel_belongs_to_the_treatment_and_ours_to_whoever_has_it(make_study, publish):
     both = Contrast("both", GN_WS, {"norm": "bn", "weight_std": True})
     store = publish(in_seconds(make_study, primary=both, factors=factors(4, 64)), lambda cell: 0.9)
-    results = table.load(store)
+    results = load.load(store)
     mine = [{**GN_WS, "batch_size": batch} for batch in (4, 64)]
     theirs = [{**BN, "weight_std": True, "batch_size": batch} for batch in (4, 64)]
     assert kernel.spared(results, both, 0.2) == mine

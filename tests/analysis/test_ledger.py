@@ -2,10 +2,10 @@
 
 import pytest
 
-from analysis import table
-from analysis.folders import folders
 from analysis.ledger import entries, ledger, record, sentences
 from fairtrial.claims import claims
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.discovery import folders
 from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS
 
@@ -24,7 +24,7 @@ def planted(make_study, publish, noise):
             gn, ws = cell.settings["norm"] == "gn", cell.settings["weight_std"]
             return 0.8 + 0.003 * noise(cell, "acc") - loss * gn + gain * (gn and ws)
 
-        return table.load(publish(make_study(primary=primary, **changed), acc))
+        return load.load(publish(make_study(primary=primary, **changed), acc))
 
     return make
 
@@ -58,7 +58,7 @@ def test_a_contrast_that_was_not_declared_is_exploratory(planted):
 
 def test_an_incomplete_study_decides_nothing(make_study, publish):
     store = publish(make_study(primary=(INTERACTION, LARGE)), lambda cell: 0.8 if cell.seed else None)
-    entry = found(table.load(store), "ws-repairs-gn")
+    entry = found(load.load(store), "ws-repairs-gn")
     assert entry.answer == "undecided"
     assert all(each.estimate is None and "incomplete" in each.reason for each in entry.evidence)
 
@@ -77,7 +77,7 @@ def test_transfer_speaks_over_upstream_seeds_only(make_transfer, publish, noise)
             name=f"of-{number}", factors=factors, only=(GN_WS, BN), primary=(contrast,),
             start={"upstream": "upstream", "upstream_seeds": number, "shots": 5},
         )  # fmt: skip
-        entry = found(table.load(publish(study, gain)), "gn-ws-transfers")
+        entry = found(load.load(publish(study, gain)), "gn-ws-transfers")
         assert entry.evidence[0].n == number
         said[number] = entry.answer
     assert said == {2: "undecided", 3: "supported"}
@@ -97,7 +97,7 @@ def test_the_rate_of_divergence_has_its_exact_interval(make_study, publish, nois
             "diverged" if cell.settings["norm"] == "gn" and cell.seed < 5 else 0.8 + 0.01 * noise(cell, "a")
         ),
     )
-    each = next(one for one in found(table.load(store), "gn-ws-halves-throughput").evidence)
+    each = next(one for one in found(load.load(store), "gn-ws-halves-throughput").evidence)
     assert (each.part.measure, each.n, each.estimate) == ("rate", 20, 0.5)
     assert (each.low, each.high) == pytest.approx((0.27196, 0.72804), abs=1e-5)  # R: binom.test(10, 20)
     assert each.answer == "supported"

@@ -7,8 +7,9 @@ import base64
 import numpy as np
 import pytest
 
-from analysis import table, verdicts
+from analysis import verdicts
 from analysis.new_images import over_new_images
+from fairtrial.reporting.results import load
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
 
@@ -27,7 +28,7 @@ def outcome(cell):
 
 
 def looked_at(store):
-    results = table.load(store)
+    results = load.load(store)
     (finding,) = verdicts.judge(results)
     return finding, over_new_images(results, finding)
 

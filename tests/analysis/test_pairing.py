@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import table, verdicts
+from analysis import verdicts
 from analysis.pairing import pairing_table
+from fairtrial.reporting.results import load
 
 
 def paired(store):
-    results = table.load(store)
+    results = load.load(store)
     return pairing_table(results, verdicts.judge(results))
 
 

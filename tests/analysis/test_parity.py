@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from analysis import table
 from analysis.fairness import fairness
 from analysis.parity import parity
+from fairtrial.reporting.results import load
 from fairtrial.study.factors import BLOCKS
 
 
@@ -20,7 +20,7 @@ def test_each_arm_has_a_row_and_each_column_its_largest_gap(make_study, publish)
     def outcome(cell):
         return {"spent": {"train_s": 3.0 if cell.levels["norm"] == "gn" else 2.0}}
 
-    made = parity(table.load(publish(make_study(), outcome)))
+    made = parity(load.load(publish(make_study(), outcome)))
     assert len(made.frame) == 8 + 1 + 1  # arms, the A/A arm, the gaps
     gaps = row(made.frame, "largest gap")
     assert (gaps["examples"], gaps["training s"]) == ("0 %", "50 %")
@@ -33,7 +33,7 @@ def test_a_declared_budget_that_differs_is_marked(make_study, publish):
     def outcome(cell):
         return {"spent": {"examples": 3200 if cell.levels["norm"] == "gn" else 3072}}
 
-    made = parity(table.load(publish(make_study(), outcome)))
+    made = parity(load.load(publish(make_study(), outcome)))
     assert made.marked == ("examples",) and "such contrasts are refused" in made.caption
 
 
@@ -41,7 +41,7 @@ def test_failures_have_a_rate_with_its_interval(make_study, publish):
     def outcome(cell):
         return "diverged" if cell.seed in (1, 2) and cell.arm == "bn, batch 4" else 0.9
 
-    frame = parity(table.load(publish(make_study(), outcome))).frame
+    frame = parity(load.load(publish(make_study(), outcome))).frame
     assert tuple(row(frame, "bn, batch 4")[["seeds", "failed", "failed, 95 %"]]) == (
         "10",
         "2/10",
@@ -51,7 +51,7 @@ def test_failures_have_a_rate_with_its_interval(make_study, publish):
 
 
 def test_a_fair_study_shows_that_it_is(make_study, publish):
-    frame = fairness(table.load(publish(make_study(), lambda cell: 0.9))).frame
+    frame = fairness(load.load(publish(make_study(), lambda cell: 0.9))).frame
     assert "NO" not in set(frame["holds"])
     assert "digests cannot be compared" in row(frame, "same start").iloc[2]
     assert "in 10 of 10 blocks" in row(frame, "same images").iloc[2]
@@ -72,7 +72,7 @@ def test_each_broken_promise_is_seen(make_study, publish, promise, part, unfair)
     def outcome(cell):
         return {part: unfair} if cell.arm == "gn+ws, batch 4" and cell.seed == 4 else 0.9
 
-    frame = fairness(table.load(publish(make_study(), outcome))).frame
+    frame = fairness(load.load(publish(make_study(), outcome))).frame
     assert row(frame, promise)["holds"] == "NO"
     assert list(frame["holds"]).count("NO") == 1
 
@@ -90,5 +90,5 @@ def test_networks_of_another_shape_or_head_are_not_held_against_each_other(
     results = []
     for spoiled in (False, True):
         again = replace(made, name=f"again-{spoiled}".lower())
-        results.append(fairness(table.load(publish(again, outcome))).frame)
+        results.append(fairness(load.load(publish(again, outcome))).frame)
     assert [row(frame, "same start")["holds"] for frame in results] == ["yes", "NO"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from analysis import throughput
-from analysis.races import machine_of, read
 from analysis.speed_figures import pictures
 from analysis.speed_tables import table
 from fairtrial.errors import Fault
+from fairtrial.reporting.results.timings import machine_of, read
 
 MACHINE = {"cpu_model": "AMD EPYC", "gpu": None, "threads": 2, "torch": "2.15.0"}
 

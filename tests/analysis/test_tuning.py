@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import best_of, table, tuning, verdicts
+from analysis import best_of, tuning, verdicts
 from analysis.fairness import fairness
 from analysis.parity import parity
 from analysis.variance import variance_table
+from fairtrial.reporting.results import load
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Choice, Effort, Tuning
@@ -40,7 +41,7 @@ def row(frame, name):
 
 
 def test_n_counts_tunings_and_seeds_of_one_choice_are_averaged(make_study, publish):
-    (finding,) = verdicts.judge(table.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome)))
+    (finding,) = verdicts.judge(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome)))
     assert (finding.n, finding.unit.name, finding.interval.n) == (3, "tuning", 3)
     # by hand: 0.10, 0.11, 0.12; mean 0.11, sd 0.01, t(2) = 4.3027
     half = 4.302653 * 0.01 / np.sqrt(3)
@@ -52,7 +53,7 @@ def test_n_counts_tunings_and_seeds_of_one_choice_are_averaged(make_study, publi
 
 def test_unequal_trials_are_refused_a_verdict_and_marked(make_study, publish):
     unfair = chosen(trials=lambda arm: 12 if arm["norm"] == "bn" else 15)
-    results = table.load(publish(make_study(tuning=unfair, seeds=range(9)), outcome))
+    results = load.load(publish(make_study(tuning=unfair, seeds=range(9)), outcome))
     (finding,) = verdicts.judge(results)
     assert finding.verdict == "refused"
     assert "12" in finding.reason and "15" in finding.reason
@@ -62,12 +63,12 @@ def test_unequal_trials_are_refused_a_verdict_and_marked(make_study, publish):
 
 
 def test_two_tuning_studies_are_too_few_for_a_claim(make_study, publish):
-    (finding,) = verdicts.judge(table.load(publish(make_study(tuning=chosen(2), seeds=range(8)), outcome)))
+    (finding,) = verdicts.judge(load.load(publish(make_study(tuning=chosen(2), seeds=range(8)), outcome)))
     assert (finding.verdict, finding.reason) == ("refused", "tuned arms need 3 tuning studies; there are 2")
 
 
 def test_parity_tells_what_tuning_gave_each_arm(make_study, publish):
-    results = table.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome))
+    results = load.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome))
     made = parity(results)
     assert "Tuning: 4 trials per arm in each of 3 tuning studies, random sampler" in made.caption
     found = row(made.frame, "bn, batch 4")
@@ -79,7 +80,7 @@ def test_parity_tells_what_tuning_gave_each_arm(make_study, publish):
 
 
 def test_an_untuned_study_says_that_no_arm_was_tuned(make_study, publish):
-    made = parity(table.load(publish(make_study(), lambda cell: 0.9)))
+    made = parity(load.load(publish(make_study(), lambda cell: 0.9)))
     assert "Tuning trials: 0 for every arm." in made.caption
     assert "tuning trials" not in made.frame
 
@@ -192,7 +193,7 @@ def test_the_table_of_variance_has_a_row_for_tunings(make_study, publish):
     def score(cell):  # the tuning study moves a result by 0.02, its seeds and their runs by less
         return 0.5 + 0.02 * (cell.seed % 3) + 0.002 * (cell.seed // 3) + 0.0005 * cell.replica
 
-    made = variance_table(table.load(publish(make_study(tuning=chosen(), seeds=range(9)), score)))
+    made = variance_table(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), score)))
     rows = made.frame.set_index("source")
     # by hand: means of tunings 0.02 apart, of seeds 0.002 apart, each pair 0.0005 apart
     draws = 0.0005**2 / 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from analysis import table, twins
+from analysis import twins
+from fairtrial.reporting.results import load
 
 
 def compared(store, **options):
-    return twins.compare(table.load(store), **options)
+    return twins.compare(load.load(store), **options)
 
 
 def test_an_arm_equals_itself(make_study, publish, noise):

@@ -11,8 +11,9 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from analysis import report, sources, table, verify
+from analysis import report, sources, verify
 from analysis.variance import variance_table
+from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
@@ -54,7 +55,7 @@ def sized(results, **how):
 
 def test_subset_and_draws_are_those_of_a_one_way_analysis_of_variance(make_study, publish):
     study = make_study(**PLAIN)
-    results = table.load(publish(study, planted))
+    results = load.load(publish(study, planted))
     found = sources.examine(results)
     lines = anova_lm(ols("y ~ C(seed)", frame_of(study, planted)).fit())
     between, within = lines["mean_sq"]
@@ -76,7 +77,7 @@ def test_subset_and_draws_are_those_of_a_one_way_analysis_of_variance(make_study
 
 
 def test_shares_of_one_run_add_up(make_study, publish):
-    _, rows = sized(table.load(publish(make_study(**PLAIN), planted)))
+    _, rows = sized(load.load(publish(make_study(**PLAIN), planted)))
     shares = [int(share.removesuffix(" %")) for share in rows["share"]]
     assert sum(shares[:2]) == pytest.approx(100, abs=1) and shares[2] == 100
 
@@ -87,7 +88,7 @@ def test_a_checkpoint_stands_above_its_subsets(make_transfer, publish):
     def score(cell):
         return planted(cell, checkpoint=0.06)
 
-    found = sources.examine(results := table.load(publish(study, score)))
+    found = sources.examine(results := load.load(publish(study, score)))
     lines = anova_lm(ols("y ~ C(group) + C(group):C(number)", frame_of(study, score, 3)).fit())
     squares = lines["mean_sq"]
     above, inner, within = squares["C(group)"], squares["C(group):C(number)"], squares["Residual"]
@@ -107,7 +108,7 @@ def test_a_checkpoint_stands_above_its_subsets(make_transfer, publish):
 
 def test_a_drawn_head_makes_init_a_draw_also_from_a_checkpoint(make_transfer, publish):
     start = {"upstream": "upstream", "upstream_seeds": 3, "head": "drawn"}
-    made, _ = sized(table.load(publish(make_transfer(**TRANSFER, start=start), planted)))
+    made, _ = sized(load.load(publish(make_transfer(**TRANSFER, start=start), planted)))
     assert "draw init and order anew" in made.caption
 
 
@@ -119,7 +120,7 @@ def test_the_planted_variances_come_back(make_transfer, publish):
             return None  # the other arms have no part in it
         return planted(cell, checkpoint=0.04, subset=0.03, draws=0.02, outer=40)
 
-    found = sources.examine(table.load(publish(study, score)), partial=True)
+    found = sources.examine(load.load(publish(study, score)), partial=True)
     sds = [source.variance**0.5 for source in (*found.between, found.draws)]
     # Relative errors of the sds: about 1/sqrt(2 df) at 39, 120 and 160 df, somewhat more for differences of
     # mean squares; the limits are three of them.
@@ -133,14 +134,14 @@ def test_a_negative_component_is_zero_and_flagged(make_study, publish):
         turn = -1 if cell.replica else 1
         return 0.5 + turn * 0.02 * draw(2, cell.seed)
 
-    made, rows = sized(table.load(publish(make_study(**PLAIN), against)))
+    made, rows = sized(load.load(publish(make_study(**PLAIN), against)))
     assert rows.loc["few-shot subset", ["sd", "share"]].tolist() == ["0.00 (clipped)", "0 %"]
     assert rows.loc["other draws (init and order)", "share"] == "100 %"
     assert "Clipped: the estimate came out negative, and 0 stands for it" in made.caption
 
 
 def test_draws_that_never_reach_the_network_have_no_spread_and_no_limits(make_study, publish):
-    _, rows = sized(table.load(publish(make_study(**PLAIN), lambda c: 0.5 + 0.01 * c.seed)))
+    _, rows = sized(load.load(publish(make_study(**PLAIN), lambda c: 0.5 + 0.01 * c.seed)))
     drawn = rows.loc["other draws (init and order)"]
     assert drawn[["sd", "share", "95 % low", "95 % high"]].tolist() == ["0.00", "0 %", "", ""]
 
@@ -149,7 +150,7 @@ def test_without_variance_between_checkpoints_no_inner_count_is_cheapest(make_tr
     def alike(cell):  # the means of all checkpoints are equal
         return 0.5 + 0.02 * (cell.seed // 3 - 2) + 0.001 * draw(3, cell.seed, cell.replica)
 
-    found, _ = sized(table.load(publish(make_transfer(**TRANSFER), alike)))
+    found, _ = sized(load.load(publish(make_transfer(**TRANSFER), alike)))
     assert "as many as wanted, by a variance of checkpoints that came out as 0" in found.caption
 
 
@@ -162,7 +163,7 @@ def test_without_variance_between_checkpoints_no_inner_count_is_cheapest(make_tr
 )
 def test_what_cannot_be_parted_is_told_together(make_transfer, publish, seeds, says):
     study = make_transfer(**TRANSFER, seeds=seeds)
-    made, rows = sized(table.load(publish(study, planted)))
+    made, rows = sized(load.load(publish(study, planted)))
     between, within = anova_lm(ols("y ~ C(seed)", frame_of(study, planted)).fit())["mean_sq"]
     both = rows.loc["upstream checkpoint and few-shot subset"]
     assert both["sd"] == f"{100 * ((between - within) / 2) ** 0.5:.2f}"
@@ -175,7 +176,7 @@ def test_failed_runs_stay_in_as_chance(make_study, publish):
         return "diverged" if cell.replica and cell.seed < 2 else planted(cell)
 
     study = make_study(**PLAIN)
-    found = sources.examine(results := table.load(publish(study, failing)))
+    found = sources.examine(results := load.load(publish(study, failing)))
     frame = frame_of(study, lambda c: 0.1 if failing(c) == "diverged" else planted(c))
     within = anova_lm(ols("y ~ C(seed)", frame).fit())["mean_sq"]["Residual"]
     assert found.n == 10 and found.draws.variance == pytest.approx(within, rel=1e-9)
@@ -192,18 +193,18 @@ def test_failed_runs_stay_in_as_chance(make_study, publish):
     ],
 )
 def test_there_is_no_table_without_pairs_to_rest_on(make_study, publish, changed, outcome):
-    assert variance_table(table.load(publish(make_study(**PLAIN | changed), outcome))) is None
+    assert variance_table(load.load(publish(make_study(**PLAIN | changed), outcome))) is None
 
 
 def test_an_incomplete_study_has_one_when_its_pairs_are_asked_for(make_study, publish):
     store = publish(make_study(**PLAIN), lambda cell: planted(cell) if cell.seed < 9 else None)
-    made, rows = sized(table.load(store), partial=True)
+    made, rows = sized(load.load(store), partial=True)
     assert rows.loc["few-shot subset", "df"] == "8"
     assert "Incomplete: 27 of 30 cells" in made.caption
 
 
 def test_where_a_seed_keeps_its_split_alone_the_row_says_so(make_study, publish):
-    _, rows = sized(table.load(publish(make_study(**PLAIN | {"fixed": {"shots": "all"}}), planted)))
+    _, rows = sized(load.load(publish(make_study(**PLAIN | {"fixed": {"shots": "all"}}), planted)))
     assert rows.index[0] == "validation split"
 
 
@@ -221,7 +222,7 @@ def recorded(cell):
 
 def test_images_are_parted_into_what_draws_and_what_runs_share(make_study, publish):
     study = make_study(**PLAIN)
-    results = table.load(publish(study, recorded))
+    results = load.load(publish(study, recorded))
     found = sources.examine(results)
     cells = {(c.seed, c.replica): right(c).astype(float) for c in study.cells() if c.levels["norm"] == "gn"}
     pairs = np.array([[cells[s, r] for r in (0, 1)] for s in range(10)])  # seeds x runs x images
@@ -245,7 +246,7 @@ def test_images_are_parted_into_what_draws_and_what_runs_share(make_study, publi
 def test_the_two_scopes_agree_with_the_error_over_new_images(make_study, publish):
     """s²/S + images is (MS_seed + MS_item - MS_res)/(S·N): STATISTICS 10 by the road of components."""
     study = make_study(**PLAIN)
-    found = sources.examine(table.load(publish(study, recorded)))
+    found = sources.examine(load.load(publish(study, recorded)))
     cells = {(c.seed, c.replica): right(c).astype(float) for c in study.cells() if c.levels["norm"] == "gn"}
     y = np.array([(cells[s, 0] + cells[s, 1]) / 2 for s in range(10)])
     rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
@@ -257,7 +258,7 @@ def test_the_two_scopes_agree_with_the_error_over_new_images(make_study, publish
 
 def test_runs_of_checkpoints_are_crossed_with_images_by_checkpoint(make_transfer, publish):
     study = make_transfer(**TRANSFER)
-    found = sources.examine(table.load(publish(study, recorded)))
+    found = sources.examine(load.load(publish(study, recorded)))
     arm = [c for c in study.cells() if c.levels == TRANSFER["aa"]]
     y = np.array([np.mean([right(c) for c in arm if c.seed % 3 == k], axis=0) for k in range(3)])
     rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
@@ -277,7 +278,7 @@ def test_runs_of_checkpoints_are_crossed_with_images_by_checkpoint(make_transfer
     ],
 )
 def test_why_there_are_no_rows_of_images(make_study, publish, spoil, says):
-    made, rows = sized(table.load(publish(make_study(**PLAIN), lambda c: spoil(c) or recorded(c))))
+    made, rows = sized(load.load(publish(make_study(**PLAIN), lambda c: spoil(c) or recorded(c))))
     assert f"No rows of test images: {says}" in made.caption
     assert "choice of test images" not in rows.index and "share, new images" not in rows
 
@@ -288,7 +289,7 @@ def test_a_loss_has_no_images(make_study, publish):
     def outcome(cell):
         return {"measured": {"test_loss": planted(cell)}}
 
-    made, rows = sized(table.load(publish(make_study(**fields), outcome)))
+    made, rows = sized(load.load(publish(make_study(**fields), outcome)))
     assert "No rows of test images: the metric is not a count of right images" in made.caption
     assert rows["unit"].iloc[0] == "in test loss"
 

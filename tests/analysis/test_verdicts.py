@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import table, verdicts
+from analysis import verdicts
 from analysis.sentences import grounds, sentence, title
+from fairtrial.reporting.results import load
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
 
@@ -19,7 +20,7 @@ AT_4 = {"batch_size": 4}
 
 
 def judged(store, **options):
-    results = table.load(store)
+    results = load.load(store)
     found = verdicts.judge(results, **options)
     kind, swept = results.study.budget.kind, tuple(results.study.factors)
     return found, [sentence(finding, kind, swept) for finding in found]

@@ -8,10 +8,11 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import table, verdicts, whatif
+from analysis import verdicts, whatif
 from analysis.kernel import Share
 from analysis.whatif import FREE
 from analysis.whatif_words import break_even, sentence, sentences
+from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import (
     AT_4,
@@ -39,7 +40,7 @@ def examine(make_study, publish):
         for steps in longer:
             publish(in_steps(make_study, steps, **changed), told)
         store = publish(in_seconds(make_study, **changed), told)
-        results = table.load(store)
+        results = load.load(store)
         return results, whatif.examine(results, store, **how)
 
     return made
@@ -249,4 +250,4 @@ def test_a_loss_falls_with_more_updates(examine):
 
 def test_a_budget_that_is_not_in_seconds_has_no_what_if(make_study, publish):
     store = publish(in_steps(make_study, 100), truth(0.0))
-    assert whatif.examine(table.load(store), store) is None
+    assert whatif.examine(load.load(store), store) is None

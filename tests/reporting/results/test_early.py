@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.early import early
+from fairtrial.reporting.results.early import early
 
 CURVE = [[25, 0.5, 1.2], [50, 0.7, 0.8], [75, 0.8, 0.6], [100, 0.9, 0.5]]
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from analysis import table
 from analysis.report import build, sentences
 from fairtrial.errors import BAD_INPUT, Fault
+from fairtrial.reporting.results import load
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import digest
@@ -37,7 +37,7 @@ def again(store, cell, attempt, acc, **changed):
 
 def test_sound_records_have_no_flaw(make_study, publish, noise):
     store = publish(make_study(), outcome(noise))
-    assert table.load(store).flaws == () and table.load(store).sound
+    assert load.load(store).flaws == () and load.load(store).sound
 
 
 def test_a_cell_that_ended_twice_with_different_results_is_a_duplicate_seed(make_study, publish, noise):
@@ -51,14 +51,14 @@ def test_a_cell_that_repeats_bit_for_bit_is_no_duplicate(make_study, publish, no
     study = make_study()
     store = publish(study, outcome(noise))
     publish(study, lambda cell: outcome(noise)(cell) if cell.seed == 0 else None, attempt=2)
-    assert table.load(store).flaws == ()
+    assert load.load(store).flaws == ()
 
 
 def test_a_retry_after_an_error_is_no_duplicate(make_study, publish, noise):
     study, first = make_study(), make_study().cells()[0].id
     store = publish(study, lambda cell: "error" if cell.id == first else outcome(noise)(cell))
     publish(study, lambda cell: outcome(noise)(cell) if cell.id == first else None, attempt=2)
-    assert table.load(store).flaws == ()
+    assert load.load(store).flaws == ()
 
 
 def test_a_missing_seed_is_incomplete(make_study, publish, noise):
@@ -76,7 +76,7 @@ def test_recorded_seeds_that_the_declaration_leaves_out_are_missing(make_study, 
 def test_cells_of_another_study_design_in_the_folder_are_no_missing_seeds(make_study, publish, noise):
     publish(make_study(budget=Budget(examples=1024), seeds=range(20, 30)), outcome(noise))
     store = publish(make_study(), outcome(noise))
-    assert table.load(store).flaws == ()
+    assert load.load(store).flaws == ()
 
 
 @pytest.mark.parametrize("origin", [{"commit": "fedcba9876543210"}, {"dirty": "a" * 64}, {"commit": None}])
@@ -90,7 +90,7 @@ def test_mixed_hardware_is_refused_where_the_budget_is_in_seconds(make_study, pu
     def said(cell):
         return outcome(noise, **(origin if cell.seed > 4 else {}))(cell)
 
-    assert table.load(publish(make_study(), said)).flaws == ()
+    assert load.load(publish(make_study(), said)).flaws == ()
     store = publish(make_study(name="timed", budget=Budget(seconds=2.0)), said)
     assert "mixed hardware in a contrast of seconds" in refused(store)
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.table import Results, per_seed
-from analysis.units import Unit, unit_of
 from analysis.words import clean
+from fairtrial.reporting.results.load import Results, per_seed
+from fairtrial.reporting.results.replication_units import Unit, unit_of
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors

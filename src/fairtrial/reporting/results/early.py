@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from analysis.table import Record
+from fairtrial.reporting.results.load import Record
 
 _COLUMN: Final = {"test_acc": 1, "val_acc": 1, "test_loss": 2}  # of the validation curve
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import table
 from analysis.captions import provenance
 from analysis.words import preset
+from fairtrial.reporting.results import load
 
 
 def of(make_study, factors, **fixed):
@@ -68,8 +68,8 @@ def test_a_caption_names_the_upstream_images_where_every_record_does(make_transf
         drawn = None if cell.upstream_seed is None else {"sha256": "0", "overlap": 0, "upstream": name}
         return {"drawn": {"upstream": drawn}}
 
-    told = provenance(table.load(publish(make_transfer(), outcome)))
+    told = provenance(load.load(publish(make_transfer(), outcome)))
     assert "pre-trained on tiny-imagenet-32 (study `upstream`)" in told
     mixed = make_transfer(name="mixed")
-    told = provenance(table.load(publish(mixed, lambda cell: outcome(cell, "ab"[cell.seed % 2]))))
+    told = provenance(load.load(publish(mixed, lambda cell: outcome(cell, "ab"[cell.seed % 2]))))
     assert "pre-trained (study `upstream`)" in told

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from analysis.flaws import flaws
-from analysis.pretrained import start, upstream_seed
 from fairtrial.execution.attempt_log import seconds_of
+from fairtrial.reporting.results.pretraining import start, upstream_seed
+from fairtrial.reporting.results.refusals import flaws
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS

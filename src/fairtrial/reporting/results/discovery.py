@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis import looks, table
-from analysis.table import Results
+from analysis import looks
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.load import Results
 from fairtrial.storage.store import Store
 
 
@@ -40,7 +41,7 @@ def named(name: str, where: Sequence[Path]) -> Path:
 
 def opened(folder: Path, *, partial: bool = False) -> Results:
     """A study's table; a Fault when its records cannot be evidence, unless partial reading was asked for."""
-    results = table.load(Store(folder))
+    results = load.load(Store(folder))
     if results.flaws and not partial:
         do = "mend the records or give them another folder; --allow-partial reads on, and stamps all it says"
         raise Fault([Problem(flaw, str(folder), do) for flaw in results.flaws], BAD_INPUT)

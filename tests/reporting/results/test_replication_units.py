@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import table, twins, verdicts
+from analysis import twins, verdicts
 from analysis.captions import seeds
 from analysis.fairness import fairness
-from analysis.groups import gather
 from analysis.outcome_tables import arm_table, contrast_table
-from analysis.pretrained import FILE
 from analysis.report import build
 from analysis.sentences import sentence, title
-from analysis.units import unit_of
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.arms import gather
+from fairtrial.reporting.results.pretraining import FILE
+from fairtrial.reporting.results.replication_units import unit_of
 from fairtrial.study.study import Contrast
 
 OF_CHECKPOINT = (0.03, 0.0, -0.03)
@@ -26,7 +27,7 @@ TUNE = Contrast("transfer", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
 
 
 def judged(store, **options):
-    results = table.load(store)
+    results = load.load(store)
     found = verdicts.judge(results, **options)
     kind, swept = results.study.budget.kind, tuple(results.study.factors)
     return found, [sentence(finding, kind, swept) for finding in found]
@@ -73,7 +74,7 @@ def test_every_statistic_of_a_verdict_counts_checkpoints(make_transfer, publish)
 
 
 def test_more_seeds_are_more_checkpoints(make_transfer, publish):
-    results = table.load(publish(make_transfer(), nested))
+    results = load.load(publish(make_transfer(), nested))
     (finding,) = verdicts.judge(results)
     text = sentence(finding, "examples", tuple(results.study.factors))
     assert re.search(
@@ -137,7 +138,7 @@ def test_the_record_is_believed_before_the_settings(make_transfer, publish):
         moved = cell.seed == 4 and cell.settings["tune"] == "full"
         return {"measured": {"test_acc": nested(cell)}, **({"upstream_seed": 2} if moved else {})}
 
-    results = table.load(publish(make_transfer(), outcome))
+    results = load.load(publish(make_transfer(), outcome))
     assert unit_of(results, results.where({"tune": "full", "shots": 5})).groups[4] == 2
 
 
@@ -146,7 +147,7 @@ def test_a_failed_run_keeps_the_checkpoint_it_was_to_start_from(make_transfer, p
         failed = cell.seed == 7 and cell.settings["tune"] == "full"
         return {"status": "oom", "drawn": {"upstream": None}} if failed else nested(cell)
 
-    results = table.load(publish(make_transfer(), outcome))
+    results = load.load(publish(make_transfer(), outcome))
     frame = results.frame.assign(upstream_seed=results.frame["upstream_seed"])
     assert set(frame[(frame["seed"] == 7) & (frame["tune"] == "full")]["upstream_seed"]) == {1}
     (finding,), (text,) = judged(publish(make_transfer(), outcome))
@@ -173,7 +174,7 @@ def test_one_checkpoint_gives_a_conditional_verdict_over_subsets(make_transfer, 
 
 
 def test_a_file_beside_own_checkpoints_is_conditional_on_the_file(make_transfer, publish):
-    results = table.load(publish(make_transfer(), nested))
+    results = load.load(publish(make_transfer(), nested))
     file = results.where({"tune": "scratch"}).assign(start=FILE, upstream_seed=0)
     unit = unit_of(results, results.where({"tune": "full"}), file)
     assert (unit.name, unit.planned, unit.checkpoints) == ("upstream checkpoint", 3, 1)
@@ -223,14 +224,14 @@ def test_subsets_are_named_after_their_size(make_transfer, publish):
         study = make_transfer(
             factors={"tune": ("full", "scratch"), "shots": shots}, primary=(), seeds=range(6)
         )
-        return unit_of(results := table.load(publish(study, nested)), results.frame).inner
+        return unit_of(results := load.load(publish(study, nested)), results.frame).inner
 
     assert [named(1, 100), named(100, 2000), named(1, "all")] == ["few-shot subset", "subset", "seed"]
 
 
 def test_the_twin_counts_seeds_whatever_the_checkpoint(make_transfer, publish, noise):
     study = make_transfer(aa={"tune": "full", "shots": 5})
-    found = twins.compare(table.load(publish(study, lambda c: nested(c) + 0.01 * noise(c, "a"))))
+    found = twins.compare(load.load(publish(study, lambda c: nested(c) + 0.01 * noise(c, "a"))))
     assert found.holds and found.interval.n == 15  # equal arms differ by their own draws alone
 
 
@@ -238,13 +239,13 @@ def test_the_twin_counts_seeds_whatever_the_checkpoint(make_transfer, publish, n
 
 
 def test_captions_say_what_each_n_counts(make_transfer, publish):
-    results = table.load(publish(make_transfer(), nested))
+    results = load.load(publish(make_transfer(), nested))
     assert seeds(results) == (
         "n = 3 upstream checkpoints (15 few-shot subsets) for arms from checkpoints, the replication unit; "
         "n = 15 seeds for arms from scratch"
     )
     official = make_transfer(name="official", start={"upstream": "npz:BiT-M-R50x1"})
-    assert seeds(table.load(publish(official, nested_once))) == (
+    assert seeds(load.load(publish(official, nested_once))) == (
         "n = 15 few-shot subsets for arms from one file, the replication unit; n = 15 seeds for arms from "
         "scratch; conditional on this checkpoint"
     )
@@ -252,7 +253,7 @@ def test_captions_say_what_each_n_counts(make_transfer, publish):
 
 def test_a_caption_sends_to_the_table_where_arms_have_other_checkpoints(make_transfer, publish):
     study = make_transfer(start={"upstream": "upstream"}, factors={"upstream_seeds": (2, 3)}, primary=())
-    results = table.load(publish(study, lambda cell: 0.5 + cell.seed / 1000))
+    results = load.load(publish(study, lambda cell: 0.5 + cell.seed / 1000))
     assert seeds(results) == "n: see the table of arms"
     assert list(arm_table(results, partial=False).frame["n"]) == ["2", "3"]
 
@@ -262,14 +263,14 @@ def nested_once(cell):
 
 
 def test_an_incomplete_caption_counts_nothing_yet(make_transfer, publish):
-    results = table.load(publish(make_transfer(), lambda cell: nested(cell) if cell.seed < 3 else None))
+    results = load.load(publish(make_transfer(), lambda cell: nested(cell) if cell.seed < 3 else None))
     assert seeds(results).startswith(
         "n: upstream checkpoints so far, of 3 upstream checkpoints (15 few-shot subsets)"
     )
 
 
 def test_the_mean_of_an_arm_is_that_of_its_checkpoints(make_transfer, publish):
-    results = table.load(publish(make_transfer(seeds=range(4)), nested))  # two seeds of the first checkpoint
+    results = load.load(publish(make_transfer(seeds=range(4)), nested))  # two seeds of the first checkpoint
     tuned = gather(results, ["tune"], "test_acc", intervals=True)[0]
     first = np.mean([nested_acc(seed) for seed in (0, 3)])
     assert tuned.centre == pytest.approx(np.mean([first, nested_acc(1), nested_acc(2)]))
@@ -281,7 +282,7 @@ def nested_acc(seed):
 
 
 def test_tables_name_the_unit_of_each_row(make_transfer, publish):
-    results = table.load(publish(make_transfer(), nested))
+    results = load.load(publish(make_transfer(), nested))
     arms = arm_table(results, partial=False).frame
     assert list(zip(arms["n"], arms["n counts"], arms["runs"], strict=True)) == [
         ("3", "upstream checkpoint", "15"), ("3", "upstream checkpoint", "15"),
@@ -293,13 +294,13 @@ def test_tables_name_the_unit_of_each_row(make_transfer, publish):
 
 
 def test_tables_without_checkpoints_have_no_column_for_them(make_study, publish, noise):
-    results = table.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
     assert "n counts" not in arm_table(results, partial=False).frame
     assert "n counts" not in contrast_table(results, verdicts.judge(results)).frame
 
 
 def test_fairness_knows_the_checkpoint(make_transfer, publish):
-    rows = fairness(table.load(publish(make_transfer(), nested))).frame.set_index("promise")
+    rows = fairness(load.load(publish(make_transfer(), nested))).frame.set_index("promise")
     assert tuple(rows.loc["same checkpoint"]) == (
         "yes",
         "3 of 3 checkpoints with one digest in all runs; 0 test images were among the upstream images",
@@ -314,7 +315,7 @@ def test_fairness_knows_the_checkpoint(make_transfer, publish):
         drawn = {"upstream": {"file": "w", "sha256": "other", "overlap": None}}
         return {"drawn": drawn} if cell.seed == 3 and cell.settings["tune"] == "full" else nested(cell)
 
-    rows = fairness(table.load(publish(make_transfer(name="swapped"), swapped))).frame.set_index("promise")
+    rows = fairness(load.load(publish(make_transfer(name="swapped"), swapped))).frame.set_index("promise")
     assert rows.loc["same checkpoint"].iloc[0] == "NO"
 
 

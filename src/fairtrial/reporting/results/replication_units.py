@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from analysis.pretrained import DRAWN, FILE, KEPT
 from analysis.words import plural
+from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
 from fairtrial.study.factors import ALL
 from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
 
 if TYPE_CHECKING:
-    from analysis.table import Results
+    from fairtrial.reporting.results.load import Results
 
 SEED: Final = "seed"
 CHECKPOINT: Final = "upstream checkpoint"

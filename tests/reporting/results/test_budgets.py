@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from analysis import table
-from analysis.budgets import ABOVE, BELOW, Budgets, recorded
+from fairtrial.reporting.results import load
+from fairtrial.reporting.results.budgets import ABOVE, BELOW, Budgets, recorded
 from tests.analysis.whatif_truth import in_seconds, in_steps, truth
 
 RUNS = Budgets({"a": [(100, {"test_acc": 0.5}), (400, {"test_acc": 0.7})]}, {"b": {"test_acc": 0.1}}, (), ())
@@ -39,7 +39,7 @@ def read(make_study, publish):
     def made(beside=None, **changed):
         publish(in_steps(make_study, 200, **changed), beside or truth(0.0))
         store = publish(in_seconds(make_study), truth(0.0))
-        results = table.load(store)
+        results = load.load(store)
         cell = next(cell for cell in results.study.cells() if cell.arm == "gn+ws, batch 4" and cell.seed == 3)
         return recorded(results, store), cell.id
 
@@ -74,5 +74,5 @@ def test_a_study_that_cannot_be_read_is_named(make_study, publish):
     path = min(other.folder.glob("cells/*.json"))
     path.write_text(path.read_text().replace("0.8", "0.9", 1))
     store = publish(in_seconds(make_study), truth(0.0))
-    found = recorded(table.load(store), store)
+    found = recorded(load.load(store), store)
     assert (found.sources, found.unread) == ((), ("steps-200",))
