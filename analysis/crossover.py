@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.crossover_words import CAUTION, SCALE, place_of, read, said, units
-from analysis.leads import IMAGES, SECONDS, STEPS, Lead, Race
-from analysis.sentences import arms
 from analysis.sheet import Made
 from analysis.style import ALARM, INK, PAGE, QUIET, Look, looks
-from analysis.verdicts import rule_of
 from analysis.words import listed
 from fairtrial.reporting.results.arms import NORM, identity
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units
+from fairtrial.reporting.verdicts.findings import rule_of
+from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Lead, Race
+from fairtrial.reporting.verdicts.sentences import arms
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
 _ROOM: Final = 0.12  # of the heights shown: the least that is seen on each side of 0

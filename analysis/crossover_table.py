@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.captions import provenance
-from analysis.crossover_words import CAUTION, SCALE, place_of, read, said, units
-from analysis.leads import Lead, Race
-from analysis.sentences import arms
 from analysis.tables import Table
-from analysis.verdicts import rule_of
 from analysis.words import clean
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units
+from fairtrial.reporting.verdicts.findings import rule_of
+from fairtrial.reporting.verdicts.learning_curve_crossover import Lead, Race
+from fairtrial.reporting.verdicts.sentences import arms
 
 
 def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.claim_designs import arm, contrasts, every_setting
-from analysis.sentences import title
-from analysis.verdicts import Finding, decide, judge, measure
 from analysis.words import clean
 from fairtrial.claims import SHOWN, UNDECIDED, Claim, Part, answer, claims, distance, scale_of
 from fairtrial.reporting.results.load import OPEN, Results, per_seed
 from fairtrial.reporting.results.replication_units import unit_of
+from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure
+from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors

@@ -17,11 +17,11 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.captions import provenance
 from analysis.plates import arms, contrasts
-from analysis.twins import Twins
-from analysis.verdicts import Finding
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.storage.atomic import MARK
 
 MADE: Final = f"matplotlib {matplotlib.__version__}"  # in each picture: `verify` compares what it drew itself

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from analysis.sentences import title
 from analysis.style import ALARM, BAND, INK, QUIET, VERDICT
-from analysis.twins import LEVEL, Twins
-from analysis.verdicts import Finding
 from analysis.words import Scale, clean
 from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.verdicts.aa_check import LEVEL, Twins
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.sentences import title
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from analysis.axis import CROWDED, Axis, name_of
-from analysis.captions import counted
 from analysis.curves import dots, mark, name_ends
-from analysis.gains import Change, Panel, Point, measure
 from analysis.sheet import Made, arranged, averaged, capital, label_once
 from analysis.style import BAND, INK, looks
 from analysis.words import SCALES, Scale
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import counted
+from fairtrial.reporting.verdicts.paired_gains import Change, Panel, Point, measure
 
 Measured = Mapping[Change, Sequence[Point]]
 

@@ -7,16 +7,16 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.captions import seeds
-from analysis.ladder import ladder, rung_names
 from analysis.rows import PITCH, dots, named, row
 from analysis.sheet import RUNS, Made, bars, side_by_side
 from analysis.style import BAND, INK, QUIET, Look, look_of_norm
-from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, Scale
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 
 _APART: Final = 0.2  # of a rung, between what is added and what is left out
 _ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")

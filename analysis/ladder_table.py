@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.captions import provenance, seeds
-from analysis.ladder import ladder, rung_names
 from analysis.tables import Table
-from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import provenance, seeds
+from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 
 
 def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -> Table | None:

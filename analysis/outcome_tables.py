@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.captions import provenance, seeds
-from analysis.new_images import over_new_images
-from analysis.rule import Rule
-from analysis.sentences import parity_words, title
 from analysis.tables import Table
-from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, Scale, clean
 from fairtrial.reporting.results.arms import Group, gather, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED
+from fairtrial.reporting.verdicts.captions import provenance, seeds
+from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.inference_rule import Rule
+from fairtrial.reporting.verdicts.new_images import over_new_images
+from fairtrial.reporting.verdicts.sentences import parity_words, title
 from fairtrial.stats.structure import VarianceComponents
 
 

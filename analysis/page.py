@@ -9,16 +9,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.captions import commits, failures, units, upstream_images
 from analysis.figures import MADE, Drawn
-from analysis.sentences import grounds
 from analysis.tables import Table, markdown_text
-from analysis.twins import Twins
-from analysis.verdicts import Finding
 from analysis.words import clean, plural, preset
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.captions import commits, failures, units, upstream_images
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.sentences import grounds
 
 
 def facts(

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.captions import provenance, seeds
-from analysis.sentences import title
 from analysis.tables import Table
-from analysis.verdicts import Finding
 from analysis.words import clean, fixed
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import provenance, seeds
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.sentences import title
 
 
 def pairing_table(results: Results, findings: Sequence[Finding]) -> Table | None:

@@ -10,13 +10,11 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.axis import CROWDED, name_of
-from analysis.captions import seeds
 from analysis.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
 from analysis.curves import lines as draw_lines
 from analysis.forest import crowd as forest_crowd
 from analysis.forest import forest, pitch, rows_of
 from analysis.gain_panels import gained, gains, how
-from analysis.gains import bn_modes, measure, mixups, norms, tunings
 from analysis.interplay import interplay, name_lines
 from analysis.medians import medians, shots_of, sides_of
 from analysis.rows import PITCH, rows
@@ -35,11 +33,13 @@ from analysis.sheet import (
     side_by_side,
     some,
 )
-from analysis.twins import Twins
-from analysis.verdicts import Finding, rule_of
 from analysis.words import SCALES, level
 from fairtrial.reporting.results.arms import NORM, Group, axis_of, combinations, metric_of
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
 from fairtrial.study.study import Study
 
 _MOST_LINES: Final = 6  # in one panel

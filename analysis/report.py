@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, leads, page, tables, twins, verdicts, whatif
+from analysis import figures, page, tables
 from analysis.attribution import attribution_tables
 from analysis.crossover import crossover
 from analysis.crossover_table import crossover_table
@@ -17,16 +17,11 @@ from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.ladder_figure import ladder_figure
 from analysis.ladder_table import ladder_table
-from analysis.leads import Race
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.pairing import pairing_table
 from analysis.parity import parity
-from analysis.sentences import sentence, title
 from analysis.tables import Table
-from analysis.twins import Twins
 from analysis.variance import variance_table
-from analysis.verdicts import Finding
-from analysis.whatif import WhatIf
 from analysis.whatif_figure import whatif_figure
 from analysis.whatif_table import record, whatif_table
 from analysis.words import clean, plural
@@ -35,6 +30,13 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
 from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover, whatif
+from fairtrial.reporting.verdicts import findings as verdicts
+from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.learning_curve_crossover import Race
+from fairtrial.reporting.verdicts.sentences import sentence, title
+from fairtrial.reporting.verdicts.whatif import WhatIf
 from fairtrial.stats.records import plain
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
@@ -72,11 +74,11 @@ def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     """Read a study and judge it; nothing is drawn, nothing is written."""
     results = opened(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
-    control = twins.compare(results, partial=allow_partial)
+    control = aa_check.compare(results, partial=allow_partial)
     said = tuple(_said(results, findings))
     what = whatif.examine(results, store, partial=allow_partial)
     warnings = tuple(_warnings(results, findings, control))
-    ahead = tuple(leads.races(results, allow_partial))
+    ahead = tuple(learning_curve_crossover.races(results, allow_partial))
     return Examined(results, findings, control, said, what, ahead, warnings, allow_partial)
 
 
@@ -143,7 +145,7 @@ def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], 
     """The sentences alone, and whether the study is complete; nothing is drawn, nothing is written."""
     results = opened(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
-    control = twins.compare(results, partial=allow_partial)
+    control = aa_check.compare(results, partial=allow_partial)
     return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
 
 

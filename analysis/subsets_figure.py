@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.captions import commits
 from analysis.exhibit import Exhibit
 from analysis.sheet import capital
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import per_seed
+from fairtrial.reporting.verdicts.captions import commits
 from fairtrial.storage.store import Store
 
 ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT

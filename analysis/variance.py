@@ -6,13 +6,13 @@ import math
 
 import pandas as pd
 
-from analysis.captions import counted, provenance
-from analysis.sources import Source, Sources, examine
 from analysis.tables import Table
 from analysis.words import SCALES, Scale, clean, fixed, plural, rounded
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import CHECKPOINT
+from fairtrial.reporting.verdicts.captions import counted, provenance
+from fairtrial.reporting.verdicts.variance_sources import Source, Sources, examine
 
 
 def variance_table(results: Results, *, partial: bool = False) -> Table | None:

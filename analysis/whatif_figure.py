@@ -6,14 +6,14 @@ import textwrap
 
 from matplotlib.axes import Axes
 
-from analysis.captions import seeds
-from analysis.sentences import title
 from analysis.sheet import MOST_PANELS, Made, side_by_side
 from analysis.style import ALARM, BAND, INK, VERDICT
-from analysis.verdicts import Finding
-from analysis.whatif import FREE, Case, Row, WhatIf
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.sentences import title
+from fairtrial.reporting.verdicts.whatif import FREE, Case, Row, WhatIf
 
 
 def whatif_figure(results: Results, what: WhatIf) -> Made:

@@ -11,15 +11,16 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
-from analysis import crossing, figures, report, verify
+from analysis import figures, report, verify
 from analysis.crossover import crossover
 from analysis.crossover_table import crossover_table
-from analysis.crossover_words import told_of
-from analysis.leads import IMAGES, SECONDS, STEPS, races
-from analysis.sentences import arms
 from analysis.style import ALARM, look_of_norm
 from analysis.wanted import WANTED
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import sign_changes
+from fairtrial.reporting.verdicts.crossover_sentences import told_of
+from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, races
+from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.stats.curves import factors, half_widths
 from fairtrial.study.study import Contrast
 
@@ -71,22 +72,24 @@ def told(lead):
 
 
 def test_sign_changes_by_hand():
-    assert crossing.changes([0, 1, 2], [1, -1, -3]) == [0.5]
-    assert crossing.changes([0, 1, 2, 4], [3, -1, -1, 1]) == [0.75, 3.0]
-    assert crossing.changes([0, 1, 2], [1, 0, -1]) == [1]
-    assert crossing.changes([0, 1, 3, 4], [1, 0, 0, -1]) == [2]  # a stretch at 0: its middle
-    assert crossing.changes([0, 1, 2], [1, 0, 1]) == crossing.changes([0, 1], [0, 0]) == []
+    assert sign_changes.changes([0, 1, 2], [1, -1, -3]) == [0.5]
+    assert sign_changes.changes([0, 1, 2, 4], [3, -1, -1, 1]) == [0.75, 3.0]
+    assert sign_changes.changes([0, 1, 2], [1, 0, -1]) == [1]
+    assert sign_changes.changes([0, 1, 3, 4], [1, 0, 0, -1]) == [2]  # a stretch at 0: its middle
+    assert sign_changes.changes([0, 1, 2], [1, 0, 1]) == sign_changes.changes([0, 1], [0, 0]) == []
 
 
 def test_where_a_band_contains_0_by_hand():
-    assert crossing.undecided([0, 1], [1, -3], [2, -1]) == [(0.25, pytest.approx(2 / 3))]
-    assert crossing.undecided([0, 1, 2], [-1, -1, 1], [1, 1, 3]) == [(0, 1.5)]
-    assert crossing.undecided([0, 1], [1, 2], [3, 4]) == []
-    assert crossing.undecided([0, 1, 2, 3], [-1, 1, 1, -1], [1, 2, 2, 1]) == [(0, 0.5), (2.5, 3)]
-    (open_,) = crossing.undecided([0, 1, 2], [1, -math.inf, 1], [2, math.inf, 2])  # a point without variance
+    assert sign_changes.undecided([0, 1], [1, -3], [2, -1]) == [(0.25, pytest.approx(2 / 3))]
+    assert sign_changes.undecided([0, 1, 2], [-1, -1, 1], [1, 1, 3]) == [(0, 1.5)]
+    assert sign_changes.undecided([0, 1], [1, 2], [3, 4]) == []
+    assert sign_changes.undecided([0, 1, 2, 3], [-1, 1, 1, -1], [1, 2, 2, 1]) == [(0, 0.5), (2.5, 3)]
+    (open_,) = sign_changes.undecided(
+        [0, 1, 2], [1, -math.inf, 1], [2, math.inf, 2]
+    )  # a point without variance
     assert open_ == pytest.approx((0, 2), abs=1e-6)
-    assert crossing.between([(1, 2)], 0, 3) == [(0, 1), (2, 3)]
-    assert crossing.between([(0, 2)], 0, 3) == [(2, 3)] and crossing.between([(0, 3)], 0, 3) == []
+    assert sign_changes.between([(1, 2)], 0, 3) == [(0, 1), (2, 3)]
+    assert sign_changes.between([(0, 2)], 0, 3) == [(2, 3)] and sign_changes.between([(0, 3)], 0, 3) == []
 
 
 def test_the_crossing_is_where_it_was_planted_at_a_step_and_at_a_second(raced):
@@ -314,7 +317,7 @@ def test_the_confidence_set_covers_a_known_crossing_at_its_rate(seeds):
     low, high = bands(mean, seeds, rng)
     covered = (low[:, 1] <= 0) & (high[:, 1] >= 0)
     assert covered.mean() == pytest.approx(1 - 0.05 / 4, abs=4 * math.sqrt(0.0125 * 0.9875 / 20_000))
-    sets = [crossing.undecided(range(4), *limits) for limits in zip(low[:500], high[:500], strict=True)]
+    sets = [sign_changes.undecided(range(4), *limits) for limits in zip(low[:500], high[:500], strict=True)]
     assert [any(at <= 1 <= to for at, to in each) for each in sets] == covered[:500].tolist()
 
 

@@ -7,12 +7,13 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from analysis import figures, style, twins, verdicts
+from analysis import figures, style
 from analysis.curves import crowd, curves
 from analysis.forest import forest, rows_of
 from analysis.words import SCALES
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import axis_of, gather
+from fairtrial.reporting.verdicts import aa_check, findings
 
 
 def axes():
@@ -48,7 +49,7 @@ def test_every_seed_is_a_dot_and_every_arm_has_its_name(make_study, publish, noi
 
 def test_the_forest_shows_each_contrast_and_the_twin(make_study, publish, noise):
     results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
-    rows = rows_of(verdicts.judge(results), twins.compare(results))
+    rows = rows_of(findings.judge(results), aa_check.compare(results))
     ax = forest(rows, axes())
     said = [text.get_text() for text in ax.texts]
     assert "small batch" in said and "A/A check" in said and "no difference" in said
@@ -90,7 +91,7 @@ def test_the_axis_is_the_number_with_most_levels(make_study):
 def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish, noise):
     store = publish(make_study(), lambda cell: 0.9 + 0.01 * noise(cell, "a") if cell.seed < 5 else None)
     results = load.load(store)
-    drawn = figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
+    drawn = figures.draw(results, findings.judge(results), aa_check.compare(results), partial=False)
     assert all("Incomplete: 45 of 90 cells" in figure.caption for figure in drawn)
     assert all(f"{kind} intervals" not in drawn[1].caption for kind in ("t", "95 % t"))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=False)
@@ -100,5 +101,5 @@ def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish
 def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
     before = dict(matplotlib.rcParams)
     results = load.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
-    figures.draw(results, verdicts.judge(results), twins.compare(results), partial=False)
+    figures.draw(results, findings.judge(results), aa_check.compare(results), partial=False)
     assert dict(matplotlib.rcParams) == before

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import verdicts
 from analysis.pairing import pairing_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
 
 
 def paired(store):
     results = load.load(store)
-    return pairing_table(results, verdicts.judge(results))
+    return pairing_table(results, findings.judge(results))
 
 
 def test_the_gain_is_the_variance_of_independent_arms_over_that_of_pairs(make_study, publish, noise):

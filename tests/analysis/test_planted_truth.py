@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import verdicts
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
 from fairtrial.study.study import Contrast
 
 STUDIES, N, SD = 20, 8, 0.01
@@ -31,7 +31,7 @@ def judged(make_study, publish, gain, *contrasts, collapses=lambda study, seed: 
 
         factors = {"norm": ("bn", "gn"), "batch_size": (4, 64)}
         made = make_study(name=f"{name}-{study}", factors=factors, seeds=range(N), primary=contrasts, aa=None)
-        yield verdicts.judge(load.load(publish(made, outcome)))
+        yield findings.judge(load.load(publish(made, outcome)))
 
 
 def promised(effect, word, margin=0.01, sd=SD):
@@ -97,7 +97,7 @@ def test_one_odd_checkpoint_does_not_make_a_method(make_transfer, publish):
             odd = 0.1 if full and cell.upstream_seed == 0 else 0.0
             return 0.5 + odd + SD * chance(study, cell.seed, cell.levels["shots"], full)
 
-        (found,) = verdicts.judge(load.load(publish(make_transfer(name=f"odd-{study}"), outcome)))
+        (found,) = findings.judge(load.load(publish(make_transfer(name=f"odd-{study}"), outcome)))
         words.append((found.verdict, found.n))
         naive.append(stats.ttest_1samp(list(found.differences.values()), 0).pvalue < 0.05)
     assert words == [("inconclusive", 3)] * STUDIES

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import best_of, tuning, verdicts
+from analysis import best_of, tuning
 from analysis.fairness import fairness
 from analysis.parity import parity
 from analysis.variance import variance_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.study.tuning_design import FIRST_SEED, WORST, Choice, Effort, Tuning
@@ -41,7 +42,7 @@ def row(frame, name):
 
 
 def test_n_counts_tunings_and_seeds_of_one_choice_are_averaged(make_study, publish):
-    (finding,) = verdicts.judge(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome)))
+    (finding,) = findings.judge(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), outcome)))
     assert (finding.n, finding.unit.name, finding.interval.n) == (3, "tuning", 3)
     # by hand: 0.10, 0.11, 0.12; mean 0.11, sd 0.01, t(2) = 4.3027
     half = 4.302653 * 0.01 / np.sqrt(3)
@@ -54,7 +55,7 @@ def test_n_counts_tunings_and_seeds_of_one_choice_are_averaged(make_study, publi
 def test_unequal_trials_are_refused_a_verdict_and_marked(make_study, publish):
     unfair = chosen(trials=lambda arm: 12 if arm["norm"] == "bn" else 15)
     results = load.load(publish(make_study(tuning=unfair, seeds=range(9)), outcome))
-    (finding,) = verdicts.judge(results)
+    (finding,) = findings.judge(results)
     assert finding.verdict == "refused"
     assert "12" in finding.reason and "15" in finding.reason
     made = parity(results)
@@ -63,7 +64,7 @@ def test_unequal_trials_are_refused_a_verdict_and_marked(make_study, publish):
 
 
 def test_two_tuning_studies_are_too_few_for_a_claim(make_study, publish):
-    (finding,) = verdicts.judge(load.load(publish(make_study(tuning=chosen(2), seeds=range(8)), outcome)))
+    (finding,) = findings.judge(load.load(publish(make_study(tuning=chosen(2), seeds=range(8)), outcome)))
     assert (finding.verdict, finding.reason) == ("refused", "tuned arms need 3 tuning studies; there are 2")
 
 

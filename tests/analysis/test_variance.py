@@ -11,9 +11,10 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from analysis import report, sources, verify
+from analysis import report, verify
 from analysis.variance import variance_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import variance_sources
 from fairtrial.study.study import Contrast
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
@@ -56,7 +57,7 @@ def sized(results, **how):
 def test_subset_and_draws_are_those_of_a_one_way_analysis_of_variance(make_study, publish):
     study = make_study(**PLAIN)
     results = load.load(publish(study, planted))
-    found = sources.examine(results)
+    found = variance_sources.examine(results)
     lines = anova_lm(ols("y ~ C(seed)", frame_of(study, planted)).fit())
     between, within = lines["mean_sq"]
     (subset,) = found.between
@@ -88,7 +89,7 @@ def test_a_checkpoint_stands_above_its_subsets(make_transfer, publish):
     def score(cell):
         return planted(cell, checkpoint=0.06)
 
-    found = sources.examine(results := load.load(publish(study, score)))
+    found = variance_sources.examine(results := load.load(publish(study, score)))
     lines = anova_lm(ols("y ~ C(group) + C(group):C(number)", frame_of(study, score, 3)).fit())
     squares = lines["mean_sq"]
     above, inner, within = squares["C(group)"], squares["C(group):C(number)"], squares["Residual"]
@@ -120,7 +121,7 @@ def test_the_planted_variances_come_back(make_transfer, publish):
             return None  # the other arms have no part in it
         return planted(cell, checkpoint=0.04, subset=0.03, draws=0.02, outer=40)
 
-    found = sources.examine(load.load(publish(study, score)), partial=True)
+    found = variance_sources.examine(load.load(publish(study, score)), partial=True)
     sds = [source.variance**0.5 for source in (*found.between, found.draws)]
     # Relative errors of the sds: about 1/sqrt(2 df) at 39, 120 and 160 df, somewhat more for differences of
     # mean squares; the limits are three of them.
@@ -176,7 +177,7 @@ def test_failed_runs_stay_in_as_chance(make_study, publish):
         return "diverged" if cell.replica and cell.seed < 2 else planted(cell)
 
     study = make_study(**PLAIN)
-    found = sources.examine(results := load.load(publish(study, failing)))
+    found = variance_sources.examine(results := load.load(publish(study, failing)))
     frame = frame_of(study, lambda c: 0.1 if failing(c) == "diverged" else planted(c))
     within = anova_lm(ols("y ~ C(seed)", frame).fit())["mean_sq"]["Residual"]
     assert found.n == 10 and found.draws.variance == pytest.approx(within, rel=1e-9)
@@ -223,7 +224,7 @@ def recorded(cell):
 def test_images_are_parted_into_what_draws_and_what_runs_share(make_study, publish):
     study = make_study(**PLAIN)
     results = load.load(publish(study, recorded))
-    found = sources.examine(results)
+    found = variance_sources.examine(results)
     cells = {(c.seed, c.replica): right(c).astype(float) for c in study.cells() if c.levels["norm"] == "gn"}
     pairs = np.array([[cells[s, r] for r in (0, 1)] for s in range(10)])  # seeds x runs x images
     within = pairs - pairs.mean(1, keepdims=True)
@@ -246,7 +247,7 @@ def test_images_are_parted_into_what_draws_and_what_runs_share(make_study, publi
 def test_the_two_scopes_agree_with_the_error_over_new_images(make_study, publish):
     """s²/S + images is (MS_seed + MS_item - MS_res)/(S·N): STATISTICS 10 by the road of components."""
     study = make_study(**PLAIN)
-    found = sources.examine(load.load(publish(study, recorded)))
+    found = variance_sources.examine(load.load(publish(study, recorded)))
     cells = {(c.seed, c.replica): right(c).astype(float) for c in study.cells() if c.levels["norm"] == "gn"}
     y = np.array([(cells[s, 0] + cells[s, 1]) / 2 for s in range(10)])
     rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
@@ -258,7 +259,7 @@ def test_the_two_scopes_agree_with_the_error_over_new_images(make_study, publish
 
 def test_runs_of_checkpoints_are_crossed_with_images_by_checkpoint(make_transfer, publish):
     study = make_transfer(**TRANSFER)
-    found = sources.examine(load.load(publish(study, recorded)))
+    found = variance_sources.examine(load.load(publish(study, recorded)))
     arm = [c for c in study.cells() if c.levels == TRANSFER["aa"]]
     y = np.array([np.mean([right(c) for c in arm if c.seed % 3 == k], axis=0) for k in range(3)])
     rest = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()

@@ -199,7 +199,7 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
     if not (store.folder / "study.json").exists():
         raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
     enter("analysis")
-    from analysis.pilots import spreads
+    from fairtrial.reporting.verdicts.pilot_spread import spreads
 
     known = spreads(store, study.contrasts)
     if not known:
@@ -249,7 +249,7 @@ def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
     if study.rule is None:
         return None
     enter("analysis")
-    from analysis.looks import asked
+    from fairtrial.reporting.verdicts.interim_analyses import asked
 
     return lambda: asked(Store.of(study, given.results))
 
@@ -320,7 +320,7 @@ def _claims(given: Namespace) -> int:
 
 def _agree(given: Namespace) -> int:
     enter("analysis")
-    from analysis.agreement import compare
+    from fairtrial.reporting.verdicts.preset_agreement import compare
 
     where = [_results(folder) for folder in given.results]
     found, words, complete = compare(given.first, given.second, where, partial=given.allow_partial)

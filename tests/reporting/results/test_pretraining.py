@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.captions import provenance
 from analysis.words import preset
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.captions import provenance
 
 
 def of(make_study, factors, **fixed):

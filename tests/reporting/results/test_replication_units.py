@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import twins, verdicts
-from analysis.captions import seeds
 from analysis.fairness import fairness
 from analysis.outcome_tables import arm_table, contrast_table
 from analysis.report import build
-from analysis.sentences import sentence, title
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import gather
 from fairtrial.reporting.results.pretraining import FILE
 from fairtrial.reporting.results.replication_units import unit_of
+from fairtrial.reporting.verdicts import aa_check, findings
+from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.sentences import sentence, title
 from fairtrial.study.study import Contrast
 
 OF_CHECKPOINT = (0.03, 0.0, -0.03)
@@ -28,7 +28,7 @@ TUNE = Contrast("transfer", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
 
 def judged(store, **options):
     results = load.load(store)
-    found = verdicts.judge(results, **options)
+    found = findings.judge(results, **options)
     kind, swept = results.study.budget.kind, tuple(results.study.factors)
     return found, [sentence(finding, kind, swept) for finding in found]
 
@@ -75,7 +75,7 @@ def test_every_statistic_of_a_verdict_counts_checkpoints(make_transfer, publish)
 
 def test_more_seeds_are_more_checkpoints(make_transfer, publish):
     results = load.load(publish(make_transfer(), nested))
-    (finding,) = verdicts.judge(results)
+    (finding,) = findings.judge(results)
     text = sentence(finding, "examples", tuple(results.study.factors))
     assert re.search(
         r"takes about \d+ to \d+ more upstream checkpoints \(up to .+, and their pre-training\)", text
@@ -231,7 +231,7 @@ def test_subsets_are_named_after_their_size(make_transfer, publish):
 
 def test_the_twin_counts_seeds_whatever_the_checkpoint(make_transfer, publish, noise):
     study = make_transfer(aa={"tune": "full", "shots": 5})
-    found = twins.compare(load.load(publish(study, lambda c: nested(c) + 0.01 * noise(c, "a"))))
+    found = aa_check.compare(load.load(publish(study, lambda c: nested(c) + 0.01 * noise(c, "a"))))
     assert found.holds and found.interval.n == 15  # equal arms differ by their own draws alone
 
 
@@ -288,7 +288,7 @@ def test_tables_name_the_unit_of_each_row(make_transfer, publish):
         ("3", "upstream checkpoint", "15"), ("3", "upstream checkpoint", "15"),
         ("15", "seed", "15"), ("15", "seed", "15"),
     ]  # fmt: skip
-    contrasts = contrast_table(results, verdicts.judge(results))
+    contrasts = contrast_table(results, findings.judge(results))
     assert tuple(contrasts.frame.loc[0, ["n", "n counts", "pairs"]]) == ("3", "upstream checkpoint", "15")
     assert "averaged within each upstream checkpoint" in contrasts.caption
 
@@ -296,7 +296,7 @@ def test_tables_name_the_unit_of_each_row(make_transfer, publish):
 def test_tables_without_checkpoints_have_no_column_for_them(make_study, publish, noise):
     results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
     assert "n counts" not in arm_table(results, partial=False).frame
-    assert "n counts" not in contrast_table(results, verdicts.judge(results)).frame
+    assert "n counts" not in contrast_table(results, findings.judge(results)).frame
 
 
 def test_fairness_knows_the_checkpoint(make_transfer, publish):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis import looks
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import interim_analyses
 from fairtrial.storage.store import Store
 
 
@@ -45,4 +45,4 @@ def opened(folder: Path, *, partial: bool = False) -> Results:
     if results.flaws and not partial:
         do = "mend the records or give them another folder; --allow-partial reads on, and stamps all it says"
         raise Fault([Problem(flaw, str(folder), do) for flaw in results.flaws], BAD_INPUT)
-    return looks.replay(results)
+    return interim_analyses.replay(results)

@@ -28,12 +28,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from analysis import kernel
-from analysis.kernel import Share
-from analysis.verdicts import Finding
-from analysis.worlds import Worlds
 from fairtrial.reporting.results.budgets import ABOVE, BELOW, BETWEEN, Budgets, recorded
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import kernel
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.kernel import Share
+from fairtrial.reporting.verdicts.worlds import Worlds
 from fairtrial.storage.store import Store
 
 FREE: Final = math.inf

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from analysis import crossing
-from analysis.crossing import Span
-from analysis.verdicts import rule_of
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast
 from fairtrial.reporting.results.load import OPEN, Record, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.verdicts import sign_changes
+from fairtrial.reporting.verdicts.findings import rule_of
+from fairtrial.reporting.verdicts.sign_changes import Span
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
 from fairtrial.study.contrast import corners
@@ -66,14 +66,14 @@ class Lead:
     @cached_property
     def changes(self) -> list[float]:
         """Where the mean difference changes its sign."""
-        return crossing.changes(self.places.tolist(), self.mean.tolist())
+        return sign_changes.changes(self.places.tolist(), self.mean.tolist())
 
     @cached_property
     def undecided(self) -> list[Span]:
         """The confidence set of a change of the lead: where the simultaneous band contains 0."""
         if self.band is None:
             return [self.range]
-        return crossing.undecided(self.places.tolist(), self.band.low.tolist(), self.band.high.tolist())
+        return sign_changes.undecided(self.places.tolist(), self.band.low.tolist(), self.band.high.tolist())
 
     @property
     def range(self) -> Span:

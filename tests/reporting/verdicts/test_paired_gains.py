@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import verdicts
 from analysis.gain_panels import gains
-from analysis.gains import bn_modes, measure, mixups, norms, tunings
 from analysis.style import looks
 from analysis.words import SCALES
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
+from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -91,7 +91,7 @@ def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
     results = load.load(publish(make_transfer(primary=contrast), transfer_gain))
     (panel,) = tunings(results.study)
     (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
-    (finding,) = verdicts.judge(results)
+    (finding,) = findings.judge(results)
     assert [point.level for point in points] == [1, 5]
     assert points[1].interval == finding.interval and points[1].values == finding.differences
     means = [np.mean([points[0].values[s] for s in range(15) if s % 3 == u]) for u in range(3)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.agreement import compare, pairs, ranks
 from fairtrial.errors import Fault
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.preset_agreement import compare, pairs, ranks
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 from tests.analysis.conftest import BN, GN_WS

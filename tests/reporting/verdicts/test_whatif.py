@@ -8,11 +8,11 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import verdicts, whatif
-from analysis.kernel import Share
-from analysis.whatif import FREE
-from analysis.whatif_words import break_even, sentence, sentences
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings, whatif
+from fairtrial.reporting.verdicts.kernel import Share
+from fairtrial.reporting.verdicts.whatif import FREE
+from fairtrial.reporting.verdicts.whatif_words import break_even, sentence, sentences
 from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import (
     AT_4,
@@ -73,7 +73,7 @@ def test_the_difference_at_each_speed_up_is_that_of_the_closed_form(examine):
 
 def test_once_the_speed_up_is_one_everything_is_as_recorded(examine):
     results, what = examine(-0.02)
-    (recorded,), row = verdicts.judge(results), what.cases[0].rows[0]
+    (recorded,), row = findings.judge(results), what.cases[0].rows[0]
     assert (row.faster, row.verdict, row.sure) == (1, recorded.verdict, True)
     assert row.finding.interval == recorded.interval
     assert row.finding.ruling == recorded.ruling

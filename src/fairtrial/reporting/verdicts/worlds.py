@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias
 
-from analysis import kernel
-from analysis.kernel import Share
-from analysis.verdicts import Finding, decide, measure
 from fairtrial.reporting.results.budgets import Budgets
 from fairtrial.reporting.results.early import early
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import kernel
+from fairtrial.reporting.verdicts.findings import Finding, decide, measure
+from fairtrial.reporting.verdicts.kernel import Share
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast
 

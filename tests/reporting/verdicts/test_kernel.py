@@ -7,9 +7,9 @@ import math
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import kernel
-from analysis.kernel import Share
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import kernel
+from fairtrial.reporting.verdicts.kernel import Share
 from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import BN, GN_WS, factors, in_seconds
 

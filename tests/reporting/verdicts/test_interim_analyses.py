@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from analysis import report
-from analysis.looks import asked
-from analysis.verdicts import judge
 from analysis.verify import verify
 from fairtrial.reporting.results.discovery import opened
+from fairtrial.reporting.verdicts.findings import judge
+from fairtrial.reporting.verdicts.interim_analyses import asked
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast

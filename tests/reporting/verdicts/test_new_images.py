@@ -7,9 +7,9 @@ import base64
 import numpy as np
 import pytest
 
-from analysis import verdicts
-from analysis.new_images import over_new_images
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
+from fairtrial.reporting.verdicts.new_images import over_new_images
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
 
@@ -29,7 +29,7 @@ def outcome(cell):
 
 def looked_at(store):
     results = load.load(store)
-    (finding,) = verdicts.judge(results)
+    (finding,) = findings.judge(results)
     return finding, over_new_images(results, finding)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.verdicts import Finding
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.stats import variance_components
 from fairtrial.stats.structure import VarianceComponents
 from fairtrial.study.contrast import corners

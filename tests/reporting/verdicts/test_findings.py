@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis import verdicts
-from analysis.sentences import grounds, sentence, title
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import findings
+from fairtrial.reporting.verdicts.sentences import grounds, sentence, title
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
 
@@ -21,7 +21,7 @@ AT_4 = {"batch_size": 4}
 
 def judged(store, **options):
     results = load.load(store)
-    found = verdicts.judge(results, **options)
+    found = findings.judge(results, **options)
     kind, swept = results.study.budget.kind, tuple(results.study.factors)
     return found, [sentence(finding, kind, swept) for finding in found]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis import looks
-from analysis.verdicts import measure
 from fairtrial.planning.power import Spread
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import interim_analyses
+from fairtrial.reporting.verdicts.findings import measure
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
 
 
 def spreads(store: Store, contrasts: Sequence[Contrast]) -> list[Spread]:
     """The sd of the paired differences of each contrast that a pilot recorded in three pairs or more."""
-    results = looks.replay(load.load(store))
+    results = interim_analyses.replay(load.load(store))
     found = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
     return [
         Spread(contrast.name, each.sd, each.n)

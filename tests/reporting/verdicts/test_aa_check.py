@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from analysis import twins
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts import aa_check
 
 
 def compared(store, **options):
-    return twins.compare(load.load(store), **options)
+    return aa_check.compare(load.load(store), **options)
 
 
 def test_an_arm_equals_itself(make_study, publish, noise):

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from analysis import crossing
-from analysis.captions import counted
-from analysis.crossing import Span
-from analysis.leads import IMAGES, SECONDS, STEPS, Lead, Race
-from analysis.sentences import arms
 from analysis.words import SCALES, clean, fixed, listed, rounded
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import sign_changes
+from fairtrial.reporting.verdicts.captions import counted
+from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Lead, Race
+from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.verdicts.sign_changes import Span
 
 SCALE: Final = SCALES["val_acc"]
 _ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}
@@ -50,7 +50,7 @@ def told_of(lead: Lead, names: Sequence[str]) -> str:
     ahead = next((sign for sign in lead.ahead if sign), 0)
     if not ahead:
         return "no crossing shown: the band contains 0 at every point"
-    sure = crossing.between(lead.undecided, *lead.range)
+    sure = sign_changes.between(lead.undecided, *lead.range)
     leader = names[0] if ahead > 0 else names[1]
     return f"no crossing shown: {leader} leads at {places(lead, sure)}, and elsewhere the band contains 0"
 
