@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.figures import Drawn
 from analysis.gallery import Hung
-from analysis.tables import Table
 from analysis.wanted import WANTED, Bench, Cells, Wanted
 from analysis.words import clean, plural
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)

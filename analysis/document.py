@@ -9,8 +9,8 @@ from analysis.coverage import Shown
 from analysis.figures import Drawn
 from analysis.gallery import Hung
 from analysis.questions import QUESTIONS, Question
-from analysis.tables import Table
 from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)

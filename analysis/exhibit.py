@@ -8,10 +8,10 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from analysis.figures import styled
-from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.measurements import measurement_record
+from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.integrity import Record
 
 __all__ = ["Exhibit", "network", "probed", "said_of", "styled"]

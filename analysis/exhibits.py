@@ -6,18 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from analysis import (
-    axes_figure,
-    detector_tables,
-    focal_figure,
-    mixing_figure,
-    model_tables,
-    noise_figure,
-    result_tables,
-    signal_figure,
-    subsets_figure,
-)
+from analysis import axes_figure, focal_figure, mixing_figure, noise_figure, signal_figure, subsets_figure
 from analysis.exhibit import Exhibit, styled
+from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
 Make = Callable[[Path], Exhibit]
 
@@ -39,6 +30,6 @@ EXHIBITS: Final[dict[str, Make]] = {
     "F5.3": _in_style(focal_figure.exhibit),
     "FE.3": _in_style(subsets_figure.exhibit),
     "T2.2": model_tables.exhibit,
-    "T5.1": result_tables.exhibit,
+    "T5.1": published_results.exhibit,
     "T5.2": detector_tables.exhibit,
 }

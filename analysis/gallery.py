@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from analysis.figures import Drawn, rendered, styled
 from analysis.report import examine, pictures
-from analysis.tables import Table
 from fairtrial.errors import INCOMPLETE, Fault
+from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.store import Store
 
 _MOST: Final = 4  # processes; each takes about 200 MB
@@ -74,8 +74,8 @@ def _study(task: Task) -> Hung:
 
 def _bench(task: Task) -> Hung:
     from analysis.speed_figures import pictures as speed
-    from analysis.speed_tables import table
     from fairtrial.reporting.results.timings import read
+    from fairtrial.reporting.tables.speed_tables import table
 
     races = read(task.folder)
     with styled():

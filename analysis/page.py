@@ -10,11 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.figures import MADE, Drawn
-from analysis.tables import Table, markdown_text
 from analysis.words import clean, plural, preset
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.captions import commits, failures, units, upstream_images
 from fairtrial.reporting.verdicts.findings import Finding

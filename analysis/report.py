@@ -9,27 +9,28 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, page, tables
-from analysis.attribution import attribution_tables
+from analysis import figures, page
 from analysis.crossover import crossover
-from analysis.crossover_table import crossover_table
-from analysis.fairness import fairness
 from analysis.figures import Drawn
 from analysis.ladder_figure import ladder_figure
-from analysis.ladder_table import ladder_table
-from analysis.outcome_tables import arm_table, contrast_table
-from analysis.pairing import pairing_table
-from analysis.parity import parity
-from analysis.tables import Table
-from analysis.variance import variance_table
 from analysis.whatif_figure import whatif_figure
-from analysis.whatif_table import record, whatif_table
 from analysis.words import clean, plural
 from fairtrial.errors import fault
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
 from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.tables import table as tables
+from fairtrial.reporting.tables.attribution import attribution_tables
+from fairtrial.reporting.tables.budget_parity import parity
+from fairtrial.reporting.tables.crossover_table import crossover_table
+from fairtrial.reporting.tables.fairness import fairness
+from fairtrial.reporting.tables.ladder_table import ladder_table
+from fairtrial.reporting.tables.outcome_tables import arm_table, contrast_table
+from fairtrial.reporting.tables.pairing_table import pairing_table
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.tables.variance_table import variance_table
+from fairtrial.reporting.tables.whatif_table import record, whatif_table
 from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover, whatif
 from fairtrial.reporting.verdicts import findings as verdicts
 from fairtrial.reporting.verdicts.aa_check import Twins

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from analysis import figures, tables
+from analysis import figures
 from analysis.speed_figures import pictures
-from analysis.speed_tables import table
 from fairtrial.errors import DONE, Fault
 from fairtrial.reporting.results.timings import folders as folders_of
 from fairtrial.reporting.results.timings import read
+from fairtrial.reporting.tables import table as tables
+from fairtrial.reporting.tables.speed_tables import table
 from fairtrial.storage import atomic
 
 RESULTS: Final = Path("results/bench")

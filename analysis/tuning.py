@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis import best_of, figures, page, tables
-from analysis.importances import importance_table
-from analysis.tables import Table
+from analysis import best_of, figures, page
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
 from fairtrial.planning.forecast import per_cell
+from fairtrial.reporting.tables import table
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.tables.tuning_importance import importance_table
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
@@ -49,7 +50,7 @@ def build(study: Study, store: Store) -> Told:
     told = _page(study, store, arms, design)
     folder = store.folder
     figures.write(drawn, folder / "figures")
-    tables.write(made, folder / "tables")
+    table.write(made, folder / "tables")
     atomic.publish(folder / "report.md", page.markdown(told, drawn, made, notes), overwrite=True)
     atomic.publish(folder / "report.html", page.html(told, drawn, made, notes), overwrite=True)
     data = {

@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from analysis import figures, macros, tables, whole_page
+from analysis import figures, macros, whole_page
 from analysis.coverage import Shown, cover, coverage_table, study_table
 from analysis.document import about, documents
 from analysis.gallery import Hung, Task, exhibits, hang
 from analysis.macros import escaped
 from analysis.questions import QUESTIONS
-from analysis.tables import Table
 from analysis.wanted import WANTED
 from fairtrial.reporting.results import recorded_studies
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.results.timings import folders
+from fairtrial.reporting.tables import table as tables
+from fairtrial.reporting.tables.table import Table
 from fairtrial.storage import atomic
 
 MACROS: Final = "macros.tex"

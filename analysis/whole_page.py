@@ -12,8 +12,8 @@ from markupsafe import Markup
 from analysis import page
 from analysis.document import Document, Item, Picture, Section
 from analysis.questions import QUESTIONS
-from analysis.tables import Table, markdown_text
 from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.tables.table import Table, markdown_text
 
 
 def html(document: Document) -> str:

@@ -13,10 +13,10 @@ from scipy.stats import t as student
 
 from analysis import figures, report, verify
 from analysis.crossover import crossover
-from analysis.crossover_table import crossover_table
 from analysis.style import ALARM, look_of_norm
 from analysis.wanted import WANTED
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.crossover_table import crossover_table
 from fairtrial.reporting.verdicts import sign_changes
 from fairtrial.reporting.verdicts.crossover_sentences import told_of
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, races

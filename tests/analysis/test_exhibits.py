@@ -7,22 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import (
-    axes_figure,
-    detector_tables,
-    focal_figure,
-    mixing_figure,
-    model_tables,
-    noise_figure,
-    result_tables,
-    signal_figure,
-    subsets_figure,
-)
+from analysis import axes_figure, focal_figure, mixing_figure, noise_figure, signal_figure, subsets_figure
 from analysis.exhibits import EXHIBITS
 from analysis.figures import rendered, styled
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.measurements import measurement_record
+from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -141,11 +132,11 @@ def test_every_row_that_a_line_points_to_holds_its_values():
         ]
         values = {f"{every[number]['value']:g}" for number in numbers}
         assert values & set(re.findall(r"[\d.]+", line["values"]))
-        assert {result_tables.model_of(every[number]["setting"]) for number in numbers} == {line["model"]}
+        assert {published_results.model_of(every[number]["setting"]) for number in numbers} == {line["model"]}
 
 
 def test_spans_are_short():
-    assert result_tables.span([3, 5, 4, 9]) == "3-5, 9"
+    assert published_results.span([3, 5, 4, 9]) == "3-5, 9"
 
 
 def test_the_model_table_stands_beside_what_is_published():

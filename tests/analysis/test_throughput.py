@@ -7,9 +7,9 @@ import pytest
 
 from analysis import throughput
 from analysis.speed_figures import pictures
-from analysis.speed_tables import table
 from fairtrial.errors import Fault
 from fairtrial.reporting.results.timings import machine_of, read
+from fairtrial.reporting.tables.speed_tables import table
 
 MACHINE = {"cpu_model": "AMD EPYC", "gpu": None, "threads": 2, "torch": "2.15.0"}
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from analysis import best_of, tuning
-from analysis.fairness import fairness
-from analysis.parity import parity
-from analysis.variance import variance_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.budget_parity import parity
+from fairtrial.reporting.tables.fairness import fairness
+from fairtrial.reporting.tables.variance_table import variance_table
 from fairtrial.reporting.verdicts import findings
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.fairness import fairness
-from analysis.outcome_tables import arm_table, contrast_table
 from analysis.report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import gather
 from fairtrial.reporting.results.pretraining import FILE
 from fairtrial.reporting.results.replication_units import unit_of
+from fairtrial.reporting.tables.fairness import fairness
+from fairtrial.reporting.tables.outcome_tables import arm_table, contrast_table
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.sentences import sentence, title

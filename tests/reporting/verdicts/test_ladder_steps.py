@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.ladder_figure import ladder_figure
-from analysis.ladder_table import ladder_table
 from fairtrial.reporting.results import load as table
+from fairtrial.reporting.tables.ladder_table import ladder_table
 from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 from fairtrial.study.loader import find, load

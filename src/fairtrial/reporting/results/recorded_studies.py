@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from analysis.report import Examined, examine, tabulate
-from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.store import Store
 
 _INNER: Final = "released"  # results that ship, beside those of one's own

@@ -12,8 +12,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from analysis import report, verify
-from analysis.variance import variance_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.variance_table import variance_table
 from fairtrial.reporting.verdicts import variance_sources
 from fairtrial.study.study import Contrast
 

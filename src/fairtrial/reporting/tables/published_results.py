@@ -8,9 +8,9 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.exhibit import Exhibit
-from analysis.tables import Table
 from fairtrial import published
 from fairtrial.published import Row
+from fairtrial.reporting.tables.table import Table
 
 BIT: Final = "1912.11370v3"
 CODE: Final = "big_transfer@"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.fairness import fairness
-from analysis.parity import parity
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.budget_parity import parity
+from fairtrial.reporting.tables.fairness import fairness
 from fairtrial.study.factors import BLOCKS
 
 

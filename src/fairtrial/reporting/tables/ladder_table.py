@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.tables import Table
 from analysis.words import SCALES
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names

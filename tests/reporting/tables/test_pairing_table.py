@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.pairing import pairing_table
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.pairing_table import pairing_table
 from fairtrial.reporting.verdicts import findings
 
 

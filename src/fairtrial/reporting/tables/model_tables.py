@@ -9,10 +9,10 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.exhibit import Exhibit, network, probed, said_of
-from analysis.tables import Table
 from analysis.words import rounded
 from fairtrial import published
 from fairtrial.reporting.results.timings import Race, folders, machine_of, read
+from fairtrial.reporting.tables.table import Table
 
 BIT: Final = ("r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4")
 SHOWN: Final = ("mini", *BIT)

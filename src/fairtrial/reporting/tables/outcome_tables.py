@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables import Table
 from analysis.words import SCALES, Scale, clean
 from fairtrial.reporting.results.arms import Group, gather, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.inference_rule import Rule

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables import Table
 from analysis.words import clean
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units
 from fairtrial.reporting.verdicts.findings import rule_of

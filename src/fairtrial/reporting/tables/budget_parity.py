@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.tables import Table
 from analysis.words import clean, fixed, gap
 from fairtrial.reporting.results.contrast_sides import SPENT
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import PARITY_GAP, parity_gap

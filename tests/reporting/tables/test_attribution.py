@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.attribution import attribution_tables, components
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.attribution import attribution_tables, components
 from fairtrial.study.study import Contrast
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}

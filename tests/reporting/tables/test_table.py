@@ -8,7 +8,7 @@ import io
 import pandas as pd
 import pytest
 
-from analysis.tables import Table, csv_text
+from fairtrial.reporting.tables.table import Table, csv_text
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd", "@sum", "\t=1"])

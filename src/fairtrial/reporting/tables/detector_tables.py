@@ -9,8 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.exhibit import Exhibit, network, probed, said_of
-from analysis.tables import Table
 from fairtrial import published
+from fairtrial.reporting.tables.table import Table
 
 WHOLE: Final = "whole"
 
