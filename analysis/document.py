@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.coverage import Shown
-from analysis.figures import Drawn
 from analysis.gallery import Hung
 from analysis.questions import QUESTIONS, Question
+from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table
 

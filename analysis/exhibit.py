@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from analysis.figures import styled
 from analysis.words import clean
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.measurements import measurement_record
+from fairtrial.reporting.figures.figure_files import styled
 from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.integrity import Record
 

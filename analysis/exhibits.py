@@ -6,8 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from analysis import axes_figure, focal_figure, mixing_figure, noise_figure, signal_figure, subsets_figure
 from analysis.exhibit import Exhibit, styled
+from fairtrial.reporting.figures import (
+    axes_figure,
+    focal_figure,
+    mixing_figure,
+    noise_figure,
+    signal_figure,
+    subsets_figure,
+)
 from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
 Make = Callable[[Path], Exhibit]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.figures import Drawn, rendered, styled
 from analysis.report import examine, pictures
 from fairtrial.errors import INCOMPLETE, Fault
+from fairtrial.reporting.figures.figure_files import Drawn, rendered, styled
 from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.store import Store
 
@@ -73,7 +73,7 @@ def _study(task: Task) -> Hung:
 
 
 def _bench(task: Task) -> Hung:
-    from analysis.speed_figures import pictures as speed
+    from fairtrial.reporting.figures.speed_figures import pictures as speed
     from fairtrial.reporting.results.timings import read
     from fairtrial.reporting.tables.speed_tables import table
 

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.figures import MADE, Drawn
 from analysis.words import clean, plural, preset
 from fairtrial.planning.forecast import per_cell
+from fairtrial.reporting.figures.figure_files import MADE, Drawn
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.tables.table import Table, markdown_text

@@ -9,13 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import figures, page
-from analysis.crossover import crossover
-from analysis.figures import Drawn
-from analysis.ladder_figure import ladder_figure
-from analysis.whatif_figure import whatif_figure
+from analysis import page
 from analysis.words import clean, plural
 from fairtrial.errors import fault
+from fairtrial.reporting.figures import figure_files as figures
+from fairtrial.reporting.figures.crossover_figure import crossover
+from fairtrial.reporting.figures.figure_files import Drawn
+from fairtrial.reporting.figures.ladder_figure import ladder_figure
+from fairtrial.reporting.figures.whatif_figure import whatif_figure
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
 from fairtrial.reporting.results.discovery import opened

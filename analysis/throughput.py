@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from analysis import figures
-from analysis.speed_figures import pictures
 from fairtrial.errors import DONE, Fault
+from fairtrial.reporting.figures import figure_files
+from fairtrial.reporting.figures.speed_figures import pictures
 from fairtrial.reporting.results.timings import folders as folders_of
 from fairtrial.reporting.results.timings import read
 from fairtrial.reporting.tables import table as tables
@@ -36,12 +36,12 @@ def draw(folder: Path, to: Path | None = None) -> list[Path]:
     """A table, pictures and captions of one device. to: the folder, by default that of its results."""
     races = read(folder)
     to = to or folder
-    with figures.styled():
-        drawn = [figures.rendered(*made) for made in pictures(races)]
+    with figure_files.styled():
+        drawn = [figure_files.rendered(*made) for made in pictures(races)]
     told = table(races)
     captions = {each.name: each.caption for each in drawn} | {told.name: told.caption}
     text = "\n\n".join(f"## {name}\n\n{caption}" for name, caption in captions.items())
-    paths = [*figures.write(drawn, to / "figures"), *tables.write([told], to / "tables")]
+    paths = [*figure_files.write(drawn, to / "figures"), *tables.write([told], to / "tables")]
     paths.append(to / "captions.md")
     atomic.publish(paths[-1], text + "\n", overwrite=True)
     return paths

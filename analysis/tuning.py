@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis import best_of, figures, page
+from analysis import page
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
 from fairtrial.planning.forecast import per_cell
+from fairtrial.reporting.figures import figure_files, tuning_curve
 from fairtrial.reporting.tables import table
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.tuning_importance import importance_table
@@ -39,17 +40,17 @@ def build(study: Study, store: Store) -> Told:
     arms = by_arm(read(design, store.attempts()), study.arms())
     made = [effort_table(arms, design), *importance_table(arms, design)]
     drawn = []
-    if found := best_of.curves(arms, design):
-        with figures.styled():
-            name, caption, figure = best_of.draw(found, design)
+    if found := tuning_curve.curves(arms, design):
+        with figure_files.styled():
+            name, caption, figure = tuning_curve.draw(found, design)
             hashed = declared["history"][-1]["hash"][:8]
             caption += f" {per_cell(study.budget)} per trial. Tuning hash {hashed}."
-            drawn.append(figures.rendered(name, caption, figure))
+            drawn.append(figure_files.rendered(name, caption, figure))
     notes = tuple(_notes(arms, design))
     lines = [*_lines(arms, design), *notes]
     told = _page(study, store, arms, design)
     folder = store.folder
-    figures.write(drawn, folder / "figures")
+    figure_files.write(drawn, folder / "figures")
     table.write(made, folder / "tables")
     atomic.publish(folder / "report.md", page.markdown(told, drawn, made, notes), overwrite=True)
     atomic.publish(folder / "report.html", page.html(told, drawn, made, notes), overwrite=True)

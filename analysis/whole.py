@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from analysis import figures, macros, whole_page
+from analysis import macros, whole_page
 from analysis.coverage import Shown, cover, coverage_table, study_table
 from analysis.document import about, documents
 from analysis.gallery import Hung, Task, exhibits, hang
 from analysis.macros import escaped
 from analysis.questions import QUESTIONS
 from analysis.wanted import WANTED
+from fairtrial.reporting.figures import figure_files
 from fairtrial.reporting.results import recorded_studies
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.results.timings import folders
@@ -51,7 +52,7 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
     for page in pages:
         atomic.publish(to / f"{page.name}.html", whole_page.html(page), overwrite=True)
         atomic.publish(to / f"{page.name}.md", whole_page.markdown(page), overwrite=True)
-    figures.write([figure for each in hung.values() for figure in each.figures], to / "figures")
+    figure_files.write([figure for each in hung.values() for figure in each.figures], to / "figures")
     tables.write([*overview, *_tables(studies, hung)], to / "tables")
     _latex(studies, shown, to)
     return Whole(
@@ -113,7 +114,7 @@ def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> Non
     atomic.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
 
 
-def _figure(drawn: figures.Drawn) -> list[str]:
+def _figure(drawn: figure_files.Drawn) -> list[str]:
     star = "*" if drawn.wide else ""
     return [
         f"\\begin{{figure{star}}}",

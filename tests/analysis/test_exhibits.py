@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import axes_figure, focal_figure, mixing_figure, noise_figure, signal_figure, subsets_figure
 from analysis.exhibits import EXHIBITS
-from analysis.figures import rendered, styled
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.measurements import measurement_record
+from fairtrial.reporting.figures import (
+    axes_figure,
+    focal_figure,
+    mixing_figure,
+    noise_figure,
+    signal_figure,
+    subsets_figure,
+)
+from fairtrial.reporting.figures.figure_files import rendered, styled
 from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
 RESULTS = Path(__file__).parents[2] / "results"

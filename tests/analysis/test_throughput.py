@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis import throughput
-from analysis.speed_figures import pictures
 from fairtrial.errors import Fault
+from fairtrial.reporting.figures.speed_figures import pictures
 from fairtrial.reporting.results.timings import machine_of, read
 from fairtrial.reporting.tables.speed_tables import table
 

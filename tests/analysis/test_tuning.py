@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import best_of, tuning
+from analysis import tuning
+from fairtrial.reporting.figures import tuning_curve
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.budget_parity import parity
 from fairtrial.reporting.tables.fairness import fairness
@@ -101,7 +102,7 @@ def trials_of(values, norm="gn"):
 def test_random_trials_give_the_mean_over_studies_of_the_expected_best():
     design = Tuning(4, 2, "random", ("lr=0.01:1:log",))
     first, second = [0.1, 0.4, 0.2, 0.3], [0.5, None, 0.7, 0.6]
-    (best,) = best_of.curves({"gn": trials_of([first, second])}, design)
+    (best,) = tuning_curve.curves({"gn": trials_of([first, second])}, design)
     # by hand: best of 1 is the mean, best of 4 the largest; best of 2 over the six pairs
     assert best.mean[0] == pytest.approx((0.25 + 0.45) / 2)
     pairs = np.mean([0.4, 0.2, 0.3, 0.4, 0.4, 0.3]), np.mean([0.5, 0.7, 0.6, 0.7, 0.6, 0.7])
@@ -113,7 +114,7 @@ def test_random_trials_give_the_mean_over_studies_of_the_expected_best():
 
 def test_one_study_has_the_band_of_expected_best():
     design, values = Tuning(8, 1, "random", ("lr=0.01:1:log",)), np.random.default_rng(1).uniform(0.2, 0.9, 8)
-    (best,) = best_of.curves({"gn": trials_of([values])}, design)
+    (best,) = tuning_curve.curves({"gn": trials_of([values])}, design)
     alone = expected_best(values, rng=ROOT)
     assert best.mean == pytest.approx(alone.estimate)
     assert best.low[:4] == pytest.approx(alone.low[:4])
@@ -122,14 +123,14 @@ def test_one_study_has_the_band_of_expected_best():
 
 def test_tpe_gives_the_running_best_without_a_band():
     design = Tuning(4, 2, "tpe", ("lr=0.01:1:log",))
-    (best,) = best_of.curves({"gn": trials_of([[0.1, 0.4, 0.2, 0.3], [0.5, 0.3, 0.7, 0.6]])}, design)
+    (best,) = tuning_curve.curves({"gn": trials_of([[0.1, 0.4, 0.2, 0.3], [0.5, 0.3, 0.7, 0.6]])}, design)
     assert best.mean.tolist() == pytest.approx([0.3, 0.45, 0.55, 0.55])
     assert not np.isfinite(best.low).any()
 
 
 def test_an_arm_without_all_its_trials_has_no_curve():
     design = Tuning(3, 1, "random", ("lr=0.01:1:log",))
-    assert best_of.curves({"gn": trials_of([[0.1, 0.2]])}, design) == []
+    assert tuning_curve.curves({"gn": trials_of([[0.1, 0.2]])}, design) == []
 
 
 @pytest.fixture

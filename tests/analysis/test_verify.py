@@ -12,10 +12,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from analysis import report, throughput, verify
-from analysis.figures import MADE
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.reporting.figures.figure_files import MADE
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast

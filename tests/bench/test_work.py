@@ -85,6 +85,6 @@ def test_the_roof_is_the_slower_of_bytes_and_operations():
 
 def test_the_bench_of_filters_knows_every_way():
     """Its picture names them; a way that is added finds its look there."""
-    from analysis.speed_figures import LOOKS
+    from fairtrial.reporting.figures.speed_figures import LOOKS
 
     assert set(WAYS) <= set(LOOKS)

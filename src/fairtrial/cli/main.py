@@ -442,12 +442,12 @@ def _gate_history(given: Namespace) -> int:
     from fairtrial.regression import history
 
     enter("analysis")
-    from analysis import drift
+    from fairtrial.reporting.figures import gate_history_figure
 
     folder, nights = history.of_device(given.results, options.device(given.device), int(given.threads))
-    found = drift.series(nights)
-    paths, caption = drift.draw(found, folder.name, folder)
-    said = drift.sentences(found)
+    found = gate_history_figure.series(nights)
+    paths, caption = gate_history_figure.draw(found, folder.name, folder)
+    said = gate_history_figure.sentences(found)
     shown = {
         "changes": said,
         "nights": len(nights),

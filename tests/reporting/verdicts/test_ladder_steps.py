@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.ladder_figure import ladder_figure
+from fairtrial.reporting.figures.ladder_figure import ladder_figure
 from fairtrial.reporting.results import load as table
 from fairtrial.reporting.tables.ladder_table import ladder_table
 from fairtrial.reporting.verdicts.findings import judge

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.gain_panels import gains
-from analysis.style import looks
 from analysis.words import SCALES
+from fairtrial.reporting.figures.gain_panels import gains
+from fairtrial.reporting.figures.style import looks
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings

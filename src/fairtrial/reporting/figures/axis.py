@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from matplotlib.axes import Axes
 
-from analysis.style import QUIET
 from analysis.words import clean
+from fairtrial.reporting.figures.style import QUIET
 
 NAMES: Final = {  # others say enough
     "shots": "images per class",

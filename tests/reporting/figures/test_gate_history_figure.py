@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from analysis import drift
 from fairtrial.cli.main import main
 from fairtrial.regression import history, timing_machine
+from fairtrial.reporting.figures import gate_history_figure
 
 
 def nights(steps, count=40, seed=0):
@@ -27,29 +27,31 @@ def nights(steps, count=40, seed=0):
 
 
 def test_a_planted_step_is_said_with_its_night_and_commit():
-    slow, still = drift.series(nights({"slow": (25, 1.05), "still": (0, 1)}))
+    slow, still = gate_history_figure.series(nights({"slow": (25, 1.05), "still": (0, 1)}))
     (change,) = slow.changes
     assert (slow.name, change.at, still.changes) == ("slow", 25, ())
     assert np.expm1(change.after - change.before) == pytest.approx(0.05, abs=0.006)  # three standard errors
-    (said,) = drift.sentences([slow, still])
-    assert said.startswith(f"slow: {drift.step(change)} time from 2026-01-26 on (commit 000000000000)")
+    (said,) = gate_history_figure.sentences([slow, still])
+    assert said.startswith(
+        f"slow: {gate_history_figure.step(change)} time from 2026-01-26 on (commit 000000000000)"
+    )
 
 
 def test_a_bench_that_came_later_has_a_shorter_series():
     rows = nights({"a": (0, 1)}, count=12)
     for row in rows[4:]:
         row["seconds"]["b"] = [0.001]
-    a, b = drift.series(rows)
+    a, b = gate_history_figure.series(rows)
     assert (len(a.nights), len(b.nights)) == (12, 8)
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
-    found = drift.series(nights({"a": (20, 1.1), "b[x]": (0, 1)}, count))
-    paths, caption = drift.draw(found, "a device", tmp_path)
+    found = gate_history_figure.series(nights({"a": (20, 1.1), "b[x]": (0, 1)}, count))
+    paths, caption = gate_history_figure.draw(found, "a device", tmp_path)
     assert [path.name for path in paths] == ["history.svg", "history.png", "history.txt"]
     first = [path.read_bytes() for path in paths]
-    drift.draw(found, "a device", tmp_path)
+    gate_history_figure.draw(found, "a device", tmp_path)
     assert [path.read_bytes() for path in paths] == first
     assert f"over {count} nights on a device" in caption
 

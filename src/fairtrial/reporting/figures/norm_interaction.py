@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.curves import chance_line, dots, name_ends, within
-from analysis.style import Look, looks
 from analysis.words import Scale, clean
+from fairtrial.reporting.figures.curves import chance_line, dots, name_ends, within
+from fairtrial.reporting.figures.style import Look, looks
 from fairtrial.reporting.results.arms import Group
 
 _TWO = ("norm", "weight_std")

@@ -7,9 +7,9 @@ from statistics import median
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis import plates
 from analysis.report import build
-from analysis.style import look_of_norm, looks
+from fairtrial.reporting.figures import figure_registry
+from fairtrial.reporting.figures.style import look_of_norm, looks
 from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 
@@ -22,7 +22,7 @@ NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
 def drawn(make_study, publish, outcome, factors, seeds=6, **fixed):
     study = make_study(factors=factors, fixed=fixed, primary=(), aa=None, seeds=range(seeds))
     results = load.load(publish(study, outcome))
-    return {name: (caption, figure) for name, caption, figure in plates.arms(results, False)}
+    return {name: (caption, figure) for name, caption, figure in figure_registry.arms(results, False)}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_arm_that_does_not_see_the_axis_is_compared_from_its_one_level(make_s
         aa=None,
         seeds=range(4),
     )
-    made = plates.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
+    made = figure_registry.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
     drawn = {name: (caption, figure) for name, caption, figure in made}
     caption, figure = drawn["test-acc-by-stat-batch"]
     accuracy, gap = figure.axes
@@ -92,7 +92,7 @@ def test_norms_that_are_not_crossed_have_no_square(make_study, publish, noise):
     study = make_study(
         factors={**NORMS, "batch_size": (4, 64)}, only=(GN_WS, BN), primary=(), aa=None, seeds=range(3)
     )
-    made = plates.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
+    made = figure_registry.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
     drawn = {name: figure for name, _, figure in made}
     assert list(drawn) == ["test-acc-by-batch-size"]
     assert [text.get_text() for text in drawn["test-acc-by-batch-size"].axes[0].texts] == ["bn", "gn+ws"]
@@ -178,7 +178,7 @@ def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square(make_study, pub
             factors=factors, primary=(), aa=None, seeds=range(3), only=only, name=f"t-{there}".lower()
         )
         results = load.load(publish(study, lambda cell: 0.5))
-        assert ("norm-by-weight-std" in {name for name, *_ in plates.arms(results, False)}) is there
+        assert ("norm-by-weight-std" in {name for name, *_ in figure_registry.arms(results, False)}) is there
 
 
 def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, publish):

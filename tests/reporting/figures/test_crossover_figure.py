@@ -11,10 +11,11 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
-from analysis import figures, report, verify
-from analysis.crossover import crossover
-from analysis.style import ALARM, look_of_norm
+from analysis import report, verify
 from analysis.wanted import WANTED
+from fairtrial.reporting.figures import figure_files
+from fairtrial.reporting.figures.crossover_figure import crossover
+from fairtrial.reporting.figures.style import ALARM, look_of_norm
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.crossover_table import crossover_table
 from fairtrial.reporting.verdicts import sign_changes
@@ -180,7 +181,7 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
     more = crossover(results, races(results, False))
-    drawn = {each.name: each for each in figures.draw(results, (), None, partial=False, more=more)}
+    drawn = {each.name: each for each in figure_files.draw(results, (), None, partial=False, more=more)}
     assert "2 of 80 runs failed" in drawn["crossover"].caption  # this arm at both batches
     ((_, _, figure),) = crossover(results, races(results, False))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]

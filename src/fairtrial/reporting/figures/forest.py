@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from analysis.style import ALARM, BAND, INK, QUIET, VERDICT
 from analysis.words import Scale, clean
+from fairtrial.reporting.figures.style import ALARM, BAND, INK, QUIET, VERDICT
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.verdicts.aa_check import LEVEL, Twins
 from fairtrial.reporting.verdicts.findings import Finding

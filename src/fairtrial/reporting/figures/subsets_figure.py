@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import style
 from analysis.exhibit import Exhibit
-from analysis.sheet import capital
 from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
+from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_layout import capital
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import per_seed
 from fairtrial.reporting.verdicts.captions import commits

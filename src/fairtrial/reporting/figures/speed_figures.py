@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from analysis import style
+from fairtrial.reporting.figures import style
 from fairtrial.reporting.results.timings import Numbers, Race, machine_of, number
 
 Made = Iterator[tuple[str, str, Figure]]

@@ -8,17 +8,12 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from analysis import style
-from analysis.axis import CROWDED, name_of
-from analysis.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
-from analysis.curves import lines as draw_lines
-from analysis.forest import crowd as forest_crowd
-from analysis.forest import forest, pitch, rows_of
-from analysis.gain_panels import gained, gains, how
-from analysis.interplay import interplay, name_lines
-from analysis.medians import medians, shots_of, sides_of
-from analysis.rows import PITCH, rows
-from analysis.sheet import (
+from analysis.words import SCALES, level
+from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.axis import CROWDED, name_of
+from fairtrial.reporting.figures.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
+from fairtrial.reporting.figures.curves import lines as draw_lines
+from fairtrial.reporting.figures.figure_layout import (
     MOST_PANELS,
     RUNS,
     Made,
@@ -33,7 +28,12 @@ from analysis.sheet import (
     side_by_side,
     some,
 )
-from analysis.words import SCALES, level
+from fairtrial.reporting.figures.forest import crowd as forest_crowd
+from fairtrial.reporting.figures.forest import forest, pitch, rows_of
+from fairtrial.reporting.figures.forest_rows import PITCH, rows
+from fairtrial.reporting.figures.gain_panels import gained, gains, how
+from fairtrial.reporting.figures.medians import medians, shots_of, sides_of
+from fairtrial.reporting.figures.norm_interaction import interplay, name_lines
 from fairtrial.reporting.results.arms import NORM, Group, axis_of, combinations, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.aa_check import Twins

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.figures import styled
-from analysis.style import looks, spread
+from fairtrial.reporting.figures.figure_files import styled
+from fairtrial.reporting.figures.style import looks, spread
 
 
 @pytest.mark.parametrize("weight", ["normal", "bold"])

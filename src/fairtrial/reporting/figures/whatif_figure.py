@@ -6,8 +6,8 @@ import textwrap
 
 from matplotlib.axes import Axes
 
-from analysis.sheet import MOST_PANELS, Made, side_by_side
-from analysis.style import ALARM, BAND, INK, VERDICT
+from fairtrial.reporting.figures.figure_layout import MOST_PANELS, Made, side_by_side
+from fairtrial.reporting.figures.style import ALARM, BAND, INK, VERDICT
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import seeds

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import style
+from fairtrial.reporting.figures import style
 from fairtrial.reporting.results.arms import Group, gather, metric_of
 from fairtrial.reporting.results.load import Results, chance
 from fairtrial.study.study import Study

@@ -16,8 +16,8 @@ from typing import Any, Final
 import matplotlib
 from matplotlib.figure import Figure
 
-from analysis import style
-from analysis.plates import arms, contrasts
+from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_registry import arms, contrasts
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.captions import provenance

@@ -8,8 +8,8 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.style import ALARM, INK, Look, look_of_norm
 from analysis.words import Scale
+from fairtrial.reporting.figures.style import ALARM, INK, Look, look_of_norm
 from fairtrial.reporting.results.arms import Group
 from fairtrial.study.factors import name_of_norm
 

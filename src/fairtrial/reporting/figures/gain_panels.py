@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.axis import CROWDED, Axis, name_of
-from analysis.curves import dots, mark, name_ends
-from analysis.sheet import Made, arranged, averaged, capital, label_once
-from analysis.style import BAND, INK, looks
 from analysis.words import SCALES, Scale
+from fairtrial.reporting.figures.axis import CROWDED, Axis, name_of
+from fairtrial.reporting.figures.curves import dots, mark, name_ends
+from fairtrial.reporting.figures.figure_layout import Made, arranged, averaged, capital, label_once
+from fairtrial.reporting.figures.style import BAND, INK, looks
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import counted

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.sheet import Made
-from analysis.style import ALARM, INK, PAGE, QUIET, Look, looks
 from analysis.words import listed
+from fairtrial.reporting.figures.figure_layout import Made
+from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
 from fairtrial.reporting.results.arms import NORM, identity
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units

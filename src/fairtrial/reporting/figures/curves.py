@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.axis import Axis, Places
-from analysis.style import ALARM, QUIET, Look, looks, spread
 from analysis.words import Scale, clean
+from fairtrial.reporting.figures.axis import Axis, Places
+from fairtrial.reporting.figures.style import ALARM, QUIET, Look, looks, spread
 from fairtrial.reporting.results.arms import Group
 from fairtrial.study import factors
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.rows import PITCH, dots, named, row
-from analysis.sheet import RUNS, Made, bars, side_by_side
-from analysis.style import BAND, INK, QUIET, Look, look_of_norm
 from analysis.words import SCALES, Scale
+from fairtrial.reporting.figures.figure_layout import RUNS, Made, bars, side_by_side
+from fairtrial.reporting.figures.forest_rows import PITCH, dots, named, row
+from fairtrial.reporting.figures.style import BAND, INK, QUIET, Look, look_of_norm
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results

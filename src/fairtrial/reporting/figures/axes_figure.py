@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from analysis import style
 from analysis.exhibit import Exhibit, probed, said_of
+from fairtrial.reporting.figures import style
 
 NAMES: Final = {
     "bn": "BatchNorm",
