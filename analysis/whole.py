@@ -68,9 +68,9 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
 
 def _ledger(studies: Sequence[Recorded], partial: bool) -> list[Table]:
     """What the records say of published claims; nothing in a tree without the ledger."""
-    if importlib.util.find_spec("analysis.ledger") is None:
+    if importlib.util.find_spec("fairtrial.reporting.claims.ledger") is None:
         return []
-    made = importlib.import_module("analysis.ledger").ledger
+    made = importlib.import_module("fairtrial.reporting.claims.ledger").ledger
     told: Table = made([study.seen.results for study in studies], partial=partial)
     return [told]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from analysis.exhibits import EXHIBITS
-from fairtrial import published
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.measurements import measurement_record
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import (
     axes_figure,
     focal_figure,

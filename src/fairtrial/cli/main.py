@@ -303,7 +303,7 @@ def _verdict(study: Study, given: Namespace) -> int:
     if given.faster is not None or given.share is not None:
         return _what_if(study, given)
     enter("analysis")
-    from analysis.bearing import told
+    from fairtrial.reporting.claims.claims_answer import told
 
     found, words, complete = told(_folder(study, given), given.contrast, allow_partial=given.allow_partial)
     _show(found, words, given.json)
@@ -312,7 +312,7 @@ def _verdict(study: Study, given: Namespace) -> int:
 
 def _claims(given: Namespace) -> int:
     enter("analysis")
-    from analysis.bearing import whole
+    from fairtrial.reporting.claims.claims_answer import whole
 
     found, words = whole([_results(folder) for folder in given.results], allow_partial=given.allow_partial)
     return _show(found, words, given.json)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from analysis.exhibit import Exhibit
-from fairtrial import published
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
 
 GAMMAS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)

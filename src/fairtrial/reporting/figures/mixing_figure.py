@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.exhibit import Exhibit
-from fairtrial import published
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
 
 ALPHAS: Final = (0.05, 0.1, 0.2, 0.4, 1.0)

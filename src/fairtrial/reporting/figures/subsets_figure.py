@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.exhibit import Exhibit
-from fairtrial import published
 from fairtrial.errors import INCOMPLETE, fault
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_layout import capital
 from fairtrial.reporting.results import load

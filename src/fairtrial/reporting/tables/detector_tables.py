@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.exhibit import Exhibit, network, probed, said_of
-from fairtrial import published
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.tables.table import Table
 
 WHOLE: Final = "whole"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.exhibit import Exhibit, network, probed, said_of
 from analysis.words import rounded
-from fairtrial import published
+from fairtrial.reporting.claims import published
 from fairtrial.reporting.results.timings import Race, folders, machine_of, read
 from fairtrial.reporting.tables.table import Table
 

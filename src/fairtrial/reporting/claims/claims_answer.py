@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import ledger, report
+from analysis import report
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
+from fairtrial.reporting.claims import ledger
 from fairtrial.reporting.results.discovery import folders, opened
 from fairtrial.storage.store import Store
 

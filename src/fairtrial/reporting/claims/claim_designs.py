@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
-from fairtrial.claims import Part, fits
+from fairtrial.reporting.claims.published_claims import Part, fits
 from fairtrial.reporting.results import pretraining
 from fairtrial.reporting.results.load import Results
 from fairtrial.study.contrast import corners

@@ -7,9 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.claim_designs import arm, contrasts, every_setting
 from analysis.words import clean
-from fairtrial.claims import SHOWN, UNDECIDED, Claim, Part, answer, claims, distance, scale_of
+from fairtrial.reporting.claims.claim_designs import arm, contrasts, every_setting
+from fairtrial.reporting.claims.published_claims import (
+    SHOWN,
+    UNDECIDED,
+    Claim,
+    Part,
+    answer,
+    claims,
+    distance,
+    scale_of,
+)
 from fairtrial.reporting.results.load import OPEN, Results, per_seed
 from fairtrial.reporting.results.replication_units import unit_of
 from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from fairtrial import published
+from fairtrial.reporting.claims import published
 
 ANSWERS: Final = ("supported", "contradicted", "undecided", "not comparable")
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_COMPARABLE = ANSWERS

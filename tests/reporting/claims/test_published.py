@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from fairtrial.published import quotable, rows, value
+from fairtrial.reporting.claims.published import quotable, rows, value
 
 ALL = json.loads(resources.files("fairtrial").joinpath("published.json").read_text())
 

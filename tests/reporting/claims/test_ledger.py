@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.ledger import entries, ledger, record, sentences
-from fairtrial.claims import claims
+from fairtrial.reporting.claims.ledger import entries, ledger, record, sentences
+from fairtrial.reporting.claims.published_claims import claims
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.discovery import folders
 from fairtrial.study.study import Contrast

@@ -4,9 +4,18 @@ import math
 
 import pytest
 
-from fairtrial import claims as ledger
-from fairtrial import published
-from fairtrial.claims import MEASURES, RULES, SHOWN, Part, answer, claims, distance, together
+from fairtrial.reporting.claims import published
+from fairtrial.reporting.claims import published_claims as ledger
+from fairtrial.reporting.claims.published_claims import (
+    MEASURES,
+    RULES,
+    SHOWN,
+    Part,
+    answer,
+    claims,
+    distance,
+    together,
+)
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_COMPARABLE = ledger.ANSWERS
 

@@ -9,10 +9,18 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.evidence import Evidence, examine
 from analysis.words import SCALES, clean, fixed, preset
-from fairtrial.claims import NOT_COMPARABLE, SAME, SHOWN, Claim, Part, claims, together
 from fairtrial.planning.forecast import per_cell
+from fairtrial.reporting.claims.evidence import Evidence, examine
+from fairtrial.reporting.claims.published_claims import (
+    NOT_COMPARABLE,
+    SAME,
+    SHOWN,
+    Claim,
+    Part,
+    claims,
+    together,
+)
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.stats.records import plain
