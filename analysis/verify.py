@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from analysis import report, throughput, whole
 from analysis.comparison import compare, numbers
 from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.reporting.report import full_report, speed_report, study_report
 from fairtrial.reporting.results import record_checks
 from fairtrial.storage.store import Store
 
@@ -72,7 +72,7 @@ class Checked:
 
 
 def _study(folder: Path, to: Path, partial: bool) -> object:
-    return report.build(Store(folder), allow_partial=partial, to=to)
+    return study_report.build(Store(folder), allow_partial=partial, to=to)
 
 
 def _probes(folder: Path) -> list[Path]:
@@ -96,7 +96,7 @@ KINDS: Final = {
     "bench": Kind(
         lambda folder: any(folder.glob("*-torch-*.json")),
         lambda folder: (),
-        lambda folder, to, partial: throughput.draw(folder, to),
+        lambda folder, to, partial: speed_report.draw(folder, to),
     ),
     "probes": Kind(
         lambda folder: bool(_probes(folder)),
@@ -104,9 +104,9 @@ KINDS: Final = {
         None,
     ),
     "whole": Kind(
-        lambda folder: (folder / whole.MACROS).is_file(),
+        lambda folder: (folder / full_report.MACROS).is_file(),
         lambda folder: (),  # of the records: each study's own
-        lambda folder, to, partial: whole.build(folder.parent, to, allow_partial=partial),
+        lambda folder, to, partial: full_report.build(folder.parent, to, allow_partial=partial),
     ),
 }
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report import build, sentences, what_if
 from fairtrial import weights
 from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
+from fairtrial.reporting.report.study_report import build, sentences, what_if
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from analysis import report, throughput, verify
+from analysis import verify
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.measurements import measurement_record as record
 from fairtrial.reporting.figures.figure_files import MADE
+from fairtrial.reporting.report import speed_report, study_report
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
@@ -37,7 +38,7 @@ PLAIN = {
 def anew(tmp_path_factory):
     """The report of a released study, drawn here."""
     folder = tmp_path_factory.mktemp("anew")
-    report.build(Store(NORM), to=folder)
+    study_report.build(Store(NORM), to=folder)
     return folder
 
 
@@ -59,7 +60,7 @@ def found(folder, anew):
 def small(make_study, publish, noise):
     """A small study with its report."""
     store = publish(make_study(**{**PLAIN, "seeds": range(3)}), lambda cell: 0.8 + noise(cell, "acc") / 100)
-    report.build(store)
+    study_report.build(store)
     return store.folder
 
 
@@ -322,7 +323,7 @@ def test_a_line_too_much_and_a_line_too_few_are_named_alone(folder, found):
 def test_a_report_with_missing_cells_is_verified_as_it_was_drawn(make_study, publish, noise):
     study = make_study(**PLAIN)
     store = publish(study, lambda cell: 0.8 + noise(cell, "acc") / 100 if cell.seed < 3 else None)
-    report.build(store, allow_partial=True)
+    study_report.build(store, allow_partial=True)
     assert verify.check(store.folder, partial=True).problems == ()
     assert verify.check(store.folder).problems != ()
 
@@ -332,7 +333,7 @@ def test_the_tables_captions_and_rounds_of_a_bench_are_verified(tmp_path):
     copy = tmp_path / "bench" / races.parent.name
     copy.mkdir(parents=True)
     shutil.copy(races, copy)
-    throughput.draw(copy)
+    speed_report.draw(copy)
     assert checked(copy) == {}
     caption = (copy / "captions.md").read_text()
     number = re.search(r"\d+\.\d+", caption)[0]
@@ -382,7 +383,7 @@ def test_hostile_names_pass_through_a_comparison(make_study, publish, noise):
     hostile = {"primary": Contrast("=1+1|<!-- 5 -->", {"norm": "gn"}, {"norm": "bn"})}
     study = make_study(**{**PLAIN, **hostile}, question='<svg>"1,2\n</svg> & $7$ | `8`')
     store = publish(study, lambda cell: 0.8 + noise(cell, "acc") / 100)
-    report.build(store)
+    study_report.build(store)
     assert verify.check(store.folder).problems == ()
 
 

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-
-from analysis import verify, whole
-from fairtrial.study.study import Contrast
 from tests.analysis.test_report import accuracy
+
+from analysis import verify
+from fairtrial.reporting.report import full_report
+from fairtrial.study.study import Contrast
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def report(make_study, publish, noise, tmp_path):
     mixes = Contrast("mixes", {"mixup": 0.1}, {"mixup": 0.0})
     study = make_study(name="mixes", factors={"mixup": (0.0, 0.1)}, primary=mixes, aa=None, seeds=range(4))
     publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc"))
-    whole.build(tmp_path, tmp_path / "report", jobs=1)
+    full_report.build(tmp_path, tmp_path / "report", jobs=1)
     return tmp_path / "report"
 
 
@@ -38,7 +39,7 @@ def test_a_changed_digit_in_a_macro_a_page_and_a_table_is_named(report):
     page = next(path for path in sorted(report.glob("*.md")) if re.search(r"n = 4", path.read_text()))
     table = sorted((report / "tables").glob("*.csv"))[0]
     for path, pattern in (
-        (report / whole.MACROS, r"\\newcommand\{\\ft\w+\}\{-?\d"),
+        (report / full_report.MACROS, r"\\newcommand\{\\ft\w+\}\{-?\d"),
         (page, "n = 4"),
         (table, r"\d"),
     ):
@@ -46,6 +47,6 @@ def test_a_changed_digit_in_a_macro_a_page_and_a_table_is_named(report):
         end = re.search(pattern, text).end()
         path.write_text(text[: end - 1] + str((int(text[end - 1]) + 3) % 10) + text[end:])
     assert named(report).keys() == {
-        str(path.relative_to(report)) for path in (report / whole.MACROS, page, table)
+        str(path.relative_to(report)) for path in (report / full_report.MACROS, page, table)
     }
     assert all("expected" in what for what in named(report).values())

@@ -140,7 +140,7 @@ def main_with_report(argv, monkeypatch, complete=True):
         path="r.html", sentences=("a sentence",), warnings=("a warning",), complete=complete
     )
     build = SimpleNamespace(build=lambda store, allow_partial: report)
-    monkeypatch.setitem(sys.modules, "analysis.report", build)
+    monkeypatch.setitem(sys.modules, "fairtrial.reporting.report.study_report", build)
     return main(argv)
 
 
@@ -192,7 +192,9 @@ def test_verdict_says_what_a_faster_kernel_would_change(monkeypatch, capsys):
         asked.append((store.name, faster, share, allow_partial))
         return {"sentences": ["it would stay"]}, faster != 2
 
-    monkeypatch.setitem(sys.modules, "analysis.report", SimpleNamespace(what_if=what_if))
+    monkeypatch.setitem(
+        sys.modules, "fairtrial.reporting.report.study_report", SimpleNamespace(what_if=what_if)
+    )
     assert main(["verdict", "small.py", "--faster", "free"]) == DONE
     assert main(["verdict", "small.py", "--faster", "2", "--share", ".2", "--json"]) == INCOMPLETE
     assert asked == [("small", float("inf"), None, False), ("small", 2.0, 0.2, False)]

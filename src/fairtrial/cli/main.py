@@ -222,9 +222,9 @@ def _tune(study: Study, given: Namespace) -> int:
 
     code = tune.tune(study, asked["space"], design, how)
     enter("analysis")
-    from analysis import tuning
+    from fairtrial.reporting.report import tuning_report
 
-    found = tuning.build(study, Store.of(tune.sibling(study), given.results))
+    found = tuning_report.build(study, Store.of(tune.sibling(study), given.results))
     _show(found.data, found.lines, given.json)
     return code
 
@@ -287,9 +287,9 @@ def _whole(given: Namespace) -> int:
     results = _results(given.results)
     to = results / "report" if given.to is None else _results(given.to, "--to")
     enter("analysis")
-    from analysis import whole
+    from fairtrial.reporting.report import full_report
 
-    made = whole.build(results, to, allow_partial=given.allow_partial)
+    made = full_report.build(results, to, allow_partial=given.allow_partial)
     found = {
         "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
         "missing": list(made.missing), "warnings": list(made.warnings),
@@ -312,9 +312,10 @@ def _verdict(study: Study, given: Namespace) -> int:
 
 def _claims(given: Namespace) -> int:
     enter("analysis")
-    from fairtrial.reporting.claims.claims_answer import whole
 
-    found, words = whole([_results(folder) for folder in given.results], allow_partial=given.allow_partial)
+    found, words = full_report(
+        [_results(folder) for folder in given.results], allow_partial=given.allow_partial
+    )
     return _show(found, words, given.json)
 
 
@@ -334,7 +335,7 @@ def _what_if(study: Study, given: Namespace) -> int:
         share=lambda: None if given.share is None else options.share(given.share),
     )
     enter("analysis")
-    from analysis.report import what_if
+    from fairtrial.reporting.report.study_report import what_if
 
     found, complete = what_if(_folder(study, given), **asked, allow_partial=given.allow_partial)
     _show(found, found["sentences"], given.json)
@@ -343,7 +344,7 @@ def _what_if(study: Study, given: Namespace) -> int:
 
 def _build(store: Store, given: Namespace) -> bool:
     enter("analysis")
-    from analysis.report import build
+    from fairtrial.reporting.report.study_report import build
 
     report = build(store, allow_partial=given.allow_partial)
     found = {

@@ -11,11 +11,12 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
-from analysis import report, verify
-from analysis.wanted import WANTED
+from analysis import verify
 from fairtrial.reporting.figures import figure_files
 from fairtrial.reporting.figures.crossover_figure import crossover
 from fairtrial.reporting.figures.style import ALARM, look_of_norm
+from fairtrial.reporting.report import study_report
+from fairtrial.reporting.report.wanted_items import WANTED
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.crossover_table import crossover_table
 from fairtrial.reporting.verdicts import sign_changes
@@ -211,7 +212,7 @@ def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish,
     results = load.load(publish(make_study(), broken))
     assert races(results, False) == [] == list(crossover(results, []))
     assert crossover_table(results, []) is None
-    report.build(publish(make_study(name="again"), broken))
+    study_report.build(publish(make_study(name="again"), broken))
 
 
 def test_interactions_and_averages_are_not_drawn_and_two_contrasts_at_most(make_study, publish):
@@ -285,7 +286,7 @@ def test_arms_keep_their_colours_and_stand_where_they_lead(make_study, publish):
 
 def test_the_report_holds_figure_and_table_and_verify_names_a_changed_digit(make_study, publish):
     store = publish(make_study(seeds=range(4)), planted())
-    made = report.build(store)
+    made = study_report.build(store)
     assert {path.name for path in made.figures} >= {"crossover.svg", "crossover.pdf"}
     path = store.folder / "tables" / "crossover.csv"
     lines = path.read_text().splitlines()

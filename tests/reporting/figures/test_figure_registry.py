@@ -7,9 +7,9 @@ from statistics import median
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.report import build
 from fairtrial.reporting.figures import figure_registry
 from fairtrial.reporting.figures.style import look_of_norm, looks
+from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.study.study import Contrast
 

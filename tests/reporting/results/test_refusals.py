@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from analysis.report import build, sentences
 from fairtrial.errors import BAD_INPUT, Fault
+from fairtrial.reporting.report.study_report import build, sentences
 from fairtrial.reporting.results import load
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from analysis.report import build
+from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import gather
 from fairtrial.reporting.results.pretraining import FILE

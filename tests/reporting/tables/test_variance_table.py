@@ -11,7 +11,8 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from analysis import report, verify
+from analysis import verify
+from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.variance_table import variance_table
 from fairtrial.reporting.verdicts import variance_sources
@@ -297,7 +298,7 @@ def test_a_loss_has_no_images(make_study, publish):
 
 def test_verify_reads_the_table_back(make_study, publish):
     store = publish(make_study(**PLAIN), recorded)
-    report.build(store)
+    study_report.build(store)
     path = store.folder / "tables" / "variance.csv"
     text = path.read_text()
     number = text.splitlines()[2].split(",")[1]

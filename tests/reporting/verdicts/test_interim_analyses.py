@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import report
 from analysis.verify import verify
+from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.interim_analyses import asked
@@ -115,7 +115,7 @@ def test_a_look_has_its_part_of_alpha(grown):
     assert (clear.interval.low, clear.interval.high) == pytest.approx(tuple(t.confidence_interval(0.975)))
     assert clear.step.step_level == pytest.approx(1 - 0.025 / 2)
     assert open_.step.step_level == pytest.approx(1 - 0.025)
-    said = report.sentences(store)[0]
+    said = study_report.sentences(store)[0]
     assert "(97.5 %), n = 5 paired seeds (look 1 of 2)" in said[0]
     assert "Holm and looks p" in said[0]
 
@@ -209,7 +209,7 @@ def word(d, margin):
 
 def test_the_report_of_a_stopped_study_can_be_verified(grown, capsys):
     store, _ = grown({4: 0.1})
-    made = report.build(store)
+    made = study_report.build(store)
     assert made.complete
     assert "40 of 50 cells, 10 spared by the stopping rule" in made.path.read_text()
     kept = json.loads((store.folder / "verdicts.json").read_text())

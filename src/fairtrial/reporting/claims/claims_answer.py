@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import report
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
 from fairtrial.reporting.claims import ledger
+from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results.discovery import folders, opened
 from fairtrial.storage.store import Store
 
@@ -20,7 +20,7 @@ def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> 
 
     As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
     """
-    said, complete = report.sentences(store, allow_partial=allow_partial)
+    said, complete = study_report.sentences(store, allow_partial=allow_partial)
     results = opened(store.folder, partial=allow_partial)
     names = [each.name for each in results.study.contrasts]
     if contrast is not None:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from analysis.exhibit import Exhibit, probed, said_of
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.report.report_item import Exhibit, probed, said_of
 
 NAMES: Final = {
     "bn": "BatchNorm",

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from analysis.exhibit import Exhibit
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.report.report_item import Exhibit
 
 GAMMAS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 SHADES: Final = ("#3d3d3d", "#8a8a8a", "#3f97d1", "#0b4a8f", "#8d2f68")

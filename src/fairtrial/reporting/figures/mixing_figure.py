@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.exhibit import Exhibit
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.report.report_item import Exhibit
 
 ALPHAS: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
 SHADES: Final = ("#8d2f68", "#0b4a8f", "#3f97d1", "#c98a00", "#3d3d3d")

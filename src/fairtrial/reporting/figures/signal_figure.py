@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.exhibit import Exhibit, network, probed, said_of
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.report.report_item import Exhibit, network, probed, said_of
 from fairtrial.study.factors import name_of_norm
 
 PANELS: Final = {

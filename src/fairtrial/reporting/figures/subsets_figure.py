@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.exhibit import Exhibit
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_layout import capital
+from fairtrial.reporting.report.report_item import Exhibit
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import per_seed
 from fairtrial.reporting.verdicts.captions import commits

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analysis.report import Examined, examine, tabulate
 from analysis.words import clean
 from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.reporting.report.study_report import Examined, examine, tabulate
 from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.store import Store
 

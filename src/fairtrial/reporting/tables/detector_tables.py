@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.exhibit import Exhibit, network, probed, said_of
 from fairtrial.reporting.claims import published
+from fairtrial.reporting.report.report_item import Exhibit, network, probed, said_of
 from fairtrial.reporting.tables.table import Table
 
 WHOLE: Final = "whole"

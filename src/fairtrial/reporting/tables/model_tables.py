@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.exhibit import Exhibit, network, probed, said_of
 from analysis.words import rounded
 from fairtrial.reporting.claims import published
+from fairtrial.reporting.report.report_item import Exhibit, network, probed, said_of
 from fairtrial.reporting.results.timings import Race, folders, machine_of, read
 from fairtrial.reporting.tables.table import Table
 

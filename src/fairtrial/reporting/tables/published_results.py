@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.exhibit import Exhibit
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.claims.published import Row
+from fairtrial.reporting.report.report_item import Exhibit
 from fairtrial.reporting.tables.table import Table
 
 BIT: Final = "1912.11370v3"

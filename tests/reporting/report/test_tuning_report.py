@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis import tuning
 from fairtrial.reporting.figures import tuning_curve
+from fairtrial.reporting.report import tuning_report
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.budget_parity import parity
 from fairtrial.reporting.tables.fairness import fairness
@@ -171,7 +171,7 @@ def recorded(make_study, publish):
 
 def test_the_report_shows_trials_winners_and_sealed_test_images(recorded):
     study, store = recorded()
-    told = tuning.build(study, store)
+    told = tuning_report.build(study, store)
     assert told.data["trials"] == {"bn": 6, "gn": 6} and told.data["complete"]
     assert "6 trials for every arm" in told.lines[0] and "test images opened 0 times" in told.lines[0]
     bn, gn = told.lines[1:3]
@@ -180,12 +180,12 @@ def test_the_report_shows_trials_winners_and_sealed_test_images(recorded):
     page = (store.folder / "report.md").read_text()
     assert "best-of-k" in page and (store.folder / "figures" / "best-of-k.svg").exists()
     before = {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
-    tuning.build(study, store)
+    tuning_report.build(study, store)
     assert {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()} == before
 
 
 def test_an_arm_with_fewer_trials_is_told(recorded):
-    told = tuning.build(*recorded(drop={"norm": "gn", "trial": 1}))
+    told = tuning_report.build(*recorded(drop={"norm": "gn", "trial": 1}))
     assert "unequal trials" in told.lines[0]
     assert any(line == "incomplete: gn below 6 trials" for line in told.lines)
     assert not told.data["complete"]

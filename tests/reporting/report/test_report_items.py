@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.exhibits import EXHIBITS
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.measurements import measurement_record
 from fairtrial.reporting.claims import published
@@ -20,9 +19,10 @@ from fairtrial.reporting.figures import (
     subsets_figure,
 )
 from fairtrial.reporting.figures.figure_files import rendered, styled
+from fairtrial.reporting.report.report_items import EXHIBITS
 from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 def made_up_noise():

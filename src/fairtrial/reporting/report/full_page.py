@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import page
-from analysis.document import Document, Item, Picture, Section
-from analysis.questions import QUESTIONS
+from fairtrial.reporting.report import study_page
+from fairtrial.reporting.report.page_content import Document, Item, Picture, Section
+from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table, markdown_text
 
@@ -81,7 +81,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _study(study: Recorded) -> dict[str, Any]:
     seen = study.seen
-    told = page.facts(seen.results, seen.findings, seen.said, seen.control)
+    told = study_page.facts(seen.results, seen.findings, seen.said, seen.control)
     return {
         "key": study.key,
         "name": study.name,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report
 from analysis.words import clean
 from fairtrial.errors import Fault
+from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
 
-TEMPLATE = Path(__file__).parents[2] / "analysis" / "page.html"
+TEMPLATE = Path(__file__).parents[3] / "analysis" / "page.html"
 HOSTILE = (
     "<script>window.acted = 1</script>",
     '"><img src=x onerror="window.acted = 1">',
@@ -57,7 +57,7 @@ def page(make_study, publish, noise):
     """The page of a common study, by its path."""
     contrast = Contrast("small batch", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": 4})
     study = make_study(**PLAIN | {"primary": contrast, "aa": {"norm": "gn", "batch_size": 4}})
-    return report.build(publish(study, lambda cell: 0.8 + noise(cell, "acc") / 100)).path
+    return study_report.build(publish(study, lambda cell: 0.8 + noise(cell, "acc") / 100)).path
 
 
 def hostile_study(make_study, index: int):
@@ -80,7 +80,7 @@ def test_hostile_strings_are_text_in_a_browser(browser, make_study, publish, noi
         return {"measured": {"test_acc": 0.8 + noise(cell, "acc") / 100}, "origin": origin, "drawn": told}
 
     store = publish(hostile_study(make_study, 4), outcome)
-    browser.open(report.build(store).path)
+    browser.open(study_report.build(store).path)
     assert browser.run("window.acted") is None
     assert browser.run(f"document.querySelectorAll('{ACTS}').length") == 0
     given = "[...document.querySelectorAll('*')].flatMap(each => [...each.attributes])"
@@ -120,7 +120,7 @@ def test_a_broken_page_would_be_noticed(browser, tmp_path):
 def test_only_tables_and_figures_scroll_sideways(browser, page, make_study, publish, noise, hostile):
     if hostile:
         store = publish(hostile_study(make_study, 18), lambda cell: 0.8 + noise(cell, "acc") / 100)
-        page = report.build(store).path
+        page = study_report.build(store).path
     wide = "[...document.querySelectorAll('*')].filter(each => each.scrollWidth > each.clientWidth + 1)"
     boxes = f"{wide}.filter(each => getComputedStyle(each).overflowX === 'auto')"
     for width in (360, 768, 1280):

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.report import examine, pictures
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.reporting.figures.figure_files import Drawn, rendered, styled
+from fairtrial.reporting.report.study_report import examine, pictures
 from fairtrial.reporting.tables.table import Table
 from fairtrial.storage.store import Store
 
@@ -47,9 +47,11 @@ class Hung:
 
 def exhibits() -> Mapping[str, Callable[[Path], Any]]:
     """The registry of exhibits that need no cells; empty in a tree without it."""
-    if importlib.util.find_spec("analysis.exhibits") is None:
+    if importlib.util.find_spec("fairtrial.reporting.report.report_items") is None:
         return {}
-    found: Mapping[str, Callable[[Path], Any]] = importlib.import_module("analysis.exhibits").EXHIBITS
+    found: Mapping[str, Callable[[Path], Any]] = importlib.import_module(
+        "fairtrial.reporting.report.report_items"
+    ).EXHIBITS
     return found
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from analysis.exhibit import Exhibit, styled
 from fairtrial.reporting.figures import (
     axes_figure,
     focal_figure,
@@ -15,6 +14,7 @@ from fairtrial.reporting.figures import (
     signal_figure,
     subsets_figure,
 )
+from fairtrial.reporting.report.report_item import Exhibit, styled
 from fairtrial.reporting.tables import detector_tables, model_tables, published_results
 
 Make = Callable[[Path], Exhibit]

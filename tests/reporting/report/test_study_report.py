@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report
 from fairtrial.errors import USAGE, Fault
+from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
 from tests.analysis.whatif_truth import in_seconds, in_steps, truth
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}
 PAYLOADS = (
@@ -88,7 +88,7 @@ def test_two_builds_are_byte_identical_and_import_no_torch(make_study, publish, 
 
 def test_everything_is_written_and_told(make_study, publish, noise):
     store = publish(make_study(), accuracy(noise))
-    made = report.build(store)
+    made = study_report.build(store)
     assert made.complete and not made.alarm
     assert made.path == store.folder / "report.html"
     assert len(made.sentences) == 2 and made.sentences[1].startswith("A/A: no difference")
@@ -109,7 +109,7 @@ def test_everything_is_written_and_told(make_study, publish, noise):
 
 def test_each_figure_says_n_interval_unit_budget_preset_commit_and_hash(make_study, publish, noise):
     store = publish(make_study(), lambda cell: "diverged" if cell.seed == 3 else accuracy(noise)(cell))
-    report.build(store)
+    study_report.build(store)
     text = (store.folder / "report.md").read_text().replace("\\", "")
     digest = store.declared()["history"][-1]["hash"][:8]
     captions = [line for line in text.splitlines() if "Dots" in line]
@@ -133,7 +133,7 @@ def test_hostile_strings_stay_text(make_study, publish, noise):
         return {"measured": {"test_acc": accuracy(noise)(cell)}, "origin": origin}
 
     store = publish(study, outcome)
-    made = report.build(store)
+    made = study_report.build(store)
     page = Page(made.path.read_text())
     assert not {"script", "img", "iframe", "object", "link", "base", "form"} & set(page.tags)
     assert page.tags.count("a") == 1  # to the verdicts
@@ -151,7 +151,7 @@ def test_hostile_strings_stay_text(make_study, publish, noise):
 
 
 def test_the_page_loads_nothing(make_study, publish, noise):
-    text = report.build(publish(make_study(), accuracy(noise))).path.read_text()
+    text = study_report.build(publish(make_study(), accuracy(noise))).path.read_text()
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
     for word in ("<script", "http://", "https://", "@import", "url(http"):
         assert word not in text.replace("http://www.w3.org/", "")
@@ -161,17 +161,17 @@ def test_the_page_loads_nothing(make_study, publish, noise):
 
 def test_an_incomplete_study_is_drawn_without_intervals_and_says_so(make_study, publish, noise):
     store = publish(make_study(), lambda cell: accuracy(noise)(cell) if cell.seed < 4 else None)
-    made = report.build(store)
+    made = study_report.build(store)
     assert not made.complete and set(made.verdicts) == {"refused"}
     page = Page(made.path.read_text())
     assert "incomplete: 36 of 90 cells" in page.text and "no intervals" in page.text
-    partial = report.build(store, allow_partial=True)
+    partial = study_report.build(store, allow_partial=True)
     assert set(partial.verdicts) == {"better"}
     assert "Incomplete: 36 of 90 cells" in Page(partial.path.read_text()).text
 
 
 def test_the_alarm_stands_above_every_verdict(make_study, publish, noise):
-    made = report.build(publish(make_study(), lambda cell: accuracy(noise)(cell) - 0.2 * cell.replica))
+    made = study_report.build(publish(make_study(), lambda cell: accuracy(noise)(cell) - 0.2 * cell.replica))
     assert made.alarm and made.warnings[0].startswith("A/A ALARM")
     text = Page(made.path.read_text()).text
     assert text.index("A/A ALARM") < text.index("Verdicts")
@@ -184,11 +184,11 @@ def test_the_summary_knows_no_clock_and_no_attempt(make_study, publish, noise, t
         return {"measured": {"test_acc": accuracy(noise)(cell)}, "spent": {"train_s": 99.0}}
 
     store = publish(study, accuracy(noise))
-    report.build(store)
+    study_report.build(store)
     first = (store.folder / "summary.csv").read_bytes()
     shutil.rmtree(store.folder)
     store = publish(study, slower, attempt=3)
-    report.build(store)
+    study_report.build(store)
     assert (store.folder / "summary.csv").read_bytes() == first
     lines = first.decode().splitlines()
     assert len(lines) == 1 + 90
@@ -200,7 +200,7 @@ def test_nothing_under_results_is_run(make_study, publish, noise):
     canary = store.folder / "canary"
     for name in ("report.py", "page.html", "conftest.py", "matplotlibrc", "sitecustomize.py"):
         (store.folder / name).write_text(f"open({str(canary)!r}, 'w')\n{{{{ 1 / 0 }}}}")
-    report.build(store)
+    study_report.build(store)
     assert not canary.exists()
 
 
@@ -217,12 +217,12 @@ def test_nothing_under_results_is_run(make_study, publish, noise):
 )
 def test_other_studies_are_drawn_too(make_study, publish, noise, factors, contrast):
     study = make_study(factors=factors, primary=contrast, aa=None, seeds=range(4))
-    made = report.build(publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    made = study_report.build(publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
     assert made.complete and len(made.sentences) == 1
 
 
 def test_a_study_without_contrasts_still_has_a_report(make_study, publish, noise):
-    made = report.build(publish(make_study(primary=(), seeds=(0,)), accuracy(noise)))
+    made = study_report.build(publish(make_study(primary=(), seeds=(0,)), accuracy(noise)))
     assert made.sentences[0].startswith("A/A: undecided")
     assert "declares no contrast" in made.path.read_text()
 
@@ -237,7 +237,7 @@ def test_what_is_known_of_the_data_is_told_once(make_study, publish, noise):
             "drawn": {"data_notes": [note]},
         },
     )
-    made = report.build(store)
+    made = study_report.build(store)
     assert [warning for warning in made.warnings if warning.startswith("data:")] == [f"data: {note}"]
     assert "near duplicate <b>in" not in made.path.read_text()
 
@@ -245,21 +245,21 @@ def test_what_is_known_of_the_data_is_told_once(make_study, publish, noise):
 def test_a_study_in_seconds_says_what_a_faster_kernel_would_change(make_study, publish):
     publish(in_steps(make_study, 200), truth(-0.02))
     store = publish(in_seconds(make_study), truth(-0.02))
-    report.build(store)
+    study_report.build(store)
     first = written(store.folder)
-    report.build(store)
+    study_report.build(store)
     assert written(store.folder) == first
     page, told = Page(first["report.html"].decode()), json.loads(first["verdicts.json"])
     assert "What a faster StdConv would change at equal seconds" in page.text
     assert "figures/what-if.svg" in first and "tables/what-if.csv" in first
     assert [row["faster"] for row in told["what_if"]["contrasts"][0]["rows"]] == [1, 1.5, 2, 4, "free"]
-    found, complete = report.what_if(store, 2.0)
+    found, complete = study_report.what_if(store, 2.0)
     assert complete and found["contrasts"][0]["rows"][1] == told["what_if"]["contrasts"][0]["rows"][2]
 
 
 def test_no_other_study_speaks_of_a_faster_kernel(make_study, publish, noise):
     store = publish(make_study(), accuracy(noise))
-    report.build(store)
+    study_report.build(store)
     assert "what_if" not in json.loads((store.folder / "verdicts.json").read_text())
     assert not list(store.folder.rglob("what-if*"))
 
@@ -267,19 +267,19 @@ def test_no_other_study_speaks_of_a_faster_kernel(make_study, publish, noise):
 def test_what_cannot_be_asked_is_refused_in_words(make_study, publish, noise):
     plain = {"factors": {"norm": ("bn", "gn")}, "primary": Contrast("norm", {"norm": "gn"}, {"norm": "bn"})}
     with pytest.raises(Fault) as told:
-        report.what_if(publish(make_study(), accuracy(noise)), 2.0)
+        study_report.what_if(publish(make_study(), accuracy(noise)), 2.0)
     assert "its budget is in examples" in told.value.block() and told.value.code == USAGE
     store = publish(
         in_seconds(make_study, name="plain", **plain), lambda cell: 0.8 + noise(cell, "acc") / 100
     )
     with pytest.raises(Fault) as told:
-        report.what_if(store, 2.0)
+        study_report.what_if(store, 2.0)
     assert "--share 0.2" in told.value.block() and told.value.code == USAGE
-    assert report.what_if(store, 2.0, 0.2)[0]["contrasts"][0]["rows"][1]["step_ratios"] == [0.9]
+    assert study_report.what_if(store, 2.0, 0.2)[0]["contrasts"][0]["rows"][1]["step_ratios"] == [0.9]
 
 
 def test_an_incomplete_study_answers_nothing_yet(make_study, publish):
     store = publish(in_seconds(make_study), lambda cell: truth(0.0)(cell) if cell.seed else None)
-    assert report.what_if(store, 2.0) == ({"sentences": ["incomplete: 36 of 40 cells"]}, False)
-    told, complete = report.what_if(store, 2.0, allow_partial=True)
+    assert study_report.what_if(store, 2.0) == ({"sentences": ["incomplete: 36 of 40 cells"]}, False)
+    told, complete = study_report.what_if(store, 2.0, allow_partial=True)
     assert not complete and len(told["contrasts"][0]["rows"]) == 2

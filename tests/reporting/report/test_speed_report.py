@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from analysis import throughput
 from fairtrial.errors import Fault
 from fairtrial.reporting.figures.speed_figures import pictures
+from fairtrial.reporting.report import speed_report
 from fairtrial.reporting.results.timings import machine_of, read
 from fairtrial.reporting.tables.speed_tables import table
 
@@ -64,7 +64,7 @@ def test_what_nobody_counted_is_left_empty(tmp_path):
 
 def test_pictures_come_with_their_files(tmp_path):
     folder = write(tmp_path, row(task="filters"), *(row(batch_size=size) for size in (2, 8, 32)))
-    assert throughput.main([str(folder)]) == 0
+    assert speed_report.main([str(folder)]) == 0
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {"a.json"}
     drawn = {
         f"figures/{each}.{kind}"
@@ -127,7 +127,7 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 def test_a_damaged_row_is_one_block_and_exit_code_3(tmp_path, capsys, case):
     folder = write(tmp_path, row(), DAMAGED[case])
-    assert throughput.main([str(folder)]) == 3
+    assert speed_report.main([str(folder)]) == 3
     said = capsys.readouterr().err
     assert said.count("error:") == 1 and "benchmarks[1]" in said and "tox -e bench" in said
     assert "Traceback" not in said
@@ -140,7 +140,7 @@ def test_a_damaged_row_is_one_block_and_exit_code_3(tmp_path, capsys, case):
 def test_a_damaged_file_is_one_block_and_exit_code_3(tmp_path, capsys, text):
     write(tmp_path, row(), name="whole.json")
     (tmp_path / "a.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert throughput.main([str(tmp_path)]) == 3
+    assert speed_report.main([str(tmp_path)]) == 3
     said = capsys.readouterr().err
     assert said.count("error:") == 1 and "a.json" in said
 
@@ -158,7 +158,7 @@ def test_every_damaged_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("folder", ["", "nowhere"])
 def test_a_folder_without_results_says_how_to_make_some(tmp_path, capsys, folder):
-    assert throughput.main([str(tmp_path / folder)]) == 3
+    assert speed_report.main([str(tmp_path / folder)]) == 3
     assert "tox -e bench" in capsys.readouterr().err
 
 
@@ -169,5 +169,5 @@ def test_names_from_a_file_stay_text(tmp_path):
         row(rounds_s=rounds, recorded="=cmd()"),
         row(task="filters", rounds_s=rounds, recorded="conv"),
     )
-    assert throughput.main([str(folder)]) == 0
+    assert speed_report.main([str(folder)]) == 0
     assert "'=cmd()" in (folder / "tables" / "speed.csv").read_text()

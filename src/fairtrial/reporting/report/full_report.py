@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from analysis import macros, whole_page
-from analysis.coverage import Shown, cover, coverage_table, study_table
-from analysis.document import about, documents
-from analysis.gallery import Hung, Task, exhibits, hang
-from analysis.macros import escaped
-from analysis.questions import QUESTIONS
-from analysis.wanted import WANTED
 from fairtrial.reporting.figures import figure_files
+from fairtrial.reporting.report import full_page, latex_macros
+from fairtrial.reporting.report.drawing import Hung, Task, exhibits, hang
+from fairtrial.reporting.report.latex_macros import escaped
+from fairtrial.reporting.report.missing_items import Shown, cover, coverage_table, study_table
+from fairtrial.reporting.report.page_content import about, documents
+from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.wanted_items import WANTED
 from fairtrial.reporting.results import recorded_studies
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.results.timings import folders
@@ -50,8 +50,8 @@ def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | N
     pages = documents(studies, hung, shown, overview)
     to.mkdir(parents=True, exist_ok=True)
     for page in pages:
-        atomic.publish(to / f"{page.name}.html", whole_page.html(page), overwrite=True)
-        atomic.publish(to / f"{page.name}.md", whole_page.markdown(page), overwrite=True)
+        atomic.publish(to / f"{page.name}.html", full_page.html(page), overwrite=True)
+        atomic.publish(to / f"{page.name}.md", full_page.markdown(page), overwrite=True)
     figure_files.write([figure for each in hung.values() for figure in each.figures], to / "figures")
     tables.write([*overview, *_tables(studies, hung)], to / "tables")
     _latex(studies, shown, to)
@@ -96,7 +96,7 @@ def _tables(studies: Sequence[Recorded], hung: Mapping[str, Hung]) -> Iterator[T
 
 def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> None:
     """macros.tex, and report.tex that sets sentences and figures with it."""
-    made, names = macros.define(studies)
+    made, names = latex_macros.define(studies)
     atomic.publish(to / MACROS, made.text(), overwrite=True)
     lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
     placed: set[str] = set()

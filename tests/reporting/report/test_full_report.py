@@ -11,17 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from analysis import whole
-from analysis.macros import Macros, name_of
-from analysis.questions import QUESTIONS
-from analysis.wanted import NIGHTLY, WANTED
-from fairtrial.cli.main import main
-from fairtrial.errors import BAD_INPUT, USAGE, Fault
-from fairtrial.study.study import Contrast
 from tests.analysis.test_report import PAYLOADS, Page, accuracy
 
-ROOT = Path(__file__).parents[2]
+from fairtrial.cli.main import main
+from fairtrial.errors import BAD_INPUT, USAGE, Fault
+from fairtrial.reporting.report import full_report
+from fairtrial.reporting.report.latex_macros import Macros, name_of
+from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.wanted_items import NIGHTLY, WANTED
+from fairtrial.study.study import Contrast
+
+ROOT = Path(__file__).parents[3]
 NORM = Contrast("norm 10", {"norm": "gn"}, {"norm": "bn"})
 
 
@@ -38,7 +38,7 @@ def results(make_study, publish, noise, tmp_path):
 
 @pytest.fixture
 def built(results):
-    return whole.build(results, results / "report", jobs=1), results / "report"
+    return full_report.build(results, results / "report", jobs=1), results / "report"
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -108,7 +108,7 @@ def test_what_answers_two_questions_is_shown_once_and_pointed_to(make_study, pub
     arms = {"mixup": (0.0, 0.1), "norm": ("bn", "gn"), "shots": (5, 100)}
     study = make_study(name="mixes", factors=arms, primary=(), aa=None, seeds=range(2))
     publish(study, lambda cell: 0.8)
-    whole.build(tmp_path, tmp_path / "report", jobs=1)
+    full_report.build(tmp_path, tmp_path / "report", jobs=1)
     text = (tmp_path / "report" / "report.html").read_text()
     gain = "mixes-mixup-gain-by-shots"  # F4.5 serves Q3 and Q4, and F4.2 shows it too; T2.2 serves Q2 and Q5
     ids = [value for name, value in Page(text).attributes if name == "id"]
@@ -166,7 +166,7 @@ def test_hostile_strings_stay_text(make_study, publish, noise, tmp_path):
         for index, payload in enumerate(PAYLOADS)
     )
     publish(make_study(question=" ".join(PAYLOADS), primary=contrasts, seeds=range(3)), accuracy(noise))
-    made = whole.build(tmp_path, tmp_path / "report", jobs=1)
+    made = full_report.build(tmp_path, tmp_path / "report", jobs=1)
     page = Page(made.path.read_text())
     assert not {"script", "img", "iframe", "object", "link", "base", "form"} & set(page.tags)
     assert [name for name, _ in page.attributes if name.startswith("on")] == []
@@ -181,7 +181,7 @@ def test_an_incomplete_study_is_told_and_so_is_one_that_ships_beside_ones_own(
 ):
     store = publish(make_study(seeds=range(3)), lambda cell: accuracy(noise)(cell) if cell.seed else None)
     shutil.copytree(store.folder, tmp_path / "released" / store.name)
-    made = whole.build(tmp_path, tmp_path / "report", jobs=1)
+    made = full_report.build(tmp_path, tmp_path / "report", jobs=1)
     assert not made.complete and made.studies == 2
     assert any("incomplete" in warning for warning in made.warnings)
     text = (tmp_path / "report" / "macros.tex").read_text()
@@ -199,7 +199,7 @@ def test_the_list_is_whole_and_every_row_can_be_acted_on():
 
 def test_what_cannot_be_reported_is_refused_in_words(tmp_path, capsys):
     with pytest.raises(Fault) as told:
-        whole.build(tmp_path, tmp_path / "report")
+        full_report.build(tmp_path, tmp_path / "report")
     assert told.value.code == BAD_INPUT and "fairtrial run norm" in told.value.block()
     assert main(["report", "--preset", "mini", "--results", str(tmp_path)]) == USAGE
     assert "no STUDY was given" in capsys.readouterr().err

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.coverage import Shown
-from analysis.gallery import Hung
-from analysis.questions import QUESTIONS, Question
 from fairtrial.reporting.figures.figure_files import Drawn
+from fairtrial.reporting.report.drawing import Hung
+from fairtrial.reporting.report.missing_items import Shown
+from fairtrial.reporting.report.questions import QUESTIONS, Question
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table
 

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis import page
 from analysis.words import clean, plural
 from fairtrial.errors import fault
 from fairtrial.reporting.figures import figure_files as figures
@@ -17,6 +16,7 @@ from fairtrial.reporting.figures.crossover_figure import crossover
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.figures.ladder_figure import ladder_figure
 from fairtrial.reporting.figures.whatif_figure import whatif_figure
+from fairtrial.reporting.report import study_page
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
 from fairtrial.reporting.results.discovery import opened
@@ -123,14 +123,14 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
     seen = examine(store, allow_partial=allow_partial)
     results, findings, control, said = seen.results, seen.findings, seen.control, seen.said
     drawn, made, warnings = pictures(seen), tabulate(seen), seen.warnings
-    told = page.facts(results, findings, said, control)
+    told = study_page.facts(results, findings, said, control)
     folder = to or store.folder
     atomic.publish(folder / "summary.csv", tables.csv_text(*load.summary(results)), overwrite=True)
     atomic.publish(
         folder / "verdicts.json", _json(results, findings, said, control, seen.what), overwrite=True
     )
-    atomic.publish(folder / "report.md", page.markdown(told, drawn, made, warnings), overwrite=True)
-    atomic.publish(folder / "report.html", page.html(told, drawn, made, warnings), overwrite=True)
+    atomic.publish(folder / "report.md", study_page.markdown(told, drawn, made, warnings), overwrite=True)
+    atomic.publish(folder / "report.html", study_page.html(told, drawn, made, warnings), overwrite=True)
     return Report(
         path=folder / "report.html",
         sentences=(*said, *([control.sentence] if control else [])),

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis import page
 from analysis.words import SCALES, clean, fixed, gap, listed, plural
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures import figure_files, tuning_curve
+from fairtrial.reporting.report import study_page
 from fairtrial.reporting.tables import table
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.tuning_importance import importance_table
@@ -52,8 +52,8 @@ def build(study: Study, store: Store) -> Told:
     folder = store.folder
     figure_files.write(drawn, folder / "figures")
     table.write(made, folder / "tables")
-    atomic.publish(folder / "report.md", page.markdown(told, drawn, made, notes), overwrite=True)
-    atomic.publish(folder / "report.html", page.html(told, drawn, made, notes), overwrite=True)
+    atomic.publish(folder / "report.md", study_page.markdown(told, drawn, made, notes), overwrite=True)
+    atomic.publish(folder / "report.html", study_page.html(told, drawn, made, notes), overwrite=True)
     data = {
         "study": store.name,
         "trials": {arm: len(trials) for arm, trials in arms.items()},
