@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.analysis.test_report import accuracy
 
-from analysis import verify
+from fairtrial.reporting import verify
 from fairtrial.reporting.report import full_report
 from fairtrial.study.study import Contrast
 

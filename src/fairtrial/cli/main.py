@@ -358,7 +358,7 @@ def _build(store: Store, given: Namespace) -> bool:
 
 def _verify(given: Namespace) -> int:
     enter("analysis")
-    from analysis.verify import verify
+    from fairtrial.reporting.verify import verify
 
     found: list[Any] = []
     wrong: list[Problem] = []

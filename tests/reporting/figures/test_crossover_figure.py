@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
-from analysis import verify
+from fairtrial.reporting import verify
 from fairtrial.reporting.figures import figure_files
 from fairtrial.reporting.figures.crossover_figure import crossover
 from fairtrial.reporting.figures.style import ALARM, look_of_norm

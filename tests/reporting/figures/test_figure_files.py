@@ -7,13 +7,13 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from analysis.words import SCALES
 from fairtrial.reporting.figures import figure_files, style
 from fairtrial.reporting.figures.curves import crowd, curves
 from fairtrial.reporting.figures.forest import forest, rows_of
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import axis_of, gather
 from fairtrial.reporting.verdicts import aa_check, findings
+from fairtrial.reporting.wording import SCALES
 
 
 def axes():

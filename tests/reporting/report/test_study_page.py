@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.words import clean
 from fairtrial.errors import Fault
 from fairtrial.reporting.report import study_report
+from fairtrial.reporting.wording import clean
 from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
 

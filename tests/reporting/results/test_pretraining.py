@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.words import preset
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.wording import preset
 
 
 def of(make_study, factors, **fixed):

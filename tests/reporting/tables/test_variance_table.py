@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from analysis import verify
+from fairtrial.reporting import verify
 from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.variance_table import variance_table

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.verify import verify
 from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.interim_analyses import asked
+from fairtrial.reporting.verify import verify
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.words import SCALES
 from fairtrial.reporting.figures.gain_panels import gains
 from fairtrial.reporting.figures.style import looks
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
+from fairtrial.reporting.wording import SCALES
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}

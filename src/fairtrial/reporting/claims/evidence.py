@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.words import clean
 from fairtrial.reporting.claims.claim_designs import arm, contrasts, every_setting
 from fairtrial.reporting.claims.published_claims import (
     SHOWN,
@@ -23,6 +22,7 @@ from fairtrial.reporting.results.load import OPEN, Results, per_seed
 from fairtrial.reporting.results.replication_units import unit_of
 from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure
 from fairtrial.reporting.verdicts.sentences import title
+from fairtrial.reporting.wording import clean
 from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors

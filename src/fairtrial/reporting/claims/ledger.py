@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.words import SCALES, clean, fixed, preset
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.claims.evidence import Evidence, examine
 from fairtrial.reporting.claims.published_claims import (
@@ -23,6 +22,7 @@ from fairtrial.reporting.claims.published_claims import (
 )
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import SCALES, clean, fixed, preset
 from fairtrial.stats.records import plain
 
 _POINTS: Final = SCALES["test_acc"]

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from matplotlib.axes import Axes
 
-from analysis.words import clean
 from fairtrial.reporting.figures.style import QUIET
+from fairtrial.reporting.wording import clean
 
 NAMES: Final = {  # others say enough
     "shots": "images per class",

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.words import listed
 from fairtrial.reporting.figures.figure_layout import Made
 from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
 from fairtrial.reporting.results.arms import NORM, identity
@@ -19,6 +18,7 @@ from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, pla
 from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Lead, Race
 from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.wording import listed
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
 _ROOM: Final = 0.12  # of the heights shown: the least that is seen on each side of 0

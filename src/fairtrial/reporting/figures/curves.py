@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.words import Scale, clean
 from fairtrial.reporting.figures.axis import Axis, Places
 from fairtrial.reporting.figures.style import ALARM, QUIET, Look, looks, spread
 from fairtrial.reporting.results.arms import Group
+from fairtrial.reporting.wording import Scale, clean
 from fairtrial.study import factors
 
 LINE = 0.125  # inches that a line of text takes

@@ -8,7 +8,6 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from analysis.words import SCALES, level
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.axis import CROWDED, name_of
 from fairtrial.reporting.figures.curves import LINE, chance_line, crowd, curves, name_ends, strips, within
@@ -40,6 +39,7 @@ from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
+from fairtrial.reporting.wording import SCALES, level
 from fairtrial.study.study import Study
 
 _MOST_LINES: Final = 6  # in one panel

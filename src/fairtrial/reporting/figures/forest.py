@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from analysis.words import Scale, clean
 from fairtrial.reporting.figures.style import ALARM, BAND, INK, QUIET, VERDICT
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.verdicts.aa_check import LEVEL, Twins
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import title
+from fairtrial.reporting.wording import Scale, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name

@@ -8,9 +8,9 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.words import Scale
 from fairtrial.reporting.figures.style import ALARM, INK, Look, look_of_norm
 from fairtrial.reporting.results.arms import Group
+from fairtrial.reporting.wording import Scale
 from fairtrial.study.factors import name_of_norm
 
 PITCH: Final = 0.42  # inches from row to row

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.words import SCALES, Scale
 from fairtrial.reporting.figures.axis import CROWDED, Axis, name_of
 from fairtrial.reporting.figures.curves import dots, mark, name_ends
 from fairtrial.reporting.figures.figure_layout import Made, arranged, averaged, capital, label_once
@@ -16,6 +15,7 @@ from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import counted
 from fairtrial.reporting.verdicts.paired_gains import Change, Panel, Point, measure
+from fairtrial.reporting.wording import SCALES, Scale
 
 Measured = Mapping[Change, Sequence[Point]]
 

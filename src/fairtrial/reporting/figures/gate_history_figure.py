@@ -14,8 +14,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.words import clean
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.wording import clean
 from fairtrial.stats.change_points import Change, change_points
 from fairtrial.storage.atomic import publish
 

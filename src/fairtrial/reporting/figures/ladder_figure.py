@@ -7,7 +7,6 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.words import SCALES, Scale
 from fairtrial.reporting.figures.figure_layout import RUNS, Made, bars, side_by_side
 from fairtrial.reporting.figures.forest_rows import PITCH, dots, named, row
 from fairtrial.reporting.figures.style import BAND, INK, QUIET, Look, look_of_norm
@@ -17,6 +16,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.wording import SCALES, Scale
 
 _APART: Final = 0.2  # of a rung, between what is added and what is left out
 _ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 
-from analysis.words import Scale, clean
 from fairtrial.reporting.figures.curves import chance_line, dots, mark
 from fairtrial.reporting.figures.style import INK, QUIET, Look, looks
 from fairtrial.reporting.results.arms import NORM, Group
+from fairtrial.reporting.wording import Scale, clean
 from fairtrial.study import factors
 from fairtrial.study.study import Study
 

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.words import clean
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.report.report_item import Exhibit, probed, said_of
+from fairtrial.reporting.wording import clean
 
 LAYERS: Final = {  # as recorded -> shown; the last norm of each block, and the one before the head
     "body.block1.unit02.norm3": "block 1",

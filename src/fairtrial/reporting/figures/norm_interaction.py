@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from analysis.words import Scale, clean
 from fairtrial.reporting.figures.curves import chance_line, dots, name_ends, within
 from fairtrial.reporting.figures.style import Look, looks
 from fairtrial.reporting.results.arms import Group
+from fairtrial.reporting.wording import Scale, clean
 
 _TWO = ("norm", "weight_std")
 

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.words import SCALES, clean
 from fairtrial.reporting.figures.curves import name_ends, within
 from fairtrial.reporting.figures.figure_layout import side_by_side
 from fairtrial.reporting.figures.style import Look, looks
+from fairtrial.reporting.wording import SCALES, clean
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best, expected_best_over
 from fairtrial.study.tuning_design import Tuning

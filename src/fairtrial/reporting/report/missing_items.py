@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.words import clean, plural
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.report.drawing import Hung
 from fairtrial.reporting.report.wanted_items import WANTED, Bench, Cells, Wanted
 from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import clean, plural
 
 
 @dataclass(frozen=True, eq=False)

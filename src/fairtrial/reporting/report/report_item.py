@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from analysis.words import clean
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.measurements import measurement_record
 from fairtrial.reporting.figures.figure_files import styled
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import clean
 from fairtrial.storage.integrity import Record
 
 __all__ = ["Exhibit", "network", "probed", "said_of", "styled"]

@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.words import clean, plural, preset
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures.figure_files import MADE, Drawn
 from fairtrial.reporting.results.load import Results
@@ -19,6 +18,7 @@ from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.captions import commits, failures, units, upstream_images
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import grounds
+from fairtrial.reporting.wording import clean, plural, preset
 
 
 def facts(

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis.words import clean, plural
 from fairtrial.errors import fault
 from fairtrial.reporting.figures import figure_files as figures
 from fairtrial.reporting.figures.crossover_figure import crossover
@@ -39,6 +38,7 @@ from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.learning_curve_crossover import Race
 from fairtrial.reporting.verdicts.sentences import sentence, title
 from fairtrial.reporting.verdicts.whatif import WhatIf
+from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats.records import plain
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.words import SCALES, clean, fixed, gap, listed, plural
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures import figure_files, tuning_curve
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.tables import table
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.tuning_importance import importance_table
+from fairtrial.reporting.wording import SCALES, clean, fixed, gap, listed, plural
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.words import clean
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.wording import clean
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from analysis.words import clean
 from fairtrial.errors import Fault
 from fairtrial.reporting.results.load import Record, Results
+from fairtrial.reporting.wording import clean
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study.factors import told
 from fairtrial.study.validation import METRICS

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analysis.words import clean, plural
 from fairtrial.reporting.results.load import OPEN, Results, per_seed
 from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analysis.words import clean
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.reporting.report.study_report import Examined, examine, tabulate
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import clean
 from fairtrial.storage.store import Store
 
 _INNER: Final = "released"  # results that ship, beside those of one's own

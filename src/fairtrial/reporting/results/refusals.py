@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from analysis.words import clean, listed, plural
+from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.provenance import BEFORE
 from fairtrial.storage.store import OUTCOMES, is_timing
 from fairtrial.study.factors import told

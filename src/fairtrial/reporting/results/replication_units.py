@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from analysis.words import plural
 from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
+from fairtrial.reporting.wording import plural
 from fairtrial.study.factors import ALL
 from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from analysis.words import SCALES, Scale, clean
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import SEED, unit_of
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
+from fairtrial.reporting.wording import SCALES, Scale, clean
 from fairtrial.stats import blocked_anova, shapley
 from fairtrial.stats.records import MeanInterval
 from fairtrial.stats.structure import Attribution, BlockedAnova

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.words import clean, fixed, gap
 from fairtrial.reporting.results.contrast_sides import SPENT
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.wording import clean, fixed, gap
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import PARITY_GAP, parity_gap
 from fairtrial.study.study import Study

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.words import clean
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
@@ -17,6 +16,7 @@ from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, pla
 from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.reporting.verdicts.learning_curve_crossover import Lead, Race
 from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.wording import clean
 
 
 def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.words import clean, gap, listed, plural
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import commits, provenance, units
+from fairtrial.reporting.wording import clean, gap, listed, plural
 from fairtrial.study import recipes as recipe
 from fairtrial.study.budget import PARITY_GAP, parity_gap
 from fairtrial.study.factors import ALL, setting

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.words import SCALES
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
@@ -14,6 +13,7 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.wording import SCALES
 
 
 def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -> Table | None:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.words import rounded
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.report.report_item import Exhibit, network, probed, said_of
 from fairtrial.reporting.results.timings import Race, folders, machine_of, read
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import rounded
 
 BIT: Final = ("r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4")
 SHOWN: Final = ("mini", *BIT)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.words import SCALES, Scale, clean
 from fairtrial.reporting.results.arms import Group, gather, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED
@@ -18,6 +17,7 @@ from fairtrial.reporting.verdicts.findings import Finding, rule_of
 from fairtrial.reporting.verdicts.inference_rule import Rule
 from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.sentences import parity_words, title
+from fairtrial.reporting.wording import SCALES, Scale, clean
 from fairtrial.stats.structure import VarianceComponents
 
 

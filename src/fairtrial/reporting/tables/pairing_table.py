@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.words import clean, fixed
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import title
+from fairtrial.reporting.wording import clean, fixed
 
 
 def pairing_table(results: Results, findings: Sequence[Finding]) -> Table | None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.words import rounded
 from fairtrial.reporting.results.timings import Race, machine_of, number
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import rounded
 
 RATES = (("images", 1.0), ("bytes_moved", 1e9), ("flops", 1e9))
 COLUMNS = (

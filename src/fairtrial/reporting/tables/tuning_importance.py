@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from analysis.words import clean
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.wording import clean
 from fairtrial.study.tuning_design import Tuning
 from fairtrial.tuning.trials import Trial
 

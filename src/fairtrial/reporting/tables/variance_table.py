@@ -6,13 +6,13 @@ import math
 
 import pandas as pd
 
-from analysis.words import SCALES, Scale, clean, fixed, plural, rounded
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import CHECKPOINT
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import counted, provenance
 from fairtrial.reporting.verdicts.variance_sources import Source, Sources, examine
+from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, plural, rounded
 
 
 def variance_table(results: Results, *, partial: bool = False) -> Table | None:

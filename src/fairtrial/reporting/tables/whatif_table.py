@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.words import clean, listed
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
@@ -15,6 +14,7 @@ from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.whatif import FREE, Case, Row, WhatIf
 from fairtrial.reporting.verdicts.whatif_words import even_words, sentences, shares
+from fairtrial.reporting.wording import clean, listed
 from fairtrial.stats.records import plain
 
 _READINGS = {"recorded": "recorded", "more": "more updates", "same": "at best"}

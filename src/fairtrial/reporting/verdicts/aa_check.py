@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from analysis.words import SCALES, Scale
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.verdicts.findings import told
+from fairtrial.reporting.wording import SCALES, Scale
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.words import clean, listed, preset, share
 from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.wording import clean, listed, preset, share
 from fairtrial.stats import clopper_pearson
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from analysis.words import SCALES, clean, fixed, listed, rounded
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts import sign_changes
 from fairtrial.reporting.verdicts.captions import counted
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Lead, Race
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.verdicts.sign_changes import Span
+from fairtrial.reporting.wording import SCALES, clean, fixed, listed, rounded
 
 SCALE: Final = SCALES["val_acc"]
 _ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.words import SCALES, Scale
 from fairtrial.reporting.results.contrast_sides import Side, differences, has_limits, overlap_words, sides
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED, Unit
 from fairtrial.reporting.verdicts.inference_rule import Rule
+from fairtrial.reporting.wording import SCALES, Scale
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from analysis.words import clean, listed
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.verdicts.findings import Finding, decide, measure
+from fairtrial.reporting.wording import clean, listed
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
 from fairtrial.study.stopping import Asked, Stopping

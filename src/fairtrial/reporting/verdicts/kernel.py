@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.words import clean
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.wording import clean
 from fairtrial.stats import ratio_interval
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners

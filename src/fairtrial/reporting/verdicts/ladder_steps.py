@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analysis.words import clean, level
+from fairtrial.reporting.wording import clean, level
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast, Study

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analysis.words import clean, level
 from fairtrial.reporting.results.arms import NORM, combinations, identity
 from fairtrial.reporting.results.contrast_sides import (
     differences,
@@ -18,6 +17,7 @@ from fairtrial.reporting.results.contrast_sides import (
 )
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.wording import clean, level
 from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors, initial_checkpoint

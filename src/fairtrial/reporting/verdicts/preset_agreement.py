@@ -10,11 +10,11 @@ from typing import Any
 
 from scipy.stats import kendalltau, spearmanr
 
-from analysis.words import clean, listed, plural, preset
 from fairtrial.errors import fault
 from fairtrial.reporting.results.discovery import named, opened
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.findings import Finding, judge, told
+from fairtrial.reporting.wording import clean, listed, plural, preset
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from analysis.words import clean, duration, level, listed, p_value, plural
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.findings import Finding, told
+from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.budget import PARITY_GAP
 from fairtrial.study.study import Contrast

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from analysis.words import listed
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.pretraining import DRAWN, start
 from fairtrial.reporting.results.replication_units import Unit, kept_by_seed, unit_of
 from fairtrial.reporting.verdicts.new_images import by_unit, right
+from fairtrial.reporting.wording import listed
 from fairtrial.stats import nested_components, sd_interval, variance_components
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from analysis.words import clean, listed
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.whatif import FREE, BreakEven, Case, Row, WhatIf
+from fairtrial.reporting.wording import clean, listed
 
 
 def sentences(what: WhatIf) -> list[str]:

@@ -19,7 +19,7 @@ import matplotlib
 import numpy as np
 from matplotlib.image import imread
 
-from analysis.differences import NUMBER, of_csv, of_json, of_text
+from fairtrial.reporting.differences import NUMBER, of_csv, of_json, of_text
 
 _MADE: Final = re.compile(
     rb'(?:<dc:title>|/Creator \(|Software\x00|name="generator" content=")matplotlib ([\w.+-]+)'

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from analysis import verify
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.reporting import verify
 from fairtrial.reporting.figures.figure_files import MADE
 from fairtrial.reporting.report import speed_report, study_report
 from fairtrial.storage.integrity import sealed

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis import words
+from fairtrial.reporting import wording
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from analysis import words
     ],
 )
 def test_p_values_are_short_and_never_zero(p, text):
-    assert words.p_value(p) == text
+    assert wording.p_value(p) == text
 
 
 def test_there_is_no_negative_zero():
-    assert words.fixed(-0.0004, 1) == "0.0"
-    assert words.fixed(-0.06, 1) == "-0.1"
-    assert words.fixed(math.inf, 1) == "inf"
+    assert wording.fixed(-0.0004, 1) == "0.0"
+    assert wording.fixed(-0.06, 1) == "-0.1"
+    assert wording.fixed(math.inf, 1) == "inf"
 
 
 @pytest.mark.parametrize(
@@ -39,26 +39,26 @@ def test_there_is_no_negative_zero():
     ],
 )
 def test_durations_choose_their_unit(seconds, text):
-    assert words.duration(seconds) == text
+    assert wording.duration(seconds) == text
 
 
 def test_a_string_from_a_record_is_one_short_printable_line():
-    assert words.clean("a\nb\tc\x00\u202e\ud800") == "a b c" + 3 * "\N{REPLACEMENT CHARACTER}"
-    assert len(words.clean("x" * 10_000)) == 300
+    assert wording.clean("a\nb\tc\x00\u202e\ud800") == "a b c" + 3 * "\N{REPLACEMENT CHARACTER}"
+    assert len(wording.clean("x" * 10_000)) == 300
 
 
 def test_lists_and_plurals_read_as_prose():
-    assert [words.listed(list("abc")[:n]) for n in (0, 1, 2, 3)] == ["", "a", "a and b", "a, b and c"]
-    assert (words.plural(1, "seed"), words.plural(2, "seed")) == ("1 seed", "2 seeds")
+    assert [wording.listed(list("abc")[:n]) for n in (0, 1, 2, 3)] == ["", "a", "a and b", "a, b and c"]
+    assert (wording.plural(1, "seed"), wording.plural(2, "seed")) == ("1 seed", "2 seeds")
 
 
 def test_points_are_percent_and_losses_are_not():
-    assert words.SCALES["test_acc"].gap(0.0812) == "8.1 points"
-    assert words.SCALES["test_loss"].gap(0.12) == "0.120 in test loss"
+    assert wording.SCALES["test_acc"].gap(0.0812) == "8.1 points"
+    assert wording.SCALES["test_loss"].gap(0.12) == "0.120 in test loss"
 
 
 @pytest.mark.parametrize(
     "value, text", [(204_416.0, "204400"), (20.714, "20.71"), (0.0259, "0.0259"), (9999.6, "10000")]
 )
 def test_a_rounded_number_has_no_exponent(value, text):
-    assert words.rounded(value, 4) == text
+    assert wording.rounded(value, 4) == text

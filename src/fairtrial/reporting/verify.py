@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.comparison import compare, numbers
-from analysis.words import listed, plural
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.reporting.comparison import compare, numbers
 from fairtrial.reporting.report import full_report, speed_report, study_report
 from fairtrial.reporting.results import record_checks
+from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
