@@ -5,9 +5,7 @@ Takes:   about 4 minutes on two cores (168 cells of 2 048 images of scanned digi
 Result:  results/batch/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -5,9 +5,7 @@ Takes:   about 1 minute on two cores (88 cells of 2 048 images of scanned digits
 Result:  results/batch-statistics/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 GN_WS = {"norm": "gn", "weight_std": True, "stat_batch": 64}
 BN_2 = {"norm": "bn", "weight_std": False, "stat_batch": 2}

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from batch import STUDY as BATCH
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
+from fairtrial import Budget, drive
 
 STUDY = replace(
     BATCH,

@@ -5,9 +5,7 @@ Takes:   about 2 minutes on two cores (90 cells of 2 048 images of scanned digit
 Result:  results/components/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 ALL = {"norm": "gn", "weight_std": True, "mixup": 0.1}
 NONE = {"norm": "bn", "weight_std": False, "mixup": 0.0}

@@ -5,9 +5,7 @@ Takes:   about 2 minutes on two cores (130 cells of 2 048 images of scanned digi
 Result:  results/ladder/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 # He et al. (2015), but trained from our start; then one step after another to BiT.
 RESNET = {

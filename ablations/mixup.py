@@ -5,9 +5,7 @@ Takes:   about 2 minutes on two cores (200 cells of 2 048 images of scanned digi
 Result:  results/mixup/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 ON, OFF = {"mixup": 0.1}, {"mixup": 0.0}
 

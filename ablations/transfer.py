@@ -5,9 +5,7 @@ Takes:   about a minute on two cores (scanned digits); --preset mini, on CIFAR-1
 Result:  results/transfer/report.html
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

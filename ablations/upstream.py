@@ -7,9 +7,7 @@ Takes:   about an hour on two cores (12 networks, 400 000 images each); what shi
 Result:  results/upstream/report.html, and the networks in results/upstream/weights
 """
 
-from fairtrial.cli.main import drive
-from fairtrial.study.budget import Budget
-from fairtrial.study.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}

@@ -1,6 +1,5 @@
 """Where the rooms lie: beside src/ in a checkout, inside the package in a wheel."""
 
-import sys
 from pathlib import Path
 
 from fairtrial import installation
@@ -9,17 +8,9 @@ from fairtrial import installation
 def test_in_a_checkout_a_room_lies_beside_src():
     root = Path(__file__).parents[1]
     assert installation.room("ablations") == root / "ablations"
-    assert (installation.room("analysis") / "__init__.py").exists()
 
 
 def test_in_a_wheel_a_room_lies_in_the_package(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "fairtrial"
     monkeypatch.setattr(installation, "_PACKAGE", package)
     assert installation.room("ablations") == package / "_rooms" / "ablations"
-
-
-def test_a_room_can_be_entered_twice(monkeypatch):
-    monkeypatch.setattr(sys, "path", ["first"])
-    installation.enter("analysis")
-    installation.enter("analysis")
-    assert sys.path == [str(Path(__file__).parents[1]), "first"]

@@ -1,44 +1,45 @@
-"""The walls of the house (DESIGN.md, section 3), read from the imports and calls of every file.
-
-A new file of the library adds its row to TORCH_FREE or TORCH.
-"""
+"""The walls of the house (docs/architecture.md), read from the imports and calls of every file."""
 
 import ast
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-SRC = ROOT / "src"
-ROOMS = ("ablations", "bench", "analysis")
+from tests.support.house import ALL, LIBRARY, SCRIPTS, called, calls, imports, keyword, loaded, matches, tops
 
-TORCH_FREE = {  # job, doctor and gate.machine import torch when they are called
-    "__init__", "__main__", "arguments", "arm_checks", "backbone_names", "books", "budget", "cache",
-    "checks", "claims", "cli", "contrast", "crew", "doctor", "errors", "factors", "files", "forecast",
-    "gate", "gate.*", "job", "kernels", "kernels.build", "lock", "options", "origin", "places", "plan",
-    "presets", "probes", "probes.record", "progress", "published", "recipe", "record", "rooms", "runner",
-    "seeds", "selftest", "selftest.*", "sizing", "space", "starts", "status", "stop", "stopping", "store",
-    "study", "study_file", "trials", "trust", "tune", "tuned", "data", "data.specs", "stats", "stats.*",
-}  # fmt: skip
-NETWORKS = ("fairtrial.models.resnet", "fairtrial.models.blocks")
-TORCH = {
-    "assembly", "augment", "backbones", "calibration", "data.*", "detector", "device", "flops", "kernels.*",
-    "layers", "layers.*", "networks", "optimizer", "precision", "probes.*", "replay", "resnetv2", "train",
-    "transfer", "trial", "units", "upstream", "weights", "weights.*",
-}  # fmt: skip
+# A folder has one wing. What a torch-free folder needs of torch, it asks of a worker process or imports late.
+TORCH_FREE = (
+    "cli",
+    "execution",
+    "planning",
+    "regression",
+    "reporting",
+    "stats",
+    "storage",
+    "study",
+    "tuning",
+)
+TORCH = ("data", "execution.cell", "kernels", "layers", "measurements", "models", "training", "weights")
+# Never torch, at any depth: what they say must be said on a machine without it.
+NEVER = (
+    "fairtrial.planning",
+    "fairtrial.reporting",
+    "fairtrial.stats",
+    "fairtrial.storage",
+    "fairtrial.study",
+)
+HEAVY = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn", "rich", "jinja2"}
 
-# A library that is heavy to load or that one file owns -> the files that may import it, at any depth.
+# A library that is heavy to load or that one folder owns -> who may import it, at any depth.
 OWNERS = {
     "optuna": ("fairtrial.tuning.tune",),
-    "matplotlib": ("analysis.*",),
+    "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),
     "pyarrow": ("fairtrial.data.*",),
     "rich": ("fairtrial.execution.progress",),
-    "jinja2": ("analysis.*",),
-    "triton": ("fairtrial.layers.*",),
+    "jinja2": ("fairtrial.reporting.*",),
+    "triton": ("fairtrial.kernels.*",),
 }
-# Who may create, overwrite or rename files; everybody else goes through files.publish.
+# Who may create, overwrite or rename files; everybody else goes through storage.atomic.
 WRITERS = {
     "fairtrial.storage.atomic": "the owner",
     "fairtrial.data.archive": "unpacked archives and downloads, which are no results",
@@ -59,109 +60,36 @@ WRITES = {
     "savez",
 }
 OS_WRITES = {"replace", "link", "rename", "symlink", "truncate", "open"}
-PICKLES = ("pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib")
+PICKLES = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 
 
-def matches(name, patterns):
-    return any(name == each or (each.endswith(".*") and name.startswith(each[:-1])) for each in patterns)
+def folder_of(name):
+    return name.removeprefix("fairtrial.").rpartition(".")[0]
 
 
-@cache
-def files():
-    """Module name -> path, of the library and of the rooms."""
-    found = {}
-    for folder in (SRC, *(ROOT / room for room in ROOMS)):
-        for path in sorted(folder.rglob("*.py")):
-            parts = path.relative_to(SRC if folder == SRC else ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-@cache
-def tree(name):
-    return ast.parse(files()[name].read_text(encoding="utf-8"))
-
-
-@cache
-def imports(name, *, anywhere):
-    """The modules a file imports, when it is loaded or anywhere in it; blocks for type checkers left out."""
-    return frozenset(_imports(tree(name).body, anywhere))
-
-
-def _imports(body, anywhere):
-    for node in body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from _imports(node.orelse, anywhere)
-        elif anywhere or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from _imports(ast.iter_child_nodes(node), anywhere)
-
-
-def loaded(name):
-    """Every module that comes with a file when it is loaded, the files of this house followed."""
-    seen, left = set(), [name]
-    while left:
-        for found in imports(left.pop(), anywhere=False):
-            parts = found.split(".")
-            for module in (".".join(parts[: i + 1]) for i in range(len(parts))):
-                if module not in seen:
-                    seen.add(module)
-                    if module in files():
-                        left.append(module)
-    return seen
-
-
-def tops(modules):
-    return {module.partition(".")[0] for module in modules}
-
-
-def calls(name):
-    return [node for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
-
-
-def called(call):
-    """'open' of open(...), 'os.replace' of os.replace(...), '.write_text' of anything.write_text(...)."""
-    if isinstance(call.func, ast.Name):
-        return call.func.id
-    if isinstance(call.func, ast.Attribute):
-        owner = call.func.value.id if isinstance(call.func.value, ast.Name) else ""
-        return f"{owner}.{call.func.attr}"
-    return ""
-
-
-def keyword(call, name):
-    return next((ast.unparse(each.value) for each in call.keywords if each.arg == name), None)
-
-
-LIBRARY = [name for name in files() if tops([name]) == {"fairtrial"}]
-ALL = list(files())
-
-
-def short(name):
-    return name.removeprefix("fairtrial").removeprefix(".") or "__init__"
+def in_torch_wing(name):
+    return folder_of(name).startswith(TORCH) or name in {f"fairtrial.{folder}" for folder in TORCH}
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_every_file_has_a_row(name):
-    assert matches(short(name), TORCH_FREE | TORCH)
+def test_every_folder_has_a_wing(name):
+    folder = folder_of(name)
+    assert not folder or folder.split(".")[0] in {wing.split(".")[0] for wing in TORCH_FREE + TORCH}
 
 
-FREE = [name for name in LIBRARY if matches(short(name), TORCH_FREE)]
-FREE += [name for name in ALL if name.startswith(("analysis", "ablations"))]
+FACES = ("fairtrial.resnetv2", "fairtrial.augment")  # public names of what lies in the torch wing
+FREE = [
+    name for name in ALL if not in_torch_wing(name) and name not in FACES and not name.startswith("bench")
+]
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_torch_free_files_never_load_torch(name):
+def test_torch_free_folders_never_load_torch(name):
     assert not {"torch", "torchvision"} & loaded(name)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("analysis", "fairtrial.stats"))])
-def test_analysis_and_statistics_import_no_torch_at_all(name):
+@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith(NEVER)])
+def test_what_judges_imports_no_torch_at_all(name):
     assert not {"torch", "torchvision"} & tops(imports(name, anywhere=True))
 
 
@@ -169,24 +97,23 @@ def test_analysis_and_statistics_import_no_torch_at_all(name):
     "name", ["fairtrial.cli.main", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"]
 )
 def test_what_answers_at_once_loads_nothing_heavy(name):
-    heavy = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn", "rich", "jinja2"}
-    assert not heavy & loaded(name)
+    assert not HEAVY & loaded(name)
 
 
 @pytest.mark.parametrize(
-    "name",
-    [n for n in LIBRARY if n.startswith("fairtrial.layers") or n in NETWORKS],
+    "name", [n for n in LIBRARY if n.startswith(("fairtrial.layers", "fairtrial.models"))]
 )
 def test_networks_know_no_study_seed_file_or_environment(name):
     """What compiles and loads kernels is behind fairtrial.kernels; networks themselves open nothing."""
+    if name == "fairtrial.models.torchvision_backbones":
+        return  # loads torchvision's own weights
     found = imports(name, anywhere=True)
-    ours = {each for each in found if each.startswith("fairtrial")}
-    assert all(each.startswith(("fairtrial.layers", "fairtrial.kernels", *NETWORKS)) for each in ours)
-    assert (
-        not {"fairtrial.kernels.compiler", "fairtrial.storage.user_cache", "fairtrial.storage.atomic"} & ours
+    ours = {each for each in found if each.startswith("fairtrial.")}
+    assert all(
+        each.startswith(("fairtrial.layers", "fairtrial.kernels", "fairtrial.models")) for each in ours
     )
-    assert not {"ctypes", "subprocess", "tempfile"} & tops(found)
-    assert not {"os", "pathlib", "io", "json", "time"} & tops(found)
+    assert not {"fairtrial.kernels.compiler"} & ours
+    assert not {"ctypes", "subprocess", "tempfile", "os", "pathlib", "io", "json", "time"} & tops(found)
     assert not {"open", "print"} & {called(call) for call in calls(name)}
 
 
@@ -199,7 +126,10 @@ def test_kernels_know_tensors_and_the_cache_alone(name):
         "fairtrial.errors",
         "fairtrial.storage.atomic",
     )
-    assert all(each.startswith(allowed) for each in ours)
+    assert all(each.startswith((*allowed, "fairtrial.storage")) for each in ours)
+    assert not {each for each in ours if each.startswith("fairtrial.storage.")} - {
+        each for each in ours if each.startswith(allowed)
+    }
 
 
 def test_the_layers_come_without_triton():
@@ -209,28 +139,21 @@ def test_the_layers_come_without_triton():
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("bench")])
 def test_bench_loads_no_study(name):
-    assert not {
-        "fairtrial.study.study",
-        "fairtrial.study.loader",
-        "fairtrial.execution.runner",
-        "fairtrial.storage.store",
-    } & loaded(name)
+    unwanted = {"study.study", "study.loader", "execution.runner", "storage.store"}
+    assert not {f"fairtrial.{each}" for each in unwanted} & loaded(name)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_rooms_never_import_rooms(name):
-    others = set(ROOMS) - tops([name])
-    if name == "fairtrial.cli.main":
-        others -= {"analysis"}  # report, when it is asked for
-        assert "analysis" not in tops(loaded(name))
-    assert not (others | {"tests"}) & tops(imports(name, anywhere=True))
+def test_the_library_imports_no_script_and_scripts_import_the_library_alone(name):
+    assert not (set(SCRIPTS) - tops([name]) | {"tests"}) & tops(imports(name, anywhere=True))
 
 
-def test_train_neither_prints_nor_opens_files_nor_reads_a_clock():
+def test_the_loop_neither_prints_nor_opens_files_nor_reads_a_clock():
+    loop = "fairtrial.training.loop"
     assert not {"time", "os", "pathlib", "io", "datetime", "logging", "sys"} & tops(
-        imports("fairtrial.training.loop", anywhere=True)
+        imports(loop, anywhere=True)
     )
-    assert not {"open", "print", "input"} & {called(call) for call in calls("fairtrial.training.loop")}
+    assert not {"open", "print", "input"} & {called(call) for call in calls(loop)}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -291,9 +214,17 @@ def test_only_the_loader_of_study_files_runs_a_program(name):
     assert found == ({"exec", "compile"} if name == "fairtrial.study.loader" else set())
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in ALL if name.startswith(("fairtrial", "ablations", "analysis"))]
+)
+def test_the_path_of_imports_is_edited_by_the_loader_of_study_files_alone(name):
+    edits = {called(call) for call in calls(name) if ast.unparse(call.func).startswith("sys.path.")}
+    assert not edits or name == "fairtrial.study.loader"
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_is_unpickled(name):
-    assert not set(PICKLES) & tops(imports(name, anywhere=True))
+    assert not PICKLES & tops(imports(name, anywhere=True))
     for call in calls(name):
         what = called(call)
         assert not what.endswith(".read_pickle")
@@ -305,7 +236,7 @@ def test_nothing_is_unpickled(name):
 
 
 def test_imports_are_read_as_they_are_loaded():
-    """So that the walls above can fail: the driver's hall reaches the torch wing through a process only."""
+    """So that the walls above can fail: the driver reaches the torch wing through a process only."""
     assert "torch" in loaded("fairtrial.execution.cell.run_cell")
     assert "fairtrial.execution.cell.run_cell" not in loaded("fairtrial.execution.worker")
     assert "fairtrial.execution.cell.run_cell" in imports("fairtrial.execution.worker", anywhere=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import fairtrial
@@ -11,7 +10,7 @@ _PACKAGE = Path(fairtrial.__file__).resolve().parent
 
 
 def room(name: str) -> Path:
-    """The folder of a room: 'ablations' or 'analysis'."""
+    """The folder of the shipped studies: 'ablations'."""
     checkout = _PACKAGE.parents[1] / name
     return checkout if checkout.is_dir() else _PACKAGE / "_rooms" / name
 
@@ -26,10 +25,3 @@ def released() -> tuple[Path, ...]:
     """Folders of results that ship with fairtrial; none in an installed wheel."""
     results = _PACKAGE.parents[1] / "results"
     return tuple(folder for folder in (results, results / "released") if folder.is_dir())
-
-
-def enter(name: str) -> None:
-    """Make a room importable under its own name."""
-    parent = str(room(name).parent)
-    if parent not in sys.path:
-        sys.path.insert(0, parent)

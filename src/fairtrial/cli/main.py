@@ -24,7 +24,6 @@ from fairtrial.errors import (
     fault,
 )
 from fairtrial.execution.runner import Options
-from fairtrial.installation import enter
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.stopping import Asked
@@ -198,7 +197,6 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
     do = "give --sd POINTS, or --pilot: a study, or a folder, with three complete pairs or more"
     if not (store.folder / "study.json").exists():
         raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
-    enter("analysis")
     from fairtrial.reporting.verdicts.pilot_spread import spreads
 
     known = spreads(store, study.contrasts)
@@ -221,7 +219,6 @@ def _tune(study: Study, given: Namespace) -> int:
     from fairtrial.tuning import tune
 
     code = tune.tune(study, asked["space"], design, how)
-    enter("analysis")
     from fairtrial.reporting.report import tuning_report
 
     found = tuning_report.build(study, Store.of(tune.sibling(study), given.results))
@@ -248,7 +245,6 @@ def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
     """Which cells the study's stopping rule asks for, by what is recorded; None where it has no rule."""
     if study.rule is None:
         return None
-    enter("analysis")
     from fairtrial.reporting.verdicts.interim_analyses import asked
 
     return lambda: asked(Store.of(study, given.results))
@@ -286,7 +282,6 @@ def _whole(given: Namespace) -> int:
         raise fault(what, "--preset", "fairtrial report STUDY --preset NAME, or leave --preset out")
     results = _results(given.results)
     to = results / "report" if given.to is None else _results(given.to, "--to")
-    enter("analysis")
     from fairtrial.reporting.report import full_report
 
     made = full_report.build(results, to, allow_partial=given.allow_partial)
@@ -302,7 +297,6 @@ def _whole(given: Namespace) -> int:
 def _verdict(study: Study, given: Namespace) -> int:
     if given.faster is not None or given.share is not None:
         return _what_if(study, given)
-    enter("analysis")
     from fairtrial.reporting.claims.claims_answer import told
 
     found, words, complete = told(_folder(study, given), given.contrast, allow_partial=given.allow_partial)
@@ -311,16 +305,13 @@ def _verdict(study: Study, given: Namespace) -> int:
 
 
 def _claims(given: Namespace) -> int:
-    enter("analysis")
+    from fairtrial.reporting.claims.claims_answer import whole
 
-    found, words = full_report(
-        [_results(folder) for folder in given.results], allow_partial=given.allow_partial
-    )
+    found, words = whole([_results(folder) for folder in given.results], allow_partial=given.allow_partial)
     return _show(found, words, given.json)
 
 
 def _agree(given: Namespace) -> int:
-    enter("analysis")
     from fairtrial.reporting.verdicts.preset_agreement import compare
 
     where = [_results(folder) for folder in given.results]
@@ -334,7 +325,6 @@ def _what_if(study: Study, given: Namespace) -> int:
         faster=lambda: options.faster(given.faster),
         share=lambda: None if given.share is None else options.share(given.share),
     )
-    enter("analysis")
     from fairtrial.reporting.report.study_report import what_if
 
     found, complete = what_if(_folder(study, given), **asked, allow_partial=given.allow_partial)
@@ -343,7 +333,6 @@ def _what_if(study: Study, given: Namespace) -> int:
 
 
 def _build(store: Store, given: Namespace) -> bool:
-    enter("analysis")
     from fairtrial.reporting.report.study_report import build
 
     report = build(store, allow_partial=given.allow_partial)
@@ -357,7 +346,6 @@ def _build(store: Store, given: Namespace) -> bool:
 
 
 def _verify(given: Namespace) -> int:
-    enter("analysis")
     from fairtrial.reporting.verify import verify
 
     found: list[Any] = []
@@ -441,8 +429,6 @@ def _gate(given: Namespace) -> int:
 
 def _gate_history(given: Namespace) -> int:
     from fairtrial.regression import history
-
-    enter("analysis")
     from fairtrial.reporting.figures import gate_history_figure
 
     folder, nights = history.of_device(given.results, options.device(given.device), int(given.threads))

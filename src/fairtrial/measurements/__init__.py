@@ -1,4 +1,4 @@
-"""Measurements that need no study: of networks at their start, of single layers, of BN's statistics, of costs.
+"""Measurements that need no study: networks at their start, single layers, BN's statistics, costs.
 
 Knows no cell, contrast or verdict.
 """

@@ -1,4 +1,4 @@
-"""Files that must not lie: one immutable file per attempt, sealed, published whole; locks, provenance, the cache.
+"""One immutable, sealed file per attempt, published whole; locks, provenance, the user's cache.
 
 Nothing here imports torch or knows how a cell is trained, judged or drawn.
 """

@@ -7,7 +7,7 @@ from fairtrial.reporting.claims.published_claims import claims
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.discovery import folders
 from fairtrial.study.study import Contrast
-from tests.analysis.conftest import BN, GN_WS
+from tests.reporting.conftest import BN, GN_WS
 
 INTERACTION = Contrast(
     "WS repairs GN", {"weight_std": True}, {"weight_std": False}, {"batch_size": 64}, {"norm": ("gn", "bn")}

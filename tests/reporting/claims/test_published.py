@@ -7,7 +7,7 @@ import pytest
 
 from fairtrial.reporting.claims.published import quotable, rows, value
 
-ALL = json.loads(resources.files("fairtrial").joinpath("published.json").read_text())
+ALL = json.loads(resources.files("fairtrial.reporting.claims").joinpath("published.json").read_text())
 
 
 def test_rows_carry_their_position_and_nothing_else_is_changed():

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.analysis.test_report import PAYLOADS, Page, accuracy
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
@@ -20,6 +19,7 @@ from fairtrial.reporting.report.latex_macros import Macros, name_of
 from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.wanted_items import NIGHTLY, WANTED
 from fairtrial.study.study import Contrast
+from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
 
 ROOT = Path(__file__).parents[3]
 NORM = Contrast("norm 10", {"norm": "gn"}, {"norm": "bn"})
@@ -47,12 +47,12 @@ def written(folder: Path) -> dict[str, bytes]:
 
 def in_a_new_process(results: Path, jobs: int, hash_seed: int) -> str:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from analysis import whole\n"
+        "import sys; from pathlib import Path; from fairtrial.reporting.report import full_report\n"
         "if __name__ == '__main__':\n"
-        "    whole.build(Path(sys.argv[2]), Path(sys.argv[2], 'report'), jobs=int(sys.argv[3]))\n"
+        "    full_report.build(Path(sys.argv[1]), Path(sys.argv[1], 'report'), jobs=int(sys.argv[2]))\n"
         "    print('torch' in sys.modules)"
     )
-    arguments = [sys.executable, "-c", code, str(ROOT), str(results), str(jobs)]
+    arguments = [sys.executable, "-c", code, str(results), str(jobs)]
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
     return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True).stdout
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.reporting.report import study_report
+from fairtrial.reporting.report import study_page, study_report
 from fairtrial.reporting.wording import clean
 from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
 
-TEMPLATE = Path(__file__).parents[3] / "analysis" / "page.html"
+TEMPLATE = Path(study_page.__file__).parent / "templates" / "study_page.html"
 HOSTILE = (
     "<script>window.acted = 1</script>",
     '"><img src=x onerror="window.acted = 1">',

@@ -15,7 +15,7 @@ import pytest
 from fairtrial.errors import USAGE, Fault
 from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
-from tests.analysis.whatif_truth import in_seconds, in_steps, truth
+from tests.reporting.whatif_truth import in_seconds, in_steps, truth
 
 ROOT = Path(__file__).parents[3]
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -60,12 +60,12 @@ def accuracy(noise):
 
 def in_a_new_process(folder: Path, hash_seed: int) -> subprocess.CompletedProcess:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from pathlib import Path; from fairtrial.store import Store; from analysis import report;"
-        "report.build(Store(Path(sys.argv[2]))); print('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from fairtrial.storage.store import Store;"
+        "from fairtrial.reporting.report import study_report;"
+        "study_report.build(Store(Path(sys.argv[1]))); print('torch' in sys.modules)"
     )
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
-    arguments = [sys.executable, "-c", code, str(ROOT), str(folder)]
+    arguments = [sys.executable, "-c", code, str(folder)]
     return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.budgets import ABOVE, BELOW, Budgets, recorded
-from tests.analysis.whatif_truth import in_seconds, in_steps, truth
+from tests.reporting.whatif_truth import in_seconds, in_steps, truth
 
 RUNS = Budgets({"a": [(100, {"test_acc": 0.5}), (400, {"test_acc": 0.7})]}, {"b": {"test_acc": 0.1}}, (), ())
 

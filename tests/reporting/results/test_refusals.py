@@ -10,7 +10,7 @@ from fairtrial.reporting.results import load
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import digest
-from tests.analysis.conftest import ORIGIN, made_up
+from tests.reporting.conftest import ORIGIN, made_up
 
 
 def outcome(noise, **origin):

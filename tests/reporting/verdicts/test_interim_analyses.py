@@ -16,7 +16,7 @@ from fairtrial.reporting.verify import verify
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
-from tests.analysis.conftest import ORIGIN, made_up
+from tests.reporting.conftest import ORIGIN, made_up
 
 AT = {
     batch: Contrast(f"at {batch}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": batch})

@@ -11,7 +11,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import kernel
 from fairtrial.reporting.verdicts.kernel import Share
 from fairtrial.study.study import Contrast
-from tests.analysis.whatif_truth import BN, GN_WS, factors, in_seconds
+from tests.reporting.whatif_truth import BN, GN_WS, factors, in_seconds
 
 ARM = {**GN_WS, "batch_size": 4}
 

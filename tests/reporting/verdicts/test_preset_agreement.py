@@ -7,7 +7,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.preset_agreement import compare, pairs, ranks
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
-from tests.analysis.conftest import BN, GN_WS
+from tests.reporting.conftest import BN, GN_WS
 
 CONTRASTS = (
     Contrast("small", GN_WS, BN, {"batch_size": 4}),

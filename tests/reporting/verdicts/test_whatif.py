@@ -14,7 +14,7 @@ from fairtrial.reporting.verdicts.kernel import Share
 from fairtrial.reporting.verdicts.whatif import FREE
 from fairtrial.reporting.verdicts.whatif_words import break_even, sentence, sentences
 from fairtrial.study.study import Contrast
-from tests.analysis.whatif_truth import (
+from tests.reporting.whatif_truth import (
     AT_4,
     BN,
     GN_WS,

@@ -13,7 +13,8 @@ SUSPECT: Final = "suspect"  # a note that begins so: never printed
 
 @cache
 def _all() -> tuple[Row, ...]:
-    text = resources.files("fairtrial").joinpath("published.json").read_text(encoding="utf-8")
+    file = resources.files("fairtrial.reporting.claims").joinpath("published.json")
+    text = file.read_text(encoding="utf-8")
     return tuple({"row": number, **row} for number, row in enumerate(json.loads(text)))
 
 

@@ -192,4 +192,4 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 
 def _read() -> Any:
-    return json.loads(files("fairtrial").joinpath("claims.json").read_text(encoding="utf-8"))
+    return json.loads(files("fairtrial.reporting.claims").joinpath("claims.json").read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from fairtrial.reporting.tables.table import Table, markdown_text
 def html(document: Document) -> str:
     """The page: figures stand in it as SVG, nothing is loaded, no script."""
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -32,7 +32,7 @@ def html(document: Document) -> str:
         "sections": [_section(each) for each in document.sections],
         "studies": [_study(each) for each in document.studies],
     }
-    return env.get_template("whole.html").render(**told) + "\n"
+    return env.get_template("full_page.html").render(**told) + "\n"
 
 
 def _section(section: Section) -> dict[str, Any]:

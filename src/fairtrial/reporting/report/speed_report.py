@@ -1,4 +1,4 @@
-"""Draws what the benches measured: python -m analysis.throughput [FOLDER ...], by default every device's."""
+"""The tables and pictures of what the benches measured: `python analysis/speed.py [FOLDER ...]`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,3 @@ def draw(folder: Path, to: Path | None = None) -> list[Path]:
     paths.append(to / "captions.md")
     atomic.publish(paths[-1], text + "\n", overwrite=True)
     return paths
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

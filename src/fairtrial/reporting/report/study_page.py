@@ -74,7 +74,7 @@ def html(
 ) -> str:
     """The page; figures stand in it as SVG."""
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -91,7 +91,7 @@ def html(
         for table in tables
     ]
     given = {**told, "figures": drawn, "tables": shown, "warnings": warnings, "made": MADE}
-    return env.get_template("page.html").render(**given) + "\n"
+    return env.get_template("study_page.html").render(**given) + "\n"
 
 
 def markdown(

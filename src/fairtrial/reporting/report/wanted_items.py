@@ -59,7 +59,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One exhibit; without a source it is made without cells, by the registry of analysis.exhibits.
+    """One exhibit; without a source it is made without cells, by the registry of report_items.
 
     claim: what it may be quoted for. fill: the command for what is missing. lacks: what a figure from the
     studies that ship leaves out.
@@ -75,7 +75,7 @@ class Wanted:
 
 
 _FOUR: Final[Mapping[str, tuple[Any, ...]]] = {"norm": ("bn", "gn"), "weight_std": (False, True)}
-_NO_CELLS: Final = "no cells, but an exhibit of this name in analysis/exhibits.py, which this tree lacks"
+_NO_CELLS: Final = "no cells, but an exhibit of this name in report_items.py, which this tree lacks"
 _LATER: Final = "arms that this release does not have"
 
 WANTED: Final = {

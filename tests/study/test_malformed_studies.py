@@ -17,7 +17,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study.loader import load
 from tests.support.studies import TEXT, spoiled, study, write
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOT_YET = {
     "C6": "groups are no factor: the networks choose a divisor of their channels",
     "C16": "there is no --storage yet",

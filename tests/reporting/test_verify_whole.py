@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.analysis.test_report import accuracy
 
 from fairtrial.reporting import verify
 from fairtrial.reporting.report import full_report
 from fairtrial.study.study import Contrast
+from tests.reporting.report.test_study_report import accuracy
 
 
 @pytest.fixture

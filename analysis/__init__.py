@@ -1,1 +1,0 @@
-"""Results -> figures, tables, verdicts, report; draws only from recorded cells and does without torch."""

@@ -1,1 +1,0 @@
-"""Measurements that need no study: of networks at their start, of single layers, of BN's statistics."""
