@@ -149,9 +149,8 @@ def main():
     for folder, number in sorted(folders.items(), key=lambda each: (-each[1], str(each[0]))):
         print(f"  {number:3} {folder.relative_to(ROOT)}")
     p90 = statistics.quantiles(lengths, n=10)[-1]
-    print(
-        f"functions    {len(lengths)}, median {statistics.median(lengths)}, p90 {p90:g}, longest {lengths[-1]}"
-    )
+    median = statistics.median(lengths)
+    print(f"functions    {len(lengths)}, median {median:g}, p90 {p90:g}, longest {lengths[-1]}")
     chain = longest_chain()
     print(f"import levels {len(chain)}: {' > '.join(each.removeprefix('fairtrial.') for each in chain)}")
 
