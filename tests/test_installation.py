@@ -1,8 +1,11 @@
 """Where the rooms lie: beside src/ in a checkout, inside the package in a wheel."""
 
+import re
+import tomllib
 from pathlib import Path
 
 from fairtrial import installation
+from tests.support.house import ALL, ROOT, imports, tops
 
 
 def test_in_a_checkout_a_room_lies_beside_src():
@@ -14,3 +17,12 @@ def test_in_a_wheel_a_room_lies_in_the_package(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "fairtrial"
     monkeypatch.setattr(installation, "_PACKAGE", package)
     assert installation.room("ablations") == package / "_rooms" / "ablations"
+
+
+def test_code_imports_what_each_extra_installs():
+    """An extra that nothing imports promises what is not there; `dev` is what the tests need."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    imported = set().union(*(tops(imports(name, anywhere=True)) for name in ALL))
+    for extra, requirements in extras.items():
+        modules = {re.match(r"[\w-]+", each)[0].replace("-", "_") for each in requirements}
+        assert extra == "dev" or modules & imported, extra

@@ -11,10 +11,10 @@ from fairtrial.kernels.dispatch import own_kernels
 from fairtrial.kernels.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.layers import made_once
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights
-from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training import loop
 from fairtrial.training.precision import precision
+from fairtrial.training.timing import Ledger
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 GPU = torch.device("cuda")

@@ -19,8 +19,8 @@ from fairtrial.reporting.figures.figure_files import MADE
 from fairtrial.reporting.report import speed_report, study_report
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store
+from fairtrial.study.identity import digest as sha256_of
 from fairtrial.study.study import Contrast
-from fairtrial.study.study import digest as sha256_of
 
 ROOT = Path(__file__).parents[2]
 NORM = ROOT / "results" / "released" / "norm"

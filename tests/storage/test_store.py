@@ -11,7 +11,8 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store, is_timing, outcomes, rows
-from fairtrial.study.study import Contrast, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Contrast
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 

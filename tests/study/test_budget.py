@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fairtrial.study.budget import ACCOUNTS, KINDS, UNITS, Budget, Ledger, parity_gap, quantity
+from fairtrial.study.budget import KINDS, UNITS, Budget, parity_gap, quantity
 
 
 @pytest.mark.parametrize(
@@ -110,53 +110,6 @@ def test_steps_that_a_budget_buys():
 def test_steps_need_the_price_of_one(kind):
     with pytest.raises(ValueError, match=f"needs the {kind} of one step"):
         Budget(**{kind: 60}).steps_for(64)
-
-
-class Clock:
-    """Moves when it is told to; remembers what was called."""
-
-    def __init__(self):
-        self.time, self.calls = 100.0, []
-
-    def now(self):
-        self.calls.append("now")
-        return self.time
-
-    def synchronize(self):
-        self.calls.append("synchronize")
-
-
-def test_the_ledger_books_each_account_apart():
-    clock = Clock()
-    ledger = Ledger(clock.now, clock.synchronize)
-    for account, seconds in (("train", 3.0), ("eval", 1.0), ("train", 2.0)):
-        with ledger.book(account):
-            clock.time += seconds
-        clock.time += 50  # between two books nothing is counted
-    assert ledger.seconds == {**dict.fromkeys(ACCOUNTS, 0.0), "train": 5.0, "eval": 1.0}
-
-
-def test_the_ledger_synchronizes_before_each_reading():
-    clock = Clock()
-    with Ledger(clock.now, clock.synchronize).book("train"):
-        pass
-    assert clock.calls == ["synchronize", "now"] * 2
-
-
-def test_work_that_fails_is_booked_too():
-    clock = Clock()
-    ledger = Ledger(clock.now)
-    with pytest.raises(RuntimeError), ledger.book("train"):
-        clock.time += 4
-        raise RuntimeError
-    assert ledger.seconds["train"] == 4
-
-
-def test_two_ledgers_share_nothing():
-    first, second = Ledger(), Ledger()
-    with first.book("train"):
-        pass
-    assert second.seconds["train"] == 0.0
 
 
 @pytest.mark.parametrize(

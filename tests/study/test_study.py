@@ -8,8 +8,9 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.study import factors
 from fairtrial.study.budget import Budget
+from fairtrial.study.identity import canonical, digest
 from fairtrial.study.presets import PRESETS
-from fairtrial.study.study import Contrast, Study, canonical, cell_id, digest
+from fairtrial.study.study import Contrast, Study, cell_id
 from tests.support.studies import study
 
 # 12 hex digits of sha256 over the canonical JSON text, by hand: a change here orphans every recorded cell.

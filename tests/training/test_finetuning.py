@@ -6,10 +6,10 @@ import torch
 
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
-from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.finetuning import Features, Probe, freeze, re_estimate
 from fairtrial.training.loop import Order, Task, fit
+from fairtrial.training.timing import Ledger
 
 IDS = np.arange(12)
 RECIPE = Recipe(batch_size=4, micro_batch=None, lr=0.1, warmup=0.0, weight_decay=0.0, mixup=0.0)

@@ -10,11 +10,11 @@ from torch import nn
 
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
-from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.cuda_graph import kept
 from fairtrial.training.loop import Order, Task, evaluate, fit, update, weights_digest
 from fairtrial.training.optimizer import SGD
+from fairtrial.training.timing import Ledger
 
 RECIPE = Recipe(batch_size=8, micro_batch=None, lr=0.05, warmup=0.0, weight_decay=0.0, mixup=0.0)
 

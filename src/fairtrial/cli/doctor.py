@@ -19,12 +19,6 @@ from fairtrial.study.data_spec import name_of
 # extra -> the module that it brings, and what it is for
 EXTRAS: Final = {
     "data": ("pyarrow", "parquet files"),
-    "stats": ("statsmodels", "mixed models"),
-    "gpu": ("pynvml", "joules of a GPU"),
-    "postgres": ("psycopg", "a queue for many machines"),
-    "ray": ("ray", "workers on a cluster"),
-    "slurm": ("submitit", "jobs on Slurm"),
-    "dashboard": ("optuna_dashboard", "a live view of a study"),
     "bench": ("pytest_benchmark", "the benchmarks in bench/"),
 }
 OLDEST_TORCH: Final = (2, 6)

@@ -10,7 +10,8 @@ from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
-from fairtrial.study.study import Cell, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Cell
 
 RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
 

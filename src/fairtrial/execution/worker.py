@@ -24,7 +24,7 @@ from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import attempt_record, failure
 from fairtrial.storage.store import Store
-from fairtrial.study.study import canonical
+from fairtrial.study.identity import canonical
 
 Message = dict[str, Any]
 _PR_SET_PDEATHSIG: Final = 1

@@ -11,7 +11,8 @@ from fairtrial.storage import provenance
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.factors import told
-from fairtrial.study.study import Cell, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Cell
 
 
 def arm_of(settings: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from fairtrial.rng import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import PARITY_GAP, parity_gap
-from fairtrial.study.study import Cell, Study, digest, look_alpha
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Cell, Study, look_alpha
 
 NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 

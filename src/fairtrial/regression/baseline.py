@@ -15,7 +15,7 @@ from fairtrial.regression.base_commit import is_ancestor
 from fairtrial.regression.benchmark_reports import CAP, rounds_of
 from fairtrial.storage.atomic import publish, read_json
 from fairtrial.storage.integrity import sealed
-from fairtrial.study.study import digest
+from fairtrial.study.identity import digest
 
 SCHEMA: Final = 1
 FOLDER: Final = "baselines"

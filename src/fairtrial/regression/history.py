@@ -11,7 +11,7 @@ from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.regression import timing_machine
 from fairtrial.storage.atomic import publish, read_json
 from fairtrial.storage.integrity import sealed
-from fairtrial.study.study import digest
+from fairtrial.study.identity import digest
 
 FOLDER: Final = "history"
 SCHEMA: Final = 1

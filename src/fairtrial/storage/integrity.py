@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
 from fairtrial.storage.atomic import read_json
-from fairtrial.study.study import digest
+from fairtrial.study.identity import digest
 
 SCHEMA: Final = 1
 STUDY_CAP: Final = 4 * 1024 * 1024  # bytes of study.json or of a calibration

@@ -23,7 +23,8 @@ from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
 from fairtrial.study.factors import told
-from fairtrial.study.study import Cell, Study, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Cell, Study
 
 OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
 FAILED: Final = ("diverged", "oom", "timeout", "error")  # these score chance accuracy

@@ -1,13 +1,10 @@
-"""What a cell may spend, the clock that measures it, and the ledger that books it."""
+"""What a cell may spend, in whatever unit it was declared; nothing here reads a clock."""
 
 from __future__ import annotations
 
 import math
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from fairtrial.errors import shown
@@ -27,7 +24,6 @@ UNITS: Final = {
 }
 KINDS: Final = {"examples": "ex", "steps": "st", "flops": "flop", "seconds": "s"}
 PARITY_GAP: Final = 0.02  # arms further apart in the declared budget get no verdict (STATISTICS 7)
-ACCOUNTS: Final = ("train", "eval", "load", "compile", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -96,31 +92,6 @@ def quantity(text: str) -> tuple[str, float]:
     except ValueError:
         raise ValueError(f"{match[1]!r} is not a number; write for example 4000ex or 60s") from None
     return kind, number if factor == 1 else float(f"{number * factor:.15g}")  # 1.001kex is 1001, no hair less
-
-
-@dataclass
-class Ledger:
-    """Seconds by account, read from a clock that is passed in; tests pass a fake one.
-
-    synchronize: called before each reading, so that work queued on a GPU is counted where it was caused.
-    """
-
-    now: Callable[[], float] = time.perf_counter
-    synchronize: Callable[[], None] = lambda: None
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
-
-    @contextmanager
-    def book(self, account: str) -> Iterator[None]:
-        """Book the time spent inside to one account."""
-        start = self._read()
-        try:
-            yield
-        finally:
-            self.seconds[account] += self._read() - start
-
-    def _read(self) -> float:
-        self.synchronize()
-        return self.now()
 
 
 def parity_gap(spent: list[float]) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -14,6 +12,7 @@ from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast, Levels
+from fairtrial.study.identity import digest
 from fairtrial.study.initial_checkpoint import seed_of
 from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.source_locations import PLACES, Places
@@ -227,13 +226,3 @@ def cell_id(settings: Levels, budget: Budget, seed: int, replica: int = 0) -> st
     return digest(
         {"settings": table.told(settings), "budget": str(budget), "seed": seed, "replica": replica}
     )[:12]
-
-
-def digest(value: Any) -> str:
-    """sha256 of the canonical JSON text of a value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spare space; refuses NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from fairtrial.errors import out_of_memory
 from fairtrial.layers import made_once
 from fairtrial.rng import stream
-from fairtrial.study.budget import Ledger
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.augmentation import crop_flip, draws, mixup, normalize
 from fairtrial.training.cuda_graph import Replay, replay_of
 from fairtrial.training.optimizer import SGD
+from fairtrial.training.timing import Ledger
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
 EVAL_BATCH: Final = 500  # images; evaluation does not depend on it

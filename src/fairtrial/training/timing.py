@@ -1,12 +1,41 @@
-"""The clock of the device that a cell runs on."""
+"""The clock of the device that a cell runs on, and the ledger that books its seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 
-from fairtrial.study.budget import Ledger
+ACCOUNTS: Final = ("train", "eval", "load", "compile", "checkpoint")
+
+
+@dataclass
+class Ledger:
+    """Seconds by account, read from a clock that is passed in; tests pass a fake one.
+
+    synchronize: called before each reading, so that work queued on a GPU is counted where it was caused.
+    """
+
+    now: Callable[[], float] = time.perf_counter
+    synchronize: Callable[[], None] = lambda: None
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
+
+    @contextmanager
+    def book(self, account: str) -> Iterator[None]:
+        """Book the time spent inside to one account."""
+        start = self._read()
+        try:
+            yield
+        finally:
+            self.seconds[account] += self._read() - start
+
+    def _read(self) -> float:
+        self.synchronize()
+        return self.now()
 
 
 def ledger_of(device: torch.device) -> Ledger:

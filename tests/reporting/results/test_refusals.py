@@ -9,7 +9,7 @@ from fairtrial.reporting.report.study_report import build, sentences
 from fairtrial.reporting.results import load
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
-from fairtrial.study.study import digest
+from fairtrial.study.identity import digest
 from tests.reporting.conftest import ORIGIN, made_up
 
 

@@ -19,13 +19,13 @@ from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.kernels import dispatch
 from fairtrial.models.resnet import ResNetV2
-from fairtrial.study.budget import Budget, Ledger
+from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.training.finetuning import Features, Mode, Network, Probe, freeze, re_estimate
 from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Batches, Outcome, Task, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
-from fairtrial.training.timing import ledger_of
+from fairtrial.training.timing import Ledger, ledger_of
 
 
 @dataclass(frozen=True)

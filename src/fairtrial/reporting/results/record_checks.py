@@ -14,7 +14,8 @@ from typing import Any, Final
 from fairtrial.errors import Fault, Problem
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
-from fairtrial.study.study import cell_id, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import cell_id
 
 Record = Mapping[str, Any]
 _PUT: Final = "put the file back from version control, or pre-train again"

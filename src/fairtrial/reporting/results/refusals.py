@@ -10,7 +10,8 @@ from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.provenance import BEFORE
 from fairtrial.storage.store import OUTCOMES, is_timing
 from fairtrial.study.factors import told
-from fairtrial.study.study import Cell, Study, cell_id, digest
+from fairtrial.study.identity import digest
+from fairtrial.study.study import Cell, Study, cell_id
 
 Record = dict[str, Any]
 CODE: Final = ("commit", "dirty", "fairtrial")
