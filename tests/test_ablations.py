@@ -13,7 +13,7 @@ from fairtrial.cli.options import apply
 from fairtrial.execution.runner import Options
 from fairtrial.planning.plan import audit, plan
 from fairtrial.storage.store import Store
-from fairtrial.study.budget import PARITY_GAP
+from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.presets import PRESETS
 
@@ -33,7 +33,7 @@ def test_a_study_loads_under_every_preset(name, preset):
 
 @pytest.mark.parametrize("name", known_studies())
 def test_no_arm_sees_more_images_than_another(name, tmp_path):
-    assert plan(load(find(name)), Options(results=tmp_path))["parity_gap"] <= PARITY_GAP
+    assert plan(load(find(name)), Options(results=tmp_path))["parity_gap"] <= PARITY_LIMIT
 
 
 @pytest.mark.parametrize("name", known_studies())

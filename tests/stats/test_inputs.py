@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fairtrial.stats.inputs import constant, generator, joined, sample
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairtrial.execution.attempt_log import Books
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Cell
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Grid:
 def _running(scores: list[float]) -> str:
     if not scores:
         return ""
-    if len(scores) < 3:
+    if len(scores) < MIN_UNITS:
         return f"{100 * sum(scores) / len(scores):.1f}"
     from fairtrial.stats import mean_interval
 

@@ -14,8 +14,9 @@ from fairtrial.planning import forecast
 from fairtrial.rng import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
-from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.budget import parity_gap
 from fairtrial.study.identity import digest
+from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study, look_alpha
 
 NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
@@ -103,7 +104,7 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     cells = f"{plan['cells']} = {plan['arms']} arms x {plan['seeds']} seeds{replica}"
     yield f"cells      {cells}; {plan['pending']} to do"
     yield f"budget     {plan['budget_words']} per cell"
-    if plan["parity_gap"] > PARITY_GAP:
+    if plan["parity_gap"] > PARITY_LIMIT:
         yield (
             f"warning    whole updates put the arms {100 * plan['parity_gap']:.0f} % apart in examples:"
             " no verdict; choose a multiple of every batch size"

@@ -10,7 +10,8 @@ import numpy as np
 from fairtrial import stats
 from fairtrial.selftest.errors import ALPHA, misses
 from fairtrial.selftest.harness import SEQUENTIAL, Check
-from fairtrial.study.stopping import FIRST, LOOKS
+from fairtrial.study.limits import MIN_UNITS
+from fairtrial.study.stopping import LOOKS
 
 Rng = np.random.Generator
 _MARGIN: Final = 1.0
@@ -57,7 +58,7 @@ def equal_in_sequence(rng: Rng, draws: int) -> np.ndarray:
     """Equivalence is claimed after any seed although the difference sits on the margin."""
     d = rng.normal(_MARGIN, 0.4, size=(draws, _LAST))
     found = stats.confidence_sequences(d, alpha=2 * ALPHA)
-    return np.any(((found.low > -_MARGIN) & (found.high < _MARGIN))[:, FIRST - 2 :], axis=1)
+    return np.any(((found.low > -_MARGIN) & (found.high < _MARGIN))[:, MIN_UNITS - 2 :], axis=1)
 
 
 def peeking(rng: Rng, draws: int) -> np.ndarray:

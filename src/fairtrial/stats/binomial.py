@@ -9,7 +9,7 @@ from scipy.special import bdtr, betaincinv, ndtri
 
 from fairtrial.stats.inputs import Values, constant, sample
 from fairtrial.stats.records import MedianInterval, Proportion
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 
 def median_interval(

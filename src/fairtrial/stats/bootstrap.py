@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 
 from fairtrial.stats.inputs import Random, Values, constant, generator, sample
 from fairtrial.stats.records import BootstrapInterval
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 Statistic: TypeAlias = str | Callable[[np.ndarray], float]
 Rows: TypeAlias = Callable[[np.ndarray], np.ndarray]

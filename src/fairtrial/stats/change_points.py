@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from fairtrial.stats.inputs import Random, Values, generator, sample
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 
 @dataclass(frozen=True)

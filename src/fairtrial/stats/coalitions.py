@@ -12,7 +12,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Values, joined
 from fairtrial.stats.records import MeanInterval
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 from fairtrial.stats.structure import Attribution
 from fairtrial.stats.student import fit_mean
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fairtrial.stats.inputs import constant
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 from fairtrial.stats.structure import NestedComponents, VarianceComponents
 from fairtrial.stats.student import fit_mean
 

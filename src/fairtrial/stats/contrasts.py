@@ -10,7 +10,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Groups, Values, joined, sample
 from fairtrial.stats.records import InteractionInterval, RatioInterval, WelchInterval
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 from fairtrial.stats.scales import on_scale
 from fairtrial.stats.student import Fit, fit_contrast, fit_mean
 

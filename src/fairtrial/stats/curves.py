@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from fairtrial.stats.array_records import Band
 from fairtrial.stats.inputs import Random, generator
 from fairtrial.stats.inputs import still as unchanging
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 _RESAMPLES = 9999
 _LEAST = 10  # curves, before they are resampled

@@ -9,7 +9,7 @@ import numpy as np
 from fairtrial.stats.inputs import Groups, Values, constant, joined, sample
 from fairtrial.stats.noncentral import upper_tail
 from fairtrial.stats.records import EffectSize
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 
 def hedges_g(

@@ -6,9 +6,8 @@ import numpy as np
 from scipy.special import stdtr
 
 from fairtrial.stats.inputs import Groups, Values, joined
-from fairtrial.stats.margins import Margin, limits
 from fairtrial.stats.records import Equivalence
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import Margin, check_share, limits
 from fairtrial.stats.student import Fit, Rows, fit_mean
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Groups, Random, Values, generator, joined, sample
 from fairtrial.stats.records import ExactTest
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 MOST_PAIRS = 20  # 2^20 sign vectors are still counted one by one
 _SPLITS = 100_000

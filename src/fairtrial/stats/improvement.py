@@ -8,7 +8,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Random, Values, generator, sample
 from fairtrial.stats.records import Improvement
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 _RESAMPLES = 9999
 _LEAST = 5

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Random, constant, generator
 from fairtrial.stats.records import IqmInterval
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 GAMMA = 1.0  # the score that the optimality gap is measured from
 _CUT = 0.25  # of all scores, on each side

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Groups, Values, constant, joined
 from fairtrial.stats.records import MeanInterval, PairedInterval
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 from fairtrial.stats.scales import on_scale
 from fairtrial.stats.student import fit_mean
 

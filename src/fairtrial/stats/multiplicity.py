@@ -8,7 +8,7 @@ import numpy as np
 
 from fairtrial.stats.array_records import Adjusted, Holm
 from fairtrial.stats.inputs import Values
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 
 def holm(p: Values, *, alpha: float = 0.05, unit: str = "contrast", scope: str = "this family") -> Holm:

@@ -7,8 +7,8 @@ import math
 from scipy.special import chdtri
 
 from fairtrial.stats.records import MoreSeeds
+from fairtrial.stats.rules import check_count, check_share
 from fairtrial.stats.sample_size import seeds_needed
-from fairtrial.stats.scalars import check_count, check_share
 
 
 def more_seeds(

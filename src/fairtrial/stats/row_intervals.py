@@ -13,7 +13,7 @@ import numpy as np
 from fairtrial.stats import binomial
 from fairtrial.stats.array_records import RowIntervals, StudentRows
 from fairtrial.stats.inputs import alike, averaged, still, table
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 from fairtrial.stats.student import Rows, contrast_rows, mean_rows
 
 

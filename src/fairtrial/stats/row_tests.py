@@ -14,9 +14,8 @@ from fairtrial.stats.array_records import BandRows, EquivalenceRows, RowInterval
 from fairtrial.stats.equivalence import inside, one_sided
 from fairtrial.stats.exact import MOST_PAIRS, flip_hits
 from fairtrial.stats.inputs import table
-from fairtrial.stats.margins import Margin, limits
 from fairtrial.stats.multiplicity import holm_steps
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import Margin, check_share, limits
 from fairtrial.stats.sequential import running_limits
 from fairtrial.stats.student import mean_rows
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from fairtrial.stats.noncentral import two_sided_power
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 _MOST = 1_000_000
 

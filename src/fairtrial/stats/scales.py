@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairtrial.stats.scalars import check_count
+from fairtrial.stats.rules import check_count
 
 
 def on_scale(

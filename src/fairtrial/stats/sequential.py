@@ -6,7 +6,7 @@ import numpy as np
 
 from fairtrial.stats.array_records import ConfidenceSequence
 from fairtrial.stats.inputs import Values, sample
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 
 def confidence_sequence(

@@ -11,7 +11,7 @@ from fairtrial.stats.exact import MOST_PAIRS, sign_flip_p
 from fairtrial.stats.inputs import Random, Values, joined
 from fairtrial.stats.means import paired_interval
 from fairtrial.stats.records import TimeToTarget
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 
 def time_to_target(

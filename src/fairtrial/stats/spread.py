@@ -10,7 +10,7 @@ from scipy.special import chdtri
 
 from fairtrial.stats.inputs import constant
 from fairtrial.stats.records import MeanInterval
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 
 def sd_interval(

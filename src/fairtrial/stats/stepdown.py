@@ -9,7 +9,7 @@ import numpy as np
 from fairtrial.stats.array_records import WestfallYoung
 from fairtrial.stats.exact import MOST_PAIRS, flipped_sums, random_signs
 from fairtrial.stats.inputs import Random, Values, generator, joined
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 _RESAMPLES = 9999
 _SLACK = 1e-12

@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from fairtrial.stats.array_records import ExpectedBest
 from fairtrial.stats.inputs import Random, Values, generator, sample
-from fairtrial.stats.scalars import check_count, check_share
+from fairtrial.stats.rules import check_count, check_share
 
 _RESAMPLES = 9999
 

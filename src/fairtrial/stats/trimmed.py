@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from fairtrial.stats.inputs import Values, constant, sample
 from fairtrial.stats.records import MeanInterval
-from fairtrial.stats.scalars import check_share
+from fairtrial.stats.rules import check_share
 
 SHARE = 0.2  # on each side, as Wilcox advises
 

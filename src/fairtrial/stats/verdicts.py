@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-from fairtrial.stats.margins import Margin, limits
 from fairtrial.stats.pilot import more_seeds
 from fairtrial.stats.records import HolmStep, Interval, MoreSeeds, RatioInterval, Verdict
+from fairtrial.stats.rules import Margin, limits
+from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 
 Limits: TypeAlias = Interval | tuple[float, float]
 
-_PARITY = 0.02  # the declared budget may differ between arms by this share
-_CHECKPOINTS = 3  # per arm, before a claim reaches beyond them
 
 # (the difference lies, the equivalence interval is inside the margin) -> verdict
 _WORDS = {
@@ -48,9 +47,9 @@ def verdict(
     without a margin or an equivalence interval, equivalence is never claimed. No interval gives
     `inconclusive`.
 
-    parity_gap: (max - min)/min of the declared budgets; above .02 the verdict is `refused`. tuning_trials:
-    trials per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream checkpoints per arm, None
-    without upstream.
+    parity_gap: (max - min)/min of the declared budgets; above PARITY_LIMIT the verdict is `refused`.
+    tuning_trials: trials per arm of a "tuned" claim; unequal ones refuse it.
+    checkpoints: upstream checkpoints per arm, None without upstream.
     declared: contrast, look and margin stood in the study before the first run. planned: the units planned.
     n, sd: pairs and sd of the paired differences, taken from `difference` where it has them; with a margin
     they give `more`, the seeds an inconclusive contrast asks for, and cost_s prices them. holm:
@@ -128,8 +127,8 @@ def _inside(inner: tuple[float, float], bounds: tuple[float, float] | None) -> b
 def _refusal(parity_gap: float | None, tuning_trials: tuple[int, int] | None) -> str:
     if parity_gap is not None and not parity_gap >= 0:
         raise ValueError(f"parity_gap is a share of at least 0; got {parity_gap!r}")
-    if parity_gap is not None and parity_gap > _PARITY:
-        return f"the declared budgets differ by {100 * parity_gap:.3g} %, more than {100 * _PARITY:g} %"
+    if parity_gap is not None and parity_gap > PARITY_LIMIT:
+        return f"the declared budgets differ by {100 * parity_gap:.3g} %, more than {100 * PARITY_LIMIT:g} %"
     if tuning_trials is not None and tuning_trials[0] != tuning_trials[1]:
         return f"the arms had {tuning_trials[0]} and {tuning_trials[1]} tuning trials"
     return ""
@@ -141,7 +140,7 @@ def _stamps(
     stamps = []
     if checkpoints is not None:
         fewest = checkpoints if isinstance(checkpoints, int) else min(checkpoints)
-        if fewest < _CHECKPOINTS:
+        if fewest < MIN_UNITS:
             stamps.append(f"conditional on {'this checkpoint' if fewest <= 1 else 'these checkpoints'}")
     if not declared:
         stamps.append("exploratory")
@@ -194,7 +193,7 @@ def _more(
     unit: str,
 ) -> MoreSeeds | None:
     """Units to detect the nearer side of the margin, at the level at which the difference was tested."""
-    if bounds is None or n is None or sd is None or n < 3 or not 0 < sd < math.inf:
+    if bounds is None or n is None or sd is None or n < MIN_UNITS or not 0 < sd < math.inf:
         return None
     alpha = 0.05 if level is None else 1 - level
     try:

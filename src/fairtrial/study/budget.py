@@ -23,7 +23,6 @@ UNITS: Final = {
     "h": ("seconds", 3600.0),
 }
 KINDS: Final = {"examples": "ex", "steps": "st", "flops": "flop", "seconds": "s"}
-PARITY_GAP: Final = 0.02  # arms further apart in the declared budget get no verdict (STATISTICS 7)
 
 
 @dataclass(frozen=True)

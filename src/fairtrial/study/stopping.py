@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from fairtrial.study.limits import MIN_UNITS
+
 LOOKS: Final = (5, 10, 20)  # seeds; each look gets a third of alpha (STATISTICS 9)
-FIRST: Final = 3  # seeds: below, no interval exists
 RULES: Final = ("looks", "sequence")
 SAYS: Final = "looks (5, 10 and 20 seeds), looks:4,8 for others, or sequence"
 
@@ -35,8 +36,10 @@ class Stopping:
         if re.fullmatch(r"looks:[0-9]{1,6}(,[0-9]{1,6})*", text) is None:
             raise ValueError(f"{text!r} is no stopping rule")
         looks = tuple(int(part) for part in text.removeprefix("looks:").split(","))
-        if looks[0] < FIRST or any(later <= earlier for earlier, later in pairwise(looks)):
-            raise ValueError(f"{text!r}: looks are at {FIRST} seeds or more, each later than the one before")
+        if looks[0] < MIN_UNITS or any(later <= earlier for earlier, later in pairwise(looks)):
+            raise ValueError(
+                f"{text!r}: looks are at {MIN_UNITS} seeds or more, each later than the one before"
+            )
         return cls("looks", looks)
 
     @classmethod
@@ -60,7 +63,7 @@ class Stopping:
 
     def at(self, seeds: int) -> tuple[int, ...]:
         """The numbers of seeds at which a study with so many is read, ascending."""
-        return tuple(range(FIRST, seeds + 1)) if self.sequence else self.looks
+        return tuple(range(MIN_UNITS, seeds + 1)) if self.sequence else self.looks
 
     @property
     def words(self) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Final
 from fairtrial.study import factors
 
 FIRST_SEED: Final = 1_000_000  # tuning study t trains at this seed + t; a study's own seeds stay below
-LEAST_STUDIES: Final = 3  # independent tuning studies for a claim about tuned arms (STATISTICS 11)
 SAMPLERS: Final = ("random", "tpe")
 MOST_TRIALS: Final = 1000
 WORST: Final = 0.0  # the validation accuracy of a trial that failed: never NaN, which Optuna leaves out

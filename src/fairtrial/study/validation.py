@@ -23,6 +23,7 @@ from fairtrial.study.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
 from fairtrial.study.contrast import METRICS as METRICS
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.initial_checkpoint import seed_of
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.presets import PRESETS
 from fairtrial.study.source_locations import at
 from fairtrial.study.stopping import Stopping
@@ -169,10 +170,10 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
         what = f"seed {_few(twice)} stands more than once; a copy would count as a new replicate"
         yield Problem(what, where, "give each seed once")
     if not seeds:
-        yield Problem("no seeds: nothing to run", where, "give at least 3 seeds for an interval")
+        yield Problem("no seeds: nothing to run", where, f"give at least {MIN_UNITS} seeds for an interval")
     elif len(seeds) == 1 and study.contrasts:
         what = "one seed (n = 1) gives no interval, but contrasts are declared"
-        yield Problem(what, where, "give at least 3 seeds: --seeds 3")
+        yield Problem(what, where, f"give at least {MIN_UNITS} seeds: --seeds {MIN_UNITS}")
 
 
 def _few(values: list) -> str:
@@ -240,7 +241,7 @@ def _stop_problems(study: Study) -> Iterator[Problem]:
         return
     if not study.contrasts:
         yield Problem("a stopping rule decides contrasts, and none is declared", where, "declare a contrast")
-    least = stopping.FIRST if rule.sequence else rule.looks[-1]
+    least = MIN_UNITS if rule.sequence else rule.looks[-1]
     if seeds < least or (seeds > least and not rule.sequence):
         what = f"{rule.words}; the study has {seeds} seeds"
         yield Problem(what, where, f"give {_span(study, least)}, or other looks: looks:5,{max(6, seeds)}")

@@ -27,6 +27,7 @@ from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Contrast
 
 METRIC = "test_acc"
@@ -108,7 +109,7 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
     if not own and _EXPLORATORY not in stamps:
         stamps = (*stamps, _EXPLORATORY)
     said = answer(part, low, high, margin=finding.margin, inside=inside, units=unit.checkpoints)
-    few = part.unit is not None and (unit.checkpoints or 0) < 3
+    few = part.unit is not None and (unit.checkpoints or 0) < MIN_UNITS
     return Evidence(
         claim=claim,
         part=part,
@@ -116,7 +117,7 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
         answer=said,
         scale=scale_of(claim, every_setting(results.study, finding.contrast)),
         arms=title(finding.contrast),
-        reason=finding.reason if refused else f"fewer than 3 {part.unit}s" if few else "",
+        reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else "",
         estimate=None if finding.interval is None or refused else finding.interval.estimate,
         low=low,
         high=high,

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fairtrial.reporting.claims import published
+from fairtrial.study.limits import MIN_UNITS
 
 ANSWERS: Final = ("supported", "contradicted", "undecided", "not comparable")
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_COMPARABLE = ANSWERS
@@ -114,7 +115,7 @@ def answer(
     """
     if part.rule == SHOWN:
         return SHOWN
-    if not (math.isfinite(low) and math.isfinite(high)) or (part.unit and (units or 0) < 3):
+    if not (math.isfinite(low) and math.isfinite(high)) or (part.unit and (units or 0) < MIN_UNITS):
         return UNDECIDED
     yes, no = {
         "above": (low > part.bound, high < part.bound),

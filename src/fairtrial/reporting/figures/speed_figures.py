@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator
 
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.results.timings import Numbers, Race, machine_of, number
+from fairtrial.study.limits import MIN_UNITS
 
 Made = Iterator[tuple[str, str, Figure]]
 LOOKS: Final = {  # of subjects, the same in every picture
@@ -70,7 +71,7 @@ def _by_model(races: Sequence[Race]) -> dict[str, list[Race]]:
     for mine in found.values():
         mine.sort(key=lambda race: race.told["batch_size"])
     same = {model: len({tuple(race.rounds_s) for race in mine}) == 1 for model, mine in found.items()}
-    return {model: mine for model, mine in found.items() if len(mine) > 2 and same[model]}
+    return {model: mine for model, mine in found.items() if len(mine) >= MIN_UNITS and same[model]}
 
 
 def _has_batch(race: Race) -> bool:

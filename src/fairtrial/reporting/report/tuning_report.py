@@ -18,8 +18,9 @@ from fairtrial.reporting.wording import SCALES, clean, fixed, gap, listed, plura
 from fairtrial.storage import atomic
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study
-from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
+from fairtrial.study.tuning_design import Tuning
 from fairtrial.tuning.trials import Trial, best, by_arm, read
 
 _SCALE: Final = SCALES["val_acc"]
@@ -117,9 +118,9 @@ def _notes(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[str]:
     whole = design.trials * design.studies
     if short := [arm for arm, trials in arms.items() if len(trials) < whole]:
         notes.append(f"incomplete: {listed([clean(arm) for arm in short])} below {whole} trials")
-    if design.studies < LEAST_STUDIES:
+    if design.studies < MIN_UNITS:
         told = plural(design.studies, "tuning run").replace("tuning runs", "tuning studies")
-        notes.append(f"{told}: a claim about tuned arms needs {LEAST_STUDIES}; settings may still be used")
+        notes.append(f"{told}: a claim about tuned arms needs {MIN_UNITS}; settings may still be used")
     if images := max((t.val_n or 0 for trials in arms.values() for t in trials), default=0):
         notes.append(f"{images} labelled validation images chose the settings, beside the training images")
     return notes

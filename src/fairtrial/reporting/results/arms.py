@@ -13,6 +13,7 @@ from fairtrial.reporting.wording import clean
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study
 
 NORM: Final = ("norm", "weight_std")
@@ -77,7 +78,7 @@ def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _interval(values: dict[int, float], unit: Unit) -> MeanInterval | None:
-    if unit.problem or unit.count(values) < 3:
+    if unit.problem or unit.count(values) < MIN_UNITS:
         return None
     mean = mean_interval(values, groups=unit.labels(values), unit=unit.name)
     return mean if math.isfinite(mean.low) else None

@@ -12,7 +12,8 @@ import pandas as pd
 from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
 from fairtrial.reporting.wording import plural
 from fairtrial.study.factors import ALL
-from fairtrial.study.tuning_design import LEAST_STUDIES, Tuning
+from fairtrial.study.limits import MIN_UNITS
+from fairtrial.study.tuning_design import Tuning
 
 if TYPE_CHECKING:
     from fairtrial.reporting.results.load import Results
@@ -96,8 +97,8 @@ def unit_of(results: Results, *sides: pd.DataFrame) -> Unit:
 def _tuned(tuning: Tuning, below: Unit) -> Unit:
     """The unit of tuned arms; a claim about them needs three tuning studies (STATISTICS 11)."""
     problem = below.problem
-    if tuning.studies < LEAST_STUDIES:
-        problem = f"tuned arms need {LEAST_STUDIES} tuning studies; there are {tuning.studies}"
+    if tuning.studies < MIN_UNITS:
+        problem = f"tuned arms need {MIN_UNITS} tuning studies; there are {tuning.studies}"
     elif below.groups is not None:
         problem = "arms are tuned and start from several checkpoints: two levels of replication"
     groups = {seed: tuning.index(seed) for seed in below.seeds}

@@ -21,6 +21,7 @@ from fairtrial.stats import blocked_anova, shapley
 from fairtrial.stats.records import MeanInterval
 from fairtrial.stats.structure import Attribution, BlockedAnova
 from fairtrial.study import factors
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study
 
 MOST: Final = 4  # components: 2^4 arms
@@ -79,7 +80,7 @@ def _values(results: Results, found: Components) -> dict[frozenset[str], dict[in
         values[on] = per_seed(cells, metric)
         if unit_of(results, cells).name != SEED or len(values[on]) < len(results.seeds):
             return None
-    return values if results.sound and len(results.seeds) > 2 else None
+    return values if results.sound and len(results.seeds) >= MIN_UNITS else None
 
 
 def _earned(results: Results, earned: Attribution, scale: Scale) -> Table:

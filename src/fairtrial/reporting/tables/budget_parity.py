@@ -14,7 +14,8 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.wording import clean, fixed, gap
 from fairtrial.stats import clopper_pearson, mean_interval
-from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.budget import parity_gap
+from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 from fairtrial.study.study import Study
 
 _COLUMNS: Final = {
@@ -42,9 +43,9 @@ def parity(results: Results) -> Table:
     last |= _effort_gaps(results.study)
     frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
     column = SPENT[results.study.budget.kind]
-    over = gaps[column] is not None and gaps[column] > PARITY_GAP  # type: ignore[operator]
+    over = gaps[column] is not None and gaps[column] > PARITY_LIMIT  # type: ignore[operator]
     kind = results.study.budget.kind
-    limit = f"the {100 * PARITY_GAP:g} % that a verdict allows"
+    limit = f"the {100 * PARITY_LIMIT:g} % that a verdict allows"
     says = f"more than {limit}: such contrasts are refused" if over else f"within {limit}"
     caption = (
         f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
@@ -109,7 +110,7 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
         row[title] = "" if mean is None else fixed(mean / _UNIT.get(name, 1), _DIGITS.get(name, 0))
         if name == "train_s":
             seconds = done[name].astype(float).tolist() if len(done) else []
-            found = mean_interval(seconds) if len(seconds) >= 3 and results.sound else None
+            found = mean_interval(seconds) if len(seconds) >= MIN_UNITS and results.sound else None
             limits = found is not None and math.isfinite(found.low)
             row["training s, 95 %"] = (
                 f"{max(0.0, found.low):.2f} to {found.high:.2f}" if found and limits else ""

@@ -15,8 +15,9 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import commits, provenance, units
 from fairtrial.reporting.wording import clean, gap, listed, plural
 from fairtrial.study import recipes as recipe
-from fairtrial.study.budget import PARITY_GAP, parity_gap
+from fairtrial.study.budget import parity_gap
 from fairtrial.study.factors import ALL, setting
+from fairtrial.study.limits import PARITY_LIMIT
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
 
@@ -169,7 +170,7 @@ def _budget(results: Results) -> Row:
     }
     other = [f"{name} by {gap(value)}" for name, value in spread.items() if name != kind]
     shown = f"arms differ in {kind} by {gap(spread[kind])}, in {listed(other)}"
-    return "budget", _yes(spread[kind] <= PARITY_GAP), f"{per_cell(results.study.budget)} per run; {shown}"
+    return "budget", _yes(spread[kind] <= PARITY_LIMIT), f"{per_cell(results.study.budget)} per run; {shown}"
 
 
 def _test_set(results: Results) -> Row:

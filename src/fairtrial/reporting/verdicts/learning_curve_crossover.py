@@ -22,6 +22,7 @@ from fairtrial.reporting.verdicts.sign_changes import Span
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
 from fairtrial.study.contrast import corners
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Contrast
 
 STEPS, IMAGES, SECONDS = "steps", "images", "seconds"
@@ -189,7 +190,7 @@ def _lead(results: Results, contrast: Contrast, clock: str, pairs: Pairs, partia
     unit = unit_of_contrast(results, contrast)
     table = np.array([unit.means({seed: run[t] for seed, run in runs.items()}) for t in range(len(places))]).T
     rule = rule_of(results)
-    shown = (results.sound or partial) and not (unit.problem or rule.sequence) and len(table) > 2
+    shown = (results.sound or partial) and not (unit.problem or rule.sequence) and len(table) >= MIN_UNITS
     return Lead(
         contrast=contrast,
         clock=clock,

@@ -15,6 +15,7 @@ from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.stats import variance_components
 from fairtrial.stats.structure import VarianceComponents
 from fairtrial.study.contrast import corners
+from fairtrial.study.limits import MIN_UNITS
 
 _SIGNS = {2: (1, -1), 4: (1, -1, -1, 1)}
 
@@ -26,7 +27,7 @@ def over_new_images(results: Results, finding: Finding) -> VarianceComponents | 
     are thus paired too. None where there is no interval, where accuracy is not the metric, where a run has no
     record of single images (a failed one has none), or where runs saw test sets of different sizes.
     """
-    if finding.interval is None or finding.contrast.metric != "test_acc" or finding.n < 3:
+    if finding.interval is None or finding.contrast.metric != "test_acc" or finding.n < MIN_UNITS:
         return None
     sides = [right(results, levels) for levels in corners(finding.contrast)]
     seeds = list(finding.differences)

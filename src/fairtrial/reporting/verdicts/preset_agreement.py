@@ -17,6 +17,7 @@ from fairtrial.reporting.verdicts.findings import Finding, judge, told
 from fairtrial.reporting.wording import clean, listed, plural, preset
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain
+from fairtrial.study.limits import MIN_UNITS
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def ranks(found: Sequence[Pair]) -> tuple[int, float | None, float | None]:
     """n, Spearman's and Kendall's correlation of the differences; None below 3 pairs or where all tie."""
     known = [(a.estimate, b.estimate) for a, b in (_intervals(pair) for pair in found) if a and b]
     columns = [list(column) for column in zip(*known, strict=True)]
-    if len(known) < 3 or any(len(set(column)) == 1 for column in columns):
+    if len(known) < MIN_UNITS or any(len(set(column)) == 1 for column in columns):
         return len(known), None, None
     return len(known), float(spearmanr(*columns).statistic), float(kendalltau(*columns).statistic)
 

@@ -10,7 +10,7 @@ from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.findings import Finding, told
 from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
 from fairtrial.study import factors, initial_checkpoint
-from fairtrial.study.budget import PARITY_GAP
+from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Contrast
 
 _NORM: Final = ("norm", "weight_std")
@@ -224,7 +224,7 @@ def parity_words(gap: float | None, kind: str) -> str:
         return f"{kind} not compared"
     if gap <= 1e-9:
         return f"equal {kind}"
-    return f"{kind} {'within' if gap <= PARITY_GAP else 'apart by'} {100 * gap:.2g} %"
+    return f"{kind} {'within' if gap <= PARITY_LIMIT else 'apart by'} {100 * gap:.2g} %"
 
 
 def _failures(finding: Finding) -> list[str]:

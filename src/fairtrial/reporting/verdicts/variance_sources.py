@@ -18,8 +18,8 @@ from fairtrial.reporting.wording import listed
 from fairtrial.stats import nested_components, sd_interval, variance_components
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors
+from fairtrial.study.limits import MIN_UNITS
 
-_FEWEST: Final = 3  # seeds
 _ROUNDING: Final = 1e-12  # a variance of fractions below it is none
 
 
@@ -101,7 +101,7 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
     metric, unit = metric_of(results.study), unit_of(results, results.where(arm))
     first, second = (per_seed(results.where(arm, replica), metric) for replica in (0, 1))
     pairs = {s: (first[s], second[s]) for s in results.seeds if s in first and s in second}
-    if len(pairs) < _FEWEST or unit.problem:
+    if len(pairs) < MIN_UNITS or unit.problem:
         return None
     settings = results.study.settings(arm)
     kept = kept_by_seed(settings["shots"])
