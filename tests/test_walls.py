@@ -41,11 +41,7 @@ OWNERS = {
 # Who may create, overwrite or rename files; everybody else goes through storage.atomic.
 WRITERS = {
     "fairtrial.storage.atomic": "the owner",
-    "fairtrial.data.archive": "unpacked archives and downloads, which are no results",
-    "fairtrial.data.decoded_cache": "decoded images, which no result depends on",
-    "fairtrial.storage.lock": "the lock file, which holds nothing but its holder",
-    "fairtrial.storage.store": "moves damaged records aside",
-    "fairtrial.weights.*": "weights and downloads, which are no results",
+    "fairtrial.data.archive": "unpacks members into a folder that storage.atomic names when it is whole",
 }
 WRITES = {
     "write_text",

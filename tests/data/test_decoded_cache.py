@@ -143,9 +143,7 @@ def test_without_a_writable_folder_it_works_uncached(source, cache_home, obstacl
             decoded_cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home"))
         )
     else:  # root writes anywhere, so the refusal is played
-        monkeypatch.setattr(
-            decoded_cache.tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "no"))
-        )
+        monkeypatch.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "no")))
     counted, calls = built(source)
     first, _ = decoded_cache.through(counted, None)
     second, _ = decoded_cache.through(counted, None)
@@ -157,7 +155,7 @@ def test_a_full_disk_leaves_no_file_behind(source, cache_home, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decoded_cache.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     decoded_cache.through(source, None)
     assert list((cache_home / "fairtrial" / "images").iterdir()) == []
 
@@ -172,10 +170,10 @@ def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
     """Both decode behind the same starting gun; one more opening then decodes nothing."""
     path, gun = write_folder(tmp_path / "pets", train=40), tmp_path / "gun"
     code = (
-        "import sys, time; from pathlib import Path; from fairtrial.data import cache, folder\n"
-        "source = folder.source(Path(sys.argv[1])); print('ready', flush=True)\n"
+        "import sys, time; from pathlib import Path; from fairtrial.data import decoded_cache, image_folder\n"
+        "source = image_folder.source(Path(sys.argv[1])); print('ready', flush=True)\n"
         "while not Path(sys.argv[2]).exists(): time.sleep(0.001)\n"
-        "print(cache.through(source, 64)[1])"
+        "print(decoded_cache.through(source, 64)[1])"
     )
     command = [sys.executable, "-c", code, str(path), str(gun)]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -193,7 +191,8 @@ def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
 
 def test_opening_does_not_import_torch_or_torchvision():
     code = (
-        "import sys; from fairtrial.data import cache, folder, parquet, digits, torchvision_sets, few_shot; "
+        "import sys\n"
+        "from fairtrial.data import decoded_cache, image_folder, parquet, torchvision_sets, few_shot\n"
         "print('torch' in sys.modules)"
     )
     started = time.monotonic()

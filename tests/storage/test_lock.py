@@ -1,10 +1,13 @@
 """One holder at a time; the lock goes with its process."""
 
+import errno
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -14,7 +17,7 @@ from fairtrial.storage import lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from fairtrial import lock
+from fairtrial.storage import lock
 with lock.hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -68,6 +71,27 @@ def test_a_process_started_inside_does_not_inherit_it(tmp_path):
 def test_a_planted_link_is_not_followed(tmp_path):
     (tmp_path / "precious").write_text("precious")
     (tmp_path / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(Fault, match=r"could not write \.lock"), lock.hold(tmp_path / ".lock"):
+    with pytest.raises(Fault, match=r"could not lock \.lock"), lock.hold(tmp_path / ".lock"):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said_and_no_file_stands_in_for_one(tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Fault, match="could not lock") as refused, lock.hold(tmp_path / ".lock"):
+        pytest.fail("it is held")
+    (problem,) = refused.value.problems
+    assert refused.value.code == 6
+    assert "file system with locks" in problem.do
+
+
+def test_whoever_waits_gets_it_when_the_holder_ends(tmp_path, holder):
+    timer = threading.Timer(0.3, holder.kill)
+    timer.start()
+    with lock.hold(tmp_path / ".lock", wait=True):
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+    timer.join()

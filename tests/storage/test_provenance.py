@@ -9,7 +9,7 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.storage import provenance
-from fairtrial.storage.provenance import UNMIXED, gather, refuse_mixing
+from fairtrial.storage.provenance import UNMIXED, code_of, gather, refuse_mixing
 
 MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 
@@ -75,30 +75,96 @@ def test_records_from_before_our_own_kernels_ran_on_those_of_torch():
         refuse_mixing([{"origin": {}}], MINE)
 
 
-def test_commit_and_changes_of_the_code_are_told(tmp_path, monkeypatch):
-    def git(*arguments):
-        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+@pytest.mark.parametrize("name", ["OMP_SECRET", "MKL_TOKEN", "CUDA_VISIBLE_PASSWORD", "MALLOC_KEY"])
+def test_a_name_that_begins_like_an_allowed_one_is_not_recorded(monkeypatch, name):
+    monkeypatch.setenv(name, "marker-7319")
+    assert "marker-7319" not in json.dumps(gather("cpu", 1, {}))
 
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with src, ablations and results, and git in it."""
+    root = tmp_path / "checkout"
     for part in ("src", "ablations", "results"):
-        (tmp_path / part).mkdir()
-        (tmp_path / part / "a.py").write_bytes(b"x = '\xe9'\n")  # Latin-1: a difference need not be text
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "a")
-    monkeypatch.setattr(provenance.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
-    code = provenance._code.__wrapped__
-    clean = code()
-    assert (len(clean["commit"]), clean["dirty"]) == (40, None)
-    (tmp_path / "results" / "a.py").write_text("1")
-    assert code() == clean  # a study's own results change no code
-    (tmp_path / "src" / "a.py").write_bytes(b"y = '\xe8'\n")
-    assert (code()["commit"], len(code()["dirty"])) == (clean["commit"], 64)
+        (root / part).mkdir(parents=True)
+        (root / part / "a.py").write_bytes(b"x = '\xe9'\n")  # Latin-1: a difference need not be text
+    committed(root)
+    return root
 
 
-def test_without_version_control_nothing_is_claimed(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance.fairtrial, "__file__", str(tmp_path / "src" / "fairtrial" / "__init__.py"))
-    assert provenance._code.__wrapped__() == {"commit": None, "dirty": None}
+def committed(root):
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-qm", "a", "--allow-empty")):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_commit_and_changes_of_the_code_are_told(checkout):
+    clean = code_of(checkout)
+    assert (len(clean["commit"]), clean["dirty"], len(clean)) == (40, None, 2)
+    (checkout / "results" / "a.py").write_text("1")
+    (checkout / "ablations" / "mine.py").write_text("1")
+    assert code_of(checkout) == clean  # a study's own results and a new study change no code
+    (checkout / "src" / "a.py").write_bytes(b"y = '\xe8'\n")
+    assert (code_of(checkout)["commit"], len(code_of(checkout)["dirty"])) == (clean["commit"], 64)
+
+
+def test_a_new_module_is_a_change_by_its_content(checkout):
+    digests = set()
+    for text in ("1", "2"):
+        (checkout / "src" / "new.py").write_text(text)
+        digests.add(code_of(checkout)["dirty"])
+    assert len(digests) == 2 and None not in digests
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"])
+def test_variables_that_a_hook_exports_name_no_other_repository(checkout, tmp_path, monkeypatch, name):
+    clean = code_of(checkout)
+    other = tmp_path / "other"
+    other.mkdir()
+    committed(other)
+    values = {"GIT_DIR": other / ".git", "GIT_INDEX_FILE": other / ".git" / "index", "GIT_WORK_TREE": other}
+    monkeypatch.setenv(name, str(values[name]))
+    assert code_of(checkout) == clean
+
+
+def test_a_repository_above_is_not_asked(tmp_path):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    committed(inner.parent)
+    assert code_of(inner) == {"commit": None, "dirty": None}
+    (inner / ".git").mkdir()  # damaged: git would look above
+    code = code_of(inner)
+    assert (code["commit"], code["dirty"]) == ("unknown", "unknown")
+    assert code["git"].startswith("git refused: fatal: not a git repository")
+
+
+def test_what_git_refuses_to_tell_is_never_clean(checkout):
+    commit = code_of(checkout)["commit"]
+    (checkout / ".git" / "index").write_bytes(b"DIRC, and no more")
+    code = code_of(checkout)
+    assert (code["commit"], code["dirty"]) == (commit, "unknown")
+    assert code["git"].startswith("git refused: ")
+
+
+def test_a_checkout_of_another_owner_is_unknown_with_the_reason(checkout, monkeypatch):
+    monkeypatch.setattr(provenance.os, "environ", {**os.environ, "PATH": str(fake_git(checkout.parent))})
+    code = code_of(checkout)
+    assert (code["commit"], code["dirty"]) == ("unknown", "unknown")
+    assert code["git"] == f"git refused: fatal: detected dubious ownership in repository at '{checkout}'"
+
+
+def fake_git(folder):
+    """A folder with a git that refuses, as it does for a checkout of another owner."""
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    text = "fatal: detected dubious ownership in repository at '%s'"
+    program.write_text(f'#!/bin/sh\nprintf "{text}\\n" "$2" >&2\nexit 128\n')
+    program.chmod(0o755)
+    return program.parent
+
+
+def test_without_version_control_nothing_is_claimed(tmp_path):
+    assert code_of(tmp_path) == {"commit": None, "dirty": None}
 
 
 def test_a_package_that_is_not_there_is_said_so():

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "Sealed", "Subset", "check_dataset", "few_shot", "name_of", "open_dataset"]
 
 _HOMES = {
-    "Dataset": "dataset",
-    "Sealed": "dataset",
-    "check_dataset": "dataset",
-    "open_dataset": "dataset",
-    "name_of": "specs",
-    "Subset": "subset",
-    "few_shot": "subset",
+    "Dataset": "fairtrial.data.dataset",
+    "Sealed": "fairtrial.data.dataset",
+    "check_dataset": "fairtrial.data.dataset",
+    "open_dataset": "fairtrial.data.dataset",
+    "name_of": "fairtrial.study.data_spec",
+    "Subset": "fairtrial.data.subsets",
+    "few_shot": "fairtrial.data.subsets",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use (PEP 562): `fairtrial.data.specs` must not cost an import of torch."""
+    """Import on first use (PEP 562): a subset must not cost an import of torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

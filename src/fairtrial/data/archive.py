@@ -6,12 +6,10 @@ Members are written here and not by zipfile or tarfile, whose own checks differ 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,8 +21,8 @@ from typing import IO
 from fairtrial.data.archive_members import CHUNK, SUFFIXES, Member, checked, damage
 from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import BAD_INPUT, Fault, fault
-from fairtrial.storage import user_cache
-from fairtrial.storage.atomic import publish, read_json, writing
+from fairtrial.storage import lock, user_cache
+from fairtrial.storage.atomic import publish, publish_folder, read_json, writing
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ def settle(
     part = target.with_name(f"{target.name}.part")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _turn(target.with_name(f".{target.name}.lock")):
+        with lock.hold(target.with_name(f".{target.name}.lock"), wait=True):
             if whole(target):
                 return
             _clear(part, keep)
@@ -89,20 +87,7 @@ def settle(
             except BaseException:
                 _clear(part, keep)
                 raise
-            if target.exists():
-                shutil.rmtree(target)
-            part.rename(target)
-
-
-@contextlib.contextmanager
-def _turn(lock: Path) -> Iterator[None]:
-    """Hold the flock of a file; it ends with the process."""
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+            publish_folder(part, target)
 
 
 def _clear(part: Path, keep: Callable[[Path], bool]) -> None:

@@ -9,9 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +16,8 @@ import numpy as np
 
 from fairtrial.data.decode import DECODER
 from fairtrial.data.split_arrays import Arrays, Source
+from fairtrial.errors import Fault
+from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.user_cache import folder
 
 _log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
     sha256 = arrays.sha256()
     try:
         _save(entry, arrays, sha256)
-    except OSError as error:
+    except Fault as error:
         _log.info("decoded images are not cached: %s", error)
     return arrays, sha256
 
@@ -68,9 +67,11 @@ def _save(entry: Path, arrays: Arrays, sha256: str) -> None:
         "test_labels": arrays.test_labels.tolist(),
     }
     text = json.dumps(record | {"seal": _seal(record)}).encode()
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    _publish(entry.with_suffix(".npy"), lambda file: _write_images(file, arrays))
-    _publish(entry.with_suffix(".json"), lambda file: file.write(text))  # last: the entry exists once it does
+    with writing(entry):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+    publish(entry.with_suffix(".npy"), lambda file: _write_images(file, arrays), overwrite=True)
+    # last: the entry exists once it does
+    publish(entry.with_suffix(".json"), text, overwrite=True)
 
 
 def _write_images(file: BinaryIO, arrays: Arrays) -> None:
@@ -84,16 +85,3 @@ def _write_images(file: BinaryIO, arrays: Arrays) -> None:
 
 def _seal(record: dict) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write under a temporary name, fsync, then show the file under its own."""
-    handle, temporary = tempfile.mkstemp(prefix=".fairtrial-", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)  # renamed away when all went well

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import USAGE, fault
+from fairtrial.storage.provenance import GitRefused, git
 
 MAIN: Final = ("main", "origin/main", "master", "origin/master")
 
@@ -47,26 +46,16 @@ def choose(root: Path, asked: str | None, since_s: float | None = None) -> Base 
     common = _git(root, "merge-base", "HEAD", main) if main else None
     if common and common != head:
         return Base(common, f"the merge base with {main}")
-    if changed(root):
+    # what git refuses to tell is no clean tree
+    if _git(root, "status", "--porcelain", "--", "src") != "":
         return Base(head, "HEAD: src/ has changes that are not committed")
     before = _commit(root, "HEAD~1")
     return None if before is None else Base(before, "HEAD~1: there is nothing that main lacks")
 
 
-def changed(root: Path) -> bool:
-    """Whether src/ differs from what is committed."""
-    return bool(_git(root, "status", "--porcelain", "--", "src"))
-
-
 def is_ancestor(root: Path, commit: str) -> bool:
     """Whether the commit is known here and lies before HEAD, or is it."""
     return _git(root, "merge-base", "--is-ancestor", commit, "HEAD") is not None
-
-
-def described(root: Path) -> dict[str, object]:
-    """The commit of this tree and whether it is dirty; nulls outside a checkout."""
-    head = _commit(root, "HEAD")
-    return {"commit": head, "dirty": None if head is None else changed(root)}
 
 
 @contextlib.contextmanager
@@ -88,15 +77,9 @@ def _commit(root: Path, name: str) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints; None when it fails or this is no checkout. No hook runs."""
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "-c", f"core.hooksPath={os.devnull}", *arguments]
-    given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    """What git prints; None when it refuses or this is no checkout."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, env=given
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        printed = git(root, *arguments)
+    except GitRefused:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return None if printed is None else printed.decode(errors="replace").strip()

@@ -29,6 +29,7 @@ from fairtrial.regression.decision import (
     until_decided,
 )
 from fairtrial.regression.launch import Bed, Launch, Side, run
+from fairtrial.storage.provenance import code_of
 
 CODES: Final = {FINE: DONE, SLOWER: REGRESSION, UNDECIDED: INCOMPLETE}
 PAIRED, STORED = 0.03, 0.05  # what is tolerated: in turns; against another night
@@ -91,9 +92,7 @@ def judged(asked: Asked, place: Place) -> Outcome:
     if asked.stored or asked.baseline is not None:
         return _against_stored(asked, place, "asked for")
     if asked.aa or asked.plant:
-        here = base_commit.Base(
-            str(base_commit.described(place.root)["commit"]), "this tree itself: an A/A comparison"
-        )
+        here = base_commit.Base(str(code_of(place.root)["commit"]), "this tree itself: an A/A comparison")
         return _in_turns(asked, place, here, place.root / "src")
     found = base_commit.choose(place.root, asked.base, asked.since_s)
     if found is None:
@@ -240,4 +239,4 @@ def _own(asked: Asked, place: Place) -> Path:
 
 
 def _code(place: Place, done: Sequence[Launch]) -> dict[str, Any]:
-    return {**base_commit.described(place.root), "debug": any(one.debug for one in done)}
+    return {**code_of(place.root), "debug": any(one.debug for one in done)}

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fairtrial.errors import DONE, FAILED_CELLS
-from fairtrial.regression import base_commit, timing_machine
+from fairtrial.regression import timing_machine
 from fairtrial.regression.decision import SLOWER
 from fairtrial.regression.gate import Asked, Outcome, judged, ready
 from fairtrial.stats import clopper_pearson
 from fairtrial.storage.atomic import publish
+from fairtrial.storage.provenance import code_of
 
 FILE: Final = "gate/proof.json"
 PLANTED: Final = 5.0  # percent
@@ -26,7 +27,7 @@ def prove(asked: Asked, plain: int, planted: int) -> Outcome:
     rows: list[dict[str, Any]] = []
     with ready(asked) as place:
         path = asked.bench / timing_machine.folder_name(place.device) / FILE
-        head = {"device": place.device, "code": base_commit.described(place.root), "planted_percent": percent}
+        head = {"device": place.device, "code": code_of(place.root), "planted_percent": percent}
         path.parent.mkdir(parents=True, exist_ok=True)
         for number, slowed in enumerate(mixed(plain, planted)):
             asked.tell(f"gate {number + 1} of {plain + planted}: {'planted' if slowed else 'A/A'}")

@@ -7,9 +7,11 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 
@@ -18,14 +20,16 @@ RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
 DEPTH_CAP: Final = 50
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def publish(path: Path, content: str | bytes, *, overwrite: bool = False) -> None:
+def publish(path: Path, content: str | bytes | Writer, *, overwrite: bool = False) -> None:
     """Write, fsync, show the file under its name; without `overwrite` an existing one is a FileExistsError.
 
-    The temporary file lies in the same folder; the name is given by link (or rename), then the folder is
-    fsynced: after a crash the file is there in full or not there. A full disk is a Fault with exit code 6.
+    content: text, bytes, or a function that writes them. The temporary file lies in the same folder; the name
+    is given by link (or rename), then the folder is fsynced: after a crash the file is there in full or not
+    there. A full disk is a Fault with exit code 6.
     """
     with writing(path):
         temporary = path.parent / f"{MARK}{secrets.token_hex(8)}.tmp"
@@ -35,15 +39,38 @@ def publish(path: Path, content: str | bytes, *, overwrite: bool = False) -> Non
                 temporary.replace(path)
                 _sync_folder(path.parent)
             else:
-                show(temporary, path)
+                publish_file(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)  # renamed away when it was an overwrite
+            # renamed away when it was an overwrite
+            temporary.unlink(missing_ok=True)
 
 
-def show(temporary: Path, path: Path) -> None:
+def publish_file(temporary: Path, path: Path) -> None:
     """Give a file that is on the disk a second name that is free, and keep the name through a crash."""
     path.hardlink_to(temporary)
     _sync_folder(path.parent)
+
+
+def publish_folder(part: Path, path: Path) -> None:
+    """Give a filled folder its name, in place of an older one."""
+    with writing(path):
+        if path.exists():
+            shutil.rmtree(path)
+        part.rename(path)
+        _sync_folder(path.parent)
+
+
+def move_aside(path: Path, folder: Path) -> Path:
+    """Move a file into a folder, under a name that is free there -> its new path."""
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+        return path.rename(folder / f"{time.time_ns()}-{path.name}")
+
+
+def open_part(path: Path, *, append: bool) -> BinaryIO:
+    """Open a file that grows until `publish_file` names it; a link is never followed."""
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_APPEND if append else os.O_CREAT | os.O_EXCL)
+    return os.fdopen(os.open(path, flags, 0o666), "ab" if append else "wb")
 
 
 @contextlib.contextmanager
@@ -63,11 +90,16 @@ def writing(path: Path) -> Iterator[None]:
         raise fault(what, str(path.parent), do, RESOURCES) from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, content: bytes | Writer) -> None:
     handle = os.open(path, _NEW, 0o666)
     try:
-        while data:
-            data = data[os.write(handle, data) :]  # near a limit a write may be short
+        if callable(content):
+            with os.fdopen(handle, "wb", closefd=False) as file:
+                content(file)
+        else:
+            # near a limit a write may be short
+            while content:
+                content = content[os.write(handle, content) :]
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -1,41 +1,64 @@
-"""One driver per study: a lock that vanishes with the process that holds it."""
+"""One holder at a time: of a study, or of an entry of the cache; a lock vanishes with its process."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from fairtrial.errors import REFUSED, Fault, fault
-from fairtrial.storage.atomic import writing
+from fairtrial.errors import REFUSED, RESOURCES, Fault, fault
+
+_ELSEWHERE: Final = (
+    "choose a folder on a file system with locks (Lustre: mount -o flock; NFS: start the lock service)"
+)
 
 
 @contextlib.contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold the lock file's flock; a Fault with exit code 4 names whoever holds it already."""
-    with writing(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        with writing(path):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise _busy(handle, path) from None
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, _me().encode(), 0)
-        yield
+def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a file while the block runs.
+
+    wait: for its holder to end; otherwise a Fault (exit code 4) names the holder. Where the file cannot be
+    locked, a Fault (exit code 6) says so. The file itself stays.
+    """
+    # lazily: its import takes longer than most commands
+    from filelock import FileLock, Timeout
+
+    held: list[int] = []
+
+    def sign(handle: int) -> None:
         os.ftruncate(handle, 0)
+        os.pwrite(handle, _holder().encode(), 0)
+        held.append(handle)
+
+    # fallback_to_soft would be a file whose existence is the lock: it outlives a process that is killed
+    lock = FileLock(path, timeout=-1 if wait else 0, mode=0o644, fallback_to_soft=False, on_acquired=sign)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _busy(path) from None
+    except OSError as error:
+        raise fault(
+            f"could not lock {path.name}: {error.strerror}", str(path), _ELSEWHERE, RESOURCES
+        ) from None
+    try:
+        yield
     finally:
-        os.close(handle)
+        # without this the next holder could be taken for us, until it has signed
+        with contextlib.suppress(OSError):
+            os.ftruncate(held[-1], 0)
+        lock.release()
 
 
-def _busy(handle: int, path: Path) -> Fault:
-    for _ in range(20):  # the holder writes its name just after it got the lock
-        holder = os.pread(handle, 4096, 0).decode(errors="replace")
+def _busy(path: Path) -> Fault:
+    holder = ""
+    # the holder signs just after it got the lock
+    for _ in range(20):
+        with contextlib.suppress(OSError):
+            holder = path.read_bytes()[:4096].decode(errors="replace")
         if holder:
             break
         time.sleep(0.05)
@@ -43,5 +66,5 @@ def _busy(handle: int, path: Path) -> Fault:
     return fault(what, str(path), "wait until it ends, or follow it with `fairtrial status STUDY`", REFUSED)
 
 
-def _me() -> str:
+def _holder() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}, started {time.strftime('%Y-%m-%d %H:%M:%S %z')}"

@@ -16,7 +16,17 @@ import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
-ALLOWED_ENV: Final = ("OMP_", "MKL_", "MALLOC_", "CUDA_VISIBLE", "CUBLAS_", "PYTHONHASHSEED", "SLURM_JOB_ID")
+# By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
+ENVIRONMENT: Final = (
+    "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_VISIBLE_DEVICES",
+    "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_BLOCKTIME", "MALLOC_ARENA_MAX", "MALLOC_CONF",
+    "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_", "MKL_CBWR", "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS", "MKL_NUM_THREADS", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS", "OMP_NUM_THREADS",
+    "OMP_PLACES", "OMP_PROC_BIND", "OMP_SCHEDULE", "OMP_STACKSIZE", "OMP_THREAD_LIMIT", "OMP_WAIT_POLICY",
+    "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "SLURM_JOB_ID",
+)  # fmt: skip
+UNKNOWN: Final = "unknown"  # commit or dirty, where git refused to say
+LONGEST_S: Final = 120.0  # of one call of git
 UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "kernels")  # one value each per study
 BEFORE: Final = {"kernels": "torch"}  # what records mean that were written before a field was
 
@@ -38,7 +48,7 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(ALLOWED_ENV)},
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
     }
 
 
@@ -61,26 +71,68 @@ def refuse_mixing(records: list[dict[str, Any]], mine: dict[str, Any]) -> None:
         raise Fault(problems, REFUSED)
 
 
+class GitRefused(Exception):
+    """git did not run, or ended with an error; the message is "git refused: " and its words."""
+
+
+def git(root: Path, *arguments: str) -> bytes | None:
+    """Return what git prints about the checkout at `root`; None where there is none; GitRefused on failure.
+
+    It is asked about this checkout alone: the variables GIT_* that a hook exports would name another one, and
+    so would a folder above. No hook and no file system monitor of the repository runs.
+    """
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
+    try:
+        done = subprocess.run(
+            [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=LONGEST_S,
+            env=environment,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitRefused(f"git refused: {error}") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise GitRefused(f"git refused: {lines[0] if lines else f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def code_of(root: Path) -> dict[str, Any]:
+    """Return commit and digest of the changes (`dirty`, None when clean) of the code at `root`.
+
+    Both are None outside a checkout. What git refuses to tell is UNKNOWN, with the reason under `git`.
+    """
+    code: dict[str, Any] = {"commit": UNKNOWN, "dirty": UNKNOWN}
+    try:
+        if (commit := git(root, "rev-parse", "HEAD")) is None:
+            return {"commit": None, "dirty": None}
+        code["commit"] = commit.decode().strip()
+        code["dirty"] = _changes(root)
+    except GitRefused as refusal:
+        code["git"] = str(refusal)
+    return code
+
+
+def _changes(root: Path) -> str | None:
+    """The sha256 of what differs from the commit: tracked files of src and ablations, and new ones of src."""
+    changes = git(
+        root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--", "src", "ablations"
+    )
+    total, dirty = hashlib.sha256(changes), bool(changes)
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src") or b""
+    for name in filter(None, new.split(b"\0")):
+        path = root / os.fsdecode(name)
+        if path.suffix in (".py", ".c") and path.is_file():
+            total.update(name + b"\0" + path.read_bytes())
+            dirty = True
+    return total.hexdigest() if dirty else None
+
+
 @cache
 def _code() -> dict[str, Any]:
-    root = Path(fairtrial.__file__).resolve().parents[2]
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
-        return {"commit": None, "dirty": None}
-    changes = _git(root, "diff", "--no-ext-diff", "--no-color", "HEAD", "--", "src", "ablations")
-    dirty = hashlib.sha256(changes).hexdigest() if changes else None
-    return {"commit": commit.decode().strip(), "dirty": dirty}
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    if not (folder / ".git").exists():
-        return None
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+    return code_of(Path(fairtrial.__file__).resolve().parents[2])
 
 
 def _version(package: str) -> str:

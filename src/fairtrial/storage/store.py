@@ -213,8 +213,7 @@ class Store:
             except Newer:
                 raise
             except Fault:
-                (self.folder / "damaged").mkdir(exist_ok=True)
-                moved.append(path.rename(self.folder / "damaged" / f"{time.time_ns()}-{path.name}"))
+                moved.append(atomic.move_aside(path, self.folder / "damaged"))
         return moved
 
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], Record]]]:

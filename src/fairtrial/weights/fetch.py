@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, USAGE, Fault, did_you_mean, fault
-from fairtrial.storage.atomic import read_json, show, writing
+from fairtrial.storage.atomic import open_part, publish_file, read_json, writing
 from fairtrial.weights.bit import LARGEST, read_all
 from fairtrial.weights.npz import opened
 from fairtrial.weights.official_files import OFFICIAL, Official
@@ -64,7 +64,7 @@ def fetch(name: str, folder: Path | str, *, opener: Opener | None = None) -> Pat
             _forget(part)  # to continue it would not mend it
             raise
         try:
-            show(part, path)
+            publish_file(part, path)
         except FileExistsError:
             raise taken(path) from None
         _forget(part)
@@ -124,8 +124,7 @@ def _download(row: Official, part: Path, opener: Opener) -> dict[str, Any]:
 
 
 def _copy(response: Any, part: Path, have: int, size: int, row: Official) -> None:
-    new = os.O_APPEND if have else os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_NOFOLLOW | new, 0o666), "ab" if have else "wb") as file:
+    with open_part(part, append=have > 0) as file:
         while chunk := response.read(CHUNK):
             have += len(chunk)
             if have > size:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.findings import Finding
-from fairtrial.storage.atomic import MARK
+from fairtrial.storage import atomic
 
 MADE: Final = f"matplotlib {matplotlib.__version__}"  # in each picture: `verify` compares what it drew itself
 _QUIET: Final[dict[str, dict[str, Any]]] = {  # no dates: the same results give the same bytes
@@ -105,10 +103,6 @@ def write(drawn: Sequence[Drawn], folder: Path) -> list[Path]:
     for figure in drawn:
         for kind, data in figure.files.items():
             path = folder / f"{figure.name}.{kind}"
-            handle, temporary = tempfile.mkstemp(prefix=MARK, suffix=".tmp", dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            atomic.publish(path, data, overwrite=True)
             paths.append(path)
     return paths
