@@ -56,3 +56,9 @@ def strings(name):
 )
 def test_a_second_home_would_be_seen(text, replaces):
     assert _replaces(ast.parse(text).body[0].value) == replaces
+
+
+@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.reporting")])
+def test_reports_know_neither_what_runs_cells_nor_what_plans_them(name):
+    unwanted = ("fairtrial.execution", "fairtrial.planning")
+    assert not [found for found in imports(name, anywhere=True) if found.startswith(unwanted)]

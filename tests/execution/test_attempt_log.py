@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairtrial.execution.attempt_log import Books, seconds_of
-from fairtrial.storage.record import attempt_record, cell_message, failure
+from fairtrial.execution.attempt_log import Books
+from fairtrial.storage.record import attempt_record, cell_message, device_seconds, failure
 from fairtrial.storage.store import Store
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
@@ -106,4 +106,4 @@ def test_a_typical_cell_is_one_of_its_arm_or_else_any(store, cells):
 
 
 def test_lost_seconds_are_device_seconds():
-    assert seconds_of(killed(lost_s=2.5)) == 2.5
+    assert device_seconds(killed(lost_s=2.5)) == 2.5

@@ -12,7 +12,7 @@ from tests.support.toy import toy_study
 
 @pytest.fixture(autouse=True)
 def abacus(monkeypatch):
-    monkeypatch.setattr(forecast.origin, "cpu_model", lambda: "abacus")
+    monkeypatch.setattr(forecast.provenance, "cpu_model", lambda: "abacus")
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def test_overhead_is_the_median_share_of_evaluation_and_loading(store, cells):
 
 
 def test_a_budget_reads_as_words():
-    assert forecast.per_cell(Budget(examples=2048)) == "2,048 examples"
+    assert Budget(examples=2048).words == "2,048 examples"

@@ -197,9 +197,10 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
     do = "give --sd POINTS, or --pilot: a study, or a folder, with three complete pairs or more"
     if not (store.folder / "study.json").exists():
         raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
+    from fairtrial.planning import power
     from fairtrial.reporting.verdicts.pilot_spread import spreads
 
-    known = spreads(store, study.contrasts)
+    known = [power.Spread(*pilot) for pilot in spreads(store, study.contrasts)]
     if not known:
         raise fault("no contrast of the study has three recorded pairs there", str(store.folder), do)
     return known

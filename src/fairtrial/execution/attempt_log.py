@@ -8,7 +8,7 @@ from typing import Final
 
 from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.record import attempt_record, cell_message, device_seconds
 from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell
@@ -39,14 +39,14 @@ class Books:
             return  # known already
         self.records.append(record)
         self._last[cell] = record["attempt"]
-        self.spent_s += seconds_of(record)
+        self.spent_s += device_seconds(record)
         if record["status"] in OUTCOMES:
             self._counts[cell] = record
             self._kills[cell] = 0
         elif record["status"] == "killed" and record["error"]["where"] == "job":
             self._kills[cell] += 1
         if record["status"] == "done":
-            self._times[arm_of(settings)].append(seconds_of(record))
+            self._times[arm_of(settings)].append(device_seconds(record))
         if sha256 := record["origin"].get("data"):
             self._data.setdefault((settings["data"], settings["resolution"]), sha256)
         if start := record.get("drawn", {}).get("upstream"):
@@ -102,12 +102,6 @@ class Books:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
         seen = self._times.get(arm_of(cell.settings)) or [s for times in self._times.values() for s in times]
         return fmean(seen) if seen else 0.0
-
-
-def seconds_of(record: Record) -> float:
-    """Device seconds that an attempt cost: training, evaluation, and what was lost."""
-    spent = record["spent"]
-    return spent["train_s"] + spent["eval_s"] + spent["lost_s"]
 
 
 def _start_of(settings: Record, upstream_seed: int | None) -> str:

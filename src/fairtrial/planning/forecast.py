@@ -9,7 +9,6 @@ from typing import Any
 
 from fairtrial.storage import provenance
 from fairtrial.storage.store import Store
-from fairtrial.study.budget import Budget
 from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell
@@ -83,8 +82,3 @@ def overhead(store: Store) -> float:
         if record["spent"]["train_s"] > 0
     ]
     return median(shares) if shares else 0.0
-
-
-def per_cell(budget: Budget) -> str:
-    """A budget in words: '2,048 examples', '60 seconds'."""
-    return f"{budget.amount:,.15g} {budget.kind}"

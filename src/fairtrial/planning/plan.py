@@ -55,7 +55,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "cells": len(cells),
         "pending": len(pending),
         "budget": str(study.budget),
-        "budget_words": forecast.per_cell(study.budget),
+        "budget_words": study.budget.words,
         "parity_gap": _gap(cells),
         "contrasts": [contrast.name for contrast in study.contrasts],
         "margin": study.margin,

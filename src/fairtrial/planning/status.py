@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from fairtrial.execution.attempt_log import Books, seconds_of
+from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import device_seconds
 from fairtrial.storage.store import ENDED, Store
 from fairtrial.study.factors import FACTORS, setting
 from fairtrial.study.stopping import Asked
@@ -69,7 +70,7 @@ def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
         record = books.outcome(cell.id)
         if record is None or record["status"] != "done":
             continue
-        took, arm = seconds_of(record), arm_of(cell.settings)
+        took, arm = device_seconds(record), arm_of(cell.settings)
         if arm in first:
             forecast_s, spent_s = forecast_s + first[arm], spent_s + took
         first.setdefault(arm, took)

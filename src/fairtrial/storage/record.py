@@ -66,3 +66,9 @@ def failure(status: str, what: str, where: str, lost_s: float) -> Record:
         "drawn": {},
         "error": {"what": what, "where": where},
     }
+
+
+def device_seconds(record: Record) -> float:
+    """Device seconds that an attempt cost: training, evaluation, and what was lost."""
+    spent = record["spent"]
+    return float(spent["train_s"] + spent["eval_s"] + spent["lost_s"])

@@ -60,6 +60,11 @@ class Budget:
         """The number that goes with `kind`."""
         return float(getattr(self, self.kind))
 
+    @property
+    def words(self) -> str:
+        """'2,048 examples', '60 seconds'."""
+        return f"{self.amount:,.15g} {self.kind}"
+
     def __str__(self) -> str:
         """The text that `parse` reads; part of a cell's identity, so two budgets never share one."""
         texts = (f"{self.amount:.{digits}g}" for digits in (15, 16, 17))

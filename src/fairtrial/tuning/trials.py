@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
-from fairtrial.execution.attempt_log import seconds_of
 from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import device_seconds
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors
 from fairtrial.study.study import Study
@@ -45,7 +45,7 @@ def read(design: Tuning, attempts: Sequence[Record]) -> list[Trial]:
     """The trials with an outcome, by tuning study, number and arm, in the order of their first record."""
     seconds: dict[str, float] = {}
     for record in attempts:
-        seconds[record["cell"]] = seconds.get(record["cell"], 0.0) + seconds_of(record)
+        seconds[record["cell"]] = seconds.get(record["cell"], 0.0) + device_seconds(record)
     names = [text.partition("=")[0] for text in design.space]
     found = [_trial(record, names, seconds) for record in outcomes(attempts).values()]
     mine = [each for each in found if each.tuning < design.studies and each.number < design.trials]

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.claims.evidence import Evidence, examine
 from fairtrial.reporting.claims.published_claims import (
     NOT_COMPARABLE,
@@ -128,7 +127,7 @@ def _cells(each: Evidence) -> dict[str, str]:
         "measured": "" if each.estimate is None else show(each.part, each.estimate),
         "interval": _interval(each),
         "n": f"{each.n} {each.unit}{'s' if each.n != 1 else ''}",
-        "budget": per_cell(study.budget),
+        "budget": study.budget.words,
         "scale": each.scale,
         "published": _range(each.part.published, each.part),
         "distance": "" if each.distance is None else _signed(each.part, each.distance),

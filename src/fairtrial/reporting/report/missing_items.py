@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.report.drawing import Hung
 from fairtrial.reporting.report.wanted_items import WANTED, Bench, Cells, Wanted
@@ -103,7 +102,7 @@ def study_table(studies: Sequence[Recorded]) -> Table:
                 "cells": results.progress,
                 "arms": str(len(results.study.arms())),
                 "seeds": str(len(results.seeds)),
-                "budget": f"{per_cell(results.study.budget)} per run",
+                "budget": f"{results.study.budget.words} per run",
                 "hash": results.hash,
                 "failed": str(int(results.ended["failed"].sum())),
                 "A/A": "none" if control is None else _twins(control.holds),

@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures.figure_files import MADE, Drawn
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
@@ -30,7 +29,7 @@ def facts(
     told = [
         ("study", f"{clean(study.name)}, hash {results.hash}"),
         ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
-        ("budget", f"{per_cell(study.budget)} per run"),
+        ("budget", f"{study.budget.words} per run"),
         ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
         *(("n counts", f"{unit.told(unit.seeds)}{arms}") for unit, arms in units(results) if _split(unit)),
         *((("stopping", study.rule.words),) if study.rule else ()),

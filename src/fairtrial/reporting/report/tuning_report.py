@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.figures import figure_files, tuning_curve
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.tables import table
@@ -45,7 +44,7 @@ def build(study: Study, store: Store) -> Told:
         with figure_files.styled():
             name, caption, figure = tuning_curve.draw(found, design)
             hashed = declared["history"][-1]["hash"][:8]
-            caption += f" {per_cell(study.budget)} per trial. Tuning hash {hashed}."
+            caption += f" {study.budget.words} per trial. Tuning hash {hashed}."
             drawn.append(figure_files.rendered(name, caption, figure))
     notes = tuple(_notes(arms, design))
     lines = [*_lines(arms, design), *notes]
@@ -136,7 +135,7 @@ def _page(study: Study, store: Store, arms: Mapping[str, Sequence[Trial]], desig
         "progress": f"{done} of {whole} trials",
         "facts": [
             ("study", f"{clean(store.name)}, hash {declared['history'][-1]['hash'][:8]}"),
-            ("budget", f"{per_cell(study.budget)} per trial"),
+            ("budget", f"{study.budget.words} per trial"),
             ("tuning", design.words),
             ("trials", f"{done} of {whole}"),
         ],

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from fairtrial.execution.attempt_log import seconds_of
 from fairtrial.reporting.results.pretraining import start, upstream_seed
 from fairtrial.reporting.results.refusals import flaws
+from fairtrial.storage.record import device_seconds
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
@@ -185,7 +185,7 @@ def chance(classes: int | None) -> dict[str, float]:
 
 def _block_s(study: Study, records: Mapping[str, Record]) -> float | None:
     arms = len(study.arms()) + (study.aa is not None)
-    return arms * sum(map(seconds_of, records.values())) / len(records) if records else None
+    return arms * sum(map(device_seconds, records.values())) / len(records) if records else None
 
 
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:

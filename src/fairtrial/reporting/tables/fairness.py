@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
@@ -170,7 +169,7 @@ def _budget(results: Results) -> Row:
     }
     other = [f"{name} by {gap(value)}" for name, value in spread.items() if name != kind]
     shown = f"arms differ in {kind} by {gap(spread[kind])}, in {listed(other)}"
-    return "budget", _yes(spread[kind] <= PARITY_LIMIT), f"{per_cell(results.study.budget)} per run; {shown}"
+    return "budget", _yes(spread[kind] <= PARITY_LIMIT), f"{results.study.budget.words} per run; {shown}"
 
 
 def _test_set(results: Results) -> Row:

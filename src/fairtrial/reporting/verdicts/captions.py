@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairtrial.planning.forecast import per_cell
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit, unit_of
 from fairtrial.reporting.wording import clean, listed, preset, share
@@ -14,7 +13,7 @@ from fairtrial.stats import clopper_pearson
 def provenance(results: Results) -> str:
     """The sentence that every caption ends with."""
     parts = [
-        f"{per_cell(results.study.budget)} per run",
+        f"{results.study.budget.words} per run",
         preset(results.study, upstream_images(results)),
         commits(results),
         f"study hash {results.hash}",
