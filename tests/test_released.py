@@ -1,7 +1,6 @@
 """What ships in results/released: whole records, and documents that say what these records say."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from fairtrial import weights
 from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
-from fairtrial.reporting.report.study_report import build, sentences, what_if
+from fairtrial.reporting.report.study_report import build, sentences
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
@@ -54,16 +53,6 @@ def test_the_readme_quotes_what_the_records_say():
     quoted = [line[2:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("> ")]
     said = {sentence for folder in STUDIES for sentence in sentences(Store(folder))[0]}
     assert len(quoted) >= 3 and set(quoted) <= said
-
-
-def test_what_a_faster_kernel_would_change_is_what_the_records_say():
-    folder = ROOT / "results" / "released" / "batch-seconds"
-    shipped = json.loads((folder / "verdicts.json").read_text())["what_if"]
-    said = what_if(Store(folder), math.inf)[0]["sentences"]
-    assert shipped["studies"] == ["batch", "batch-steps"] and set(said) <= set(shipped["sentences"])
-    page = (ROOT / "docs" / "what-if.md").read_text().splitlines()
-    quoted = [line[2:] for line in page if line.startswith("> ")]
-    assert len(quoted) >= 3 and set(quoted) <= set(shipped["sentences"])
 
 
 def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():

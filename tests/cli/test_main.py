@@ -166,41 +166,6 @@ def test_verdict_says_the_sentences_and_writes_nothing(tmp_path, capsys):
     assert len(sorted(store.folder.rglob("*"))) == len(before) + 1, "the last cell, and nothing else"
 
 
-@pytest.mark.parametrize(
-    "options, says",
-    [
-        (["--faster", "1"], "a number above 1, or free"),
-        (["--faster", "0.5"], "a number above 1, or free"),
-        (["--faster", "nan"], "a number above 1, or free"),
-        (["--faster", "inf"], "a number above 1, or free"),
-        (["--faster", "-2"], "a number above 1, or free"),
-        (["--faster", "2", "--share", "1"], "above 0 and below 1"),
-        (["--faster", "2", "--share", "20%"], "above 0 and below 1"),
-        (["--share", "0.2"], "says nothing without a speed-up"),
-    ],
-)
-def test_a_speed_up_that_is_none_is_refused(options, says, capsys):
-    assert main(["verdict", "small.py", *options]) == USAGE
-    err = capsys.readouterr().err
-    assert says in err and "where:" in err and "do:" in err
-
-
-def test_verdict_says_what_a_faster_kernel_would_change(monkeypatch, capsys):
-    asked = []
-
-    def what_if(store, faster, share, allow_partial):
-        asked.append((store.name, faster, share, allow_partial))
-        return {"sentences": ["it would stay"]}, faster != 2
-
-    monkeypatch.setitem(
-        sys.modules, "fairtrial.reporting.report.study_report", SimpleNamespace(what_if=what_if)
-    )
-    assert main(["verdict", "small.py", "--faster", "free"]) == DONE
-    assert main(["verdict", "small.py", "--faster", "2", "--share", ".2", "--json"]) == INCOMPLETE
-    assert asked == [("small", float("inf"), None, False), ("small", 2.0, 0.2, False)]
-    assert capsys.readouterr().out == 'it would stay\n{"sentences": ["it would stay"]}\n'
-
-
 def test_what_was_declared_cannot_be_changed_by_a_report(capsys):
     for command in ("report", "verdict", "repair"):
         assert main([command, "small.py", "--seeds", "3"]) == USAGE

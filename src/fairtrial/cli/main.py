@@ -296,8 +296,6 @@ def _whole(given: Namespace) -> int:
 
 
 def _verdict(study: Study, given: Namespace) -> int:
-    if given.faster is not None or given.share is not None:
-        return _what_if(study, given)
     from fairtrial.reporting.claims.claims_answer import told
 
     found, words, complete = told(_folder(study, given), given.contrast, allow_partial=given.allow_partial)
@@ -318,18 +316,6 @@ def _agree(given: Namespace) -> int:
     where = [_results(folder) for folder in given.results]
     found, words, complete = compare(given.first, given.second, where, partial=given.allow_partial)
     _show(found, words, given.json)
-    return DONE if complete else INCOMPLETE
-
-
-def _what_if(study: Study, given: Namespace) -> int:
-    asked = options.together(
-        faster=lambda: options.faster(given.faster),
-        share=lambda: None if given.share is None else options.share(given.share),
-    )
-    from fairtrial.reporting.report.study_report import what_if
-
-    found, complete = what_if(_folder(study, given), **asked, allow_partial=given.allow_partial)
-    _show(found, found["sentences"], given.json)
     return DONE if complete else INCOMPLETE
 
 

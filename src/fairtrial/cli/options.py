@@ -145,26 +145,6 @@ def seconds(text: str, option: str) -> float:
     return amount
 
 
-def faster(text: str | None) -> float:
-    """'2' -> 2.0, 'free' -> infinite: how many times faster a kernel is made; a Fault for 1 and less."""
-    do = "write for example --faster 2, or --faster free for a kernel that takes no time"
-    if text is None:
-        raise fault("--share says nothing without a speed-up", "--share", do)
-    times = math.inf if text == "free" else _number(text)
-    if not times > 1:
-        raise fault(f"{text!r} is not a speed-up: a number above 1, or free", f"--faster {text}", do)
-    return times
-
-
-def share(text: str) -> float:
-    """'0.2' -> 0.2: a kernel's part of a training step; a Fault outside 0..1."""
-    part = _number(text)
-    if not 0 < part < 1:
-        what = f"{text!r} is not a part of a step, above 0 and below 1"
-        raise fault(what, f"--share {text}", "write for example --share 0.2")
-    return part
-
-
 def positive(text: str, option: str) -> float:
     """'2' -> 2.0 for options that take a number above 0; a Fault names the option."""
     if not (value := _number(text)) > 0:

@@ -82,7 +82,7 @@ def parser() -> Parser:
         (
             "verdict",
             "the verdict sentences alone",
-            (_folder_options, _report_options, _what_if_options, _tuned_option),
+            (_folder_options, _report_options, _tuned_option),
         ),
         (
             "repair",
@@ -348,13 +348,3 @@ def _whole_options(parser: argparse.ArgumentParser) -> None:
         "--to", type=Path, metavar="DIR",
         help="without STUDY: where the report on all recorded studies goes; default: report in the results",
     )  # fmt: skip
-
-
-def _what_if_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what if a kernel were faster, in a study with a budget in seconds")
-    group.add_argument(
-        "--faster", metavar="K", help="StdConv K times faster, or free: would a verdict change?"
-    )
-    group.add_argument(
-        "--share", metavar="F", help="the kernel's part of the treatment's step; default: as recorded"
-    )

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.errors import USAGE, Fault
 from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
-from tests.reporting.whatif_truth import in_seconds, in_steps, truth
 
 ROOT = Path(__file__).parents[3]
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -240,46 +238,3 @@ def test_what_is_known_of_the_data_is_told_once(make_study, publish, noise):
     made = study_report.build(store)
     assert [warning for warning in made.warnings if warning.startswith("data:")] == [f"data: {note}"]
     assert "near duplicate <b>in" not in made.path.read_text()
-
-
-def test_a_study_in_seconds_says_what_a_faster_kernel_would_change(make_study, publish):
-    publish(in_steps(make_study, 200), truth(-0.02))
-    store = publish(in_seconds(make_study), truth(-0.02))
-    study_report.build(store)
-    first = written(store.folder)
-    study_report.build(store)
-    assert written(store.folder) == first
-    page, told = Page(first["report.html"].decode()), json.loads(first["verdicts.json"])
-    assert "What a faster StdConv would change at equal seconds" in page.text
-    assert "figures/what-if.svg" in first and "tables/what-if.csv" in first
-    assert [row["faster"] for row in told["what_if"]["contrasts"][0]["rows"]] == [1, 1.5, 2, 4, "free"]
-    found, complete = study_report.what_if(store, 2.0)
-    assert complete and found["contrasts"][0]["rows"][1] == told["what_if"]["contrasts"][0]["rows"][2]
-
-
-def test_no_other_study_speaks_of_a_faster_kernel(make_study, publish, noise):
-    store = publish(make_study(), accuracy(noise))
-    study_report.build(store)
-    assert "what_if" not in json.loads((store.folder / "verdicts.json").read_text())
-    assert not list(store.folder.rglob("what-if*"))
-
-
-def test_what_cannot_be_asked_is_refused_in_words(make_study, publish, noise):
-    plain = {"factors": {"norm": ("bn", "gn")}, "primary": Contrast("norm", {"norm": "gn"}, {"norm": "bn"})}
-    with pytest.raises(Fault) as told:
-        study_report.what_if(publish(make_study(), accuracy(noise)), 2.0)
-    assert "its budget is in examples" in told.value.block() and told.value.code == USAGE
-    store = publish(
-        in_seconds(make_study, name="plain", **plain), lambda cell: 0.8 + noise(cell, "acc") / 100
-    )
-    with pytest.raises(Fault) as told:
-        study_report.what_if(store, 2.0)
-    assert "--share 0.2" in told.value.block() and told.value.code == USAGE
-    assert study_report.what_if(store, 2.0, 0.2)[0]["contrasts"][0]["rows"][1]["step_ratios"] == [0.9]
-
-
-def test_an_incomplete_study_answers_nothing_yet(make_study, publish):
-    store = publish(in_seconds(make_study), lambda cell: truth(0.0)(cell) if cell.seed else None)
-    assert study_report.what_if(store, 2.0) == ({"sentences": ["incomplete: 36 of 40 cells"]}, False)
-    told, complete = study_report.what_if(store, 2.0, allow_partial=True)
-    assert not complete and len(told["contrasts"][0]["rows"]) == 2

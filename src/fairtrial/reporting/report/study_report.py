@@ -9,12 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from fairtrial.errors import fault
 from fairtrial.reporting.figures import figure_files as figures
 from fairtrial.reporting.figures.crossover_figure import crossover
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.figures.ladder_figure import ladder_figure
-from fairtrial.reporting.figures.whatif_figure import whatif_figure
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
@@ -30,14 +28,12 @@ from fairtrial.reporting.tables.outcome_tables import arm_table, contrast_table
 from fairtrial.reporting.tables.pairing_table import pairing_table
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.variance_table import variance_table
-from fairtrial.reporting.tables.whatif_table import record, whatif_table
-from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover, whatif
+from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover
 from fairtrial.reporting.verdicts import findings as verdicts
 from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.learning_curve_crossover import Race
 from fairtrial.reporting.verdicts.sentences import sentence, title
-from fairtrial.reporting.verdicts.whatif import WhatIf
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats.records import plain
 from fairtrial.storage import atomic
@@ -66,7 +62,6 @@ class Examined:
     findings: tuple[Finding, ...]
     control: Twins | None
     said: tuple[str, ...]  # one sentence per declared contrast
-    what: WhatIf | None
     races: tuple[Race, ...]  # who leads along the schedule
     warnings: tuple[str, ...]
     partial: bool
@@ -78,10 +73,9 @@ def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     findings = verdicts.judge(results, partial=allow_partial)
     control = aa_check.compare(results, partial=allow_partial)
     said = tuple(_said(results, findings))
-    what = whatif.examine(results, store, partial=allow_partial)
     warnings = tuple(_warnings(results, findings, control))
     ahead = tuple(learning_curve_crossover.races(results, allow_partial))
-    return Examined(results, findings, control, said, what, ahead, warnings, allow_partial)
+    return Examined(results, findings, control, said, ahead, warnings, allow_partial)
 
 
 def pictures(told: Examined) -> list[Drawn]:
@@ -90,7 +84,6 @@ def pictures(told: Examined) -> list[Drawn]:
     more = chain(
         crossover(results, told.races),
         ladder_figure(results, findings, told.partial),
-        whatif_figure(results, told.what) if told.what else (),
     )
     return figures.draw(results, findings, told.control, partial=told.partial, more=more)
 
@@ -104,7 +97,6 @@ def tabulate(told: Examined) -> list[Table]:
         *attribution_tables(results),
         *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
         *([ahead] if (ahead := crossover_table(results, told.races)) else []),
-        *([whatif_table(results, told.what)] if told.what else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
         *([sources] if (sources := variance_table(results, partial=told.partial)) else []),
         parity(results),
@@ -126,9 +118,7 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
     told = study_page.facts(results, findings, said, control)
     folder = to or store.folder
     atomic.publish(folder / "summary.csv", tables.csv_text(*load.summary(results)), overwrite=True)
-    atomic.publish(
-        folder / "verdicts.json", _json(results, findings, said, control, seen.what), overwrite=True
-    )
+    atomic.publish(folder / "verdicts.json", _json(results, findings, said, control), overwrite=True)
     atomic.publish(folder / "report.md", study_page.markdown(told, drawn, made, warnings), overwrite=True)
     atomic.publish(folder / "report.html", study_page.html(told, drawn, made, warnings), overwrite=True)
     return Report(
@@ -149,27 +139,6 @@ def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], 
     findings = verdicts.judge(results, partial=allow_partial)
     control = aa_check.compare(results, partial=allow_partial)
     return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
-
-
-def what_if(
-    store: Store, faster: float, share: float | None = None, *, allow_partial: bool = False
-) -> tuple[dict[str, Any], bool]:
-    """What a kernel so many times faster would change, and whether the study is complete.
-
-    share: the kernel's part of the treatment's step; by default that of StdConv, from the recorded times.
-    """
-    results = opened(store.folder, partial=allow_partial)
-    where = f"the study {results.study.name}, --faster"
-    if results.study.budget.kind != "seconds":
-        what = f"its budget is in {results.study.budget.kind}: a faster kernel changes nothing there"
-        raise fault(what, where, "ask a study with a budget in seconds")
-    if not (results.sound or allow_partial):
-        return {"sentences": [results.unsound]}, False
-    found = whatif.examine(results, store, times=(1.0, faster), share=share, partial=allow_partial)
-    if found is None:
-        what = "no arm of a contrast was recorded both with and without weight standardization"
-        raise fault(what, where, "give the kernel's part of the treatment's step: --share 0.2")
-    return record(found), results.complete
 
 
 def _said(results: Results, findings: Sequence[Finding]) -> list[str]:
@@ -198,7 +167,6 @@ def _json(
     findings: Sequence[Finding],
     said: Sequence[str],
     control: Twins | None,
-    what: WhatIf | None,
 ) -> str:
     told = {
         "study": results.study.name,
@@ -209,7 +177,6 @@ def _json(
         **({"stopping": _stopping(results)} if results.study.rule else {}),
         "contrasts": [_finding(finding, text) for finding, text in zip(findings, said, strict=True)],
         "aa": None if control is None else _twins(control),
-        **({} if what is None else {"what_if": record(what)}),
     }
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
