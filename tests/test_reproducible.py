@@ -10,7 +10,7 @@ import pytest
 from fairtrial.storage.store import Store
 
 STUDY = """
-from fairtrial.budget import Budget
+from fairtrial.study.budget import Budget
 from fairtrial.study import Study
 
 STUDY = Study(
@@ -29,8 +29,8 @@ TURNED = {"weight_std": (True, False), "norm": ("ln", "gn", "bn"), "seeds": (2, 
 RUN = """
 import sys
 from pathlib import Path
-from fairtrial.runner import Options, run
-from fairtrial.study_file import load
+from fairtrial.execution.runner import Options, run
+from fairtrial.study.loader import load
 sys.exit(run(load(Path("bits.py")), Options(jobs=int(sys.argv[1]))))
 """
 

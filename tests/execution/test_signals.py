@@ -11,7 +11,7 @@ from fairtrial.execution.signals import Stop, withheld
 
 DEAF = """
 import time
-from fairtrial.stop import Stop
+from fairtrial.execution.signals import Stop
 with Stop().listening():
     print("ready", flush=True)
     while True:

@@ -8,7 +8,7 @@ import pytest
 GREEDY = """
 import os
 import torch
-from fairtrial import job
+from fairtrial.execution import worker as job
 from fairtrial.errors import out_of_memory
 
 total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

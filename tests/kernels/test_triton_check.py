@@ -17,15 +17,15 @@ from fairtrial.kernels import triton_check
 
 PROGRAM = """
 import torch
-from fairtrial.layers import triton_proof
-import fairtrial.layers.triton_std_conv as kernels
+from fairtrial.kernels import triton_check
+import fairtrial.kernels.triton_std_conv as kernels
 cpu = torch.device("cpu")
 for quiet in (torch.enable_grad, torch.no_grad, torch.inference_mode):
     with quiet():
-        assert triton_proof.mismatch(cpu) is None
+        assert triton_check.mismatch(cpu) is None
 right = kernels.standardize_all
 kernels.standardize_all = lambda weights, eps: tuple(1.01 * each for each in right(weights, eps))
-assert "filters differ" in triton_proof.mismatch(cpu)
+assert "filters differ" in triton_check.mismatch(cpu)
 """
 
 

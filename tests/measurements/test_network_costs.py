@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.test_resnetv2 import GMACS, MILLIONS
 
 from fairtrial.measurements import measurement_record
 from fairtrial.measurements.network_costs import kept_bytes, row
 from fairtrial.models.resnet import MODELS
+from tests.models.test_resnet import GMACS, MILLIONS
 
 RECORDED = Path(__file__).parents[2] / "results" / "networks" / "networks.json"
 

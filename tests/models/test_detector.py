@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tests.test_resnetv2 import GMACS, MILLIONS
 
 from fairtrial.layers import NORMS, StdConv2d
 from fairtrial.models.detector import LEVELS, PARTS, create_detector, describe
 from fairtrial.models.resnet import create_model
 from fairtrial.models.torchvision_backbones import count_macs
 from fairtrial.training.flops import macs_by_layer
+from tests.models.test_resnet import GMACS, MILLIONS
 
 WIDTH = {"r50x1": 1, "r101x3": 3}
 HEAD_PIXELS = 128**2 + 64**2 + 32**2 + 16**2 + 8**2  # of P3 to P7 at 1024

@@ -153,7 +153,7 @@ def test_neither_torchvision_nor_the_compiler_is_loaded_before_a_network_is_buil
     """And the first one may be built without numbers: torch 2.6 computes with some during that import."""
     program = f"""
 import sys
-from fairtrial.backbones import backbone_macs
+from fairtrial.models.torchvision_backbones import backbone_macs
 assert not {{"torchvision", "torch._dynamo"}} & set(sys.modules)
 assert backbone_macs({SMALL!r}, 32, 10) > 0
 assert "torchvision" in sys.modules

@@ -153,7 +153,7 @@ def test_sigterm_ends_every_process_and_takes_the_worktree_away(tree, tmp_path):
     change(tree, ms=20)
     change(tree, ms=21)
     program = (
-        "import sys, pathlib\nfrom fairtrial.gate import command\n"
+        "import sys, pathlib\nfrom fairtrial.regression import gate as command\n"
         f"command.checkout = lambda: pathlib.Path({str(tree)!r})\n"
         "command.gate(command.Asked(looks=(50,)))"
     )
