@@ -6,7 +6,8 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 
 TEXT = """\
-from fairtrial import Budget, Contrast, Study
+from fairtrial.study.budget import Budget
+from fairtrial.study import Contrast, Study
 
 STUDY = Study(
     name="small",
