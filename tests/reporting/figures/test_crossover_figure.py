@@ -19,9 +19,16 @@ from fairtrial.reporting.report import study_report
 from fairtrial.reporting.report.wanted_items import WANTED
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.crossover_table import crossover_table
-from fairtrial.reporting.verdicts import sign_changes
-from fairtrial.reporting.verdicts.crossover_sentences import told_of
-from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, races
+from fairtrial.reporting.verdicts.crossover_sentences import describe_leads
+from fairtrial.reporting.verdicts.learning_curve_crossover import (
+    IMAGES,
+    SECONDS,
+    STEPS,
+    find_crossovers,
+    find_gaps,
+    find_sign_changes,
+    find_undecided,
+)
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.stats.curves import factors, half_widths
 from fairtrial.study.study import Contrast
@@ -56,46 +63,44 @@ def planted(treatment=(0.65, 0.16), control=(0.5, 0.4), seconds=(6.0, 4.0), jitt
 
 
 @pytest.fixture
-def raced(make_study, publish):
+def planted_curves(make_study, publish):
     """(steps, seconds) of the only contrast of a made-up study."""
     numbers = count()
 
     def make(outcome, **fields):
         few = {"factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4,)}, "aa": None}
-        study = make_study(**{**few, "name": f"raced-{next(numbers)}", **fields})
-        (race,) = races(load.load(publish(study, outcome)), False)
-        return race.leads
+        study = make_study(**{**few, "name": f"curves-{next(numbers)}", **fields})
+        (crossover,) = find_crossovers(load.load(publish(study, outcome)), False)
+        return crossover.curves
 
     return make
 
 
-def told(lead):
-    return told_of(lead, arms(lead.contrast)[:2])
+def told(curve):
+    return describe_leads(curve, arms(curve.contrast)[:2])
 
 
 def test_sign_changes_by_hand():
-    assert sign_changes.changes([0, 1, 2], [1, -1, -3]) == [0.5]
-    assert sign_changes.changes([0, 1, 2, 4], [3, -1, -1, 1]) == [0.75, 3.0]
-    assert sign_changes.changes([0, 1, 2], [1, 0, -1]) == [1]
-    assert sign_changes.changes([0, 1, 3, 4], [1, 0, 0, -1]) == [2]  # a stretch at 0: its middle
-    assert sign_changes.changes([0, 1, 2], [1, 0, 1]) == sign_changes.changes([0, 1], [0, 0]) == []
+    assert find_sign_changes([0, 1, 2], [1, -1, -3]) == [0.5]
+    assert find_sign_changes([0, 1, 2, 4], [3, -1, -1, 1]) == [0.75, 3.0]
+    assert find_sign_changes([0, 1, 2], [1, 0, -1]) == [1]
+    assert find_sign_changes([0, 1, 3, 4], [1, 0, 0, -1]) == [2]  # a stretch at 0: its middle
+    assert find_sign_changes([0, 1, 2], [1, 0, 1]) == find_sign_changes([0, 1], [0, 0]) == []
 
 
 def test_where_a_band_contains_0_by_hand():
-    assert sign_changes.undecided([0, 1], [1, -3], [2, -1]) == [(0.25, pytest.approx(2 / 3))]
-    assert sign_changes.undecided([0, 1, 2], [-1, -1, 1], [1, 1, 3]) == [(0, 1.5)]
-    assert sign_changes.undecided([0, 1], [1, 2], [3, 4]) == []
-    assert sign_changes.undecided([0, 1, 2, 3], [-1, 1, 1, -1], [1, 2, 2, 1]) == [(0, 0.5), (2.5, 3)]
-    (open_,) = sign_changes.undecided(
-        [0, 1, 2], [1, -math.inf, 1], [2, math.inf, 2]
-    )  # a point without variance
+    assert find_undecided([0, 1], [1, -3], [2, -1]) == [(0.25, pytest.approx(2 / 3))]
+    assert find_undecided([0, 1, 2], [-1, -1, 1], [1, 1, 3]) == [(0, 1.5)]
+    assert find_undecided([0, 1], [1, 2], [3, 4]) == []
+    assert find_undecided([0, 1, 2, 3], [-1, 1, 1, -1], [1, 2, 2, 1]) == [(0, 0.5), (2.5, 3)]
+    (open_,) = find_undecided([0, 1, 2], [1, -math.inf, 1], [2, math.inf, 2])  # a point without variance
     assert open_ == pytest.approx((0, 2), abs=1e-6)
-    assert sign_changes.between([(1, 2)], 0, 3) == [(0, 1), (2, 3)]
-    assert sign_changes.between([(0, 2)], 0, 3) == [(2, 3)] and sign_changes.between([(0, 3)], 0, 3) == []
+    assert find_gaps([(1, 2)], 0, 3) == [(0, 1), (2, 3)]
+    assert find_gaps([(0, 2)], 0, 3) == [(2, 3)] and find_gaps([(0, 3)], 0, 3) == []
 
 
-def test_the_crossing_is_where_it_was_planted_at_a_step_and_at_a_second(raced):
-    steps, seconds = raced(planted())
+def test_the_crossing_is_where_it_was_planted_at_a_step_and_at_a_second(planted_curves):
+    steps, seconds = planted_curves(planted())
     assert (steps.clock, seconds.clock) == (STEPS, SECONDS)
     assert steps.places.tolist() == [192, 384, 576, 768]
     assert steps.mean == pytest.approx([0.15 - 0.24 * part for part in QUARTERS])
@@ -106,8 +111,8 @@ def test_the_crossing_is_where_it_was_planted_at_a_step_and_at_a_second(raced):
     assert seconds.changes == pytest.approx([0.15 / (0.1 - 0.16 / 6)])
 
 
-def test_the_confidence_set_is_where_the_simultaneous_band_contains_0(raced):
-    steps, _ = raced(planted())
+def test_the_confidence_set_is_where_the_simultaneous_band_contains_0(planted_curves):
+    steps, _ = planted_curves(planted())
     sd = JITTER * math.sqrt(10 / 9)  # five seeds up, five down
     half = student.ppf(1 - 0.05 / (2 * 4), 9) * sd / math.sqrt(10)
     (span,) = steps.undecided
@@ -118,40 +123,42 @@ def test_the_confidence_set_is_where_the_simultaneous_band_contains_0(raced):
     )
 
 
-def test_a_faster_arm_may_lead_at_every_second_though_not_at_every_step(raced):
-    steps, seconds = raced(planted(seconds=(4.0, 8.0)))  # by seconds 0.15 + 0.04 t - 0.05 t, up to 4 s
+def test_a_faster_arm_may_lead_at_every_second_though_not_at_every_step(planted_curves):
+    steps, seconds = planted_curves(
+        planted(seconds=(4.0, 8.0))
+    )  # by seconds 0.15 + 0.04 t - 0.05 t, up to 4 s
     assert steps.crosses and told(seconds) == "gn+ws leads at every point" and not seconds.undecided
 
 
-def test_an_arm_that_leads_throughout_is_said_to(raced):
-    assert [told(lead) for lead in raced(planted((0.3, 0.4)))] == ["bn leads at every point"] * 2
-    assert [told(lead) for lead in raced(planted((0.6, 0.35), (0.3, 0.4)))] == [
+def test_an_arm_that_leads_throughout_is_said_to(planted_curves):
+    assert [told(curve) for curve in planted_curves(planted((0.3, 0.4)))] == ["bn leads at every point"] * 2
+    assert [told(curve) for curve in planted_curves(planted((0.6, 0.35), (0.3, 0.4)))] == [
         "gn+ws leads at every point"
     ] * 2
 
 
-def test_a_band_that_never_excludes_0_on_both_sides_shows_no_crossing(raced):
-    wide = [told(lead) for lead in raced(planted((0.5, 0.16), (0.35, 0.4), jitter=0.2))]
+def test_a_band_that_never_excludes_0_on_both_sides_shows_no_crossing(planted_curves):
+    wide = [told(curve) for curve in planted_curves(planted((0.5, 0.16), (0.35, 0.4), jitter=0.2))]
     assert wide == ["no crossing shown: the band contains 0 at every point"] * 2
-    steps, _ = raced(planted((0.6, 0.2), (0.59, 0.22)))  # 0.01 - 0.02 f, give or take half a point
+    steps, _ = planted_curves(planted((0.6, 0.2), (0.59, 0.22)))  # 0.01 - 0.02 f, give or take half a point
     assert re.fullmatch(
         r"no crossing shown: gn\+ws leads at steps 192 to \d+, and elsewhere the band contains 0",
-        told(raced(planted((0.6, 0.2), (0.58, 0.22)))[0]),
+        told(planted_curves(planted((0.6, 0.2), (0.58, 0.22)))[0]),
     )
     assert steps.changes == pytest.approx([384]) and not steps.crosses
 
 
-def test_too_few_seeds_give_a_sign_change_without_an_interval(raced, make_study, publish):
-    steps, seconds = raced(planted(), seeds=range(2))
+def test_too_few_seeds_give_a_sign_change_without_an_interval(planted_curves, make_study, publish):
+    steps, seconds = planted_curves(planted(), seeds=range(2))
     assert steps.band is None and steps.changes == pytest.approx([480])
     assert (
         told(steps) == "no crossing shown: without an interval, the mean difference changes sign at step 480"
     )
     assert told(seconds).endswith("at second 2.05")
     results = load.load(publish(make_study(name="few", seeds=range(2), aa=None), planted()))
-    ((_, caption, _),) = crossover(results, races(results, False))
+    ((_, caption, _),) = crossover(results, find_crossovers(results, False))
     assert "no intervals" in caption and "n = 2 seeds" in caption
-    made = crossover_table(results, races(results, False))
+    made = crossover_table(results, find_crossovers(results, False))
     assert set(made.frame["simultaneous low"]) == set(made.frame["leads"]) == {""}
 
 
@@ -159,14 +166,16 @@ def test_a_missing_run_takes_the_interval_away_unless_partial(make_study, publis
     outcome = planted()
     store = publish(make_study(aa=None), lambda cell: None if cell.seed == 9 else outcome(cell))
     results = load.load(store)
-    assert all(lead.band is None and len(lead.runs) == 9 for lead in races(results, False)[0].leads)
-    assert all(lead.band.n == 9 for lead in races(results, True)[0].leads)
+    assert all(
+        curve.band is None and len(curve.runs) == 9 for curve in find_crossovers(results, False)[0].curves
+    )
+    assert all(curve.band.n == 9 for curve in find_crossovers(results, True)[0].curves)
 
 
-def test_a_look_has_its_share_of_alpha_and_a_reading_after_every_seed_has_no_band(raced):
-    steps, _ = raced(planted(), stop="looks:5,10")
+def test_a_look_has_its_share_of_alpha_and_a_reading_after_every_seed_has_no_band(planted_curves):
+    steps, _ = planted_curves(planted(), stop="looks:5,10")
     assert steps.band.level == pytest.approx(0.975) and steps.band.n in (5, 10)
-    steps, _ = raced(planted(), stop="sequence")
+    steps, _ = planted_curves(planted(), stop="sequence")
     assert steps.band is None
 
 
@@ -178,13 +187,13 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
         return "diverged" if hit else outcome(cell)
 
     results = load.load(publish(make_study(aa=None), lost))
-    steps = races(results, False)[0].leads[0]
+    steps = find_crossovers(results, False)[0].curves[0]
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
-    more = crossover(results, races(results, False))
+    more = crossover(results, find_crossovers(results, False))
     drawn = {each.name: each for each in figure_files.draw(results, (), None, partial=False, more=more)}
     assert "2 of 80 runs failed" in drawn["crossover"].caption  # this arm at both batches
-    ((_, _, figure),) = crossover(results, races(results, False))
+    ((_, _, figure),) = crossover(results, find_crossovers(results, False))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [to_hex(line.get_color()) for line in crosses] == [ALARM]
 
@@ -210,7 +219,7 @@ def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish,
         return said | {"measured": {"val_curve": looks}} if hit else said
 
     results = load.load(publish(make_study(), broken))
-    assert races(results, False) == [] == list(crossover(results, []))
+    assert find_crossovers(results, False) == [] == list(crossover(results, []))
     assert crossover_table(results, []) is None
     study_report.build(publish(make_study(name="again"), broken))
 
@@ -227,14 +236,14 @@ def test_interactions_and_averages_are_not_drawn_and_two_contrasts_at_most(make_
         Contrast("third", {"norm": "gn"}, {"norm": "bn"}, {"weight_std": True, **at}),
     )
     results = load.load(publish(make_study(primary=primary), planted()))
-    assert [race.contrast.name for race in races(results, False)] == ["first", "second"]
-    ((_, _, figure),) = crossover(results, races(results, False))
+    assert [crossover.contrast.name for crossover in find_crossovers(results, False)] == ["first", "second"]
+    ((_, _, figure),) = crossover(results, find_crossovers(results, False))
     assert len(figure.axes) == 4
 
 
-def test_arms_of_different_batches_meet_at_equal_images(raced):
+def test_arms_of_different_batches_meet_at_equal_images(planted_curves):
     batches = Contrast("batches", {"batch_size": 4}, {"batch_size": 64})
-    images, seconds = raced(planted(), primary=batches, factors={"batch_size": (4, 64)}, fixed=BN)
+    images, seconds = planted_curves(planted(), primary=batches, factors={"batch_size": (4, 64)}, fixed=BN)
     assert images.clock == IMAGES and images.places.tolist() == [768, 1536, 2304, 3072]
     assert images.mean == pytest.approx([0] * 4) and seconds.clock == SECONDS
 
@@ -242,13 +251,13 @@ def test_arms_of_different_batches_meet_at_equal_images(raced):
 def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_study, publish):
     outcome = planted()
     mixed = publish(make_study(), lambda cell: outcome(cell) | {"origin": {"cpu": f"cpu {cell.seed % 2}"}})
-    (race,) = races(load.load(mixed), False)
-    assert [lead.clock for lead in race.leads] == [STEPS] and "mixed hardware" in race.unsaid
+    (crossover,) = find_crossovers(load.load(mixed), False)
+    assert [curve.clock for curve in crossover.curves] == [STEPS] and "mixed hardware" in crossover.no_seconds
     apart = publish(make_study(name="apart"), planted(seconds=(20.0, 4.0)))  # 5 to 20 s, 1 to 4 s
     results = load.load(apart)
-    (race,) = races(results, False)
-    ((_, caption, figure),) = crossover(results, races(results, False))
-    assert [lead.clock for lead in race.leads] == [STEPS] and len(figure.axes) == 1
+    (crossover,) = find_crossovers(results, False)
+    ((_, caption, figure),) = crossover(results, find_crossovers(results, False))
+    assert [curve.clock for curve in crossover.curves] == [STEPS] and len(figure.axes) == 1
     assert "not shown by seconds: no second lies within the curves of both arms" in caption
 
 
@@ -259,18 +268,18 @@ def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
         return {"measured": {"val_curve": curve(3072 // cell.settings["batch_size"], start, 0.2)}}
 
     results = load.load(publish(make_transfer(), outcome))
-    steps = races(results, False)[0].leads[0]
+    steps = find_crossovers(results, False)[0].curves[0]
     assert len(steps.runs) == 15 and steps.band.n == 3 and steps.band.unit == "upstream checkpoint"
     means = [0.1 + 0.02 * (label - 1) + 0.003 * 2 for label in range(3)]
     half = student.ppf(1 - 0.05 / 8, 2) * np.std(means, ddof=1) / math.sqrt(3)
     assert steps.band.high == pytest.approx([np.mean(means) + half] * 4)
-    ((_, caption, _),) = crossover(results, races(results, False))
+    ((_, caption, _),) = crossover(results, find_crossovers(results, False))
     assert "3 upstream checkpoints (15 few-shot subsets)" in caption and "means over checkpoints" in caption
 
 
-def test_arms_keep_their_colours_and_stand_where_they_lead(make_study, publish):
+def test_arms_keep_their_colours_and_stand_where_they_lead_curve(make_study, publish):
     results = load.load(publish(make_study(), planted()))
-    ((name, caption, figure),) = crossover(results, races(results, False))
+    ((name, caption, figure),) = crossover(results, find_crossovers(results, False))
     ax = figure.axes[-1]
     marks = [to_hex(line.get_color()) for line in ax.lines if line.get_markersize() == 4.5]
     gn, bn = (look_of_norm(each).color for each in ("gn+ws", "bn"))
@@ -319,7 +328,7 @@ def test_the_confidence_set_covers_a_known_crossing_at_its_rate(seeds):
     low, high = bands(mean, seeds, rng)
     covered = (low[:, 1] <= 0) & (high[:, 1] >= 0)
     assert covered.mean() == pytest.approx(1 - 0.05 / 4, abs=4 * math.sqrt(0.0125 * 0.9875 / 20_000))
-    sets = [sign_changes.undecided(range(4), *limits) for limits in zip(low[:500], high[:500], strict=True)]
+    sets = [find_undecided(range(4), *limits) for limits in zip(low[:500], high[:500], strict=True)]
     assert [any(at <= 1 <= to for at, to in each) for each in sets] == covered[:500].tolist()
 
 

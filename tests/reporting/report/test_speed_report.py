@@ -8,7 +8,7 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.reporting.figures.speed_figures import pictures
 from fairtrial.reporting.report import speed_report
-from fairtrial.reporting.results.timings import machine_of, read
+from fairtrial.reporting.results.timings import machine_of, read_timings
 from fairtrial.reporting.tables.speed_tables import table
 
 MACHINE = {"cpu_model": "AMD EPYC", "gpu": None, "threads": 2, "torch": "2.15.0"}
@@ -38,15 +38,15 @@ def write(folder, *rows, name="a.json", **report):
 
 
 def test_a_race_gives_back_what_was_planted(tmp_path):
-    (race,) = read(write(tmp_path, row()))
-    assert (race.reference, race.arms, race.task) == ("conv", ["fastest", "torch"], "step")
-    assert race.times("fastest") == pytest.approx(0.6 / 0.5)
-    np.testing.assert_allclose(race.by_round("torch"), [2.0, 3.0, 2.0])
-    assert machine_of([race]) == "AMD EPYC, 2 threads, torch 2.15.0, fp32"
+    (timing,) = read_timings(write(tmp_path, row()))
+    assert (timing.reference, timing.arms, timing.task) == ("conv", ["fastest", "torch"], "step")
+    assert timing.times("fastest") == pytest.approx(0.6 / 0.5)
+    np.testing.assert_allclose(timing.by_round("torch"), [2.0, 3.0, 2.0])
+    assert machine_of([timing]) == "AMD EPYC, 2 threads, torch 2.15.0, fp32"
 
 
 def test_the_table_has_a_row_per_subject_with_rates_by_hand(tmp_path):
-    frame = table(read(write(tmp_path, row()))).frame.set_index("subject")
+    frame = table(read_timings(write(tmp_path, row()))).frame.set_index("subject")
     fastest = frame.loc["fastest"]
     assert fastest["median ms"] == "600"
     assert fastest["times reference"] == "1.200"
@@ -58,7 +58,7 @@ def test_the_table_has_a_row_per_subject_with_rates_by_hand(tmp_path):
 
 
 def test_what_nobody_counted_is_left_empty(tmp_path):
-    frame = table(read(write(tmp_path, row(flops=None, roofline_s=None, roof=...)))).frame
+    frame = table(read_timings(write(tmp_path, row(flops=None, roofline_s=None, roof=...)))).frame
     assert set(frame["GFLOP/s"]) == set(frame["share of roofline"]) == {""}
 
 
@@ -76,8 +76,8 @@ def test_pictures_come_with_their_files(tmp_path):
 
 
 def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
-    races = read(write(tmp_path, *(row(batch_size=size) for size in (2, 8, 32))))
-    made = {name: figure for name, _, figure in pictures(races)}
+    timings = read_timings(write(tmp_path, *(row(batch_size=size) for size in (2, 8, 32))))
+    made = {name: figure for name, _, figure in pictures(timings)}
     left, right = made["throughput-mini"].axes
     np.testing.assert_allclose(left.lines[0].get_ydata(), [2 / 0.5, 8 / 0.5, 32 / 0.5])
     assert (
@@ -88,7 +88,7 @@ def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
 
 def test_the_quartiles_of_a_ratio_are_inside_the_frame(tmp_path):
     rounds = {"conv": [1.0] * 3 + [0.1] * 2, "fastest": [1.0] * 5}  # median 1, third quartile 10
-    (_, _, figure), *_ = pictures(read(write(tmp_path, row(rounds_s=rounds))))
+    (_, _, figure), *_ = pictures(read_timings(write(tmp_path, row(rounds_s=rounds))))
     (axes,) = figure.axes
     low, high = axes.get_xlim()
     (bar,) = (line for line in axes.collections if hasattr(line, "get_segments"))
@@ -97,12 +97,12 @@ def test_the_quartiles_of_a_ratio_are_inside_the_frame(tmp_path):
 
 @pytest.mark.parametrize("sizes", [(2, 8), (2,)])
 def test_a_line_needs_three_batch_sizes(tmp_path, sizes):
-    races = read(write(tmp_path, *(row(batch_size=size) for size in sizes)))
-    assert [name for name, _, _ in pictures(races)] == ["ratios-steps", "roofline"]
+    timings = read_timings(write(tmp_path, *(row(batch_size=size) for size in sizes)))
+    assert [name for name, _, _ in pictures(timings)] == ["ratios-steps", "roofline"]
 
 
 def test_benches_that_raced_nobody_are_passed_over(tmp_path):
-    assert len(read(write(tmp_path, row(), row(rounds_s=...)))) == 1
+    assert len(read_timings(write(tmp_path, row(), row(rounds_s=...)))) == 1
 
 
 DAMAGED = {
@@ -149,7 +149,7 @@ def test_every_damaged_file_is_named(tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text("{")
     with pytest.raises(Fault) as found:
-        read(tmp_path)
+        read_timings(tmp_path)
     assert [("a.json" in each.where, "b.json" in each.where) for each in found.value.problems] == [
         (True, False),
         (False, True),

@@ -14,9 +14,17 @@ from fairtrial.reporting.figures.figure_layout import Made
 from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
 from fairtrial.reporting.results.arms import NORM, identity
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units
+from fairtrial.reporting.verdicts.crossover_sentences import (
+    CAUTION,
+    SCALE,
+    count_units,
+    describe_accuracies,
+    describe_crossovers,
+    format_place,
+    list_curves,
+)
 from fairtrial.reporting.verdicts.findings import rule_of
-from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Lead, Race
+from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.wording import listed
 
@@ -27,30 +35,30 @@ _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 
 
-def crossover(results: Results, found: Sequence[Race]) -> Made:
+def crossover(results: Results, found: Sequence[Crossover]) -> Made:
     """A row for each of these contrasts: by steps, by seconds; nothing without any."""
     if not found:
         return
-    columns = max(len(race.leads) for race in found)
+    columns = max(len(crossover.curves) for crossover in found)
     size = (PAGE if columns > 1 else PAGE / 2, 0.4 + 2.2 * len(found))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(found), columns, squeeze=False, sharey="row")
-    for race, row in zip(found, axes, strict=True):
-        for ax in row[len(race.leads) :]:
+    for crossover, row in zip(found, axes, strict=True):
+        for ax in row[len(crossover.curves) :]:
             ax.set_axis_off()
-        _row(results, race, row[: len(race.leads)])
+        _row(results, crossover, row[: len(crossover.curves)])
     yield "crossover", _caption(results, found), figure
 
 
-def _row(results: Results, race: Race, row: Sequence[Axes]) -> None:
+def _row(results: Results, crossover: Crossover, row: Sequence[Axes]) -> None:
     """The panels of one contrast on one scale; the arms' names stand where each of them leads."""
-    pair, (treatment, control, at) = _looks(results, race), arms(race.contrast)
-    heights = [0.0, *(SCALE.factor * value for lead in race.leads for value in _shown(lead))]
+    pair, (treatment, control, at) = _looks(results, crossover), arms(crossover.contrast)
+    heights = [0.0, *(SCALE.factor * value for curve in crossover.curves for value in _shown(curve))]
     room = _ROOM * (max(heights) - min(heights) or 1)
     low, high = min([*heights, -room]) - room / 3, max([*heights, room]) + room / 3
-    for ax, lead in zip(row, race.leads, strict=True):
+    for ax, curve in zip(row, crossover.curves, strict=True):
         ax.set_ylim(low, high)
-        _panel(lead, pair, ax)
+        _panel(curve, pair, ax)
         ax.set_title(fill(f"{treatment} minus {control}{at}", 44))
     row[0].set_ylabel(fill(SCALE.gap_axis, 32))
     names = (treatment, control) if len(treatment) + len(control) < _LONG else ("the former", "the latter")
@@ -62,68 +70,69 @@ def _row(results: Results, race: Race, row: Sequence[Axes]) -> None:
         )  # fmt: skip
 
 
-def _shown(lead: Lead) -> Iterator[float]:
+def _shown(curve: LeadCurve) -> Iterator[float]:
     """Every height of a panel; limits as far as they do not flatten the runs."""
-    yield from (float(value) for run in lead.runs.values() for value in run)
-    reach = _reach(lead)
-    for limits in () if lead.band is None else (lead.band.low, lead.band.high):
+    yield from (float(value) for run in curve.runs.values() for value in run)
+    reach = _reach(curve)
+    for limits in () if curve.band is None else (curve.band.low, curve.band.high):
         yield from (float(np.clip(value, -reach, reach)) for value in limits)
 
 
-def _reach(lead: Lead) -> float:
+def _reach(curve: LeadCurve) -> float:
     """How far from 0 limits are drawn."""
-    return _FARTHEST * max(float(np.abs(run).max()) for run in lead.runs.values())
+    return _FARTHEST * max(float(np.abs(run).max()) for run in curve.runs.values())
 
 
-def _cut(lead: Lead) -> bool:
-    return lead.band is not None and max(-lead.band.low.min(), lead.band.high.max()) > _reach(lead)
+def _cut(curve: LeadCurve) -> bool:
+    return curve.band is not None and max(-curve.band.low.min(), curve.band.high.max()) > _reach(curve)
 
 
-def _looks(results: Results, race: Race) -> list[Look]:
-    contrast = race.contrast
+def _looks(results: Results, crossover: Crossover) -> list[Look]:
+    contrast = crossover.contrast
     shared = {name: level for name, level in contrast.at.items() if name in NORM}
     sides = [{**shared, **side} for side in (contrast.treatment, contrast.control)]
     return looks([identity(results.study, side) for side in sides])
 
 
-def _panel(lead: Lead, pair: Sequence[Look], ax: Axes) -> None:
+def _panel(curve: LeadCurve, pair: Sequence[Look], ax: Axes) -> None:
     """Runs, mean, both bands; the half of each arm in a tint of its colour."""
-    xs, factor = lead.places, SCALE.factor
+    xs, factor = curve.places, SCALE.factor
     for (low, high), look in zip(((0, ax.get_ylim()[1]), (ax.get_ylim()[0], 0)), pair, strict=True):
         ax.axhspan(low, high, color=look.color, alpha=0.07, linewidth=0, zorder=0.5)
     ax.axhline(0, color=INK, linewidth=0.8, zorder=1.5)
-    for seed, run in lead.runs.items():
-        lost = seed in lead.failed
+    for seed, run in curve.runs.items():
+        lost = seed in curve.failed
         ax.plot(
             xs, run * factor, color=ALARM if lost else QUIET, linewidth=0.5, alpha=0.9 if lost else 0.6,
             marker="x" if lost else "o", markersize=4 if lost else 2.4, markeredgewidth=0.9 * lost, zorder=2,
         )  # fmt: skip
-    if lead.band is not None:
-        band = lead.band
+    if curve.band is not None:
+        band = curve.band
         far = 10 * max(map(abs, ax.get_ylim())) / factor  # stands for an infinite limit
         low, high = (np.clip(side, -far, far) for side in (band.low, band.high))
         ax.fill_between(xs, low * factor, high * factor, color=INK, alpha=0.13, linewidth=0, zorder=1)
         near, wide = (np.clip(side, -far, far) for side in (band.pointwise_low, band.pointwise_high))
         ax.vlines(xs, near * factor, wide * factor, color=INK, linewidth=1.4, zorder=3)
-    for at, to in lead.undecided if lead.crosses else ():
+    for at, to in curve.undecided if curve.crosses else ():
         ax.plot([at, to], [0, 0], color=INK, linewidth=3.5, solid_capstyle="butt", zorder=3.2)
-    ax.plot(xs, lead.mean * factor, color=INK, linewidth=1.1, zorder=3.5)
-    for x, mean, ahead in zip(xs, lead.mean, lead.ahead, strict=True):
+    ax.plot(xs, curve.mean * factor, color=INK, linewidth=1.1, zorder=3.5)
+    for x, mean, ahead in zip(xs, curve.mean, curve.ahead, strict=True):
         look = pair[0] if (ahead or mean) > 0 else pair[1]
         ax.plot(
             [x], [mean * factor], marker=look.marker, color=look.color, markersize=4.5, zorder=3.6,
             markerfacecolor=look.color if ahead else "white", markeredgewidth=0.9,
         )  # fmt: skip
-    if lead.clock != SECONDS and len(xs) <= _TICKS:
-        ax.set_xticks(xs, [place_of(lead.clock, float(x)) for x in xs])
-    ax.set_xlabel(_AXES[lead.clock])
+    if curve.clock != SECONDS and len(xs) <= _TICKS:
+        ax.set_xticks(xs, [format_place(curve.clock, float(x)) for x in xs])
+    ax.set_xlabel(_AXES[curve.clock])
     ax.set_xmargin(0.04)
 
 
-def _caption(results: Results, found: Sequence[Race]) -> str:
-    banded = [lead.band for race in found for lead in race.leads if lead.band is not None]
+def _caption(results: Results, found: Sequence[Crossover]) -> str:
+    curves = list_curves(found)
+    banded = [curve.band for curve in curves if curve.band is not None]
     level = f"{100 * rule_of(results).level:.4g} %"
-    points = listed([str(n) for n in sorted({len(lead.places) for race in found for lead in race.leads})])
+    points = listed([str(n) for n in sorted({len(curve.places) for curve in curves})])
     bands = (
         f"grey: simultaneous {level} band of each panel (Bonferroni over its {points} points, straight "
         f"between them); bars: {level} paired t intervals of a point alone; filled marks: the band excludes "
@@ -132,11 +141,10 @@ def _caption(results: Results, found: Sequence[Race]) -> str:
         if banded
         else "no intervals"
     )
-    every = [lead for race in found for lead in race.leads]
-    unit = "means" + next((f" over{lead.unit.short}" for lead in every if lead.unit.short), "")
-    bands += "; limits that leave a panel stand in the table" if any(map(_cut, every)) else ""
+    unit = "means" + next((f" over{curve.unit.short}" for curve in curves if curve.unit.short), "")
+    bands += "; limits that leave a panel stand in the table" if any(map(_cut, curves)) else ""
     return (
         "Which arm leads within its schedule: paired differences in validation accuracy. Thin lines: one per "
         f"seed (crosses: a run of that seed failed, and has chance at every point); thick: {unit}; {bands}. "
-        f"{said(found)} {read(found)} {CAUTION}. {units(results, found)}."
+        f"{describe_crossovers(found)} {describe_accuracies(found)} {CAUTION}. {count_units(results, found)}."
     )

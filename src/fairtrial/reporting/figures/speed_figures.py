@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.results.timings import Numbers, Race, machine_of, number
+from fairtrial.reporting.results.timings import Numbers, Timing, machine_of, number
 from fairtrial.study.limits import MIN_UNITS
 
 Made = Iterator[tuple[str, str, Figure]]
@@ -31,7 +31,7 @@ LOOKS: Final = {  # of subjects, the same in every picture
 OTHER: Final = style.Look(style.QUIET, "v")
 RATIOS: Final = {"filters": ("filters",), "steps": ("step", "arms")}  # picture -> the tasks in it
 MARKS: Final = (0.25, 0.5, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
-ROW, GAP = 0.15, 0.7  # inches of a row; rows between two races
+ROW, GAP = 0.15, 0.7  # inches of a row; rows between two timings
 
 
 def look_of(name: str) -> style.Look:
@@ -39,17 +39,19 @@ def look_of(name: str) -> style.Look:
     return LOOKS.get(name) or LOOKS.get(name.rpartition(" ")[2], OTHER)
 
 
-def pictures(races: Sequence[Race]) -> Made:
-    """Every picture that the races allow."""
-    models = _by_model(races)
+def pictures(timings: Sequence[Timing]) -> Made:
+    """Every picture that the timings allow."""
+    models = _by_model(timings)
     for model, mine in models.items():
         yield f"throughput-{model}", _throughput_caption(model, mine), throughput(mine)
-    shown = {id(race) for mine in models.values() for race in mine}
+    shown = {id(timing) for mine in models.values() for timing in mine}
     for name, tasks in RATIOS.items():
-        compared = [race for task in tasks for race in races if race.task == task and id(race) not in shown]
+        compared = [
+            timing for task in tasks for timing in timings if timing.task == task and id(timing) not in shown
+        ]
         if not compared:
             continue
-        rounds = _span(len(race.rounds_s[race.reference]) for race in compared)
+        rounds = _span(len(timing.rounds_s[timing.reference]) for timing in compared)
         caption = (
             "Time as a multiple of the reference, which is named in bold. Dots: rounds, each against the "
             f"reference's round beside it ({rounds} a subject, interleaved in one process); bars: their "
@@ -57,47 +59,52 @@ def pictures(races: Sequence[Race]) -> Made:
             f"{machine_of(compared)}."
         )
         yield f"ratios-{name}", caption, ratios(compared)
-    counted = [race for race in races if race.bound_s and number(race.told, "flops")]
+    counted = [timing for timing in timings if timing.bound_s and number(timing.extra_info, "flops")]
     if counted:
         yield "roofline", _roofline_caption(counted), roofline(counted)
 
 
-def _by_model(races: Sequence[Race]) -> dict[str, list[Race]]:
+def _by_model(timings: Sequence[Timing]) -> dict[str, list[Timing]]:
     """Steps of one batch each, by model, where there are several batch sizes to draw a line through."""
-    found: dict[str, list[Race]] = {}
-    for race in races:
-        if race.task == "step" and _has_batch(race):
-            found.setdefault(str(race.told["model"]), []).append(race)
+    found: dict[str, list[Timing]] = {}
+    for timing in timings:
+        if timing.task == "step" and _has_batch(timing):
+            found.setdefault(str(timing.extra_info["model"]), []).append(timing)
     for mine in found.values():
-        mine.sort(key=lambda race: race.told["batch_size"])
-    same = {model: len({tuple(race.rounds_s) for race in mine}) == 1 for model, mine in found.items()}
+        mine.sort(key=lambda timing: timing.extra_info["batch_size"])
+    same = {model: len({tuple(timing.rounds_s) for timing in mine}) == 1 for model, mine in found.items()}
     return {model: mine for model, mine in found.items() if len(mine) >= MIN_UNITS and same[model]}
 
 
-def _has_batch(race: Race) -> bool:
-    single = race.told.get("micro_batches") == 1 and isinstance(race.told.get("model"), str)
-    return single and None not in (number(race.told, "batch_size"), number(race.told, "images"))
+def _has_batch(timing: Timing) -> bool:
+    single = timing.extra_info.get("micro_batches") == 1 and isinstance(timing.extra_info.get("model"), str)
+    return single and None not in (
+        number(timing.extra_info, "batch_size"),
+        number(timing.extra_info, "images"),
+    )
 
 
-def throughput(races: Sequence[Race]) -> Figure:
+def throughput(timings: Sequence[Timing]) -> Figure:
     """Images per second by batch size, and beside it the time as a multiple of plain convolutions."""
     figure = Figure(figsize=(style.PAGE, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    names = list(races[0].rounds_s)
-    rates = {name: [race.told["images"] / race.rounds_s[name] for race in races] for name in names}
+    names = list(timings[0].rounds_s)
+    rates = {
+        name: [timing.extra_info["images"] / timing.rounds_s[name] for timing in timings] for name in names
+    }
     left.set_yscale("log")
-    _lines(left, races, rates)
+    _lines(left, timings, rates)
     left.set_ylabel("images per second")
-    _lines(right, races, {name: [race.by_round(name) for race in races] for name in names[1:]})
+    _lines(right, timings, {name: [timing.by_round(name) for timing in timings] for name in names[1:]})
     right.axhline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
     right.set_ylabel("time / conv")  # "plain" is the name of a kernel
     _plain_numbers(left)
     return figure
 
 
-def _lines(ax: Axes, races: Sequence[Race], values: dict[str, list[Numbers]]) -> None:
+def _lines(ax: Axes, timings: Sequence[Timing], values: dict[str, list[Numbers]]) -> None:
     """A line of medians per subject, with quartiles and every round."""
-    sizes = np.array([race.told["batch_size"] for race in races], dtype=float)
+    sizes = np.array([timing.extra_info["batch_size"] for timing in timings], dtype=float)
     ends = {}
     for index, (name, found) in enumerate(values.items()):
         look, shift = look_of(name), 2 ** (0.07 * (index - (len(values) - 1) / 2))
@@ -132,22 +139,22 @@ def _name_ends(ax: Axes, ends: dict[str, float], at: float) -> None:
         )  # fmt: skip
 
 
-def ratios(races: Sequence[Race]) -> Figure:
-    """One row per subject, grouped by race; on a logarithmic axis a ratio and its inverse are equally far."""
-    count = sum(len(race.arms) for race in races) + GAP * len(races)
-    figure = Figure(figsize=(style.PAGE, 0.5 + ROW * (count + len(races))), layout="constrained")
+def ratios(timings: Sequence[Timing]) -> Figure:
+    """One row per subject, by bench; on a logarithmic axis a ratio and its inverse are equally far."""
+    count = sum(len(timing.arms) for timing in timings) + GAP * len(timings)
+    figure = Figure(figsize=(style.PAGE, 0.5 + ROW * (count + len(timings))), layout="constrained")
     ax = figure.subplots()
-    each = [(race, name) for race in races for name in race.arms]
-    middles = [1.0, *(race.times(name) for race, name in each)]
-    ends = [end for race, name in each for end in _quartiles(race, name)]
+    each = [(timing, name) for timing in timings for name in timing.arms]
+    middles = [1.0, *(timing.times(name) for timing, name in each)]
+    ends = [end for timing, name in each for end in _quartiles(timing, name)]
     low, high = min(min(middles) / 1.25, min(ends) / 1.05), max(max(middles) * 1.25, max(ends) * 1.05)
     place, ticks = 0.0, []
-    for race in races:
-        ticks.append((place, f"{race.group.removesuffix(', float32')}  (1 = {race.reference})", True))
-        for name in race.arms:
+    for timing in timings:
+        ticks.append((place, f"{timing.group.removesuffix(', float32')}  (1 = {timing.reference})", True))
+        for name in timing.arms:
             place += 1
             ticks.append((place, name, False))
-            _row(ax, race, name, place, (low, high))
+            _row(ax, timing, name, place, (low, high))
         place += 1 + GAP
     ax.axvline(1, color=style.QUIET, linewidth=0.8, linestyle=style.DASHED)
     ax.set_xscale("log")
@@ -165,9 +172,9 @@ def ratios(races: Sequence[Race]) -> Figure:
     return figure
 
 
-def _quartiles(race: Race, name: str) -> tuple[float, float]:
+def _quartiles(timing: Timing, name: str) -> tuple[float, float]:
     """The first and the third, of the ratio round by round."""
-    first, third = np.quantile(race.by_round(name), [0.25, 0.75])
+    first, third = np.quantile(timing.by_round(name), [0.25, 0.75])
     return float(first), float(third)
 
 
@@ -180,29 +187,29 @@ def _apart(marks: list[float], step: float) -> list[float]:
     return sorted(kept)
 
 
-def _row(ax: Axes, race: Race, name: str, place: float, within: tuple[float, float]) -> None:
-    look, each = look_of(name), race.by_round(name)
-    first, third = _quartiles(race, name)
+def _row(ax: Axes, timing: Timing, name: str, place: float, within: tuple[float, float]) -> None:
+    look, each = look_of(name), timing.by_round(name)
+    first, third = _quartiles(timing, name)
     ax.scatter(
         np.clip(each, *within), np.full(len(each), place), s=4, color=look.color, alpha=0.35, linewidths=0
     )
     ax.hlines(place, first, third, color=look.color, linewidth=2)
-    ax.plot(race.times(name), place, marker=look.marker, color=look.color, markersize=4)
+    ax.plot(timing.times(name), place, marker=look.marker, color=look.color, markersize=4)
     ax.annotate(
-        f"{race.times(name):.2f}", (1.0, place), xycoords=("axes fraction", "data"), xytext=(4, 0),
+        f"{timing.times(name):.2f}", (1.0, place), xycoords=("axes fraction", "data"), xytext=(4, 0),
         textcoords="offset points", va="center_baseline", fontsize=7, color=look.name_color,
         annotation_clip=False,
     )  # fmt: skip
 
 
-def roofline(races: Sequence[Race]) -> Figure:
+def roofline(timings: Sequence[Timing]) -> Figure:
     """Operations per second against operations per byte, under what the machine can do."""
     figure = Figure(figsize=(style.COLUMN, 2.9), layout="constrained")
     ax = figure.subplots()
-    roofs = [race.told["roof"] for race in races]
+    roofs = [timing.extra_info["roof"] for timing in timings]
     copy = float(np.median([roof["copy_bytes_per_s"] for roof in roofs])) / 1e9
     matrix = float(np.median([roof["matrix_flops_per_s"] for roof in roofs])) / 1e9
-    reach = [race.told["flops"] / race.told["bytes_moved"] for race in races]
+    reach = [timing.extra_info["flops"] / timing.extra_info["bytes_moved"] for timing in timings]
     x = np.geomspace(min([*reach, matrix / copy]) / 2, max([*reach, matrix / copy]) * 2.5, 200)
     ax.plot(x, np.minimum(copy * x, matrix), color=style.INK, linewidth=1)
     for task, marker, color in (
@@ -210,9 +217,9 @@ def roofline(races: Sequence[Race]) -> Figure:
         ("step", "D", "#0b4a8f"),
         ("arms", "s", "#c8500a"),
     ):
-        mine = [(at, race) for at, race in zip(reach, races, strict=True) if race.task == task]
-        for at, race in mine:
-            rate = race.told["flops"] / race.rounds_s[str(race.told["recorded"])] / 1e9
+        mine = [(at, timing) for at, timing in zip(reach, timings, strict=True) if timing.task == task]
+        for at, timing in mine:
+            rate = timing.extra_info["flops"] / timing.rounds_s[str(timing.extra_info["recorded"])] / 1e9
             ax.vlines(at, *np.quantile(rate, [0.25, 0.75]), color=color, linewidth=1)
             ax.plot(at, np.median(rate), marker=marker, color=color, markersize=3.5, alpha=0.8, linewidth=0)
         if mine:
@@ -250,23 +257,23 @@ def _plain_numbers(ax: Axes, both: bool = False) -> None:
         axis.set_minor_formatter(lambda value, _: "")
 
 
-def _throughput_caption(model: str, races: Sequence[Race]) -> str:
-    rounds = _span(len(race.rounds_s[race.reference]) for race in races)
-    side = races[0].told.get("side", "?")
+def _throughput_caption(model: str, timings: Sequence[Timing]) -> str:
+    rounds = _span(len(timing.rounds_s[timing.reference]) for timing in timings)
+    side = timings[0].extra_info.get("side", "?")
     return (
         f"Forward, cross entropy and backward of {model} with GN at {side} px, by batch size: standardized "
         "filters by three kinds of kernels, and plain convolutions (conv). Dots: rounds; lines: medians; "
         f"bars: quartiles ({rounds} rounds a point, interleaved in one process). Right: time over that of "
-        f"conv in the round beside it. {machine_of(races)}."
+        f"conv in the round beside it. {machine_of(timings)}."
     )
 
 
-def _roofline_caption(races: Sequence[Race]) -> str:
+def _roofline_caption(timings: Sequence[Timing]) -> str:
     return (
         "Operations per second against operations per byte of each bench whose operations are counted, by "
         "the fastest kernels; bars: quartiles of the rounds. Lines: copy bandwidth (read and written) and "
         "matrix rate, measured in the same process. Bytes: the least that must move; what a cache still "
-        f"holds lies above the slope. {machine_of(races)}."
+        f"holds lies above the slope. {machine_of(timings)}."
     )
 
 

@@ -76,13 +76,13 @@ def _study(task: Task) -> Hung:
 
 def _bench(task: Task) -> Hung:
     from fairtrial.reporting.figures.speed_figures import pictures as speed
-    from fairtrial.reporting.results.timings import read
+    from fairtrial.reporting.results.timings import read_timings
     from fairtrial.reporting.tables.speed_tables import table
 
-    races = read(task.folder)
+    timings = read_timings(task.folder)
     with styled():
-        drawn = tuple(rendered(f"{task.key}-{name}", text, figure) for name, text, figure in speed(races))
-    told = table(races)
+        drawn = tuple(rendered(f"{task.key}-{name}", text, figure) for name, text, figure in speed(timings))
+    told = table(timings)
     return Hung(task.key, drawn, (replace(told, name=f"{task.key}-{told.name}"),))
 
 

@@ -19,7 +19,7 @@ from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.wanted_items import WANTED
 from fairtrial.reporting.results import recorded_studies
 from fairtrial.reporting.results.recorded_studies import Recorded
-from fairtrial.reporting.results.timings import folders
+from fairtrial.reporting.results.timings import timing_folders
 from fairtrial.reporting.tables import table as tables
 from fairtrial.reporting.tables.table import Table
 from fairtrial.storage import atomic
@@ -43,7 +43,7 @@ class Whole:
 def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> Whole:
     """One report over every study under `results`; equal records give equal bytes, whatever `jobs` is."""
     studies = recorded_studies.read(results, partial=allow_partial)
-    benches = {f"bench-{path.name}": path for path in folders(results / "bench")}
+    benches = {f"bench-{path.name}": path for path in timing_folders(results / "bench")}
     hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
     shown = cover(studies, hung, list(benches))
     overview = [study_table(studies), coverage_table(shown), *_ledger(studies, allow_partial)]

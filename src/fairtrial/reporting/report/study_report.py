@@ -32,7 +32,7 @@ from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover
 from fairtrial.reporting.verdicts import findings as verdicts
 from fairtrial.reporting.verdicts.aa_check import Twins
 from fairtrial.reporting.verdicts.findings import Finding
-from fairtrial.reporting.verdicts.learning_curve_crossover import Race
+from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover
 from fairtrial.reporting.verdicts.sentences import sentence, title
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats.records import plain
@@ -62,7 +62,7 @@ class Examined:
     findings: tuple[Finding, ...]
     control: Twins | None
     said: tuple[str, ...]  # one sentence per declared contrast
-    races: tuple[Race, ...]  # who leads along the schedule
+    crossovers: tuple[Crossover, ...]  # who leads along the schedule
     warnings: tuple[str, ...]
     partial: bool
 
@@ -74,7 +74,7 @@ def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     control = aa_check.compare(results, partial=allow_partial)
     said = tuple(_said(results, findings))
     warnings = tuple(_warnings(results, findings, control))
-    ahead = tuple(learning_curve_crossover.races(results, allow_partial))
+    ahead = tuple(learning_curve_crossover.find_crossovers(results, allow_partial))
     return Examined(results, findings, control, said, ahead, warnings, allow_partial)
 
 
@@ -82,7 +82,7 @@ def pictures(told: Examined) -> list[Drawn]:
     """Every figure of a study."""
     results, findings = told.results, told.findings
     more = chain(
-        crossover(results, told.races),
+        crossover(results, told.crossovers),
         ladder_figure(results, findings, told.partial),
     )
     return figures.draw(results, findings, told.control, partial=told.partial, more=more)
@@ -96,7 +96,7 @@ def tabulate(told: Examined) -> list[Table]:
         arm_table(results, partial=told.partial),
         *attribution_tables(results),
         *([steps] if (steps := ladder_table(results, findings, told.partial)) else []),
-        *([ahead] if (ahead := crossover_table(results, told.races)) else []),
+        *([ahead] if (ahead := crossover_table(results, told.crossovers)) else []),
         *([paired] if (paired := pairing_table(results, findings)) else []),
         *([sources] if (sources := variance_table(results, partial=told.partial)) else []),
         parity(results),

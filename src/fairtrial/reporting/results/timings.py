@@ -1,4 +1,4 @@
-"""The races in a folder of bench results, checked before they are trusted."""
+"""The timings in a folder of bench results, checked before they are trusted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Race:
+class Timing:
     """Subjects that were timed in turns in one process. rounds_s: the first one is the reference.
 
     bound_s: the least that a call can take by the roofline; None where nobody counted.
@@ -31,7 +31,7 @@ class Race:
     task: str
     group: str
     rounds_s: Mapping[str, Numbers]
-    told: Mapping[str, Any]  # extra_info as it came
+    extra_info: Mapping[str, Any]  # as it came
     machine: Mapping[str, Any]
 
     @property
@@ -47,7 +47,7 @@ class Race:
     @property
     def bound_s(self) -> float | None:
         """See the class."""
-        return number(self.told, "roofline_s")
+        return number(self.extra_info, "roofline_s")
 
     def median_s(self, name: str) -> float:
         """Median seconds per call."""
@@ -62,9 +62,9 @@ class Race:
         return self.rounds_s[name] / self.rounds_s[self.reference]
 
 
-def number(told: Mapping[str, Any], name: str) -> float | None:
+def number(extra_info: Mapping[str, Any], name: str) -> float | None:
     """A positive number of extra_info; None where there is none."""
-    value = told.get(name)
+    value = extra_info.get(name)
     return float(value) if _is_number(value) else None
 
 
@@ -72,31 +72,31 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
-def folders(bench: Path) -> list[Path]:
-    """The devices' folders that hold races; the gate's own files lie deeper."""
+def timing_folders(bench: Path) -> list[Path]:
+    """The devices' folders that hold timings; the gate's own files lie deeper."""
     return [folder for folder in sorted(bench.glob("*/")) if any(folder.glob("*.json"))]
 
 
-def read(folder: Path) -> list[Race]:
-    """Every race of a folder; a Fault with every file that cannot be trusted, exit code 3."""
+def read_timings(folder: Path) -> list[Timing]:
+    """Every timing of a folder; a Fault with every file that cannot be trusted, exit code 3."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
         what = "no bench results" if folder.is_dir() else "no such folder"
         raise fault(what, str(folder), "make some on this machine: tox -e bench", BAD_INPUT)
-    races: list[Race] = []
+    timings: list[Timing] = []
     faults: list[Fault] = []
     for path in paths:
         try:
-            races += races_of(path)
+            timings += read_file(path)
         except Fault as found:
             faults.append(found)
     if faults:
         raise gather(faults)
-    return races
+    return timings
 
 
-def races_of(path: Path) -> list[Race]:
-    """The races of one file; rows that were not raced are passed over."""
+def read_file(path: Path) -> list[Timing]:
+    """The timings of one file; rows that were not raced are passed over."""
     try:
         report = read_json(path, cap=CAP)
     except Fault as found:
@@ -110,7 +110,7 @@ def races_of(path: Path) -> list[Race]:
             BAD_INPUT,
         )
     return [
-        _race(path, index, row, machine)
+        _timing(path, index, row, machine)
         for index, row in enumerate(rows)
         if "rounds_s" in _extra(path, index, row)
     ]
@@ -123,47 +123,47 @@ def _extra(path: Path, index: int, row: Any) -> dict[str, Any]:
     return extra
 
 
-def _race(path: Path, index: int, row: Mapping[str, Any], machine: Mapping[str, Any]) -> Race:
-    told, where = row["extra_info"], f"{path}, benchmarks[{index}]"
-    rounds = told["rounds_s"]
+def _timing(path: Path, index: int, row: Mapping[str, Any], machine: Mapping[str, Any]) -> Timing:
+    extra_info, where = row["extra_info"], f"{path}, benchmarks[{index}]"
+    rounds = extra_info["rounds_s"]
     if not isinstance(rounds, dict) or len(rounds) < 2:
         raise fault("rounds_s is no table of two subjects or more", where, DO, BAD_INPUT)
     lengths = {len(values) if isinstance(values, list) else 0 for values in rounds.values()}
     if len(lengths) > 1 or 0 in lengths:
-        raise fault(f"rounds_s: subjects of one race have {sorted(lengths)} rounds", where, DO, BAD_INPUT)
+        raise fault(f"rounds_s: subjects of one timing have {sorted(lengths)} rounds", where, DO, BAD_INPUT)
     for name, values in rounds.items():
         if not all(map(_is_number, values)):
             raise fault(
                 f"rounds_s of {name!r} holds what is no positive number of seconds", where, DO, BAD_INPUT
             )
     for name in NUMBERS:
-        if told.get(name) is not None and not _is_number(told[name]):
-            raise fault(f"{name}={shown(told[name])} is no positive number", where, DO, BAD_INPUT)
-    if not _has_roof(told) or told.get("recorded", next(iter(rounds))) not in list(rounds):
-        raise fault("a race whose roof or recorded subject is none", where, DO, BAD_INPUT)
+        if extra_info.get(name) is not None and not _is_number(extra_info[name]):
+            raise fault(f"{name}={shown(extra_info[name])} is no positive number", where, DO, BAD_INPUT)
+    if not _has_roof(extra_info) or extra_info.get("recorded", next(iter(rounds))) not in list(rounds):
+        raise fault("a timing whose roof or recorded subject is none", where, DO, BAD_INPUT)
     task = str(row.get("fullname", "")).partition("::")[0].rpartition("/")[2]
-    return Race(
+    return Timing(
         task=task.removesuffix(".py").removeprefix("test_").replace("_", "-"),
         group=str(row.get("group") or row.get("name")),
         rounds_s={str(name): np.array(values, dtype=np.float64) for name, values in rounds.items()},
-        told=told,
+        extra_info=extra_info,
         machine=machine,
     )
 
 
-def _has_roof(told: Mapping[str, Any]) -> bool:
-    """What a roofline needs, where one is told."""
-    roof = told.get("roof")
-    if told.get("roofline_s") is None:
+def _has_roof(extra_info: Mapping[str, Any]) -> bool:
+    """What a roofline needs, where one is extra_info."""
+    roof = extra_info.get("roof")
+    if extra_info.get("roofline_s") is None:
         return True
     return isinstance(roof, dict) and all(_is_number(roof.get(name)) for name in ROOF)
 
 
-def machine_of(races: Sequence[Race]) -> str:
+def machine_of(timings: Sequence[Timing]) -> str:
     """'AMD EPYC, 2 threads, torch 2.15.0, fp32': what every caption says of the machine."""
     every = {
-        f"{race.machine.get('gpu') or race.machine.get('cpu_model', 'unknown processor')}, "
-        f"{race.machine.get('threads', '?')} threads, torch {race.machine.get('torch', '?')}"
-        for race in races
+        f"{timing.machine.get('gpu') or timing.machine.get('cpu_model', 'unknown processor')}, "
+        f"{timing.machine.get('threads', '?')} threads, torch {timing.machine.get('torch', '?')}"
+        for timing in timings
     }
     return "; ".join(sorted(every)) + ", fp32"

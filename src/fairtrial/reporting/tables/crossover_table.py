@@ -12,14 +12,22 @@ import pandas as pd
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
-from fairtrial.reporting.verdicts.crossover_sentences import CAUTION, SCALE, place_of, read, said, units
+from fairtrial.reporting.verdicts.crossover_sentences import (
+    CAUTION,
+    SCALE,
+    count_units,
+    describe_accuracies,
+    describe_crossovers,
+    format_place,
+    list_curves,
+)
 from fairtrial.reporting.verdicts.findings import rule_of
-from fairtrial.reporting.verdicts.learning_curve_crossover import Lead, Race
+from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.wording import clean
 
 
-def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:
+def crossover_table(results: Results, found: Sequence[Crossover]) -> Table | None:
     """One row per point of the figure; None where there is no figure."""
     if not found:
         return None
@@ -27,27 +35,27 @@ def crossover_table(results: Results, found: Sequence[Race]) -> Table | None:
     caption = (
         "Which arm leads within its schedule: paired differences in validation accuracy at each point, in "
         f"points, with the limits that hold at all points of a clock at once (simultaneous {level}, "
-        f"Bonferroni) and those of a point alone. {said(found)} {read(found)} {CAUTION}. "
-        f"{units(results, found)}. {provenance(results)}"
+        f"Bonferroni) and those of a point alone. {describe_crossovers(found)} "
+        f"{describe_accuracies(found)} {CAUTION}. {count_units(results, found)}. {provenance(results)}"
     )
-    rows = [row for race in found for lead in race.leads for row in _rows(lead, level)]
+    rows = [row for curve in list_curves(found) for row in _rows(curve, level)]
     return Table("crossover", caption, pd.DataFrame(rows))
 
 
-def _rows(lead: Lead, level: str) -> Iterator[dict[str, Any]]:
-    treatment, control, at = arms(lead.contrast)
-    band = lead.band
+def _rows(curve: LeadCurve, level: str) -> Iterator[dict[str, Any]]:
+    treatment, control, at = arms(curve.contrast)
+    band = curve.band
     sides = [None] * 4 if band is None else [band.low, band.high, band.pointwise_low, band.pointwise_high]
     heads = ("simultaneous low", "simultaneous high", f"{level} low", f"{level} high")
-    for index, (place, ahead) in enumerate(zip(lead.places, lead.ahead, strict=True)):
+    for index, (place, ahead) in enumerate(zip(curve.places, curve.ahead, strict=True)):
         yield {
-            "contrast": clean(lead.contrast.name),
+            "contrast": clean(curve.contrast.name),
             "arms": f"{treatment} against {control}{at}",
-            "clock": lead.clock,
-            "at": place_of(lead.clock, float(place)),
-            "difference": SCALE.show(float(lead.mean[index])),
+            "clock": curve.clock,
+            "at": format_place(curve.clock, float(place)),
+            "difference": SCALE.show(float(curve.mean[index])),
             **{head: _limit(side, index) for head, side in zip(heads, sides, strict=True)},
-            "n": str(lead.unit.count(lead.runs)),
+            "n": str(curve.unit.count(curve.runs)),
             "leads": {1: treatment, -1: control}.get(ahead, "open" if band is not None else ""),
         }
 

@@ -10,22 +10,22 @@ import pandas as pd
 
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.report.report_item import Exhibit, network, probed, said_of
-from fairtrial.reporting.results.timings import Race, folders, machine_of, read
+from fairtrial.reporting.results.timings import Timing, machine_of, read_timings, timing_folders
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import rounded
 
 BIT: Final = ("r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4")
 SHOWN: Final = ("mini", *BIT)
-OWN: Final = ("fastest", "gn+ws fastest")  # the subject of a race that is a step as we run it
+OWN: Final = ("fastest", "gn+ws fastest")  # the subject of a timing that is a step as we run it
 
 
 def exhibit(results: Path) -> Exhibit:
     """The record of `fairtrial networks`, and the benches where there are any."""
     found = probed(results, "networks")
     rows = {row["model"]: row for row in found["values"]["networks"]}
-    races = [race for folder in folders(results / "bench") for race in read(folder)]
-    fastest = {name: best(races, name) for name in SHOWN}
-    measured = [race for race in fastest.values() if race is not None]
+    timings = [timing for folder in timing_folders(results / "bench") for timing in read_timings(folder)]
+    fastest = {name: best(timings, name) for name in SHOWN}
+    measured = [timing for timing in fastest.values() if timing is not None]
     caption = (
         "The BiT networks and mini, GN with weight standardization. Parameters in millions and "
         "multiply-accumulates of one image's forward pass in G (convolutions and head), from shapes, by "
@@ -41,7 +41,7 @@ def exhibit(results: Path) -> Exhibit:
     return Exhibit("T2.2", "table", Table("models", caption, frame), caption)
 
 
-def line(row: Mapping[str, Any], race: Race | None) -> dict[str, str]:
+def line(row: Mapping[str, Any], timing: Timing | None) -> dict[str, str]:
     """One network as it is read."""
     name, parameters, macs = row["model"], row["parameters"], row["macs"]
     return {
@@ -54,7 +54,7 @@ def line(row: Mapping[str, Any], race: Race | None) -> dict[str, str]:
         "published at 224": _published(name, "gmacs", res=224),
         "state MB": f"{row['state_bytes'] / 1e6:.0f}",
         "kept MB per image": f"{row['kept_bytes']['224'] / 1e6:.1f}",
-        "images/s, training": _rate(race),
+        "images/s, training": _rate(timing),
     }
 
 
@@ -63,30 +63,31 @@ def _published(name: str, metric: str, **setting: Any) -> str:
     return f"{found[0]['value']:.2f}" if found else ""
 
 
-def best(races: Sequence[Race], model: str) -> Race | None:
-    """The race of training steps of this network with most images per second; None where none was run."""
+def best(timings: Sequence[Timing], model: str) -> Timing | None:
+    """The timing of training steps of this network with most images per second; None where none was run."""
     mine = [
-        race
-        for race in races
-        if race.told.get("model") == model
-        and race.task in ("step", "arms")
-        and _subject(race) is not None
-        and race.told.get("images")  # where the work was counted
+        timing
+        for timing in timings
+        if timing.extra_info.get("model") == model
+        and timing.task in ("step", "arms")
+        and _subject(timing) is not None
+        and timing.extra_info.get("images")  # where the work was counted
     ]
     return max(mine, key=_images_per_s, default=None)
 
 
-def _subject(race: Race) -> str | None:
-    return next((name for name in OWN if name in race.rounds_s), None)
+def _subject(timing: Timing) -> str | None:
+    return next((name for name in OWN if name in timing.rounds_s), None)
 
 
-def _images_per_s(race: Race) -> float:
-    subject = _subject(race)
+def _images_per_s(timing: Timing) -> float:
+    subject = _subject(timing)
     assert subject is not None
-    return float(race.told["images"]) / race.median_s(subject)
+    return float(timing.extra_info["images"]) / timing.median_s(subject)
 
 
-def _rate(race: Race | None) -> str:
-    if race is None:
+def _rate(timing: Timing | None) -> str:
+    if timing is None:
         return ""
-    return f"{rounded(_images_per_s(race), 3)} (batch {race.told['batch_size']}, {race.told['side']} px)"
+    batch_size, side = (timing.extra_info[name] for name in ("batch_size", "side"))
+    return f"{rounded(_images_per_s(timing), 3)} (batch {batch_size}, {side} px)"

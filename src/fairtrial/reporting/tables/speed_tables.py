@@ -1,4 +1,4 @@
-"""Bench results as a table: one row per race and subject."""
+"""Bench results as a table: one row per timing and subject."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from fairtrial.reporting.results.timings import Race, machine_of, number
+from fairtrial.reporting.results.timings import Timing, machine_of, number
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import rounded
 
@@ -18,33 +18,33 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table(races: Sequence[Race]) -> Table:
+def table(timings: Sequence[Timing]) -> Table:
     """Medians, ratios and what they come to."""
     caption = (
-        "Milliseconds of one call, by race: all subjects of a bench timed in turns in one process. Times "
+        "Milliseconds of one call, by group: all subjects of a bench timed in turns in one process. Times "
         "reference: median over the median of the reference, which is the subject at 1; quartiles of the "
         "same, round by round. Bytes and operations: the least that the work needs, see bench/work.py. "
-        f"{machine_of(races)}."
+        f"{machine_of(timings)}."
     )
-    rows = [_row(race, name) for race in races for name in race.rounds_s]
+    rows = [_row(timing, name) for timing in timings for name in timing.rounds_s]
     return Table("speed", caption, pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
-def _row(race: Race, name: str) -> list[str]:
-    values, median = race.rounds_s[name], race.median_s(name)
+def _row(timing: Timing, name: str) -> list[str]:
+    values, median = timing.rounds_s[name], timing.median_s(name)
     low, high = np.quantile(values, [0.25, 0.75])
-    first, third = np.quantile(race.by_round(name), [0.25, 0.75])
-    peaks = race.told.get("peak_memory_bytes")
+    first, third = np.quantile(timing.by_round(name), [0.25, 0.75])
+    peaks = timing.extra_info.get("peak_memory_bytes")
     peak = number(peaks, name) if isinstance(peaks, dict) else None
     return [
-        race.task, race.group, name, rounded(1e3 * median, 4), rounded(1e3 * (high - low), 2),
+        timing.task, timing.group, name, rounded(1e3 * median, 4), rounded(1e3 * (high - low), 2),
         str(len(values)),
-        f"{race.times(name):.3f}", f"{first:.3f} to {third:.3f}",
-        *(_rate(race, what, median * unit) for what, unit in RATES),
-        f"{race.bound_s / median:.2f}" if race.bound_s else "", rounded(peak / 1e6, 4) if peak else "",
+        f"{timing.times(name):.3f}", f"{first:.3f} to {third:.3f}",
+        *(_rate(timing, what, median * unit) for what, unit in RATES),
+        f"{timing.bound_s / median:.2f}" if timing.bound_s else "", rounded(peak / 1e6, 4) if peak else "",
     ]  # fmt: skip
 
 
-def _rate(race: Race, what: str, seconds: float) -> str:
-    done = number(race.told, what)
+def _rate(timing: Timing, what: str, seconds: float) -> str:
+    done = number(timing.extra_info, what)
     return rounded(done / seconds, 4) if done else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,7 @@ from fairtrial.reporting.results.contrast_sides import unit_of_contrast
 from fairtrial.reporting.results.load import OPEN, Record, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import Unit
-from fairtrial.reporting.verdicts import sign_changes
 from fairtrial.reporting.verdicts.findings import rule_of
-from fairtrial.reporting.verdicts.sign_changes import Span
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
 from fairtrial.study.contrast import corners
@@ -27,7 +25,9 @@ from fairtrial.study.study import Contrast
 
 STEPS, IMAGES, SECONDS = "steps", "images", "seconds"
 MOST: Final = 2  # contrasts of a study, the first ones
+_FAR: Final = 1e9  # stands for an infinite limit, which no line can be drawn to
 
+Span: TypeAlias = tuple[float, float]
 Pairs = Mapping[int, tuple["Curve", "Curve"]]
 
 
@@ -48,7 +48,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Lead:
+class LeadCurve:
     """Treatment minus control along one clock: seed -> differences at the places, their means over units.
 
     band: None where no interval may be shown. images: the validation images of each run.
@@ -67,14 +67,14 @@ class Lead:
     @cached_property
     def changes(self) -> list[float]:
         """Where the mean difference changes its sign."""
-        return sign_changes.changes(self.places.tolist(), self.mean.tolist())
+        return find_sign_changes(self.places.tolist(), self.mean.tolist())
 
     @cached_property
     def undecided(self) -> list[Span]:
         """The confidence set of a change of the lead: where the simultaneous band contains 0."""
         if self.band is None:
             return [self.range]
-        return sign_changes.undecided(self.places.tolist(), self.band.low.tolist(), self.band.high.tolist())
+        return find_undecided(self.places.tolist(), self.band.low.tolist(), self.band.high.tolist())
 
     @property
     def range(self) -> Span:
@@ -95,27 +95,27 @@ class Lead:
 
 
 @dataclass(frozen=True, eq=False)
-class Race:
+class Crossover:
     """One contrast by its clocks.
 
     seconds: the shortest and the longest training of treatment and of control, of runs that finished.
-    unsaid: why there is no panel in seconds.
+    no_seconds: why there is no panel in seconds.
     """
 
     contrast: Contrast
-    leads: tuple[Lead, ...]
+    curves: tuple[LeadCurve, ...]
     seconds: tuple[Span, ...]
-    unsaid: str = ""
+    no_seconds: str = ""
 
 
-def races(results: Results, partial: bool) -> list[Race]:
+def find_crossovers(results: Results, partial: bool) -> list[Crossover]:
     """The first declared contrasts of two arms whose runs were all looked at on their way."""
     primary: tuple[Contrast, ...] = results.study.primary  # type: ignore[assignment]
-    found = (_race(results, contrast, partial) for contrast in primary)
-    return [race for race in found if race is not None][:MOST]
+    found = (_crossover(results, contrast, partial) for contrast in primary)
+    return [crossover for crossover in found if crossover is not None][:MOST]
 
 
-def _race(results: Results, contrast: Contrast, partial: bool) -> Race | None:
+def _crossover(results: Results, contrast: Contrast, partial: bool) -> Crossover | None:
     cells = [results.where(levels) for levels in corners(contrast)]
     if len(cells) != 2 or not all(each["seed"].is_unique for each in cells):
         return None
@@ -126,10 +126,10 @@ def _race(results: Results, contrast: Contrast, partial: bool) -> Race | None:
     mixed = "; ".join(mixed_hardware(used))
     rates = {record["settings"]["batch_size"] for record in used.values()}
     clocks = [STEPS if len(rates) == 1 else IMAGES, *([] if mixed else [SECONDS])]
-    made = [_lead(results, contrast, clock, pairs, partial) for clock in clocks]
-    leads = tuple(lead for lead in made if lead is not None)
-    apart = "" if made[-1] or mixed else "no second lies within the curves of both arms"
-    return Race(contrast, leads, tuple(_seconds(pairs)), mixed or apart) if leads else None
+    by_clock = [_lead_curve(results, contrast, clock, pairs, partial) for clock in clocks]
+    curves = tuple(curve for curve in by_clock if curve is not None)
+    apart = "" if by_clock[-1] or mixed else "no second lies within the curves of both arms"
+    return Crossover(contrast, curves, tuple(_seconds(pairs)), mixed or apart) if curves else None
 
 
 def _seconds(pairs: Pairs) -> Iterator[Span]:
@@ -182,7 +182,9 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _lead(results: Results, contrast: Contrast, clock: str, pairs: Pairs, partial: bool) -> Lead | None:
+def _lead_curve(
+    results: Results, contrast: Contrast, clock: str, pairs: Pairs, partial: bool
+) -> LeadCurve | None:
     places = _places([curve for pair in pairs.values() for curve in pair if not curve.failed], clock)
     if places is None:
         return None
@@ -191,7 +193,7 @@ def _lead(results: Results, contrast: Contrast, clock: str, pairs: Pairs, partia
     table = np.array([unit.means({seed: run[t] for seed, run in runs.items()}) for t in range(len(places))]).T
     rule = rule_of(results)
     shown = (results.sound or partial) and not (unit.problem or rule.sequence) and len(table) >= MIN_UNITS
-    return Lead(
+    return LeadCurve(
         contrast=contrast,
         clock=clock,
         places=places,
@@ -213,3 +215,61 @@ def _places(curves: Iterable[Curve], clock: str) -> np.ndarray | None:
         return looks[0]
     low, high = max(look[0] for look in looks), min(look[-1] for look in looks)
     return np.linspace(low, high, min(map(len, looks))) if low < high else None
+
+
+def find_sign_changes(xs: Sequence[float], mean: Sequence[float]) -> list[float]:
+    """Return the places where a curve changes its sign; of a stretch at 0 between two signs its middle."""
+    signed = [index for index, value in enumerate(mean) if value]
+    found = []
+    for one, other in pairwise(signed):
+        if (mean[one] < 0) != (mean[other] < 0):
+            between = xs[one + 1 : other]
+            found.append(
+                (between[0] + between[-1]) / 2
+                if between
+                else xs[one] + (xs[other] - xs[one]) * mean[one] / (mean[one] - mean[other])
+            )
+    return found
+
+
+def find_undecided(xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> list[Span]:
+    """Return the places where a band contains 0.
+
+    Where the limits hold at all points at once, they hold on the lines between them too. The places then
+    hold every sign change of the true curve, straight between the same points, with the band's confidence.
+    """
+    lows, highs = ([min(max(value, -_FAR), _FAR) for value in side] for side in (low, high))
+    found = []
+    for (x0, low0, high0), (x1, low1, high1) in pairwise(zip(xs, lows, highs, strict=True)):
+        start, end = _below(low0, low1), _below(-high0, -high1)
+        if start and end and max(start[0], end[0]) <= min(start[1], end[1]):
+            at, to = max(start[0], end[0]), min(start[1], end[1])
+            found.append((x0 + at * (x1 - x0), x0 + to * (x1 - x0)))
+    return merge_spans(found)
+
+
+def _below(first: float, last: float) -> Span | None:
+    """Return where a line over [0, 1] is at most 0."""
+    if first > 0 and last > 0:
+        return None
+    if first <= 0 and last <= 0:
+        return 0.0, 1.0
+    root = first / (first - last)
+    return (root, 1.0) if first > 0 else (0.0, root)
+
+
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans, those that touch as one."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span[0] <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], span[1])
+        else:
+            found.append(span)
+    return found
+
+
+def find_gaps(spans: Sequence[Span], low: float, high: float) -> list[Span]:
+    """Return what the spans leave of a range."""
+    edges = [low, *(edge for span in spans for edge in span), high]
+    return [(at, to) for at, to in zip(edges[::2], edges[1::2], strict=True) if at < to]
