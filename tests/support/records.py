@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import ACCOUNTS, attempt_record, cell_message, failure
+from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Cell
 
@@ -25,22 +24,25 @@ def done(
     steps: int = 8,
     data: str = "d" * 64,
     weights: str | None = None,
-) -> Record:
+) -> Json:
     """A result as `trial.run_cell` gives it."""
-    spent = {**dict.fromkeys(ACCOUNTS, 0), "steps": steps, "train_s": train_s, "lost_s": 0.0}
+    spent = {
+        **dict.fromkeys(("examples", "flops", "eval_s", "load_s"), 0),
+        "steps": steps,
+        "train_s": train_s,
+        "lost_s": 0.0,
+    }
     measured = {"classes": 10, "test_acc": acc, "test_loss": 0.3, "val_acc": None, "test_reads": 1}
     measured |= {} if weights is None else {"weights_sha256": weights}
     return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": data}}
 
 
-def killed(where: str = "job", lost_s: float = 0.5) -> Record:
+def killed(where: str = "job", lost_s: float = 0.5) -> Json:
     """A result of an attempt whose job died."""
     return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)
 
 
-def publish(
-    store: Store, cell: Cell, attempt: int = 1, result: Record | None = None, **origin: Any
-) -> Record:
+def publish(store: Store, cell: Cell, attempt: int = 1, result: Json | None = None, **origin: Any) -> Attempt:
     """Publish one attempt of a cell; its record. By default each cell ends with weights of its own."""
     result = result or done(weights=cell.id)
     record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN | origin)

@@ -87,7 +87,7 @@ def _measure(store: Store, options: Options, arms: dict[str, Cell], stop: Stop) 
                     raise fault(f"the calibration stopped: {worker.death()}", *_LOOK_ABOVE, REFUSED)
                 if "step_s" in message:
                     step_s = dict(zip(arms, message["step_s"], strict=True))
-                    store.calibrate({"step_s": step_s, "origin": message["origin"]})
+                    store.calibrate(step_s, message["origin"])
                     return
 
 
@@ -250,7 +250,9 @@ class Driver:
             worker.origin = message["origin"]
             self._say_kernels(message.get("slower"))
             if not self.options.allow_mixed:
-                provenance.refuse_mixing(self.books.records, worker.origin)
+                provenance.refuse_mixing(
+                    [attempt.provenance for attempt in self.books.records], worker.origin
+                )
         else:
             worker.task = None
             progress.finished(self.books.take(message["cell"], message["attempt"]), message["wall_s"])

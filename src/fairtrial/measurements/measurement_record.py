@@ -35,7 +35,7 @@ def command(probe: str) -> str:
 def read(path: Path, probe: str) -> Record:
     """The record of a probe; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
     try:
-        return integrity.probe(path, probe)
+        return integrity.measurement(path, probe)
     except integrity.Newer:
         raise
     except Fault as error:

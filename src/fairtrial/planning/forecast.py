@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from fairtrial.storage import provenance
+from fairtrial.storage.record import Provenance
 from fairtrial.storage.store import Store
 from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
@@ -26,9 +27,9 @@ def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, f
     """Arm key -> seconds per step as here: the newest calibration, else the median of recorded cells."""
     times: dict[str, list[float]] = defaultdict(list)
     for record in store.read_attempts()[0]:
-        spent = record["spent"]
-        if record["status"] == "done" and spent["steps"] and _as_here(record["origin"], threads, device):
-            times[arm_of(record["settings"])].append(spent["train_s"] / spent["steps"])
+        spent = record.spent
+        if record.status == "done" and spent.steps and _as_here(record.provenance, threads, device):
+            times[arm_of(record.settings)].append(spent.train_s / spent.steps)
     known = {arm: median(seconds) for arm, seconds in times.items()}
     return known | calibrated(store, threads, device)
 
@@ -42,18 +43,18 @@ def calibrated(
     """
     return {
         arm: seconds
-        for record in store.calibrations()
-        if _as_here(record["origin"], threads, device)
-        and kernels in (None, record["origin"].get("kernels", provenance.BEFORE["kernels"]))
-        for arm, seconds in record["step_s"].items()
+        for calibration in store.calibrations()
+        if _as_here(calibration.provenance, threads, device)
+        and kernels in (None, calibration.provenance.kernels)
+        for arm, seconds in calibration.step_s.items()
     }
 
 
-def _as_here(recorded: dict[str, Any], threads: int, device: str) -> bool:
+def _as_here(recorded: Provenance, threads: int, device: str) -> bool:
     """Whether a time was taken on a processor like this one, with as many threads, on this kind of device."""
-    if recorded["threads"] != threads or recorded["cpu"] != provenance.cpu_model():
+    if recorded.threads != threads or recorded.cpu != provenance.cpu_model():
         return False
-    return (recorded["device"] == "cpu") == (device == "cpu")
+    return (recorded.device == "cpu") == (device == "cpu")
 
 
 def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
@@ -77,8 +78,8 @@ def arms_of(cells: Iterable[Cell]) -> dict[str, Cell]:
 def overhead(store: Store) -> float:
     """(evaluation + loading) over training seconds, the median of recorded cells; 0 when there are none."""
     shares = [
-        (record["spent"]["eval_s"] + record["spent"]["load_s"]) / record["spent"]["train_s"]
-        for record in store.read_attempts()[0]
-        if record["spent"]["train_s"] > 0
+        (attempt.spent.eval_s + attempt.spent.load_s) / attempt.spent.train_s
+        for attempt in store.read_attempts()[0]
+        if attempt.spent.train_s > 0
     ]
     return median(shares) if shares else 0.0

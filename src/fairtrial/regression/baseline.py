@@ -14,8 +14,7 @@ from fairtrial.regression import timing_machine
 from fairtrial.regression.base_commit import is_ancestor
 from fairtrial.regression.benchmark_reports import CAP, rounds_of
 from fairtrial.storage.atomic import publish, read_json
-from fairtrial.storage.integrity import sealed
-from fairtrial.study.identity import digest
+from fairtrial.storage.integrity import sealed, unsealed
 
 SCHEMA: Final = 1
 FOLDER: Final = "baselines"
@@ -132,11 +131,9 @@ def _opened(path: Path) -> dict[str, Any]:
         raise fault("no such baseline", str(path), MAKE, BAD_INPUT) from None
     except Fault as error:
         raise Fault([replace(each, do=_MEND) for each in error.problems], BAD_INPUT) from None
-    told = record.pop("sha256", None)
-    if record.get("schema") != SCHEMA or not isinstance(record.get("device"), dict):
-        raise fault(f"schema is {shown(record.get('schema'))}, not {SCHEMA}", str(path), _MEND, BAD_INPUT)
-    if told != digest(record):
-        raise fault("the baseline was edited: its sha256 does not fit", str(path), _MEND, BAD_INPUT)
+    record = unsealed(path, record, newest=SCHEMA, do=_MEND)
+    if not isinstance(record.get("device"), dict):
+        raise fault(f"device is {shown(record.get('device'))}", str(path), _MEND, BAD_INPUT)
     if not isinstance(record.get("launches"), list) or not record["launches"]:
         raise fault("the baseline holds no launch", str(path), _MEND, BAD_INPUT)
     return record

@@ -10,8 +10,7 @@ from typing import Any, Final
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.regression import timing_machine
 from fairtrial.storage.atomic import publish, read_json
-from fairtrial.storage.integrity import sealed
-from fairtrial.study.identity import digest
+from fairtrial.storage.integrity import sealed, unsealed
 
 FOLDER: Final = "history"
 SCHEMA: Final = 1
@@ -65,8 +64,4 @@ def nights(folder: Path) -> list[dict[str, Any]]:
 
 
 def _night(path: Path) -> dict[str, Any]:
-    record = read_json(path, cap=CAP)
-    told = record.pop("sha256", None)
-    if told != digest(record) or record.get("schema") != SCHEMA:
-        raise fault("not a night as the gate records it, or edited since", str(path), _DO, BAD_INPUT)
-    return record
+    return unsealed(path, read_json(path, cap=CAP), newest=SCHEMA, do=_DO)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
+from fairtrial.storage.record import Provenance
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 # By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
@@ -28,7 +29,6 @@ ENVIRONMENT: Final = (
 UNKNOWN: Final = "unknown"  # commit or dirty, where git refused to say
 LONGEST_S: Final = 120.0  # of one call of git
 UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "kernels")  # one value each per study
-BEFORE: Final = {"kernels": "torch"}  # what records mean that were written before a field was
 
 
 def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "torch") -> dict[str, Any]:
@@ -52,11 +52,11 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
     }
 
 
-def refuse_mixing(records: list[dict[str, Any]], mine: dict[str, Any]) -> None:
+def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any]) -> None:
     """A Fault (exit 4) when a recorded attempt ran under something that must not be mixed with `mine`."""
     problems = []
     for name in UNMIXED:
-        values = (record["origin"].get(name, BEFORE.get(name)) for record in records)
+        values = (getattr(one, name) for one in recorded)
         theirs = {str(value) for value in values if value is not None}
         here = mine.get(name)
         if here is not None and theirs - {str(here)}:

@@ -1,19 +1,230 @@
-"""What an attempt file holds: identity, levels, spent, measured, drawn, origin (results/README.md)."""
+"""What an attempt file holds, as typed objects: read and checked once, written once (results/README.md)."""
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Final
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from fairtrial.storage.integrity import SCHEMA, Record
+from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.storage import integrity
+from fairtrial.storage.atomic import read_json
+from fairtrial.storage.integrity import PUT_BACK, unsealed
+from fairtrial.storage.json_fields import (
+    Amount,
+    CellId,
+    Check,
+    Curve,
+    Fraction,
+    Group,
+    Json,
+    Number,
+    Object,
+    Table,
+    Text,
+    Texts,
+    Whole,
+    parse,
+)  # fmt: skip
 from fairtrial.study.study import Cell
 
-ACCOUNTS: Final = ("steps", "examples", "flops", "train_s", "eval_s", "load_s", "compile_s", "checkpoint_s")
+SCHEMA: Final = 2
 LONGEST: Final = 2000  # characters kept of an error's text
+OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
+ENDED: Final = ("killed", "interrupted")  # these leave the cell pending
+_FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
 
 
-def cell_message(cell: Cell) -> Record:
-    """A cell as JSON, on its way to a job."""
+def _is_step_s(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(s) in (int, float) and 0 < s < inf for s in value.values())
+
+
+StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
+Status = Annotated[str, Check(f"one of {', '.join(OUTCOMES + ENDED)}", lambda v: v in OUTCOMES + ENDED)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent(Group):
+    """What an attempt cost; seconds are those of the device."""
+
+    steps: Whole
+    examples: Whole
+    flops: Whole
+    parameters: Whole | None = None
+    train_s: Amount
+    eval_s: Amount
+    load_s: Amount
+    lost_s: Amount
+    calibrated_step_s: Amount | None = None
+    peak_memory_bytes: Whole | None = None
+
+    @property
+    def device_s(self) -> float:
+        """Training, evaluation, and what was lost."""
+        return self.train_s + self.eval_s + self.lost_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Group):
+    """The network that a cell kept: file and prints of its images lie in the study's weights/."""
+
+    file: Text
+    bytes: Whole
+    sha256: Text
+    images: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Group):
+    """What came out. correct: one bit for each test image, base64. val_curve: [step, accuracy, loss]."""
+
+    classes: Whole | None = None
+    train_loss: Number | None = None
+    val_curve: Curve | None = None
+    val_acc: Fraction | None = None
+    val_n: Whole | None = None
+    divergence_step: Whole | None = None
+    test_acc: Fraction | None = None
+    test_loss: Number | None = None
+    test_n: Whole | None = None
+    test_reads: Whole
+    correct: Text | None = None
+    weights_sha256: Text | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Group):
+    """Where it ran (`provenance.gather`). kernels: records from before that field ran on those of torch."""
+
+    fairtrial: Text | None = None
+    torch: Text | None = None
+    device: Text | None = None
+    threads: Whole | None = None
+    kernels: Text = "torch"
+    flags: Object | None = None
+    commit: Text | None = None
+    dirty: Text | None = None
+    git: Text | None = None
+    versions: Table | None = None
+    system: Text | None = None
+    cpu: Text | None = None
+    cores: Whole | None = None
+    environment: Table | None = None
+    data: Text | None = None
+    data_notes: Texts | None = None
+    ended: Number | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start(Group):
+    """The file that a network started from. overlap: test images among its training images, where known."""
+
+    file: Text
+    sha256: Text
+    upstream: Text | None = None
+    overlap: Whole | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn(Group):
+    """Digests of what was drawn before the first step, and what settings came to."""
+
+    subset: Text | None = None
+    init: Text | None = None
+    order: Text | None = None
+    upstream: Start | None = None
+    rule: Object | None = None
+    micro_batch: Whole | None = None
+    eager: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending(Group):
+    """Why an attempt has no result."""
+
+    what: Text
+    where: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Group):
+    """One execution of a cell."""
+
+    schema: Whole = SCHEMA
+    study: Text
+    cell: CellId
+    number: Whole
+    status: Status
+    seed: Whole
+    replica: Whole = 0
+    upstream_seed: Whole | None = None
+    levels: Table
+    settings: Table
+    budget: Text
+    spent: Spent
+    measured: Measured
+    provenance: Provenance
+    drawn: Drawn
+    error: Ending | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration(Group):
+    """Measured seconds of one step. step_s: arm key -> seconds."""
+
+    schema: Whole = integrity.SCHEMA
+    step_s: StepSeconds
+    provenance: Provenance
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Return the calibration of a file; a Fault as for an attempt."""
+    flaws: list[str] = []
+    record = unsealed(path, read_json(path, cap=integrity.STUDY_CAP))
+    calibration = parse(Calibration, record, "", flaws)
+    if calibration is None:
+        raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
+    return calibration
+
+
+def read(path: Path) -> Attempt:
+    """Return the attempt of a file; a Fault when it is damaged, edited, newer, impossible, or a copy."""
+    attempt = parsed(unsealed(path, read_json(path), newest=SCHEMA), str(path))
+    match = _FILE.fullmatch(path.name)
+    if not match or (match[1], int(match[2])) != (attempt.cell, attempt.number):
+        what = f"the file is called {path.name}, but holds {attempt.cell}-{attempt.number}"
+        do = "remove the copy, or run `fairtrial repair STUDY`"
+        raise Fault(Problem(what, str(path), do), BAD_INPUT)
+    return attempt
+
+
+def parsed(record: Json, where: str) -> Attempt:
+    """Return the attempt that a JSON object of any schema holds; a Fault names each field that it cannot."""
+    flaws: list[str] = []
+    attempt = parse(Attempt, _upgraded(record), "", flaws)
+    if attempt is not None and attempt.status == "done":
+        score = "val_acc" if attempt.settings.get("stage") == "tuning" else "test_acc"
+        if getattr(attempt.measured, score) is None:
+            flaws.append(f"measured.{score}: expected a fraction in 0..1 in a cell that is done; got none")
+    if attempt is None or flaws:
+        raise Fault([Problem(flaw, where, PUT_BACK) for flaw in flaws], BAD_INPUT)
+    return attempt
+
+
+def _upgraded(record: Json) -> Json:
+    """The record as the newest schema has it. 1: three accounts were written that nothing ever booked."""
+    if record.get("schema") == 1 and isinstance(spent := record.get("spent"), dict):
+        unbooked = {"compile_s", "checkpoint_s", "joules"}
+        record = record | {"spent": {n: v for n, v in spent.items() if n not in unbooked or v}}
+    return record | {"schema": SCHEMA}
+
+
+def cell_message(cell: Cell) -> Json:
+    """Return a cell as JSON, on its way to a worker."""
     return {
         "id": cell.id,
         "levels": cell.levels,
@@ -28,41 +239,36 @@ def cell_message(cell: Cell) -> Record:
     }
 
 
-def attempt_record(study: str, cell: Record, attempt: int, result: Record, origin: Record) -> Record:
-    """One attempt, ready to publish. cell: a `cell_message`; result: of `trial.run_cell` or `failure`."""
+def attempt_record(study: str, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:
+    """Return one attempt, ready to publish. cell: a `cell_message`; result: of `run_cell` or `failure`."""
     drawn = dict(result["drawn"])
-    return {
+    data = {"data": drawn.pop("data", None), "data_notes": drawn.pop("data_notes", [])}
+    taken = ("seed", "replica", "upstream_seed", "levels", "settings", "budget")
+    record = {
         "schema": SCHEMA,
         "study": study,
         "cell": cell["id"],
         "attempt": attempt,
         "status": result["status"],
-        "seed": cell["seed"],
-        "replica": cell["replica"],
-        "upstream_seed": cell["upstream_seed"],
-        "levels": cell["levels"],
-        "settings": cell["settings"],
-        "budget": cell["budget"],
+        **{name: cell[name] for name in taken if name in cell},
         "spent": result["spent"],
         "measured": result["measured"],
-        "origin": {
-            **origin,
-            "data": drawn.pop("data", None),
-            "data_notes": drawn.pop("data_notes", []),
-            "ended": round(time.time(), 3),
-        },
+        "origin": {**origin, **data, "ended": round(time.time(), 3)},
         "drawn": drawn,
         "error": result.get("error"),
     }
+    return parsed(record, f"{cell['id']}-{attempt}")
 
 
-def failure(status: str, what: str, where: str, lost_s: float) -> Record:
-    """How an attempt ended that has no result; its seconds are billed as lost."""
-    what = what[:LONGEST].encode("utf-8", "replace").decode()  # a file name in it may be no text
+def failure(status: str, what: str, where: str, lost_s: float) -> Json:
+    """Return how an attempt ended that has no result; its seconds are billed as lost."""
+    # a file name in it may be no text
+    what = what[:LONGEST].encode("utf-8", "replace").decode()
+    spent = dict.fromkeys(("steps", "examples", "flops", "train_s", "eval_s", "load_s"), 0)
     return {
         "status": status,
-        "spent": {**dict.fromkeys(ACCOUNTS, 0), "parameters": None, "lost_s": round(lost_s, 3)},
-        "measured": {"test_acc": None, "test_loss": None, "val_acc": None, "test_reads": 0},
+        "spent": {**spent, "lost_s": round(lost_s, 3)},
+        "measured": {"test_reads": 0},
         "drawn": {},
         "error": {"what": what, "where": where},
     }

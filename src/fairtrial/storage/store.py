@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,14 +22,14 @@ from typing import Final
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
+from fairtrial.storage.record import OUTCOMES, Attempt, Calibration, read, read_calibration
 from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
-OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
 FAILED: Final = ("diverged", "oom", "timeout", "error")  # these score chance accuracy
-ENDED: Final = ("killed", "interrupted")  # these leave the cell pending
 MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
+# of old records too
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 
 
@@ -95,10 +95,10 @@ class Store:
         """The file that keeps what an attempt has trained."""
         return self.folder / "weights" / f"{cell}-{attempt}.safetensors"
 
-    def publish(self, record: Record) -> bool:
+    def publish(self, attempt: Attempt) -> bool:
         """Publish one attempt; False when its number is already taken: then the file that stands counts."""
-        text = sealed(record)
-        path = self._file("cells", record["cell"], record["attempt"])
+        text = sealed(attempt.as_json())
+        path = self._file("cells", attempt.cell, attempt.number)
         if len(text.encode()) > atomic.RECORD_CAP:
             what = f"a record of {len(text.encode()):,} bytes; at most {atomic.RECORD_CAP:,} are read back"
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
@@ -107,36 +107,36 @@ class Store:
             atomic.publish(path, text)
         except FileExistsError:
             free = False
-        self.release(record["cell"], record["attempt"])
+        self.release(attempt.cell, attempt.number)
         return free
 
-    def attempt(self, cell: str, attempt: int) -> Record:
+    def attempt(self, cell: str, attempt: int) -> Attempt:
         """One published attempt."""
-        return integrity.attempt(self._file("cells", cell, attempt))
+        return read(self._file("cells", cell, attempt))
 
-    def attempts(self) -> list[Record]:
+    def attempts(self) -> list[Attempt]:
         """Every attempt, by cell and number; damaged files are one Fault that lists them all."""
         good, faults = self.read_attempts()
         if faults:
             raise atomic.gather(faults)
-        ids = sorted({record["study"] for record in good})
+        ids = sorted({attempt.study for attempt in good})
         if len(ids) > 1:
             what = f"the records of {len(ids)} studies lie in one folder: {', '.join(ids)}"
             raise fault(what, str(self.folder / "cells"), "give each study its own folder", BAD_INPUT)
         return good
 
-    def read_attempts(self) -> tuple[list[Record], list[Fault]]:
+    def read_attempts(self) -> tuple[list[Attempt], list[Fault]]:
         """The attempts that can be trusted, and a Fault for each file that cannot."""
         good, faults = [], []
         for path in self._attempt_files():
             try:
-                good.append(integrity.attempt(path))
+                good.append(read(path))
             except Fault as error:
                 faults.append(error)
-        return sorted(good, key=lambda record: (record["cell"], record["attempt"])), faults
+        return sorted(good, key=lambda attempt: (attempt.cell, attempt.number)), faults
 
     def _attempt_files(self) -> list[Path]:
-        return sorted((self.folder / "cells").glob("*.json"))
+        return _files(self.folder / "cells")
 
     def _file(self, part: str, cell: str, attempt: int) -> Path:
         return self.folder / part / f"{cell}-{attempt}.json"
@@ -165,7 +165,7 @@ class Store:
     def abandoned(self) -> list[Record]:
         """Every lease, with `ran_s`, the seconds it ran; they are abandoned if the asker holds the lock."""
         found = []
-        for path in sorted((self.folder / "leases").glob("*.json")):
+        for path in _files(self.folder / "leases"):
             with contextlib.suppress(FileNotFoundError):
                 lease = integrity.lease(path)
                 found.append({**lease, "ran_s": max(0.0, path.stat().st_mtime - lease["started"])})
@@ -173,15 +173,15 @@ class Store:
 
     # calibrations
 
-    def calibrate(self, record: Record) -> None:
-        """Add a measured calibration; earlier ones stay."""
+    def calibrate(self, step_s: Mapping[str, float], origin: Record) -> None:
+        """Add a measured calibration, arm key -> seconds of one step; earlier ones stay."""
         number = max(map(_number, self._calibration_files()), default=0) + 1
-        text = sealed({"schema": SCHEMA, **record}, indent=1)
-        atomic.publish(self.folder / f"calibration-{number}.json", text)
+        record = {"schema": SCHEMA, "step_s": dict(step_s), "origin": origin}
+        atomic.publish(self.folder / f"calibration-{number}.json", sealed(record, indent=1))
 
-    def calibrations(self) -> list[Record]:
+    def calibrations(self) -> list[Calibration]:
         """Calibrations, oldest first."""
-        return [integrity.calibration(path) for path in self._calibration_files()]
+        return [read_calibration(path) for path in self._calibration_files()]
 
     def _calibration_files(self) -> list[Path]:
         return sorted(self.folder.glob("calibration-*.json"), key=_number)
@@ -207,20 +207,20 @@ class Store:
     def set_aside(self) -> list[Path]:
         """Move files that cannot be trusted into damaged/, so that their cells run again."""
         moved = []
-        for path, read in self._readers():
+        for path, opened in self._readers():
             try:
-                read(path)
+                opened(path)
             except Newer:
                 raise
             except Fault:
                 moved.append(atomic.move_aside(path, self.folder / "damaged"))
         return moved
 
-    def _readers(self) -> Iterator[tuple[Path, Callable[[Path], Record]]]:
+    def _readers(self) -> Iterator[tuple[Path, Callable[[Path], object]]]:
         yield from ((path, integrity.declaration) for path in self.folder.glob("study.json"))
-        yield from ((path, integrity.attempt) for path in self._attempt_files())
-        yield from ((path, integrity.lease) for path in sorted((self.folder / "leases").glob("*.json")))
-        yield from ((path, integrity.calibration) for path in self._calibration_files())
+        yield from ((path, read) for path in self._attempt_files())
+        yield from ((path, integrity.lease) for path in _files(self.folder / "leases"))
+        yield from ((path, read_calibration) for path in self._calibration_files())
 
 
 def _number(calibration: Path) -> int:
@@ -228,26 +228,28 @@ def _number(calibration: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def outcomes(attempts: Iterable[Record]) -> dict[str, Record]:
+def _files(folder: Path) -> list[Path]:
+    """The JSON files of a folder; a file system of a Mac leaves hidden ones (`._x.json`) beside them."""
+    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+
+
+def outcomes(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
     """Cell -> the attempt that counts: its last one with an outcome."""
-    return {
-        record["cell"]: record
-        for record in sorted(attempts, key=lambda record: record["attempt"])
-        if record["status"] in OUTCOMES
-    }
+    in_order = sorted(attempts, key=lambda attempt: attempt.number)
+    return {attempt.cell: attempt for attempt in in_order if attempt.status in OUTCOMES}
 
 
-def rows(cells: Iterable[Cell], attempts: Iterable[Record]) -> list[Record]:
+def rows(cells: Iterable[Cell], attempts: Iterable[Attempt]) -> list[Record]:
     """One flat row per declared cell, in their order; a cell without outcome has status 'pending'."""
     known = outcomes(attempts)
     return [_row(cell, known.get(cell.id)) for cell in cells]
 
 
-def _row(cell: Cell, record: Record | None) -> Record:
+def _row(cell: Cell, attempt: Attempt | None) -> Record:
     row = {"cell": cell.id, "arm": cell.arm, "seed": cell.seed, "replica": cell.replica, **cell.levels}
-    if record is None:
+    if attempt is None:
         return row | {"status": "pending"}
-    return row | {"status": record["status"], **record["spent"], **record["measured"]}
+    return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
 
 
 def is_timing(column: str) -> bool:

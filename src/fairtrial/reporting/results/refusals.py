@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.provenance import BEFORE
 from fairtrial.storage.store import OUTCOMES, is_timing
 from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
@@ -108,7 +107,7 @@ def _code(origin: Record) -> Iterator[str]:
 def mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
     """Machines that differ where the budget is in seconds: an arm's seconds are not another's."""
     for name in HARDWARE:
-        values = {clean(record["origin"].get(name, BEFORE.get(name))) for record in used.values()}
+        values = {clean(getattr(record.provenance, name)) for record in used.values()}
         if len(values) > 1:
             yield f"mixed hardware in a contrast of seconds: {name} {listed(sorted(values)[:5])}"
 
