@@ -7,8 +7,7 @@ from statistics import fmean
 from typing import Final
 
 from fairtrial.planning.forecast import arm_of
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import attempt_record, cell_message, device_seconds
+from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell
@@ -21,10 +20,10 @@ class Books:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.records: list[Record] = []
+        self.records: list[Attempt] = []
         self.spent_s = 0.0  # device seconds of every attempt, lost ones included
         self._last: dict[str, int] = {}  # cell -> its highest attempt
-        self._counts: dict[str, Record] = {}  # cell -> the attempt that counts
+        self._counts: dict[str, Attempt] = {}  # cell -> the attempt that counts
         self._kills: Counter[str] = Counter()  # cell -> jobs it took down since it last had an outcome
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
         self._weights: dict[str, str] = {}  # start of a network -> digest of the file
@@ -32,31 +31,31 @@ class Books:
         for record in store.attempts():
             self.note(record)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: Attempt) -> None:
         """Take in one more published attempt; of one cell, they come in the order of their numbers."""
-        cell, settings = record["cell"], record["settings"]
-        if record["attempt"] <= self._last.get(cell, 0):
+        cell, settings = record.cell, record.settings
+        if record.number <= self._last.get(cell, 0):
             return  # known already
         self.records.append(record)
-        self._last[cell] = record["attempt"]
-        self.spent_s += device_seconds(record)
-        if record["status"] in OUTCOMES:
+        self._last[cell] = record.number
+        self.spent_s += record.spent.device_s
+        if record.status in OUTCOMES:
             self._counts[cell] = record
             self._kills[cell] = 0
-        elif record["status"] == "killed" and record["error"]["where"] == "job":
+        elif record.status == "killed" and record.error and record.error.where == "job":
             self._kills[cell] += 1
-        if record["status"] == "done":
-            self._times[arm_of(settings)].append(device_seconds(record))
-        if sha256 := record["origin"].get("data"):
+        if record.status == "done":
+            self._times[arm_of(settings)].append(record.spent.device_s)
+        if sha256 := record.provenance.data:
             self._data.setdefault((settings["data"], settings["resolution"]), sha256)
-        if start := record.get("drawn", {}).get("upstream"):
-            self._weights.setdefault(_start_of(settings, record["upstream_seed"]), start["sha256"])
+        if start := record.drawn.upstream:
+            self._weights.setdefault(_start_of(settings, record.upstream_seed), start.sha256)
 
     def outcomes(self) -> dict[str, str]:
         """Cell -> status of the attempt that counts."""
-        return {cell: record["status"] for cell, record in self._counts.items()}
+        return {cell: record.status for cell, record in self._counts.items()}
 
-    def outcome(self, cell: str) -> Record | None:
+    def outcome(self, cell: str) -> Attempt | None:
         """The attempt of a cell that counts; None while it is pending."""
         return self._counts.get(cell)
 
@@ -65,7 +64,7 @@ class Books:
         ended = self.outcomes()
         return [cell for cell in cells if cell.id not in ended or (retry and ended[cell.id] in RETRIED)]
 
-    def begin(self, cell: Cell, pid: int, origin: Record) -> int:
+    def begin(self, cell: Cell, pid: int, origin: Json) -> int:
         """Lease the cell to a process; the number of the new attempt, larger than any before."""
         attempt = self._last.get(cell.id, 0) + 1
         self.store.lease(cell_message(cell), attempt, pid, origin)
@@ -75,12 +74,12 @@ class Books:
         """Say that a cell is still being worked on."""
         self.store.renew(cell.id, attempt, ran_s)
 
-    def close(self, cell: Record, attempt: int, result: Record, origin: Record) -> Record:
+    def close(self, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:
         """End an attempt without a result; what its job has just published stands instead. What stands."""
         self.store.publish(attempt_record(self.store.name, cell, attempt, result, origin))
         return self.take(cell["id"], attempt)
 
-    def take(self, cell: str, attempt: int) -> Record:
+    def take(self, cell: str, attempt: int) -> Attempt:
         """Read an attempt that has been published: what is on the disk counts."""
         record = self.store.attempt(cell, attempt)
         self.note(record)
@@ -104,7 +103,7 @@ class Books:
         return fmean(seen) if seen else 0.0
 
 
-def _start_of(settings: Record, upstream_seed: int | None) -> str:
+def _start_of(settings: Json, upstream_seed: int | None) -> str:
     """What decides which file of weights a cell starts from."""
     names = ("upstream", "model", "norm", "weight_std")
     return digest([[settings.get(name) for name in names], upstream_seed])

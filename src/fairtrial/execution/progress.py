@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fairtrial.execution.attempt_log import Books
+from fairtrial.storage.record import Attempt
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Cell
 
@@ -23,7 +24,7 @@ MARKS = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E
 class Progress(Protocol):
     """What the driver tells of its work."""
 
-    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+    def finished(self, record: Attempt, wall_s: float) -> None:
         """A cell has an outcome."""
 
     def tick(self) -> None:
@@ -87,13 +88,13 @@ class Lines:
         if done := watch.done():
             announce(f"{done} of {len(watch.cells)} cells are done already")
 
-    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+    def finished(self, record: Attempt, wall_s: float) -> None:
         done, cells = self._watch.done(), len(self._watch.cells)
-        score = record["measured"]["test_acc"]
-        told = f"test_acc {score:.4f}" if score is not None else record["status"]
-        arm = self._watch.arm_of[record["cell"]]
+        score = record.measured.test_acc
+        told = f"test_acc {score:.4f}" if score is not None else record.status
+        arm = self._watch.arm_of[record.cell]
         count = f"[{done:{len(str(cells))}}/{cells}]"
-        announce(f"{count} seed {record['seed']}  {arm:<24} {told:<16} {wall_s:6.1f} s")
+        announce(f"{count} seed {record.seed}  {arm:<24} {told:<16} {wall_s:6.1f} s")
 
     def tick(self) -> None:
         """Nothing: a log grows by results only."""
@@ -105,7 +106,7 @@ class Grid:
     def __init__(self, watch: Watch, live: Any) -> None:
         self._watch, self._live, self._started = watch, live, time.monotonic()
 
-    def finished(self, record: dict[str, Any], wall_s: float) -> None:
+    def finished(self, record: Attempt, wall_s: float) -> None:
         self.tick()
 
     def tick(self) -> None:
@@ -121,9 +122,9 @@ class Grid:
         for cell in watch.cells:
             ends[watch.arm_of[cell.id]].append(watch.books.outcome(cell.id))
         for arm, records in ends.items():
-            marks = "".join(MARKS[record["status"]] if record else "·" for record in records)
-            done = [record for record in records if record and record["status"] == "done"]
-            table.add_row(arm, marks, _running([record["measured"]["test_acc"] for record in done]))
+            marks = "".join(MARKS[record.status] if record else "·" for record in records)
+            done = [record for record in records if record and record.status == "done"]
+            table.add_row(arm, marks, _running([record.measured.test_acc for record in done]))
         return table
 
 

@@ -20,8 +20,7 @@ from fairtrial.installation import released
 from fairtrial.kernels.compiler import own_kernels
 from fairtrial.planning import forecast
 from fairtrial.storage import provenance
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import cell_message, failure
+from fairtrial.storage.record import Attempt, cell_message, failure
 from fairtrial.storage.store import FAILED, MOST_KILLS, OUTCOMES, Store
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
@@ -276,7 +275,7 @@ class Driver:
             record = self._close(worker, "killed", end, "job")
         else:
             record = self._close(worker, "timeout", worker.sentence, "driver")
-        if record["status"] in OUTCOMES:
+        if record.status in OUTCOMES:
             progress.finished(record, worker.ran_s())
         else:
             self.pending.appendleft(worker.task)
@@ -296,6 +295,6 @@ class Driver:
             with contextlib.suppress(Fault):
                 self._close(worker, "interrupted", reason, "driver")
 
-    def _close(self, worker: Worker, status: str, why: str, where: str) -> Record:
+    def _close(self, worker: Worker, status: str, why: str, where: str) -> Attempt:
         result = failure(status, why, where, worker.ran_s())
         return self.books.close(cell_message(worker.task), worker.attempt, result, worker.origin)

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import attempt_record, failure
+from fairtrial.storage.record import Json, attempt_record, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
 
@@ -120,7 +119,7 @@ class Job:
         self.store.publish(attempt_record(self.store.name, cell, attempt, result, self.origin))
         return {"cell": cell["id"], "attempt": attempt, "wall_s": wall_s}
 
-    def _result(self, cell: Record, step_s: float, data_sha256: str | None, place: Any) -> Record:
+    def _result(self, cell: Json, step_s: float, data_sha256: str | None, place: Any) -> Json:
         started = time.monotonic()
         try:
             self._check_data(cell, data_sha256)
@@ -136,7 +135,7 @@ class Job:
             status = "oom" if out_of_memory(error) else "error"
             return failure(status, lines, where, time.monotonic() - started)
 
-    def _check_data(self, cell: Record, recorded: str | None) -> None:
+    def _check_data(self, cell: Json, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""
         resolution = cell["settings"]["resolution"]
         found = self.trial.dataset_of(cell["data"], resolution, self.place.download).sha256

@@ -15,7 +15,7 @@ from fairtrial.data import Dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.models.resnet import ResNetV2, create_model
 from fairtrial.rng import stream
-from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.training.augmentation import normalize
 from fairtrial.weights import load
@@ -38,31 +38,32 @@ def measure(dataset: Dataset, upstream: Path, *, batches: int = BATCHES) -> dict
     nets = []
     for record in checkpoints(upstream):
         network, sha256 = _network(record, upstream)
-        rows = batches_of(record["seed"], len(images), batches)
-        nets.append({"upstream_seed": record["seed"], "sha256": sha256, **noise(network, images, rows)})
+        rows = batches_of(record.seed, len(images), batches)
+        nets.append({"upstream_seed": record.seed, "sha256": sha256, **noise(network, images, rows)})
     told = {"data": dataset.name, "data_sha256": dataset.sha256, "sizes": list(SIZES), "batches": batches}
     return {**told, "side": int(images.shape[-1]), "nets": nets}
 
 
-def checkpoints(upstream: Path) -> list[Record]:
+def checkpoints(upstream: Path) -> list[Attempt]:
     """The finished cells of a study that kept a network with plain BN, by seed; a Fault without one."""
     found = [
         record
         for record in Store(upstream).attempts()
-        if record["status"] == "done"
-        and record["measured"].get("checkpoint")
-        and all(record["settings"][name] == level for name, level in BN.items())
+        if record.status == "done"
+        and record.measured.checkpoint
+        and all(record.settings[name] == level for name, level in BN.items())
     ]
     if not found:
         do = "pre-train first: fairtrial run upstream"
         raise fault("no network with BN is recorded there", str(upstream), do, BAD_INPUT)
-    return sorted(found, key=lambda record: record["seed"])
+    return sorted(found, key=lambda record: record.seed)
 
 
-def _network(record: Record, upstream: Path) -> tuple[ResNetV2, str]:
-    kept, settings = record["measured"]["checkpoint"], record["settings"]
+def _network(record: Attempt, upstream: Path) -> tuple[ResNetV2, str]:
+    kept, settings = record.measured.checkpoint, record.settings
+    assert kept is not None
     network = create_model(settings["model"], 1, **BN)
-    source = load(network, upstream / "weights" / kept["file"], head="zero")
+    source = load(network, upstream / "weights" / kept.file, head="zero")
     return network, source.sha256
 
 

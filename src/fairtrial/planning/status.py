@@ -9,9 +9,8 @@ from typing import Any
 from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.planning.forecast import arm_of
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import device_seconds
-from fairtrial.storage.store import ENDED, Store
+from fairtrial.storage.record import ENDED, Attempt
+from fairtrial.storage.store import Store
 from fairtrial.study.factors import FACTORS, setting
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
@@ -29,7 +28,7 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in cells}
-    others = [record for record in books.records if record["cell"] not in mine]
+    others = [record for record in books.records if record.cell not in mine]
     return {
         "study": study.id,
         "cells": len(cells),
@@ -37,20 +36,20 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "complete_seeds": sum(count == width for count in blocks.values()),
         "seeds": len(study.seeds),
         "running": len(store.abandoned()),
-        "ended_attempts": dict(Counter(r["status"] for r in books.records if r["status"] in ENDED)),
+        "ended_attempts": dict(Counter(r.status for r in books.records if r.status in ENDED)),
         "device_s": books.spent_s,
-        "lost_s": sum(record["spent"]["lost_s"] for record in books.records),
-        "other_cells": len({record["cell"] for record in others}),
+        "lost_s": sum(record.spent.lost_s for record in books.records),
+        "other_cells": len({record.cell for record in others}),
         "others_have": _apart(cells, others),
         "looks": [] if asked is None else list(asked.said),
         "forecast": _graded(cells, books),
     }
 
 
-def _apart(cells: list[Cell], others: list[Record]) -> dict[str, list[Any]]:
+def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:
     """Settings, and the budget, of which no recorded other cell has a value that the study has."""
-    values = {name: dict.fromkeys(setting(record["settings"], name) for record in others) for name in FACTORS}
-    values["budget"] = dict.fromkeys(record["budget"] for record in others)
+    values = {name: dict.fromkeys(setting(record.settings, name) for record in others) for name in FACTORS}
+    values["budget"] = dict.fromkeys(record.budget for record in others)
     ours = [{**cell.settings, "budget": str(cell.budget)} for cell in cells]
     return {
         name: list(have)
@@ -68,9 +67,9 @@ def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
     forecast_s = spent_s = 0.0
     for cell in cells:
         record = books.outcome(cell.id)
-        if record is None or record["status"] != "done":
+        if record is None or record.status != "done":
             continue
-        took, arm = device_seconds(record), arm_of(cell.settings)
+        took, arm = record.spent.device_s, arm_of(cell.settings)
         if arm in first:
             forecast_s, spent_s = forecast_s + first[arm], spent_s + took
         first.setdefault(arm, took)

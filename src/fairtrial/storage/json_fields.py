@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from fairtrial.errors import shown
 
@@ -88,23 +88,6 @@ class Group:
                 written[key] = value.as_json() if isinstance(value, Group) else value
         return written | dict(self.other)
 
-    # until all readers use the fields
-    def __getitem__(self, name: str) -> Any:
-        value = self.get(name, MISSING)
-        if value is MISSING:
-            raise KeyError(name)
-        return value
-
-    def get(self, name: str, default: Any = None) -> Any:
-        name = {key: own for own, key in _KEYS.items()}.get(name, name)
-        return getattr(self, name, self.other.get(name, default))
-
-    def keys(self) -> list[str]:
-        return list(self.as_json())
-
-    def items(self) -> Any:
-        return self.as_json().items()
-
 
 class _Known(NamedTuple):
     """A field: its key in JSON, its check or the group that it is, its default or MISSING."""
@@ -114,9 +97,13 @@ class _Known(NamedTuple):
     default: Any
 
 
-@cache
 def _known(kind: type[Group]) -> dict[str, _Known]:
     """The fields of a group by name, without `other`."""
+    return _read_fields(cast(Hashable, kind))
+
+
+@cache
+def _read_fields(kind: Any) -> dict[str, _Known]:
     hints = get_type_hints(kind, include_extras=True)
     known = {}
     for one in fields(kind):

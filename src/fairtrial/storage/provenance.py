@@ -117,9 +117,8 @@ def code_of(root: Path) -> dict[str, Any]:
 
 def _changes(root: Path) -> str | None:
     """The sha256 of what differs from the commit: tracked files of src and ablations, and new ones of src."""
-    changes = git(
-        root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--", "src", "ablations"
-    )
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color")
+    changes = git(root, "diff", *plain, "HEAD", "--", "src", "ablations") or b""
     total, dirty = hashlib.sha256(changes), bool(changes)
     new = git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src") or b""
     for name in filter(None, new.split(b"\0")):

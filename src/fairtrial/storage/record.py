@@ -98,7 +98,10 @@ class Measured(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance(Group):
-    """Where it ran (`provenance.gather`). kernels: records from before that field ran on those of torch."""
+    """Where it ran (`provenance.gather`). kernels: records from before that field ran on those of torch.
+
+    git: why commit or dirty is unknown. precision: of records from before it was a setting.
+    """
 
     fairtrial: Text | None = None
     torch: Text | None = None
@@ -109,6 +112,7 @@ class Provenance(Group):
     commit: Text | None = None
     dirty: Text | None = None
     git: Text | None = None
+    precision: Text | None = None
     versions: Table | None = None
     system: Text | None = None
     cpu: Text | None = None
@@ -272,9 +276,3 @@ def failure(status: str, what: str, where: str, lost_s: float) -> Json:
         "drawn": {},
         "error": {"what": what, "where": where},
     }
-
-
-def device_seconds(record: Record) -> float:
-    """Device seconds that an attempt cost: training, evaluation, and what was lost."""
-    spent = record["spent"]
-    return float(spent["train_s"] + spent["eval_s"] + spent["lost_s"])

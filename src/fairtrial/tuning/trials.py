@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
-from fairtrial.storage.integrity import Record
-from fairtrial.storage.record import device_seconds
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors
 from fairtrial.study.study import Study
@@ -41,31 +40,31 @@ class Trial:
         return self.status != "done"
 
 
-def read(design: Tuning, attempts: Sequence[Record]) -> list[Trial]:
+def read(design: Tuning, attempts: Sequence[Attempt]) -> list[Trial]:
     """The trials with an outcome, by tuning study, number and arm, in the order of their first record."""
     seconds: dict[str, float] = {}
     for record in attempts:
-        seconds[record["cell"]] = seconds.get(record["cell"], 0.0) + device_seconds(record)
+        seconds[record.cell] = seconds.get(record.cell, 0.0) + record.spent.device_s
     names = [text.partition("=")[0] for text in design.space]
     found = [_trial(record, names, seconds) for record in outcomes(attempts).values()]
     mine = [each for each in found if each.tuning < design.studies and each.number < design.trials]
     return sorted(mine, key=lambda each: (each.tuning, each.number))
 
 
-def _trial(record: Record, names: Sequence[str], seconds: dict[str, float]) -> Trial:
-    measured, done = record["measured"], record["status"] == "done"
-    levels = dict(record["levels"])
+def _trial(record: Attempt, names: Sequence[str], seconds: dict[str, float]) -> Trial:
+    score = record.measured.val_acc
+    levels = dict(record.levels)
     number = levels.pop("trial")
     return Trial(
-        tuning=record["seed"] - FIRST_SEED,
+        tuning=record.seed - FIRST_SEED,
         number=number,
         at=levels,
-        set={name: record["settings"][name] for name in names},
-        status=record["status"],
-        value=float(measured["val_acc"]) if done else WORST,
-        val_n=measured.get("val_n"),
-        test_reads=measured["test_reads"],
-        device_s=seconds[record["cell"]],
+        set={name: record.settings[name] for name in names},
+        status=record.status,
+        value=float(score) if record.status == "done" and score is not None else WORST,
+        val_n=record.measured.val_n,
+        test_reads=record.measured.test_reads,
+        device_s=seconds[record.cell],
     )
 
 
@@ -132,7 +131,7 @@ def _refuse_old_seeds(study: Study) -> None:
         raise fault(what, "--seeds", f"use seeds below {FIRST_SEED}")
 
 
-def _refuse_other_tuning(study: Study, declared: Record, store: Store) -> None:
+def _refuse_other_tuning(study: Study, declared: dict[str, Any], store: Store) -> None:
     """Settings are right for the budget and the images that they were tuned with."""
     free = {"stage", "trial", *(text.partition("=")[0] for text in declared["tuning"]["space"])}
     now, past = ({**one, **one["fixed"]} for one in (study.declaration(), declared))

@@ -17,7 +17,7 @@ from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.models.torchvision_backbones import Backbone, load_published
 from fairtrial.storage.atomic import publish, writing
-from fairtrial.storage.integrity import Record
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.factors import FACTORS, setting
@@ -93,44 +93,46 @@ def _folder(study: str, results: Sequence[str]) -> Path:
 
 def _from_study(model: ResNetV2, cell: Mapping[str, Any], dataset: Dataset, folder: Path) -> dict[str, Any]:
     record = _checkpoint(folder, _arm(cell["settings"]), cell["upstream_seed"])
-    path = folder / "weights" / record["measured"]["checkpoint"]["file"]
+    kept = record.measured.checkpoint
+    # `_attempts` leaves the others out
+    assert kept is not None
+    path = folder / "weights" / kept.file
     source = weights.load(model, path, head="replace")
-    expected = record["measured"]["checkpoint"]["sha256"]
-    if source.sha256 != expected or source.metadata.get("cell") != path.stem:
+    if source.sha256 != kept.sha256 or source.metadata.get("cell") != path.stem:
         what = f"sha256 {source.sha256[:16]}... of cell {source.metadata.get('cell')}"
-        what += f"; its record says {expected[:16]}... of cell {path.stem}"
+        what += f"; its record says {kept.sha256[:16]}... of cell {path.stem}"
         raise fault(what, str(path), "put the file of this record back, or pre-train again", REFUSED)
-    prints = path.with_name(record["measured"]["checkpoint"]["images"])
+    prints = path.with_name(kept.images)
     return {
         "file": source.file,
         "sha256": source.sha256,
         "upstream": source.upstream,
-        "overlap": _overlap(prints, dataset) if record["settings"]["resolution"] == _side(dataset) else None,
+        "overlap": _overlap(prints, dataset) if record.settings["resolution"] == _side(dataset) else None,
     }
 
 
 @cache
-def _attempts(folder: Path) -> tuple[Record, ...]:
+def _attempts(folder: Path) -> tuple[Attempt, ...]:
     """The cells of a study that kept their network; read once per process."""
     return tuple(
         record
         for record in Store(folder).attempts()
-        if record["status"] == "done" and record["measured"].get("checkpoint")
+        if record.status == "done" and record.measured.checkpoint
     )
 
 
-def _checkpoint(folder: Path, arm: tuple, seed: int) -> Record:
+def _checkpoint(folder: Path, arm: tuple, seed: int) -> Attempt:
     """The one record of this arm and seed; the difference to what there is otherwise (exit code 4)."""
     there = _attempts(folder)
-    fitting = [record for record in there if record["seed"] == seed and _arm(record["settings"]) == arm]
-    if len({record["cell"] for record in fitting}) == 1:
+    fitting = [record for record in there if record.seed == seed and _arm(record.settings) == arm]
+    if len({record.cell for record in fitting}) == 1:
         return fitting[-1]
     asked = _said(arm)
     if fitting:
         what = f"{len(fitting)} checkpoints fit {asked}, seed {seed}: which one is meant?"
         raise fault(what, str(folder), "give upstream a study with one cell per arm and seed", REFUSED)
     known = sorted({
-        f"{_said(_arm(record['settings']))}, seed {record['seed']}"
+        f"{_said(_arm(record.settings))}, seed {record.seed}"
         for record in there
     })  # fmt: skip
     what = f"no checkpoint of {asked}, upstream seed {seed}; there are: {'; '.join(known) or 'none'}"

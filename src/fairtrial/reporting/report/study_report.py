@@ -152,7 +152,7 @@ def _warnings(results: Results, findings: Sequence[Finding], control: Twins | No
         found.append(results.unsound)
     if images := overlap(results, results.records):
         found.append(overlap_words(images))
-    notes = {clean(note) for r in results.records.values() for note in r["origin"].get("data_notes") or []}
+    notes = {clean(note) for r in results.records.values() for note in r.provenance.data_notes or []}
     found += [f"data: {note}" for note in sorted(notes)]
     if len(results.declared["history"]) > 1:
         changes = plural(len(results.declared["history"]) - 1, "time")

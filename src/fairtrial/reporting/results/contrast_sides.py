@@ -67,8 +67,8 @@ def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[in
 
 def overlap(results: Results, cells: Iterable[str]) -> int:
     """The largest number of test images that a checkpoint of these cells was trained on."""
-    drawn = (results.records[cell]["drawn"].get("upstream") for cell in cells if cell in results.records)
-    return max((each.get("overlap") or 0 for each in drawn if each), default=0)
+    drawn = (results.records[cell].drawn.upstream for cell in cells if cell in results.records)
+    return max((each.overlap or 0 for each in drawn if each), default=0)
 
 
 def overlap_words(images: int) -> str:

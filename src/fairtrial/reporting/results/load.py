@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairtrial.reporting.results.pretraining import start, upstream_seed
 from fairtrial.reporting.results.refusals import flaws
-from fairtrial.storage.record import device_seconds
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
@@ -53,7 +53,7 @@ class Results:
     declared: Record
     frame: pd.DataFrame
     plain: list[Record]
-    records: dict[str, Record]
+    records: dict[str, Attempt]
     block_s: float | None  # mean device-seconds that one more seed of every arm costs
     flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
     read: Mapping[str, int] = field(default_factory=dict)
@@ -152,27 +152,23 @@ def load(store: Store) -> Results:
     return Results(study, declared, frame, plain, mine, _block_s(study, mine), wrong)
 
 
-def _scored(study: Study, plain: list[Record], records: Mapping[str, Record]) -> Iterator[Record]:
-    classes = {
-        r["settings"]["data"]: r["measured"]["classes"]
-        for r in records.values()
-        if r["measured"].get("classes")
-    }
+def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
+    classes = {r.settings["data"]: r.measured.classes for r in records.values() if r.measured.classes}
     for row in plain:
         failed = row["status"] in FAILED
         record = records.get(row["cell"])
         values: dict[str, Any] = {name: row.get(name) for name in METRICS}
         if failed and record is not None:
-            values |= chance(classes.get(record["settings"]["data"]))
+            values |= chance(classes.get(record.settings["data"]))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
         yield row | numbers | {"failed": failed} | _started(study, row, record)
 
 
-def _started(study: Study, row: Record, record: Record | None) -> Record:
+def _started(study: Study, row: Record, record: Attempt | None) -> Record:
     """Where a cell's weights come from; a cell without a record of it will take what its settings say."""
     settings = study.settings({name: row[name] for name in study.factors})
     planned = upstream_seed(settings, row["seed"])
-    told = None if record is None or planned is None else record.get("upstream_seed")
+    told = None if record is None or planned is None else record.upstream_seed
     return {"start": start(settings), "upstream_seed": planned if told is None else told}
 
 
@@ -183,9 +179,9 @@ def chance(classes: int | None) -> dict[str, float]:
     return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}
 
 
-def _block_s(study: Study, records: Mapping[str, Record]) -> float | None:
+def _block_s(study: Study, records: Mapping[str, Attempt]) -> float | None:
     arms = len(study.arms()) + (study.aa is not None)
-    return arms * sum(map(device_seconds, records.values())) / len(records) if records else None
+    return arms * sum(one.spent.device_s for one in records.values()) / len(records) if records else None
 
 
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:

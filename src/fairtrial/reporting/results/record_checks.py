@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import Fault, Problem
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
@@ -32,7 +33,7 @@ def problems(store: Store) -> Iterator[Problem]:
     for problem in (each for error in faults for each in error.problems):
         yield _pointed(problem, store.folder)
     for record in good:
-        path = store.folder / "cells" / f"{record['cell']}-{record['attempt']}.json"
+        path = store.folder / "cells" / f"{record.cell}-{record.number}.json"
         for what in _contradictions(record):
             yield Problem(what, str(path), _BACK)
         yield from _checkpoint(record, store.folder / "weights")
@@ -45,30 +46,30 @@ def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
         yield Problem(what, str(path), _BACK)
 
 
-def _contradictions(record: Record) -> Iterator[str]:
+def _contradictions(record: Attempt) -> Iterator[str]:
     """What one record says twice, and not the same."""
-    settings, measured = record["settings"], record["measured"]
-    told = cell_id(settings, Budget.parse(record["budget"]), record["seed"], record.get("replica", 0))
-    if told != record["cell"]:
-        yield f"its settings, budget and seed are those of cell {told}, not of {record['cell']}"
-    for name, level in record.get("levels", {}).items():
+    settings, measured = record.settings, record.measured
+    told = cell_id(settings, Budget.parse(record.budget), record.seed, record.replica)
+    if told != record.cell:
+        yield f"its settings, budget and seed are those of cell {told}, not of {record.cell}"
+    for name, level in record.levels.items():
         if settings.get(name) != level:
             yield f"levels.{name} is {level!r}, settings.{name} is {settings.get(name)!r}"
-    right, n = _right(measured.get("correct")), measured.get("test_n")
-    if right is not None and n and measured.get("test_acc") != right / n:
-        yield f"test_acc is {measured.get('test_acc')}, but {right} of {n} images are right: {right / n}"
+    right, n = _right(measured.correct), measured.test_n
+    if right is not None and n and measured.test_acc != right / n:
+        yield f"test_acc is {measured.test_acc}, but {right} of {n} images are right: {right / n}"
 
 
-def _checkpoint(record: Record, folder: Path) -> Iterator[Problem]:
+def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
     """The network that a cell kept, where it still lies here, against the digest in the record."""
-    kept = record["measured"].get("checkpoint")
-    path = folder / kept["file"] if kept else folder
+    kept = record.measured.checkpoint
+    path = folder / kept.file if kept else folder
     if not kept or not path.is_file():
         return
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != kept["sha256"]:
-        what = f"sha256 of the file is {found[:12]}..., its record says {str(kept['sha256'])[:12]}..."
+    if found != kept.sha256:
+        what = f"sha256 of the file is {found[:12]}..., its record says {kept.sha256[:12]}..."
         yield Problem(what, str(path), _PUT)
 
 

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.store import OUTCOMES, is_timing
+from fairtrial.storage.record import OUTCOMES, Attempt, Provenance
+from fairtrial.storage.store import is_timing
 from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study, cell_id
 
-Record = dict[str, Any]
 CODE: Final = ("commit", "dirty", "fairtrial")
 HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend on
 _CLEAN: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
 
 
-def flaws(study: Study, attempts: Iterable[Record], used: Mapping[str, Record]) -> tuple[str, ...]:
+def flaws(study: Study, attempts: Iterable[Attempt], used: Mapping[str, Attempt]) -> tuple[str, ...]:
     """Every reason to mistrust the records of a study; empty where there is none.
 
     attempts: all of them; used: cell -> the attempt that counts. Seals are checked where files are read, and
@@ -38,46 +38,46 @@ def flaws(study: Study, attempts: Iterable[Record], used: Mapping[str, Record]) 
     )
 
 
-def _strangers(records: list[Record]) -> Iterator[str]:
+def _strangers(records: list[Attempt]) -> Iterator[str]:
     """Records whose settings, budget and seed are not those that their cell's id stands for."""
-    odd = sorted({r["cell"] for r in records if r.get("budget") is not None and _identity(r) != r["cell"]})
+    odd = sorted({r.cell for r in records if _identity(r) != r.cell})
     if odd:
         yield f"{_some(odd)}: the settings, budget or seed in the record are those of another cell"
 
 
-def _identity(record: Record) -> str:
+def _identity(record: Attempt) -> str:
     return digest(
         {
-            "settings": told(record["settings"]),
-            "budget": record["budget"],
-            "seed": record["seed"],
-            "replica": record["replica"],
+            "settings": told(record.settings),
+            "budget": record.budget,
+            "seed": record.seed,
+            "replica": record.replica,
         }
     )[:12]
 
 
-def _twice(records: list[Record]) -> Iterator[str]:
+def _twice(records: list[Attempt]) -> Iterator[str]:
     """Cells that ended twice with different results, neither a retry: one of them was chosen."""
     ended: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record["status"] in ("done", "diverged") and record["status"] in OUTCOMES:
-            ended[record["cell"]].add(digest([record["status"], _result(record)]))
+        if record.status in ("done", "diverged"):
+            ended[record.cell].add(digest([record.status, _result(record)]))
     odd = sorted(cell for cell, results in ended.items() if len(results) > 1)
     if odd:
         yield f"duplicate seeds: {_some(odd)} ended more than once, with different results"
 
 
-def _result(record: Record) -> Record:
-    return {name: value for name, value in record["measured"].items() if not is_timing(name)}
+def _result(record: Attempt) -> dict[str, Any]:
+    return {name: value for name, value in record.measured.as_json().items() if not is_timing(name)}
 
 
-def _left_out(cells: list[Cell], records: list[Record]) -> Iterator[str]:
+def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
     """Seeds of the declared arms that were recorded, but that the declaration leaves out."""
     mine = {cell.id for cell in cells}
-    seeds = sorted({r["seed"] for r in records if r["cell"] not in mine and r["status"] in OUTCOMES})
+    seeds = sorted({r.seed for r in records if r.cell not in mine and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
     arms = {(cell.replica, str(cell.budget), digest(told(cell.settings))): cell for cell in cells}
-    known = {r["cell"] for r in records if r["status"] in OUTCOMES}
+    known = {r.cell for r in records if r.status in OUTCOMES}
     missing = [
         seed
         for seed in seeds
@@ -90,21 +90,20 @@ def _left_out(cells: list[Cell], records: list[Record]) -> Iterator[str]:
         yield f"missing seeds: {number} left out by the declaration ({numbers})"
 
 
-def _mixed_code(used: Mapping[str, Record]) -> Iterator[str]:
-    found = {tuple(_code(record["origin"])) for record in used.values()}
+def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:
+    found = {tuple(_code(record.provenance)) for record in used.values()}
     if len(found) > 1:
         yield f"mixed code: cells of {listed(sorted(' '.join(each) for each in found)[:5])}"
 
 
-def _code(origin: Record) -> Iterator[str]:
-    yield f"fairtrial {clean(origin.get('fairtrial'))}"
-    yield f"commit {clean(origin['commit'])[:7]}" if origin.get("commit") else "commit not recorded"
-    dirty = origin.get("dirty")
-    if dirty and dirty != _CLEAN:
-        yield f"modified {clean(dirty)[:7]}"
+def _code(origin: Provenance) -> Iterator[str]:
+    yield f"fairtrial {clean(origin.fairtrial)}"
+    yield f"commit {clean(origin.commit)[:7]}" if origin.commit else "commit not recorded"
+    if origin.dirty and origin.dirty != _CLEAN:
+        yield f"modified {clean(origin.dirty)[:7]}"
 
 
-def mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
+def mixed_hardware(used: Mapping[str, Attempt]) -> Iterator[str]:
     """Machines that differ where the budget is in seconds: an arm's seconds are not another's."""
     for name in HARDWARE:
         values = {clean(getattr(record.provenance, name)) for record in used.values()}
@@ -112,21 +111,21 @@ def mixed_hardware(used: Mapping[str, Record]) -> Iterator[str]:
             yield f"mixed hardware in a contrast of seconds: {name} {listed(sorted(values)[:5])}"
 
 
-def _idle_seeds(cells: list[Cell], used: Mapping[str, Record]) -> Iterator[str]:
+def _idle_seeds(cells: list[Cell], used: Mapping[str, Attempt]) -> Iterator[str]:
     """Arms in which every seed gave exactly the same network, or the same answers and the same loss."""
     arms: defaultdict[str, list[str]] = defaultdict(list)
     for cell in cells:
         record = used.get(cell.id)
-        if record is not None and record["status"] == "done":
+        if record is not None and record.status == "done":
             arms[cell.arm].append(digest(_fingerprint(record)))
     idle = [arm for arm, prints in arms.items() if len(prints) > 1 and len(set(prints)) == 1]
     if idle:
         yield f"seeds that change nothing: all seeds of {_some(idle, 'arm')} gave exactly the same result"
 
 
-def _fingerprint(record: Record) -> list[Any]:
+def _fingerprint(record: Attempt) -> list[Any]:
     """The final weights, where they were recorded; else everything that was measured."""
-    weights = record["measured"].get("weights_sha256")
+    weights = record.measured.weights_sha256
     return [weights] if weights else [_result(record)]
 
 

@@ -58,9 +58,9 @@ def _drawn(results: Results, stream: str, names: Sequence[str]) -> list[tuple[tu
     """((seed, settings), digests that arms of these settings drew), without the A/A arm."""
     found: dict[tuple, set[str]] = {}
     for record in results.records.values():
-        if record["replica"] == 0 and record["drawn"].get(stream):
-            key = (record["seed"], *(setting(record["settings"], name) for name in names))
-            found.setdefault(key, set()).add(record["drawn"][stream])
+        if record.replica == 0 and (digest := getattr(record.drawn, stream)):
+            key = (record.seed, *(setting(record.settings, name) for name in names))
+            found.setdefault(key, set()).add(digest)
     return list(found.items())
 
 
@@ -97,11 +97,11 @@ def _checkpoints(results: Results) -> Iterator[Row]:
     overlaps: set[Any] = set()
     names = ("upstream", "model", "norm", "weight_std", "block", "stride_on")
     for record in results.records.values():
-        drawn = record["drawn"].get("upstream")
+        drawn = record.drawn.upstream
         if drawn:
-            key = (record.get("upstream_seed"), *(setting(record["settings"], name) for name in names))
-            files.setdefault(key, set()).add(drawn["sha256"])
-            overlaps.add(drawn.get("overlap"))
+            key = (record.upstream_seed, *(setting(record.settings, name) for name in names))
+            files.setdefault(key, set()).add(drawn.sha256)
+            overlaps.add(drawn.overlap)
     if not files:
         yield "same checkpoint", "unknown", "no checkpoint recorded"
         return
@@ -226,7 +226,9 @@ def _machine(results: Results) -> Row:
     told, mixed = [], False
     for name in ("device", "cpu", "threads", "torch", "precision"):
         found = {
-            clean(r["origin"][name]) for r in results.records.values() if r["origin"].get(name) is not None
+            clean(value)
+            for r in results.records.values()
+            if (value := getattr(r.provenance, name)) is not None
         }
         mixed |= len(found) > 1
         told.append(f"{name} {_said(sorted(found))}" if found else f"{name} not recorded")

@@ -8,6 +8,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit, unit_of
 from fairtrial.reporting.wording import clean, listed, preset, share
 from fairtrial.stats import clopper_pearson
+from fairtrial.storage.record import Provenance
 
 
 def provenance(results: Results) -> str:
@@ -55,8 +56,8 @@ def units(results: Results) -> list[tuple[Unit, str]]:
 
 def upstream_images(results: Results) -> str | None:
     """The images that every checkpoint was trained on, where the records name them."""
-    drawn = (record["drawn"].get("upstream") for record in results.records.values())
-    names = {each.get("upstream") for each in drawn if each}
+    drawn = (record.drawn.upstream for record in results.records.values())
+    names = {each.upstream for each in drawn if each}
     name = names.pop() if len(names) == 1 else None
     return clean(name) if isinstance(name, str) else None
 
@@ -64,8 +65,8 @@ def upstream_images(results: Results) -> str | None:
 def commits(results: Results) -> str:
     """'commit 1a2b3c4, modified'; every code version that a used record came from."""
     found = {
-        (clean(origin["commit"])[:7] if origin.get("commit") else None, bool(_modified(origin)))
-        for origin in (record["origin"] for record in results.records.values())
+        (clean(origin.commit)[:7] if origin.commit else None, bool(_modified(origin)))
+        for origin in (record.provenance for record in results.records.values())
     }
     named = sorted(f"{commit}, modified" if modified else commit for commit, modified in found if commit)
     if not named:
@@ -74,9 +75,9 @@ def commits(results: Results) -> str:
     return f"commit{'s' if len(named + unknown) > 1 else ''} {listed(named + unknown)}"
 
 
-def _modified(origin: dict) -> bool:
+def _modified(origin: Provenance) -> bool:
     clean_tree = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
-    return bool(origin.get("dirty")) and origin["dirty"] != clean_tree
+    return bool(origin.dirty) and origin.dirty != clean_tree
 
 
 def failures(results: Results) -> str:

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast
-from fairtrial.reporting.results.load import OPEN, Record, Results
+from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.array_records import Band
+from fairtrial.storage.record import Attempt, Spent
 from fairtrial.study.contrast import corners
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Contrast
@@ -124,7 +125,7 @@ def _crossover(results: Results, contrast: Contrast, partial: bool) -> Crossover
         return None
     used = {cell: results.records[cell] for each in cells for cell in each["cell"] if cell in results.records}
     mixed = "; ".join(mixed_hardware(used))
-    rates = {record["settings"]["batch_size"] for record in used.values()}
+    rates = {record.settings["batch_size"] for record in used.values()}
     clocks = [STEPS if len(rates) == 1 else IMAGES, *([] if mixed else [SECONDS])]
     by_clock = [_lead_curve(results, contrast, clock, pairs, partial) for clock in clocks]
     curves = tuple(curve for curve in by_clock if curve is not None)
@@ -151,35 +152,29 @@ def _pairs(results: Results, contrast: Contrast, cells: Sequence[pd.DataFrame]) 
     return {seed: (curve, sides[1][seed]) for seed, curve in sides[0].items() if seed in sides[1]}
 
 
-def _curve(record: Record, row: Mapping[Any, Any]) -> Curve | None:
+def _curve(record: Attempt, row: Mapping[Any, Any]) -> Curve | None:
     """The curve of one cell; None where it holds none, or one that cannot be of a whole run."""
     if row["failed"]:
         chance = float(row["val_acc"])
         return Curve({}, np.array([chance]), 0, failed=True) if math.isfinite(chance) else None
-    spent, looks = record["spent"], record["measured"].get("val_curve") or []
+    spent, looks = record.spent, record.measured.val_curve or []
     if len(looks) < 2 or not _whole(looks, spent):
         return None
     steps = np.array([look[0] for look in looks], dtype=float)
-    per_class = record["settings"].get("val_per_class")
-    images = per_class * record["measured"]["classes"] if isinstance(per_class, int) else 0
-    scale = {IMAGES: spent["examples"], SECONDS: spent["train_s"]}
-    at = {STEPS: steps} | {clock: steps * (total / spent["steps"]) for clock, total in scale.items()}
+    per_class = record.settings.get("val_per_class")
+    images = per_class * (record.measured.classes or 0) if isinstance(per_class, int) else 0
+    scale = {IMAGES: spent.examples, SECONDS: spent.train_s}
+    at = {STEPS: steps} | {clock: steps * (total / spent.steps) for clock, total in scale.items()}
     return Curve(at, np.array([look[1] for look in looks], dtype=float), images)
 
 
-def _whole(looks: Sequence[Sequence[Any]], spent: Mapping[str, Any]) -> bool:
-    """Whether the steps rise up to the last one, and every accuracy is a fraction."""
-    if not all(_number(spent.get(name)) and spent[name] > 0 for name in ("steps", "examples", "train_s")):
-        return False
-    if not all(len(look) == 3 and _number(look[0]) and _number(look[1]) for look in looks):
+def _whole(looks: Sequence[Sequence[Any]], spent: Spent) -> bool:
+    """Whether the steps rise up to the last one."""
+    if not (spent.steps and spent.examples and spent.train_s):
         return False
     steps = [0, *(look[0] for look in looks)]
     rising = all(one < other for one, other in pairwise(steps))
-    return rising and steps[-1] == spent["steps"] and all(0 <= look[1] <= 1 for look in looks)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return rising and steps[-1] == spent.steps
 
 
 def _lead_curve(

@@ -14,6 +14,7 @@ from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.stats import variance_components
 from fairtrial.stats.structure import VarianceComponents
+from fairtrial.storage.record import Measured
 from fairtrial.study.contrast import corners
 from fairtrial.study.limits import MIN_UNITS
 
@@ -45,7 +46,7 @@ def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict
     runs: defaultdict[int, list[np.ndarray | None]] = defaultdict(list)
     for seed, cell in results.where(levels, replica)[["seed", "cell"]].itertuples(index=False):
         record = results.records.get(cell)
-        runs[int(seed)].append(None if record is None else _bits(record["measured"]))
+        runs[int(seed)].append(None if record is None else _bits(record.measured))
     whole = {seed: [run for run in each if run is not None] for seed, each in runs.items()}
     return {
         seed: np.mean(each, axis=0)
@@ -54,12 +55,12 @@ def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict
     }
 
 
-def _bits(measured: dict) -> np.ndarray | None:
+def _bits(measured: Measured) -> np.ndarray | None:
     """One 0 or 1 per test image."""
-    if not measured.get("correct"):
+    if not measured.correct:
         return None
-    packed = np.frombuffer(base64.b64decode(measured["correct"]), np.uint8)
-    return np.unpackbits(packed, count=measured["test_n"]).astype(float)
+    packed = np.frombuffer(base64.b64decode(measured.correct), np.uint8)
+    return np.unpackbits(packed, count=measured.test_n).astype(float)
 
 
 def by_unit(unit: Unit, by_seed: Mapping[int, np.ndarray]) -> np.ndarray:
