@@ -84,5 +84,5 @@ def test_a_study_runs_as_a_program_and_goes_on_as_a_command(tmp_path):
     assert json.loads(done.stdout)["counts"] == {"done": 2, "pending": whole - 2}
 
     records = Store.of(made, tmp_path / "results").attempts()
-    assert [record["status"] for record in records] == ["done", "done"]
-    assert {record["cell"] for record in records} == {cell.id for cell in made.cells()[:2]}
+    assert [record.status for record in records] == ["done", "done"]
+    assert {record.cell for record in records} == {cell.id for cell in made.cells()[:2]}

@@ -22,7 +22,7 @@ STUDIES = [UPSTREAM, *sorted(path for path in (ROOT / "results" / "released").it
 def test_a_released_study_is_complete_and_draws_the_same_again(folder, tmp_path):
     store = Store(folder)
     declared = Study.of(store.declared()["declaration"])
-    assert {cell.id for cell in declared.cells()} == {record["cell"] for record in store.attempts()}
+    assert {cell.id for cell in declared.cells()} == {record.cell for record in store.attempts()}
     copy = tmp_path / folder.name
     for path in (*folder.glob("cells/*.json"), folder / "study.json"):
         (copy / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,10 @@ def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
     records = Store(UPSTREAM).attempts()
     assert len(records) == 12
     for record in records:
-        settings, kept = record["settings"], record["measured"]["checkpoint"]
+        settings, kept = record.settings, record.measured.checkpoint
         model = create_model(settings["model"], 10, settings["norm"], settings["weight_std"])
-        source = weights.load(model, UPSTREAM / "weights" / kept["file"], head="zero")
-        assert (source.sha256, source.metadata["seed"]) == (kept["sha256"], record["seed"])
+        source = weights.load(model, UPSTREAM / "weights" / kept.file, head="zero")
+        assert (source.sha256, source.metadata["seed"]) == (kept.sha256, record.seed)
     assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 12e6
 
 

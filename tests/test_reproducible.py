@@ -1,6 +1,5 @@
 """Same machine, versions, threads: the same bits, whatever the jobs, the order of cells, the hash seed."""
 
-import json
 import os
 import subprocess
 import sys
@@ -43,18 +42,16 @@ def run(folder, jobs, hash_seed, declared):
     command = [sys.executable, "-c", RUN, str(jobs)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return {record["cell"]: record for record in Store(folder / "results" / "bits").attempts()}
+    return {record.cell: record for record in Store(folder / "results" / "bits").attempts()}
 
 
 @pytest.mark.slow
 def test_measured_is_bit_identical_whatever_the_jobs_the_order_of_cells_and_the_hash_seed(tmp_path):
     plain = run(tmp_path / "plain", 1, "0", PLAIN)
     assert len(plain) == 8
-    assert (
-        len({record["measured"]["weights_sha256"] for record in plain.values()}) == 8
-    )  # each arm and seed counts
+    assert len({record.measured.weights_sha256 for record in plain.values()}) == 8  # each arm and seed counts
     turned = run(tmp_path / "turned", 2, "1", TURNED)
     assert len(turned) == 18
     for cell, record in plain.items():
         for part in ("status", "measured", "drawn", "settings"):
-            assert json.dumps(turned[cell][part]) == json.dumps(record[part])
+            assert turned[cell].as_json()[part] == record.as_json()[part]

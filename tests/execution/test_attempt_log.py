@@ -3,7 +3,7 @@
 import pytest
 
 from fairtrial.execution.attempt_log import Books
-from fairtrial.storage.record import attempt_record, cell_message, device_seconds, failure
+from fairtrial.storage.record import attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
@@ -49,7 +49,7 @@ def test_a_late_result_is_not_counted(store, cells):
     message = cell_message(cells[0])
     books.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
     assert not store.publish(attempt_record(store.name, message, attempt, done(), ORIGIN))
-    assert books.take(cells[0].id, attempt)["status"] == "timeout"
+    assert books.take(cells[0].id, attempt).status == "timeout"
     assert (len(books.records), books.spent_s) == (1, 9.0)
 
 
@@ -60,7 +60,7 @@ def test_a_study_read_again_gives_the_same_books(store, cells):
         publish(store, cell, attempt, result)
         books.take(cell.id, attempt)
     again = Books(store)
-    assert sorted(again.records, key=lambda r: r["cell"]) == sorted(books.records, key=lambda r: r["cell"])
+    assert sorted(again.records, key=lambda r: r.cell) == sorted(books.records, key=lambda r: r.cell)
     assert (again.spent_s, again.outcomes()) == (books.spent_s, books.outcomes()) == (4.5, again.outcomes())
 
 
@@ -105,5 +105,5 @@ def test_a_typical_cell_is_one_of_its_arm_or_else_any(store, cells):
     assert (Books(store).typical_s(bn), Books(store).typical_s(gn)) == (3.0, 10.0)
 
 
-def test_lost_seconds_are_device_seconds():
-    assert device_seconds(killed(lost_s=2.5)) == 2.5
+def test_lost_seconds_are_device_seconds(store, cells):
+    assert publish(store, cells[0], 1, killed(lost_s=2.5)).spent.device_s == 2.5

@@ -42,7 +42,7 @@ def until_at_work(results, driver):
     """Wait until another cell is done, or the driver is: leases may be those of a driver that was killed."""
 
     def done():
-        return sum(record["status"] == "done" for record in store_of(results).attempts())
+        return sum(record.status == "done" for record in store_of(results).attempts())
 
     before = done()
     until(lambda: done() > before or driver.poll() is not None)
@@ -79,13 +79,13 @@ def test_ten_kills_change_nothing(tmp_path):
     assert not leases(tmp_path / "hit")
     assert not list((tmp_path / "hit").rglob("*.tmp"))
     attempts = store_of(tmp_path / "hit").attempts()
-    numbers = Counter(record["cell"] for record in attempts)
+    numbers = Counter(record.cell for record in attempts)
     for cell, count in numbers.items():
-        assert [r["attempt"] for r in attempts if r["cell"] == cell] == list(range(1, count + 1))
-    assert {record["status"] for record in attempts} <= {*OUTCOMES, *ENDED}
-    ended = [record for record in attempts if record["status"] in ENDED]
+        assert [r.number for r in attempts if r.cell == cell] == list(range(1, count + 1))
+    assert {record.status for record in attempts} <= {*OUTCOMES, *ENDED}
+    ended = [record for record in attempts if record.status in ENDED]
     assert ended, "no kill hit a cell at work"
-    assert all(record["error"]["what"] and record["spent"]["lost_s"] >= 0 for record in ended)
+    assert all(record.error.what and record.spent.lost_s >= 0 for record in ended)
 
 
 def test_a_driver_killed_between_publication_and_the_next_cell_loses_nothing(tmp_path):
@@ -96,4 +96,4 @@ def test_a_driver_killed_between_publication_and_the_next_cell_loses_nothing(tmp
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "toy" / "cells").iterdir()}
     assert run(tmp_path)[0] == 0
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
-    assert Counter(record["status"] for record in store_of(tmp_path).attempts()) == {"done": 6, "killed": 1}
+    assert Counter(record.status for record in store_of(tmp_path).attempts()) == {"done": 6, "killed": 1}

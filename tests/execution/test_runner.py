@@ -52,8 +52,8 @@ def acts(monkeypatch, **environment):
 
 def ends(results):
     """(status, how it ended) of the attempts that have no result."""
-    found = [record for record in store_of(results).attempts() if record["error"]]
-    return [(record["status"], record["error"]["what"]) for record in found]
+    found = [record for record in store_of(results).attempts() if record.error]
+    return [(record.status, record.error.what) for record in found]
 
 
 # what a cell may do
@@ -120,9 +120,9 @@ def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, 
     acts(monkeypatch, TOY='{"bn 0": "hang"}')
     assert toy(tmp_path, cell_timeout_s=0.5) == 1
     assert statuses(tmp_path) == ["timeout"] + ["done"] * 5
-    (late,) = [record for record in store_of(tmp_path).attempts() if record["status"] == "timeout"]
-    assert 0.5 <= late["spent"]["lost_s"] < 2
-    assert late["origin"]["cpu"]  # an attempt without a result carries its origin too
+    (late,) = [record for record in store_of(tmp_path).attempts() if record.status == "timeout"]
+    assert 0.5 <= late.spent.lost_s < 2
+    assert late.provenance.cpu  # an attempt without a result carries its origin too
 
 
 def test_what_a_library_prints_does_not_reach_the_driver(toy, tmp_path, monkeypatch):
@@ -165,15 +165,11 @@ def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
     assert toy(tmp_path, study, limit=1) == 5
     assert toy(tmp_path, study) == 0
     assert capfd.readouterr().err.count("timing one step of each of 2 arms") == 1
-    steps = [
-        record["spent"]["steps"]
-        for record in store_of(tmp_path).attempts()
-        if record["levels"]["norm"] == "gn"
-    ]
+    steps = [record.spent.steps for record in store_of(tmp_path).attempts() if record.levels["norm"] == "gn"]
     assert steps == [100, 100]  # 2 s of steps of 0.02 s
     more = toy_study(budget="2s", seeds=2, norms=("bn", "gn", "ln"))
     assert toy(tmp_path, more) == 0  # times the new arm alone
-    assert [len(record["step_s"]) for record in store_of(tmp_path).calibrations()] == [2, 1]
+    assert [len(calibration.step_s) for calibration in store_of(tmp_path).calibrations()] == [2, 1]
 
 
 # refusals
@@ -299,13 +295,11 @@ def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_pat
     time.sleep(1.5)
     slay(driver)
     assert run(tmp_path)[0] == 0
-    billed = [record for record in store_of(tmp_path).attempts() if record["status"] == "killed"]
-    assert [record["error"]["what"] for record in billed] == ["the driver ended without a word"] * 2
+    billed = [record for record in store_of(tmp_path).attempts() if record.status == "killed"]
+    assert [record.error.what for record in billed] == ["the driver ended without a word"] * 2
     for record in billed:
-        assert (
-            1.5 - 0.2 - runner.LOOK_S - 0.2 <= record["spent"]["lost_s"] <= 2.5
-        )  # beat, look, a slow machine
-        assert record["origin"]["threads"] == 1
+        assert 1.5 - 0.2 - runner.LOOK_S - 0.2 <= record.spent.lost_s <= 2.5  # beat, look, a slow machine
+        assert record.provenance.threads == 1
 
 
 def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
@@ -401,7 +395,7 @@ def rounds(results, study, *sizes):
     calls = []
 
     def ask():
-        ended = {record["cell"] for record in store_of(results).attempts() if not record["error"]}
+        ended = {record.cell for record in store_of(results).attempts() if not record.error}
         for size in sizes:
             asked = {cell.id for cell in study.cells() if cell.seed < size}
             if not asked <= ended:

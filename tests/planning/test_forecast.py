@@ -48,14 +48,14 @@ def test_the_median_of_finished_cells_is_used_and_the_newest_calibration_before_
     publish(store, cells[1], 1, killed())
     assert step_seconds(store, 1) == {bn: 2.0}
     for seconds in (0.5, 0.25):
-        store.calibrate({"step_s": {bn: seconds}, "origin": ORIGIN})
+        store.calibrate({bn: seconds}, ORIGIN)
     assert step_seconds(store, 1) == calibrated(store, 1) == {bn: 0.25}
 
 
 @pytest.mark.parametrize("other", [{"threads": 2}, {"cpu": "another"}, {"device": "NVIDIA H200"}])
 def test_times_of_another_machine_are_not_used(store, cells, other):
     publish(store, cells[0], 1, None, **other)
-    store.calibrate({"step_s": {"a": 0.5}, "origin": ORIGIN | other})
+    store.calibrate({"a": 0.5}, ORIGIN | other)
     assert step_seconds(store, 1) == {}
     assert ("a" in step_seconds(store, 1, "cuda:0")) == ("device" in other)
 

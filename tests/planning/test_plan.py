@@ -30,7 +30,7 @@ def store_of(made, folder):
 def calibrate(made, folder, step_s, threads=1):
     arms = {arm_of(cell.settings): step_s for cell in made.cells()}
     origin = {**ORIGIN, "cpu": cpu_model(), "threads": threads}
-    store_of(made, folder).calibrate({"step_s": arms, "origin": origin})
+    store_of(made, folder).calibrate(arms, origin)
 
 
 def test_cells_are_arms_by_seeds_and_the_replica_by_seeds(tmp_path):

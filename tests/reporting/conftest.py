@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def publish(tmp_path: Path) -> Callable[..., Store]:
                 origin = ORIGIN | result.pop("origin", {})
                 record = attempt_record(store.name, cell_message(cell), attempt, result, origin)
                 own = said.get("upstream_seed") if isinstance(said, dict) else None
-                store.publish(record if own is None else record | {"upstream_seed": own})
+                store.publish(record if own is None else replace(record, upstream_seed=own))
         return store
 
     return publish_all
@@ -95,8 +96,7 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
         "spent": {
             "steps": steps, "examples": 3072, "flops": 10**9 * 3072, "parameters": 219_482,
             "train_s": 2.0 + cell.seed / 10, "eval_s": 0.1, "load_s": 0.0,
-            "compile_s": 0.0, "checkpoint_s": 0.0, "lost_s": 0.0,
-            "calibrated_step_s": None, "peak_memory_bytes": None, "joules": None,
+            "lost_s": 0.0, "calibrated_step_s": None, "peak_memory_bytes": None,
         },
         "measured": {
             "classes": 10, "train_loss": 0.1, "val_curve": [], "val_acc": None if failed else 0.9,

@@ -10,12 +10,13 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.storage import provenance
 from fairtrial.storage.provenance import UNMIXED, code_of, gather, refuse_mixing
+from fairtrial.storage.record import Provenance
 
 MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 
 
 def recorded(**changes):
-    return [{"origin": MINE}, {"origin": MINE | changes}]
+    return [Provenance(**MINE), Provenance(**MINE | changes)]
 
 
 def test_a_record_says_what_ran_where():
@@ -66,13 +67,13 @@ def test_everything_that_differs_is_told_at_once():
 
 
 def test_what_was_not_recorded_mixes_with_anything():
-    refuse_mixing([{"origin": {"kernels": "compiled"}}, *recorded(cpu="another", commit="another")], MINE)
+    refuse_mixing([Provenance(kernels="compiled"), *recorded(cpu="another", commit="another")], MINE)
 
 
 def test_records_from_before_our_own_kernels_ran_on_those_of_torch():
-    refuse_mixing([{"origin": {}}], MINE | {"kernels": "torch"})
+    refuse_mixing([Provenance()], MINE | {"kernels": "torch"})
     with pytest.raises(Fault, match="ran with kernels torch; this run has compiled"):
-        refuse_mixing([{"origin": {}}], MINE)
+        refuse_mixing([Provenance()], MINE)
 
 
 @pytest.mark.parametrize("name", ["OMP_SECRET", "MKL_TOKEN", "CUDA_VISIBLE_PASSWORD", "MALLOC_KEY"])

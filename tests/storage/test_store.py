@@ -5,11 +5,13 @@ import os
 import random
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
+from fairtrial.storage.record import parsed, read
 from fairtrial.storage.store import Store, is_timing, outcomes, rows
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Contrast
@@ -43,13 +45,13 @@ def only_file(store):
 def test_an_attempt_is_read_back_as_it_was_published(store, study):
     record = publish(store, study.cells()[0])
     assert store.attempts() == [record]
-    assert store.attempt(record["cell"], 1) == record
+    assert store.attempt(record.cell, 1) == record
 
 
 def test_an_attempt_number_is_given_once_and_the_first_file_stands(store, study):
     record = publish(store, study.cells()[0], 1, done(0.5))
-    assert not store.publish({**record, "measured": done(0.6)["measured"]})
-    assert store.attempts()[0]["measured"]["test_acc"] == 0.5
+    assert not store.publish(replace(record, measured=replace(record.measured, test_acc=0.6)))
+    assert store.attempts()[0].measured.test_acc == 0.5
 
 
 def test_a_record_too_long_to_be_read_back_is_not_written(store, study):
@@ -102,8 +104,8 @@ def test_an_edited_digit_is_named(store, study):
 
 def test_a_newer_record_is_named_and_repair_keeps_it(store, study):
     record = publish(store, study.cells()[0])
-    only_file(store).write_text(sealed({**record, "schema": 2}))
-    with pytest.raises(Fault, match="written by a newer fairtrial: schema 2, this one reads up to 1"):
+    only_file(store).write_text(sealed(record.as_json() | {"schema": 3}))
+    with pytest.raises(Fault, match="written by a newer fairtrial: schema 3, this one reads up to 2"):
         store.attempts()
     with pytest.raises(Fault, match="written by a newer fairtrial"):
         store.set_aside()
@@ -113,32 +115,155 @@ def test_a_newer_record_is_named_and_repair_keeps_it(store, study):
 @pytest.mark.parametrize("schema", [None, "1", 0, True, 1.0])
 def test_a_schema_that_is_no_version_is_a_fault(store, study, schema):
     record = publish(store, study.cells()[0])
-    only_file(store).write_text(sealed({**record, "schema": schema}))
+    only_file(store).write_text(sealed(record.as_json() | {"schema": schema}))
     with pytest.raises(Fault, match="not a version number"):
         store.attempts()
 
 
 def test_fields_of_a_later_time_are_kept_and_missing_ones_named(store, study):
     record = publish(store, study.cells()[0])
-    only_file(store).write_text(sealed({**record, "mood": "fine"}))
-    assert store.attempts()[0]["mood"] == "fine"
-    only_file(store).write_text(sealed({name: value for name, value in record.items() if name != "status"}))
+    later = record.as_json() | {"mood": "fine"}
+    later["measured"] = later["measured"] | {"smell": [1]}
+    only_file(store).write_text(sealed(later))
+    (found,) = store.attempts()
+    assert (found.other, found.measured.other) == ({"mood": "fine"}, {"smell": [1]})
+    assert found.as_json() == later
+    only_file(store).write_text(sealed({n: value for n, value in later.items() if n != "status"}))
     with pytest.raises(Fault, match="the record lacks status"):
         store.attempts()
 
 
+IMPOSSIBLE = [
+    ("measured.test_acc", 93.1, "expected a fraction in 0..1; got 93.1"),
+    ("measured.test_acc", -0.2, "expected a fraction in 0..1; got -0.2"),
+    ("measured.test_acc", True, "expected a fraction in 0..1; got True"),
+    ("measured.test_acc", "0.9", "expected a fraction in 0..1; got '0.9'"),
+    ("measured.test_acc", None, "expected a fraction in 0..1 in a cell that is done; got none"),
+    ("measured.val_curve", [[1, 2.0, 0.1]], r"expected a list of \[step, accuracy, loss\]"),
+    ("measured.test_reads", -1, "expected a whole number from 0 on; got -1"),
+    ("measured.checkpoint", {"file": "a"}, "the record lacks measured.checkpoint.bytes"),
+    ("measured", [], r"expected an object; got \[\]"),
+    ("spent", None, "expected an object; got None"),
+    ("spent.train_s", -1.0, "expected a finite number from 0 on; got -1.0"),
+    ("spent.steps", 1.5, "expected a whole number from 0 on; got 1.5"),
+    ("status", ["done"], "expected one of done, diverged"),
+    ("budget", ["8st"], "expected a text"),
+    ("study", ["a"], "expected a text"),
+    ("cell", 7, "expected 12 hexadecimal digits; got 7"),
+    ("seed", True, "expected a whole number from 0 on; got True"),
+    ("levels", {"norm": {}}, "expected a table of plain values"),
+    ("settings", [], "expected a table of plain values"),
+    ("origin.threads", "1", "expected a whole number from 0 on; got '1'"),
+    ("drawn.upstream", "gone", "expected an object; got 'gone'"),
+    ("error", {"what": 1, "where": "job"}, "error.what: expected a text; got 1"),
+]
+
+
+@pytest.mark.parametrize(("at", "value", "said"), IMPOSSIBLE, ids=[f"{at}={v!r}" for at, v, _ in IMPOSSIBLE])
+def test_a_sealed_record_of_what_cannot_be_is_damage_and_named(store, study, at, value, said):
+    body = publish(store, study.cells()[0]).as_json()
+    *inside, name = at.split(".")
+    (body[inside[0]] if inside else body)[name] = value
+    only_file(store).write_text(sealed(body))
+    with pytest.raises(Fault, match=said) as damaged:
+        store.attempts()
+    assert damaged.value.code == 3
+    assert damaged.value.problems[0].where == str(only_file(store))
+    assert at in damaged.value.problems[0].what
+    good, faults = store.read_attempts()
+    assert (good, len(faults)) == ([], 1)
+    assert len(store.set_aside()) == 1
+
+
+def test_every_impossible_field_of_a_file_is_named_at_once(store, study):
+    body = publish(store, study.cells()[0]).as_json()
+    body["measured"] |= {"test_acc": 2, "test_loss": "low"}
+    only_file(store).write_text(sealed(body))
+    with pytest.raises(Fault) as damaged:
+        store.attempts()
+    assert len(damaged.value.problems) == 2
+
+
+def test_a_trial_is_done_with_validation_images_alone(store, study):
+    body = publish(store, study.cells()[0]).as_json()
+    body["settings"] = body["settings"] | {"stage": "tuning"}
+    body["measured"] |= {"test_acc": None, "val_acc": 0.5}
+    only_file(store).write_text(sealed(body))
+    assert store.attempts()[0].measured.val_acc == 0.5
+    body["measured"]["val_acc"] = None
+    only_file(store).write_text(sealed(body))
+    with pytest.raises(Fault, match=r"measured\.val_acc: expected a fraction"):
+        store.attempts()
+
+
+def test_hidden_files_of_a_system_are_no_records(store, study):
+    """A Mac leaves `._NAME` beside each file on exFAT, on a share or in a tar."""
+    record = publish(store, study.cells()[0])
+    store.calibrate({"a": 0.1}, ORIGIN)
+    store.lease({"id": record.cell}, 2, 1, ORIGIN)
+    for path in [*store.folder.glob("*/*.json"), *store.folder.glob("*.json")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        ")
+    assert store.attempts() == [record]
+    assert len(store.calibrations()) == len(store.abandoned()) == 1
+    assert store.set_aside() == []
+
+
+OLD = Path(__file__).with_name("old")
+
+
+def test_a_record_of_schema_1_is_read_and_stays_as_it_is():
+    (path,) = (OLD / "cells").glob("*.json")
+    before = path.read_bytes()
+    record = json.loads(before)
+    attempt = Store(OLD).attempt(record["cell"], record["attempt"])
+    assert record["schema"] == 1 and {"compile_s", "checkpoint_s", "joules"} <= record["spent"].keys()
+    assert "tune" in record["settings"]
+    assert attempt.schema == 2 and attempt.spent.other == {}
+    assert attempt.provenance.kernels == "torch" and "kernels" not in record["origin"]
+    assert attempt.measured.test_acc == record["measured"]["test_acc"]
+    assert path.read_bytes() == before
+
+
+def test_what_an_old_record_booked_is_kept():
+    (path,) = (OLD / "cells").glob("*.json")
+    record = json.loads(path.read_text())
+    record["spent"]["compile_s"] = 1.5
+    assert parsed(record, "here").spent.other == {"compile_s": 1.5}
+
+
+def test_all_that_is_recorded_in_results_is_read():
+    files = sorted((Path(__file__).parents[2] / "results").rglob("cells/*.json"))
+    assert len(files) > 1500
+    for path in files:
+        record = json.loads(path.read_text())
+        for unbooked in ("compile_s", "checkpoint_s", "joules"):
+            assert not record["spent"].pop(unbooked)
+        known = {name: value for name, value in record.items() if name not in ("schema", "sha256")}
+        assert without_none(known) == without_none(read(path).as_json(), "schema", record["origin"])
+
+
+def without_none(value, drop=None, origin=None):
+    """A JSON value without what is null, and without what the reader adds to an old record."""
+    if not isinstance(value, dict):
+        return value
+    found = {name: without_none(each) for name, each in value.items() if each is not None and name != drop}
+    if origin is not None and "kernels" not in origin:
+        del found["origin"]["kernels"]
+    return found
+
+
 def test_a_copy_under_another_name_is_a_fault(store, study):
     record = publish(store, study.cells()[0])
-    copy = only_file(store).with_name(f"{record['cell']}-2.json")
+    copy = only_file(store).with_name(f"{record.cell}-2.json")
     copy.write_bytes(only_file(store).read_bytes())
-    with pytest.raises(Fault, match=f"is called {copy.name}, but holds {record['cell']}-1"):
+    with pytest.raises(Fault, match=f"is called {copy.name}, but holds {record.cell}-1"):
         store.attempts()
 
 
 def test_every_damaged_file_is_listed_at_once_and_the_others_can_be_had(store, study):
     good = [publish(store, cell) for cell in study.cells()[:3]]
     for record in good[:2]:
-        (store.folder / "cells" / f"{record['cell']}-1.json").write_text("{")
+        (store.folder / "cells" / f"{record.cell}-1.json").write_text("{")
     with pytest.raises(Fault) as damaged:
         store.attempts()
     assert len(damaged.value.problems) == 2
@@ -161,9 +286,9 @@ def test_records_of_two_studies_in_one_folder_are_refused_by_name(store, study, 
 
 def test_repair_moves_what_is_damaged_away_and_the_rest_is_readable(store, study):
     good = [publish(store, cell) for cell in study.cells()[:2]]
-    store.calibrate({"step_s": {"a": 0.1}, "origin": ORIGIN})
-    store.lease({"id": good[0]["cell"]}, 2, 1, ORIGIN)
-    for path in (f"cells/{good[0]['cell']}-1.json", f"leases/{good[0]['cell']}-2.json", "calibration-1.json"):
+    store.calibrate({"a": 0.1}, ORIGIN)
+    store.lease({"id": good[0].cell}, 2, 1, ORIGIN)
+    for path in (f"cells/{good[0].cell}-1.json", f"leases/{good[0].cell}-2.json", "calibration-1.json"):
         (store.folder / path).write_bytes(b'{"schema": 1')
     (store.folder / "study.json").write_text("{}")
     assert len(store.set_aside()) == 4
@@ -294,10 +419,10 @@ def test_publishing_drops_the_lease_and_dropping_it_twice_is_fine(store, study):
 
 def test_calibrations_are_numbered_past_the_last_one(store):
     for value in (1.0, 2.0, 3.0):
-        store.calibrate({"step_s": {"a": value}, "origin": ORIGIN})
+        store.calibrate({"a": value}, ORIGIN)
     (store.folder / "calibration-2.json").unlink()
-    store.calibrate({"step_s": {"a": 4.0}, "origin": ORIGIN})
-    assert [record["step_s"]["a"] for record in store.calibrations()] == [1.0, 3.0, 4.0]
+    store.calibrate({"a": 4.0}, ORIGIN)
+    assert [calibration.step_s["a"] for calibration in store.calibrations()] == [1.0, 3.0, 4.0]
 
 
 # the table
@@ -313,7 +438,7 @@ def test_a_row_per_declared_cell_with_the_last_outcome(store, study):
     table = rows(study.cells(), store.attempts())
     assert [row["status"] for row in table] == ["done"] + ["pending"] * 5
     assert table[0]["test_acc"] == 0.8
-    assert outcomes(store.attempts())[first.id]["attempt"] == 10
+    assert outcomes(store.attempts())[first.id].number == 10
 
 
 def test_timing_columns_are_told_from_those_that_repeat():

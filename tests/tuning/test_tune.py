@@ -172,11 +172,11 @@ def test_real_trials_never_open_the_test_split_and_what_wins_runs_with_fresh_see
     records = Store(tmp_path / "small-tuning").attempts()
     assert len(records) == 8
     for record in records:
-        measured = record["measured"]
-        assert (measured["test_reads"], measured["test_acc"], measured["correct"]) == (0, None, None)
-        assert measured["val_acc"] == measured["val_curve"][-1][1]
-        assert measured["val_n"] == 20
-    subsets = {(r["seed"], r["drawn"]["subset"]) for r in records}
+        measured = record.measured
+        assert (measured.test_reads, measured.test_acc, measured.correct) == (0, None, None)
+        assert measured.val_acc == measured.val_curve[-1][1]
+        assert measured.val_n == 20
+    subsets = {(r.seed, r.drawn.subset) for r in records}
     assert len(subsets) == 2  # one draw of images per tuning study, the same for all arms and trials
     final = tuned(small, tmp_path)
     trials = read(plan, records)
@@ -184,7 +184,7 @@ def test_real_trials_never_open_the_test_split_and_what_wins_runs_with_fresh_see
         mine = [t for t in trials if t.tuning == cell.seed % 2 and t.at == cell.levels]
         top = max(t.value for t in mine)
         assert cell.settings["lr"] == next(t.set["lr"] for t in mine if t.value == top)
-        assert cell.seed not in {record["seed"] for record in records}
+        assert cell.seed not in {record.seed for record in records}
 
 
 def test_tuned_settings_are_refused_before_tuning_is_complete_and_for_another_budget(toy, tmp_path):

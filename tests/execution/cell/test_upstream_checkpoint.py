@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from fairtrial.execution.cell.upstream_checkpoint import start
 from fairtrial.execution.runner import Options
 from fairtrial.execution.runner import run as run_study
 from fairtrial.storage.integrity import sealed
-from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.record import Attempt, attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
@@ -59,38 +60,37 @@ def place(results: Path) -> Place:
 
 
 def records(results: Path):
-    return {(r["seed"], r["settings"]["norm"]): r for r in Store(results / "up").attempts()}
+    return {(r.seed, r.settings["norm"]): r for r in Store(results / "up").attempts()}
 
 
-def rewrite(results: Path, record: dict) -> None:
+def rewrite(results: Path, record: Attempt) -> None:
     """A record as somebody with our code, or a bug of ours, would write it: sealed."""
-    body = {name: value for name, value in record.items() if name != "sha256"}
-    path = results / "up" / "cells" / f"{record['cell']}-{record['attempt']}.json"
-    path.write_text(sealed(body))
+    path = results / "up" / "cells" / f"{record.cell}-{record.number}.json"
+    path.write_text(sealed(record.as_json()))
 
 
 def test_every_arm_and_seed_keeps_its_network_without_the_head(pre_trained):
     found = records(pre_trained)
     assert len(found) == 4
     for record in found.values():
-        kept = record["measured"]["checkpoint"]
-        path = pre_trained / "up" / "weights" / kept["file"]
-        assert path.stat().st_size == kept["bytes"]
-        model = build_model(record["settings"], 7, 0, 0)  # another number of classes
+        kept = record.measured.checkpoint
+        path = pre_trained / "up" / "weights" / kept.file
+        assert path.stat().st_size == kept.bytes
+        model = build_model(record.settings, 7, 0, 0)  # another number of classes
         source = weights.load(model, path, head="zero")
-        assert source.sha256 == kept["sha256"] and source.upstream == "digits"
-        assert source.metadata["seed"] == record["seed"]
+        assert source.sha256 == kept.sha256 and source.upstream == "digits"
+        assert source.metadata["seed"] == record.seed
         with pytest.raises(Fault):
-            weights.load(build_model(record["settings"], 10, 0, 0), path)
+            weights.load(build_model(record.settings, 10, 0, 0), path)
 
 
 def test_pre_training_draws_from_streams_of_its_own(pre_trained):
     record = records(pre_trained)[0, "gn"]
     downstream = run_cell(transfer(tune="scratch"), Place())
     for name in ("init", "order"):
-        assert record["drawn"][name] != downstream["drawn"][name]
+        assert getattr(record.drawn, name) != downstream["drawn"][name]
     other = records(pre_trained)[1, "gn"]
-    assert all(record["drawn"][name] != other["drawn"][name] for name in ("subset", "init", "order"))
+    assert all(getattr(record.drawn, n) != getattr(other.drawn, n) for n in ("subset", "init", "order"))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
@@ -99,11 +99,11 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
     assert cell["upstream_seed"] == seed % 2
     result = run_cell(cell, place(results))
     record = records(results)[seed % 2, "gn"]
-    assert result["drawn"]["upstream"]["sha256"] == record["measured"]["checkpoint"]["sha256"]
+    assert result["drawn"]["upstream"]["sha256"] == record.measured.checkpoint.sha256
     made = attempt_record("t", cell, 1, result, {})
     assert made["upstream_seed"] == seed % 2
     expected = build_model(cell["settings"], 10, seed, 0)
-    weights.load(expected, results / "up" / "weights" / record["measured"]["checkpoint"]["file"], head="zero")
+    weights.load(expected, results / "up" / "weights" / record.measured.checkpoint.file, head="zero")
     from fairtrial.training.loop import weights_digest
 
     assert result["drawn"]["init"] == weights_digest(expected)
@@ -173,17 +173,16 @@ def test_a_checkpoint_of_another_block_or_stride_does_not_fit(results, setting, 
     what = refused(results, **setting).problems[0].what
     assert told in what and told not in what.partition("there are")[2]
     record = records(results)[0, "gn"]
-    path = results / "up" / "weights" / record["measured"]["checkpoint"]["file"]
+    path = results / "up" / "weights" / record.measured.checkpoint.file
     with pytest.raises(Fault) as caught:
-        weights.load(build_model({**record["settings"], **setting}, 10, 0, 0), path, head="zero")
+        weights.load(build_model({**record.settings, **setting}, 10, 0, 0), path, head="zero")
     assert told.partition("=")[0] in caught.value.problems[0].what
 
 
 def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(results):
     for record in records(results).values():
-        rewrite(
-            results, {**record, "settings": {n: v for n, v in record["settings"].items() if n != "block"}}
-        )
+        settings = {name: level for name, level in record.settings.items() if name != "block"}
+        rewrite(results, replace(record, settings=settings))
     assert run_cell(transfer(0), place(results))["status"] == "done"
 
 
@@ -200,7 +199,7 @@ def test_a_drawn_head_stays_as_it_was_drawn_when_a_network_starts_pre_trained(re
 
 def test_a_checkpoint_of_another_cell_under_this_name_is_refused(results):
     """W19: the file is sound, and belongs to another seed."""
-    mine, other = (records(results)[seed, "gn"]["measured"]["checkpoint"]["file"] for seed in (0, 1))
+    mine, other = (records(results)[seed, "gn"].measured.checkpoint.file for seed in (0, 1))
     folder = results / "up" / "weights"
     (folder / mine).unlink()
     shutil.copy(folder / other, folder / mine)
@@ -218,7 +217,7 @@ def test_two_checkpoints_of_one_arm_and_seed_are_not_chosen_between(results):
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_a_damaged_checkpoint_is_refused_and_named(results, damage):
-    path = results / "up" / "weights" / records(results)[0, "gn"]["measured"]["checkpoint"]["file"]
+    path = results / "up" / "weights" / records(results)[0, "gn"].measured.checkpoint.file
     data = bytearray(path.read_bytes())
     path.unlink()
     if damage != "missing":

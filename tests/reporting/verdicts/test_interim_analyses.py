@@ -143,7 +143,7 @@ def test_more_cells_do_not_move_a_decision(grown):
     store, _ = grown({4: 0.1})
     before = [(each.verdict, each.n, each.interval) for each in judge(opened(store.folder))]
     study = opened(store.folder).study
-    known = {record["cell"] for record in store.attempts()}
+    known = {record.cell for record in store.attempts()}
     give(
         store, [cell for cell in study.cells() if cell.id not in known], {4: -0.5}
     )  # against what was decided
