@@ -20,7 +20,7 @@ from tests.support.house import (
 
 # A folder has one wing: what a torch-free folder needs of torch, a worker process does or it imports late.
 TORCH_FREE = (
-    "cli", "execution", "planning", "regression", "reporting", "selftest", "stats", "storage", "study",
+    "cli", "execution", "planning", "regression", "reporting", "stats", "storage", "study",
     "tuning",
 )  # fmt: skip
 TORCH = ("data", "execution.cell", "kernels", "layers", "measurements", "models", "training", "weights")

@@ -8,14 +8,12 @@ import math
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from scipy.optimize import brentq
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_paired
 
 from fairtrial import stats
-from fairtrial.stats.trimmed import trimmed_interval
 
 SETS = 200
 LEVELS = (0.8, 0.9, 0.95, 0.99)
@@ -69,15 +67,12 @@ def test_welch(unequal):
         assert (got.low, got.high) == near(*other)
 
 
-def test_the_ratio(pairs_of_samples, unequal):
-    for (a, b), (c, d) in zip(pairs_of_samples, unequal, strict=True):
-        a, b, c, d = (np.exp(each / np.abs(each).max()) for each in (a, b, c, d))
+def test_the_ratio(pairs_of_samples):
+    for a, b in pairs_of_samples:
+        a, b = (np.exp(each / np.abs(each).max()) for each in (a, b))
         got, want = stats.ratio_interval(a, b), scipy_stats.ttest_rel(np.log(a), np.log(b))
         assert (got.low, got.high) == near(*np.exp(want.confidence_interval()))
         assert got.estimate == pytest.approx(scipy_stats.gmean(a) / scipy_stats.gmean(b))
-        got = stats.ratio_interval(c, d, paired=False)
-        want = scipy_stats.ttest_ind(np.log(c), np.log(d), equal_var=False)
-        assert (got.low, got.high, got.p) == near(*np.exp(want.confidence_interval()), want.pvalue)
 
 
 def test_the_interaction(rng):
@@ -90,39 +85,25 @@ def test_the_interaction(rng):
         )
 
 
-def test_the_ranks_of_the_median(rng):
-    for _ in range(SETS):
-        x = rng.normal(size=rng.integers(6, 40))
-        got = stats.median_interval(x)
-        want = scipy_stats.quantile_test(x, p=0.5).confidence_interval(0.95)
-        assert got.level == pytest.approx(1 - 2 * scipy_stats.binom.cdf(got.ranks[0] - 1, len(x), 0.5))
-        assert got.low <= want.low or got.low == pytest.approx(want.low)  # scipy lets its tails differ
-        assert (got.low in x, got.high in x, got.estimate) == (True, True, np.median(x))
 
 
 def test_proportions(rng):
     for i in range(SETS):
         n, level = int(rng.integers(1, 2000)), LEVELS[i % 4]
         k = int(rng.integers(0, n + 1)) if i % 5 else (0, n)[i % 2]
-        for function, method, name in (
-            (stats.wilson, "wilson", "wilson"),
-            (stats.clopper_pearson, "beta", "exact"),
-        ):
-            got = function(k, n, level)
-            assert (got.low, got.high) == near(*proportion_confint(k, n, 1 - level, method=method))
-            want = scipy_stats.binomtest(k, n).proportion_ci(level, method=name)
-            assert (got.low, got.high) == near(*want)
+        got = stats.clopper_pearson(k, n, level)
+        assert (got.low, got.high) == near(*proportion_confint(k, n, 1 - level, method="beta"))
+        want = scipy_stats.binomtest(k, n).proportion_ci(level, method="exact")
+        assert (got.low, got.high) == near(*want)
 
 
-def test_holm_and_benjamini_hochberg(rng):
+def test_holm(rng):
     for _ in range(SETS):
-        p = rng.random(rng.integers(1, 15)) ** 3
-        for function, name in ((stats.holm, "holm"), (stats.benjamini_hochberg, "fdr_bh")):
-            reject, adjusted, *_ = multipletests(p, method=name)
-            got = function(p)
-            assert got.adjusted_p == pytest.approx(adjusted)
-            assert got.reject.tolist() == reject.tolist()
-        assert stats.benjamini_hochberg(p).adjusted_p == pytest.approx(scipy_stats.false_discovery_control(p))
+        p = np.round(rng.random(rng.integers(1, 15)) ** 3, 3)  # rounded, so that ties occur
+        reject, adjusted, *_ = multipletests(p, method="holm")
+        got = stats.holm(p)
+        assert got.adjusted_p == pytest.approx(adjusted)
+        assert got.reject.tolist() == reject.tolist()
 
 
 def test_equivalence(pairs_of_samples):
@@ -138,41 +119,18 @@ def test_equivalence(pairs_of_samples):
     assert said == {True, False}
 
 
-def test_sign_flips_and_permutations(rng):
-    def gap(x, y, axis):
-        return np.mean(x, axis=axis) - np.mean(y, axis=axis)
-
+def test_sign_flips(rng):
     for _ in range(SETS):
-        a, b = rng.normal(0.8, 1, size=6), rng.normal(size=rng.integers(2, 5))
-        want = scipy_stats.permutation_test((a,), np.mean, permutation_type="samples", n_resamples=math.inf)
-        assert stats.sign_flip_p(a).p == pytest.approx(want.pvalue)
-        want = scipy_stats.permutation_test((a, b), gap, n_resamples=math.inf)
-        mirrored = stats.permutation_p(a, b)
-        both = 2 * min(want_side(a, b, gap, side) for side in ("less", "greater"))
-        assert want.pvalue == pytest.approx(min(1, both))  # scipy doubles the smaller tail
-        assert mirrored.p == pytest.approx(absolute(a, b))
+        d = rng.normal(0.8, 1, size=6)
+        want = scipy_stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=math.inf)
+        assert stats.sign_flip_p(d).p == pytest.approx(want.pvalue)
 
 
-def want_side(a, b, gap, side):
-    return scipy_stats.permutation_test((a, b), gap, n_resamples=math.inf, alternative=side).pvalue
 
 
-def absolute(a, b):
-    """The two-sided p of |mean difference|, which is one-sided in scipy's words."""
-
-    def size(x, y, axis):
-        return np.abs(np.mean(x, axis=axis) - np.mean(y, axis=axis))
-
-    return scipy_stats.permutation_test(
-        (a, b), size, n_resamples=math.inf, alternative="greater", vectorized=True
-    ).pvalue
 
 
-def test_the_probability_of_improvement(rng):
-    for _ in range(SETS):
-        a, b = (np.round(rng.normal(size=rng.integers(1, 20)), 1) for _ in range(2))  # with ties
-        got = stats.probability_of_improvement(a, b)
-        assert scipy_stats.mannwhitneyu(a, b).statistic == got.U
+
 
 
 def test_power_of_pairs_and_of_two_samples(rng):
@@ -197,35 +155,14 @@ def test_seeds_and_detectable_effects(rng):
         assert oracle.power(least, n, 0.05) == pytest.approx(power, abs=1e-6)
 
 
-def test_limits_of_the_effect_size(rng):
-    for _ in range(SETS):
-        a, b = 1 + rng.normal(size=7), rng.normal(size=7)
-        got, t = stats.hedges_g(a, b, paired=True), scipy_stats.ttest_rel(a, b).statistic
-        ends = [
-            brentq(lambda nc, q=q, t=t: scipy_stats.nct.cdf(t, 6, nc) - q, t - 9, t + 9)
-            for q in (0.975, 0.025)
-        ]
-        assert (got.low, got.high) == pytest.approx(np.divide(ends, math.sqrt(7)), abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["percentile", "basic", "bca"])
-def test_the_bootstrap(rng, method):
-    """The same law, two generators: limits agree within what 4 999 resamples leave open."""
-    gaps = []
-    for _ in range(SETS):
-        x = rng.exponential(size=12)
-        got = stats.bootstrap_interval(x, method=method, resamples=4999, rng=rng)
-        want = scipy_stats.bootstrap((x,), np.mean, n_resamples=4999, method=method, rng=rng)
-        low, high = want.confidence_interval
-        gaps.append(np.subtract((got.low, got.high), (low, high)) / x.std())
-    assert np.abs(gaps).max() < 0.25
-    assert np.mean(gaps, axis=0) == pytest.approx([0, 0], abs=0.005)
 
 
 def test_the_trimmed_mean(rng):
     for _ in range(SETS):
         x = rng.standard_t(3, size=rng.integers(6, 40))
-        got = trimmed_interval(x)
+        got = stats.trimmed_interval(x)
         assert got.estimate == pytest.approx(scipy_stats.trim_mean(x, 0.2))
         h = len(x) - 2 * int(0.2 * len(x))
         cut = int(0.2 * len(x)) / len(x) + 1e-9

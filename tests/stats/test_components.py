@@ -1,8 +1,8 @@
-"""Variance components and McNemar by hand."""
+"""Variance components by hand."""
 
 import pytest
 
-from fairtrial.stats import mcnemar_p, nested_components, variance_components
+from fairtrial.stats import nested_components, variance_components
 
 
 def test_components_of_a_table_by_hand():
@@ -17,5 +17,3 @@ def test_components_of_groups_by_hand():
     assert (got.ms_between, got.ms_within, got.var_between) == pytest.approx((16, 2, 7))
 
 
-def test_mcnemar_by_hand():
-    assert mcnemar_p([1, 1, 1, 0], [0, 0, 0, 0]).p == pytest.approx(0.25)

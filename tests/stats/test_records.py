@@ -17,7 +17,7 @@ def test_a_record_cannot_be_changed():
 
 
 def test_infinite_limits_are_null_in_json():
-    row = json.loads(json.dumps(mean_interval([1, 2]).record(), allow_nan=False))
+    row = json.loads(json.dumps(plain(mean_interval([1, 2])), allow_nan=False))
     assert row["low"] is None
     assert row["high"] is None
     assert row["estimate"] == 1.5
@@ -25,9 +25,9 @@ def test_infinite_limits_are_null_in_json():
 
 
 def test_every_interval_carries_its_unit_its_scope_its_method_and_its_n():
-    row = paired_interval([1, 2, 4], [1, 1, 1], unit="checkpoint", scope="new images").record()
-    assert (row["unit"], row["scope"], row["method"], row["n"]) == ("checkpoint", "new images", "paired t", 3)
-    assert row["level"] == 0.95
+    row = paired_interval([1, 2, 4], [1, 1, 1], unit="checkpoint", scope="new images")
+    assert (row.unit, row.scope, row.method, row.n) == ("checkpoint", "new images", "paired t", 3)
+    assert row.level == 0.95
 
 
 def test_the_defaults_are_seed_and_this_test_set():
@@ -37,10 +37,10 @@ def test_the_defaults_are_seed_and_this_test_set():
 
 def test_arrays_and_nested_records_become_lists_and_dicts():
     family = holm([0.01, 0.2])
-    row = json.loads(json.dumps(family.record(), allow_nan=False))
+    row = json.loads(json.dumps(plain(family), allow_nan=False))
     assert row["reject"] == [True, False]
-    nested = verdict((0.1, 0.2), (0.1, 0.2), 0.01, holm=family.at(0)).record()
-    assert json.loads(json.dumps(nested, allow_nan=False))["holm"]["step"] == 1
+    nested = verdict((0.1, 0.2), (0.1, 0.2), 0.01, holm=family.at(0))
+    assert json.loads(json.dumps(plain(nested), allow_nan=False))["holm"]["step"] == 1
 
 
 def test_plain_keeps_finite_numbers_and_drops_infinite_ones():

@@ -78,7 +78,6 @@ def _dispatch(given: Namespace) -> int:
         "networks": _probe,
         "probe": _probe,
         "verify": _verify,
-        "selftest": _selftest,
     }
     if given.command in alone:
         return alone[given.command](given)
@@ -392,15 +391,6 @@ def _probe(given: Namespace) -> int:
     name = getattr(given, "probe", "networks")
     path, values = command.run(name, _results(given.results), getattr(given, "data", None))
     return _show({"file": str(path), "values": values}, [f"wrote {path}"], given.json)
-
-
-def _selftest(given: Namespace) -> int:
-    seed = None if given.seed is None else options.count(given.seed, "--seed")
-    from fairtrial.selftest import command
-
-    found, told, code = command.answer() if seed is None else command.answer(seed)
-    _show(found, told, given.json)
-    return code
 
 
 def _gate(given: Namespace) -> int:

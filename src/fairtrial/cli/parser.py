@@ -109,10 +109,6 @@ def parser() -> Parser:
     _results_options(doctor)
     says = "is this tree slower than its base? exit 0 no, 7 yes, 5 undecided"
     _gate_options(commands.add_parser("gate", help=says, description=says))
-    says = "simulate what the intervals claim, and wrong methods that must be caught: under a minute"
-    selftest = commands.add_parser("selftest", help=says, description=says)
-    selftest.add_argument("--seed", metavar="N", help="other chances than the fixed ones, such as the date")
-    _json_option(selftest)
     says = "download an official file of BiT weights, or list them"
     fetch = commands.add_parser("fetch", help=says, description=says)
     fetch.add_argument(

@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from fairtrial.stats import holm, welch_interval
-from fairtrial.stats.trimmed import trimmed_interval
+from fairtrial.stats import holm, trimmed_interval, welch_interval
 
 SLOWER: Final = "slower"
 FINE: Final = "fine"

@@ -11,6 +11,8 @@ from scipy.stats import rankdata
 from fairtrial.stats.inputs import Random, Values, generator, sample
 from fairtrial.stats.rules import check_count, check_share
 
+_BLOCK = 2**20  # ranks held at a time
+
 
 @dataclass(frozen=True)
 class Change:
@@ -32,7 +34,7 @@ def change_points(
     resamples: int = 999,
     rng: Random | None = None,
 ) -> list[Change]:
-    """The changes of level of a series in order of time, by index.
+    """Return the changes of level of a series in order of time, by index.
 
     A segment is split where the rank CUSUM, max over k of |R_k| / sqrt(k (n-k)), is largest, if at most a
     share `alpha` of random orders of the same values reach as much; then both parts are searched in turn. So
@@ -44,11 +46,11 @@ def change_points(
     least, resamples = check_count(least, "least", least=2), check_count(resamples, "resamples", least=19)
     values = sample(x, "x")
     draws = generator(rng, "the order is permuted at random")
-    found = sorted(_splits(values, 0, len(values), alpha, least, resamples, draws))
-    edges = [0, *(at for at, *_ in found), len(values)]
+    splits = sorted(_splits(values, 0, len(values), alpha, least, resamples, draws))
+    edges = [0, *(at for at, *_ in splits), len(values)]
     return [
         Change(at, p, _median(values, edges[i], at), _median(values, at, edges[i + 2]), low, high)
-        for i, (at, p, low, high) in enumerate(found)
+        for i, (at, p, low, high) in enumerate(splits)
     ]
 
 
@@ -66,14 +68,24 @@ def _splits(
         return
     ranks = rankdata(part) - (len(part) + 1) / 2
     curve = _cusum(ranks[None], least)[0]
-    others = _cusum(rng.permuted(np.tile(ranks, (resamples, 1)), axis=1), least).max(axis=1)
-    p = (1 + np.count_nonzero(others >= curve.max() - 1e-9)) / (1 + resamples)
+    p = (1 + _reached(ranks, curve.max() - 1e-9, least, resamples, rng)) / (1 + resamples)
     if p > alpha:
         return
     at = low + least + int(curve.argmax())
     yield at, float(p), low, high
     yield from _splits(values, low, at, alpha, least, resamples, rng)
     yield from _splits(values, at, high, alpha, least, resamples, rng)
+
+
+def _reached(ranks: np.ndarray, height: float, least: int, resamples: int, rng: np.random.Generator) -> int:
+    """How many random orders of the ranks have a CUSUM of this height; as many at a time as memory allows."""
+    hits, left = 0, resamples
+    while left:
+        rows = min(left, max(1, _BLOCK // len(ranks)))
+        orders = rng.permuted(np.tile(ranks, (rows, 1)), axis=1)
+        hits += int(np.count_nonzero(_cusum(orders, least).max(axis=1) >= height))
+        left -= rows
+    return hits
 
 
 def _cusum(ranks: np.ndarray, least: int) -> np.ndarray:

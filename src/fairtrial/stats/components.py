@@ -4,15 +4,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from fairtrial.stats.inputs import constant
+from fairtrial.stats.records import Interval
 from fairtrial.stats.rules import check_share
-from fairtrial.stats.structure import NestedComponents, VarianceComponents
 from fairtrial.stats.student import fit_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarianceComponents(Interval):
+    """A grand mean with t over row means, and the components of a table of rows x columns.
+
+    `share_row share_col share_res` are of the sum of the components. `*_new_images` speak of new columns and
+    new rows at once; their limits are infinite where there is no interval.
+    """
+
+    se: float
+    df: float
+    ms_row: float
+    ms_col: float
+    ms_res: float
+    var_row: float
+    var_col: float
+    var_res: float
+    share_row: float
+    share_col: float
+    share_res: float
+    se_new_images: float
+    df_new_images: float
+    low_new_images: float
+    high_new_images: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NestedComponents(Interval):
+    """A grand mean with t over group means, and the variance between and within groups."""
+
+    se: float
+    df: float
+    ms_between: float
+    ms_within: float
+    var_between: float
+    var_within: float
+    share_between: float
 
 
 def variance_components(
@@ -24,7 +63,7 @@ def variance_components(
     unit: str = "",
     scope: str = "this test set",
 ) -> VarianceComponents:
-    """Mean squares and variance components of a balanced table, and its mean with t over row means.
+    """Return mean squares and variance components of a balanced table, and its mean with t over row means.
 
     y: (S, R), one value per cell of `rows` crossed with `cols`; also seeds x images. The mean squares are
     those of the two-way table without replication: var_row = (MS_row - MS_res) / R, var_col = (MS_col -
@@ -41,30 +80,22 @@ def variance_components(
     squares = _mean_squares(table)
     parts = _components(squares, table.shape)
     clipped = [max(part, 0.0) for part in parts]
-    total = sum(clipped)
     fit = fit_mean(table.mean(axis=1), level, table.ravel())
     error, df, warning = _new_columns(squares, table.shape)
     half = float(stdtrit(df, 0.5 + level / 2)) * error if error and not fit.warnings else math.inf
     zeros = [name for name, part in zip((rows, cols), parts, strict=False) if part < 0]
+    values = (*squares, *clipped, *_shares(clipped, sum(clipped)))
+    names = [f"{kind}_{part}" for kind in ("ms", "var", "share") for part in ("row", "col", "res")]
+    fields: dict[str, Any] = dict(zip(names, values, strict=True))
+    warnings = (*fit.warnings, *map(_zero, zeros), *warning)
     return VarianceComponents(
-        estimate=fit.estimate,
-        low=fit.low,
-        high=fit.high,
-        level=level,
+        **{**fit.interval(), "warnings": warnings},
         method="t over row means, two-way mean squares",
-        n=len(table),
         unit=unit or rows,
         scope=scope,
-        warnings=(
-            *fit.warnings,
-            *(f"the variance of {name} came out negative: 0" for name in zeros),
-            *warning,
-        ),
         se=fit.se,
         df=fit.df,
-        **dict(zip(("ms_row", "ms_col", "ms_res"), squares, strict=True)),
-        **dict(zip(("var_row", "var_col", "var_res"), clipped, strict=True)),
-        **dict(zip(("share_row", "share_col", "share_res"), _shares(clipped, total), strict=True)),
+        **fields,
         se_new_images=error,
         df_new_images=df,
         low_new_images=min(fit.low, fit.estimate - half),
@@ -75,7 +106,7 @@ def variance_components(
 def nested_components(
     y: Any, *, groups: str = "upstream checkpoint", level: float = 0.95, scope: str = "this test set"
 ) -> NestedComponents:
-    """Variance between and within groups of equal size, and the mean with t over group means.
+    """Return the variance between and within groups of equal size, and the mean with t over group means.
 
     y: (P, K), K values of each of P groups, for instance K fine-tunings of a checkpoint. One-way mean
     squares: var_between = (MS_between - MS_within) / K, at least 0, var_within = MS_within; the variance of
@@ -93,15 +124,10 @@ def nested_components(
     kept = [max(raw, 0.0), within]
     zero = (_zero(groups),) if raw < 0 else ()
     return NestedComponents(
-        estimate=fit.estimate,
-        low=fit.low,
-        high=fit.high,
-        level=level,
+        **{**fit.interval(), "warnings": (*fit.warnings, *zero)},
         method="t over group means, one-way mean squares",
-        n=len(table),
         unit=groups,
         scope=scope,
-        warnings=(*fit.warnings, *zero),
         se=fit.se,
         df=fit.df,
         ms_between=between,

@@ -1,80 +1,104 @@
-"""Student intervals of contrasts between cells: a difference, a ratio, an interaction."""
+"""Intervals of contrasts between samples: difference, ratio, interaction; the standardized difference."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
-from fairtrial.stats.inputs import Groups, Values, joined, sample
-from fairtrial.stats.records import InteractionInterval, RatioInterval, WelchInterval
-from fairtrial.stats.rules import check_share
-from fairtrial.stats.scales import on_scale
-from fairtrial.stats.student import Fit, fit_contrast, fit_mean
+from fairtrial.stats.inputs import Groups, Values, constant, joined, sample
+from fairtrial.stats.records import InteractionInterval, PairedInterval, RatioInterval, WelchInterval
+from fairtrial.stats.rules import FEW_UNITS, NO_VARIANCE, check_count, check_share
+from fairtrial.stats.student import Fit, fit_mean, fit_t
+from fairtrial.study.limits import MIN_UNITS
+
+
+def paired_interval(
+    a: Values,
+    b: Values,
+    level: float = 0.95,
+    *,
+    groups: Groups | None = None,
+    unit: str = "seed",
+    scope: str = "this test set",
+) -> PairedInterval:
+    """Return Student's interval of the mean paired difference a - b.
+
+    a, b: seed -> value with the same seeds, or (n,) arrays already joined. groups: a label per seed; both
+    arms are averaged inside each label first. Mismatched seeds raise ValueError and are listed.
+    Too few pairs or zero variance of a - b: no interval, t = 0, p = 1, and a warning.
+    """
+    check_share(level, "level")
+    first, second = joined({"a": a, "b": b}, groups)
+    fit = fit_mean(first - second, level, first, second)
+    method = "paired t" + (" of group means" if groups is not None else "")
+    r = _pearson(first, second)
+    return PairedInterval(**fit.mean(), t=fit.t, p=fit.p, r=r, method=method, unit=unit, scope=scope)
 
 
 def welch_interval(
     a: Values, b: Values, level: float = 0.95, *, unit: str = "seed", scope: str = "this test set"
 ) -> WelchInterval:
-    """Welch's interval of mean(a) - mean(b), with the degrees of freedom of Satterthwaite.
+    """Return Welch's interval of mean(a) - mean(b), with the degrees of freedom of Satterthwaite.
 
     a: (n_a,) and b: (n_b,) independent values, or mappings whose seeds are not joined.
-    An arm with n < 3, or two constant arms: no interval, t = 0, p = 1. One constant arm is fine.
+    Too few values in an arm, or two constant arms: no interval, t = 0, p = 1. One constant arm is fine.
     """
     check_share(level, "level")
-    first, second = sample(a, "a"), sample(b, "b")
-    fit = fit_contrast((1, -1), (first, second), level)
+    arms = [sample(a, "a"), sample(b, "b")]
+    sizes = [len(arm) for arm in arms]
+    fit = _fit_welch(arms, level)
     return WelchInterval(
-        estimate=fit.estimate,
-        low=fit.low,
-        high=fit.high,
-        level=level,
-        method="Welch t",
-        n=len(first) + len(second),
-        unit=unit,
-        scope=scope,
-        warnings=fit.warnings,
-        n_a=len(first),
-        n_b=len(second),
+        **fit.interval(),
+        n_a=sizes[0],
+        n_b=sizes[1],
         se=fit.se,
         df=fit.df,
         t=fit.t,
         p=fit.p,
+        method="Welch t",
+        unit=unit,
+        scope=scope,
     )
 
 
-def ratio_interval(
-    a: Values,
-    b: Values,
-    level: float = 0.95,
-    *,
-    paired: bool = True,
-    unit: str = "seed",
-    scope: str = "this test set",
-) -> RatioInterval:
-    """Interval of the ratio of geometric means a / b.
+def _fit_welch(arms: list[np.ndarray], level: float) -> Fit:
+    """se² = Σ s_i² / n_i, with the degrees of freedom of Welch and Satterthwaite."""
+    n, estimate = sum(map(len, arms)), float(arms[0].mean() - arms[1].mean())
+    if min(map(len, arms)) < 2:
+        return fit_t(estimate, math.inf, 0, level, n=n, warning=FEW_UNITS)
+    parts = [0.0 if constant(arm) else float(arm.var(ddof=1)) / len(arm) for arm in arms]
+    total, free = sum(parts), [len(arm) - 1 for arm in arms]
+    # Shares of the total keep the ratio clear of underflow.
+    shares = sum((part / total) ** 2 / v for part, v in zip(parts, free, strict=True)) if total else 0.0
+    few = min(map(len, arms)) < MIN_UNITS
+    warning = FEW_UNITS if few else "" if total else NO_VARIANCE
+    return fit_t(estimate, math.sqrt(total), 1 / shares if total else sum(free), level, n=n, warning=warning)
 
-    The exponential of t on log(a / b), or, unpaired, of Welch on the logs.
-    a, b: positive rates, one per launch; mappings or joined arrays when paired.
-    A value <= 0 raises ValueError. n < 3 or zero variance of the logs: no interval, p = 1.
+
+def ratio_interval(
+    a: Values, b: Values, level: float = 0.95, *, unit: str = "seed", scope: str = "this test set"
+) -> RatioInterval:
+    """Return the interval of the ratio of geometric means a / b: the exponential of t on log(a / b).
+
+    a, b: positive rates with the same seeds, or joined arrays; a value <= 0 raises ValueError. Too few pairs
+    or zero variance of the logs: no interval, p = 1.
     """
     check_share(level, "level")
-    first, second = joined({"a": a, "b": b}) if paired else (sample(a, "a"), sample(b, "b"))
-    logs = [_log(first, "a"), _log(second, "b")]
-    if paired:
-        # A rate known to one part in 1e16 has a log known to 1e-16, even where the log is 0.
-        fit = fit_mean(logs[0] - logs[1], level, *logs, np.ones(1))
-    else:
-        fit = fit_contrast((1, -1), logs, level)
+    arms = dict(zip("ab", joined({"a": a, "b": b}), strict=True))
+    for name, values in arms.items():
+        if values.min() <= 0:
+            raise ValueError(f"{name} holds positive rates; got {values.min():g}")
+    logs = [np.log(values) for values in arms.values()]
+    # A rate known to one part in 1e16 has a log known to 1e-16, even where the log is 0.
+    fit = fit_mean(logs[0] - logs[1], level, *logs, np.ones(1))
     return RatioInterval(
         estimate=math.exp(fit.estimate),
         low=fit.low if fit.warnings else math.exp(fit.low),
         high=fit.high if fit.warnings else math.exp(fit.high),
         level=level,
-        method="paired t on log ratios" if paired else "Welch t on logs",
-        n=len(first) if paired else len(first) + len(second),
+        method="paired t on log ratios",
+        n=fit.n,
         unit=unit,
         scope=scope,
         warnings=fit.warnings,
@@ -85,95 +109,83 @@ def ratio_interval(
 
 
 def interaction_interval(
-    a_small: Values | Sequence[Values],
-    b_small: Values | Sequence[Values],
-    a_large: Values | None = None,
-    b_large: Values | None = None,
+    a_small: Values,
+    b_small: Values,
+    a_large: Values,
+    b_large: Values,
     level: float = 0.95,
     *,
-    paired: bool = True,
     scale: str = "identity",
-    weights: Sequence[float] | None = None,
     n_test: int | None = None,
     groups: Groups | None = None,
     unit: str = "seed",
     scope: str = "this test set",
 ) -> InteractionInterval:
-    """Interval of (a_small - b_small) - (a_large - b_large): does the gain depend on the second factor?
+    """Return the interval of (a_small - b_small) - (a_large - b_large), by t on one contrast per seed.
 
-    Four cells, mappings or arrays. paired: t on one contrast per seed. Unpaired: Welch and Satterthwaite over
-    the cells. scale="logit": on the logits, not transformed back; n_test as in `mean_interval`.
-    More levels: a_small and b_small are lists with one cell per level, and `weights` (sum 0, for instance the
-    centred log2 of the batch size) forms Σ w_l · (a_l - b_l); weights=(1, -1) is the four-cell contrast.
-    groups: a label per seed, paired only; every cell is averaged inside each label first.
+    Four cells with the same seeds. scale="logit": on the logits of fractions, not transformed back; fractions
+    of exactly 0 or 1 need n_test there. groups: a label per seed; every cell is averaged inside each first.
     """
     check_share(level, "level")
-    if groups is not None and not paired:
-        raise ValueError("groups are labels of paired seeds: average unpaired cells before they come here")
-    arms, loads = _cells(a_small, b_small, a_large, b_large, weights)
-    columns = joined(arms, groups) if paired else [sample(cell, name) for name, cell in arms.items()]
-    scaled = [on_scale(column, scale, name, n_test) for name, column in zip(arms, columns, strict=True)]
-    values = [column for column, _ in scaled]
-    fit = _contrast(values, loads, level, paired=paired)
+    cells = {"a_small": a_small, "b_small": b_small, "a_large": a_large, "b_large": b_large}
+    columns = zip(cells, joined(cells, groups), strict=True)
+    scaled = [on_scale(column, scale, name, n_test) for name, column in columns]
+    parts = [sign * values for sign, (values, _) in zip((1.0, -1.0, -1.0, 1.0), scaled, strict=True)]
+    fit = fit_mean(np.sum(parts, axis=0), level, *parts)
+    per = "seed" if groups is None else "group"
     return InteractionInterval(
-        estimate=fit.estimate,
-        low=fit.low,
-        high=fit.high,
-        level=level,
-        method=_method(paired, groups) + (", logit scale" if scale == "logit" else ""),
-        n=len(values[0]) if paired else sum(map(len, values)),
-        unit=unit,
-        scope=scope,
-        warnings=fit.warnings + tuple(warning for _, each in scaled for warning in each),
-        sd=fit.sd if paired else None,
-        se=fit.se,
-        df=fit.df,
+        **{**fit.mean(), "warnings": fit.warnings + tuple(w for _, said in scaled for w in said)},
         t=fit.t,
         p=fit.p,
+        method=f"t on one contrast per {per}" + (", logit scale" if scale == "logit" else ""),
+        unit=unit,
+        scope=scope,
     )
 
 
-def _method(paired: bool, groups: Groups | None) -> str:
-    if not paired:
-        return "Welch-Satterthwaite t over the cells"
-    return "t on one contrast per seed" if groups is None else "t on one contrast per group"
+def on_scale(
+    fractions: np.ndarray, scale: str, name: str, n_test: int | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the values on the scale asked for ("identity" or "logit"), and the warnings this causes.
 
-
-def _log(values: np.ndarray, name: str) -> np.ndarray:
-    if values.min() <= 0:
-        raise ValueError(f"{name} holds positive rates; got {values.min():g}")
-    return np.log(values)
-
-
-def _cells(
-    a: Values | Sequence[Values],
-    b: Values | Sequence[Values],
-    a_large: Values | None,
-    b_large: Values | None,
-    weights: Sequence[float] | None,
-) -> tuple[dict[str, Values], list[float]]:
-    """Cell by name, and the weight of each cell, in the same order."""
-    if weights is None:
-        if a_large is None or b_large is None:
+    A fraction of exactly 0 or 1 has no logit. With n_test = N images, every fraction k/N of the sample is
+    then replaced by (k + 1/2) / (N + 1), which keeps their order.
+    """
+    if scale == "identity":
+        return fractions, ()
+    if scale != "logit":
+        raise ValueError(f"unknown scale {scale!r}; known: identity, logit")
+    if fractions.min() < 0 or fractions.max() > 1:
+        raise ValueError(f"{name} holds fractions in (0, 1) for scale='logit'; got {fractions.tolist()}")
+    warnings: tuple[str, ...] = ()
+    if fractions.min() == 0 or fractions.max() == 1:
+        if n_test is None:
             raise ValueError(
-                "four cells are needed: a_small, b_small, a_large, b_large; or weights= for more"
+                f"{name} holds a fraction of exactly 0 or 1: pass n_test, the size of the test set"
             )
-        four = {"a_small": a, "b_small": b, "a_large": a_large, "b_large": b_large}
-        return cast(dict[str, Values], four), [1.0, -1.0, -1.0, 1.0]
-    if a_large is not None or b_large is not None:
-        raise ValueError(
-            "with weights=, the first two arguments list one cell per level and no others are given"
-        )
-    if not len(weights) == len(a) == len(b) or len(weights) < 2:
-        raise ValueError(f"one weight and two cells per level; got {len(weights)}, {len(a)} and {len(b)}")
-    if abs(sum(weights)) > 1e-9 * max(map(abs, weights)) or not any(weights):
-        raise ValueError(f"weights sum to 0 and are not all 0; got {list(weights)}")
-    arms = {f"a[{i}]": cell for i, cell in enumerate(a)} | {f"b[{i}]": cell for i, cell in enumerate(b)}
-    return cast(dict[str, Values], arms), [*map(float, weights), *(-float(w) for w in weights)]
+        n_test = check_count(n_test, "n_test", least=1)
+        fractions = (fractions * n_test + 0.5) / (n_test + 1)
+        warnings = (f"{name} touches 0 or 1: (k + 1/2) / (N + 1) used for k / N, N = {n_test}",)
+    return np.log(fractions / (1 - fractions)), warnings
 
 
-def _contrast(cells: list[np.ndarray], weights: list[float], level: float, *, paired: bool) -> Fit:
-    if not paired:
-        return fit_contrast(weights, cells, level)
-    per_seed = np.sum([w * cell for w, cell in zip(weights, cells, strict=True)], axis=0)
-    return fit_mean(per_seed, level, *(w * cell for w, cell in zip(weights, cells, strict=True)))
+def hedges_g(d: Values) -> float:
+    """Return Hedges' g of paired differences: J(v)·d̄/s_d, J(v) = Γ(v/2) / (√(v/2)·Γ((v-1)/2)), v = n - 1.
+
+    Too few differences or zero variance raise ValueError. Source: Hedges (1981), without approximation.
+    """
+    values = sample(d, "d")
+    if len(values) < MIN_UNITS:
+        raise ValueError(f"a standardized paired difference needs {MIN_UNITS} pairs; got {len(values)}")
+    if constant(values):
+        raise ValueError("the differences are constant: zero variance has no standardized difference")
+    df = len(values) - 1
+    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+    return correction * float(values.mean() / values.std(ddof=1))
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
+    if len(a) < MIN_UNITS or constant(a) or constant(b):
+        return None
+    x, y = a - a.mean(), b - b.mean()
+    return float(np.clip(x @ y / math.sqrt((x @ x) * (y @ y)), -1, 1))

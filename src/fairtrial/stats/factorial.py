@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
@@ -11,24 +12,49 @@ import numpy as np
 from scipy.special import fdtrc
 
 from fairtrial.stats.inputs import constant
-from fairtrial.stats.structure import BlockedAnova, Effect
+from fairtrial.stats.records import Interval
 from fairtrial.stats.student import fit_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One line of an analysis of variance; `factors` has two names and more for an interaction."""
+
+    factors: tuple[str, ...]
+    F: float
+    df: int
+    ms: float
+    p: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockedAnova(Interval):
+    """A grand mean with t over blocks, and the effects in the order of their factors.
+
+    `share_noise` is what the noise of the cell means, ms_res / n, is of their variance; it stands apart.
+    """
+
+    effects: tuple[Effect, ...]
+    ms_res: float
+    df_res: int
+    share_noise: float
 
 
 def blocked_anova(
     y: Any,
-    levels: Mapping[str, Sequence[Hashable]] | Sequence[Sequence[Hashable]],
+    levels: Mapping[str, Sequence[Hashable]],
     *,
     level: float = 0.95,
     unit: str = "seed",
     scope: str = "this test set",
 ) -> BlockedAnova:
-    """Blocked factorial ANOVA: F, p and share of every effect and interaction; a seed is a block.
+    """Return a blocked factorial ANOVA: F, p and share of every effect and interaction; a seed is a block.
 
-    y: (S seeds, cells). levels: factor -> the level of each cell, or per cell its levels, one per factor,
-    which are then called A, B, ... The residual is block x cell with df_res = (S-1)(cells-1). share: the
-    variance of an effect over that of the cell means (equal weight per cell, ddof = 0), so the shares sum
-    to 1 and depend on the levels chosen. estimate low high: the grand mean with t over blocks.
+    y: (S seeds, cells). levels: factor -> the level of each cell. The residual is block x cell with
+    df_res = (S-1)(cells-1). share: the variance of an effect over that of the cell means (equal weight per
+    cell, ddof = 0), so the shares sum to 1 and depend on the levels chosen. estimate low high: the grand
+    mean with t over blocks.
     Anything but one cell per combination of levels, S < 2, missing values: ValueError. Residual 0: F = inf
     and a warning. Sphericity is assumed here and not by the t interval of a contrast, which stays primary.
     Source: Montgomery, Design and Analysis of Experiments, chapter 5 (blocking in a factorial design).
@@ -50,15 +76,10 @@ def blocked_anova(
     fit = fit_mean(table.mean(axis=1), level, table.ravel())
     still = ("zero residual: F is infinite",) if not ms_res else ()
     return BlockedAnova(
-        estimate=fit.estimate,
-        low=fit.low,
-        high=fit.high,
-        level=level,
+        **{**fit.interval(), "warnings": (*fit.warnings, *still)},
         method="blocked factorial ANOVA",
-        n=seeds,
         unit=unit,
         scope=scope,
-        warnings=(*fit.warnings, *still),
         effects=effects,
         ms_res=ms_res,
         df_res=free,
@@ -76,13 +97,9 @@ def _table(y: Any) -> np.ndarray:
     return table
 
 
-def _factors(levels: Any, cells: int) -> dict[str, list[Hashable]]:
+def _factors(levels: Mapping[str, Sequence[Hashable]], cells: int) -> dict[str, list[Hashable]]:
     """Factor -> the level of each cell."""
-    if isinstance(levels, Mapping):
-        named = {str(name): list(each) for name, each in levels.items()}
-    else:
-        columns = list(zip(*levels, strict=True))
-        named = {chr(ord("A") + i): list(each) for i, each in enumerate(columns)}
+    named = {str(name): list(each) for name, each in levels.items()}
     wrong = {name: len(each) for name, each in named.items() if len(each) != cells}
     if wrong or not named:
         raise ValueError(f"levels names one level per cell and factor; y has {cells} cells, levels {wrong}")

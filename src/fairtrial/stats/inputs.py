@@ -1,10 +1,9 @@
-"""The door of every function here: numbers are checked and arms are joined on their seeds."""
+"""What every function here reads first: numbers are checked and arms are joined on their seeds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,23 +16,18 @@ _TINY = 1e-12  # a spread below this share of the largest input is rounding, not
 
 
 def generator(rng: Random | None, why: str) -> np.random.Generator:
-    """The caller's generator; chance is never drawn without one."""
+    """Return the caller's generator; without one a ValueError says why it is needed."""
     if rng is None:
         raise ValueError(f"{why}: pass rng, a numpy Generator or an integer")
     return np.random.default_rng(rng)
 
 
 def constant(values: np.ndarray, *inputs: np.ndarray) -> bool:
-    """True when the values vary by no more than the rounding of the inputs they were made from."""
-    return bool(still(values, *inputs))
-
-
-def still(values: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
-    """`constant` of each row: (..., n) values and inputs -> (...) truths."""
-    if values.shape[-1] < 2:
-        return np.ones(values.shape[:-1], dtype=bool)
-    size = reduce(np.maximum, (np.abs(each).max(axis=-1) for each in inputs or (values,)))
-    return values.std(axis=-1, ddof=1) <= _TINY * size
+    """Return whether the values vary by no more than the rounding of the inputs they were made from."""
+    if len(values) < 2:
+        return True
+    size = max(float(np.abs(each).max()) for each in inputs or (values,))
+    return bool(values.std(ddof=1) <= _TINY * size)
 
 
 def _sorted(seeds: Iterable[Any]) -> list[Any]:
@@ -73,32 +67,12 @@ def _read(x: Values, name: str) -> tuple[list[Any] | None, np.ndarray]:
 
 
 def sample(x: Values, name: str) -> np.ndarray:
-    """One arm as an array of finite floats; the seeds of a mapping are dropped."""
+    """Return one arm as an array of finite floats; the seeds of a mapping are dropped."""
     return _read(x, name)[1]
 
 
-def table(x: Any, name: str, axes: int = 2) -> np.ndarray:
-    """Finite floats, one data set per row: (rows, n) for two axes."""
-    values = np.array(x, dtype=float)
-    if values.ndim != axes or not values.size:
-        raise ValueError(f"{name} has {axes} axes, the first one its rows; got shape {values.shape}")
-    if not np.isfinite(values).all():
-        bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)).tolist()
-        raise ValueError(f"{name} is not finite in rows {bad[:20]}; apply the failure policy first")
-    return values
-
-
-def alike(arms: Mapping[str, Any]) -> list[np.ndarray]:
-    """Tables of one shape, whose columns are the same seeds."""
-    tables = [table(x, name) for name, x in arms.items()]
-    shapes = {each.shape for each in tables}
-    if len(shapes) > 1:
-        raise ValueError(f"{' and '.join(arms)} differ in shape: {sorted(shapes)}")
-    return tables
-
-
 def joined(arms: Mapping[str, Values], groups: Groups | None = None) -> list[np.ndarray]:
-    """The arms as arrays in one common seed order, averaged inside groups when labels are given.
+    """Return the arms as arrays in one common seed order, averaged inside groups when labels are given.
 
     arms: name -> values, all mappings with the same seeds, or all arrays of one length.
     groups: a label per seed, in the same form as the arms.
@@ -116,7 +90,10 @@ def joined(arms: Mapping[str, Values], groups: Groups | None = None) -> list[np.
                 f"{first} and {name} differ in seeds: only in {first} {only}, only in {name} {also}"
             )
     columns = [_reordered(other, numbers, seeds) for other, numbers in read.values()]
-    return columns if groups is None else _averaged(columns, _labels(groups, seeds, len(values)))
+    if groups is None:
+        return columns
+    labels = _labels(groups, seeds, len(values))
+    return [_averaged(column, labels) for column in columns]
 
 
 def _reordered(seeds: list[Any] | None, values: np.ndarray, order: list[Any] | None) -> np.ndarray:
@@ -134,22 +111,16 @@ def _labels(groups: Groups, seeds: list[Any] | None, n: int) -> list[Hashable]:
         if len(labels) != n:
             raise ValueError(f"groups holds {len(labels)} labels for {n} values")
         return labels
-    found: dict[Any, Hashable] = dict(groups.items())  # type: ignore[union-attr]
-    missing = [seed for seed in seeds if seed not in found]
+    labelled: dict[Any, Hashable] = dict(groups.items())  # type: ignore[union-attr]
+    missing = [seed for seed in seeds if seed not in labelled]
     if missing:
         raise ValueError(f"groups has no label for seeds {_sorted(missing)}")
-    return [found[seed] for seed in seeds]
+    return [labelled[seed] for seed in seeds]
 
 
-def _averaged(columns: list[np.ndarray], labels: list[Hashable]) -> list[np.ndarray]:
-    return [averaged(column, labels) for column in columns]
-
-
-def averaged(values: np.ndarray, labels: Collection[Hashable]) -> np.ndarray:
-    """Means inside each label along the last axis: (..., n) -> (..., labels), in order of appearance."""
-    if len(labels) != values.shape[-1]:
-        raise ValueError(f"groups holds {len(labels)} labels for {values.shape[-1]} values")
+def _averaged(values: np.ndarray, labels: list[Hashable]) -> np.ndarray:
+    """Means inside each label: (n,) -> (labels,), in order of appearance."""
     members: dict[Hashable, list[int]] = {}
     for i, label in enumerate(labels):
         members.setdefault(label, []).append(i)
-    return np.stack([values[..., at].mean(axis=-1) for at in members.values()], axis=-1)
+    return np.array([values[at].mean() for at in members.values()])

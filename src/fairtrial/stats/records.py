@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-import numpy as np
-
 
 def plain(value: Any) -> Any:
-    """The value as JSON holds it: records and mappings as dicts, arrays as lists, infinite as None."""
+    """Return the value as JSON holds it: records and mappings as dicts, arrays as lists, infinite as None."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):
         return plain(value.tolist())
     if isinstance(value, Mapping):
         return {_key(key): plain(item) for key, item in value.items()}
@@ -37,10 +35,6 @@ class Record:
     unit: str = "seed"
     scope: str = "this test set"
     warnings: tuple[str, ...] = ()
-
-    def record(self) -> dict[str, Any]:
-        """The same as a dict for `json.dumps`; infinite limits become None."""
-        return plain(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +94,11 @@ class RatioInterval(Interval):
 class InteractionInterval(Interval):
     """A difference of differences; `p` is two-sided against 0, `sd` that of the paired contrast."""
 
-    sd: float | None
+    sd: float
     se: float
     df: float
     t: float
     p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class MedianInterval(Interval):
-    """A median between order statistics; `level` is the exact coverage, `asked` the level asked for."""
-
-    ranks: tuple[int, int] | None
-    asked: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,58 +136,6 @@ class Equivalence(Interval):
     p_upper: float
     p: float
     equivalent: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class EffectSize(Interval):
-    """A standardized difference: `estimate` is Hedges' g; low and high are those of the uncorrected `d`."""
-
-    d: float
-    df: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class BootstrapInterval(Interval):
-    """A resampled interval; `z0 acceleration` belong to BCa and are None for other methods."""
-
-    z0: float | None
-    acceleration: float | None
-    resamples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class IqmInterval(Interval):
-    """An interquartile mean over tasks; `mean` and `median` are of the task means, the gap is to 1."""
-
-    tasks: int
-    mean: float
-    median: float
-    optimality_gap: float
-    resamples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Improvement(Interval):
-    """P(A > B) with ties counted half; `U` is that of Mann and Whitney."""
-
-    U: float
-    resamples: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeToTarget(Interval):
-    """A difference of mean times, each cut at the budget; a median is infinite where half the seeds miss."""
-
-    budget: float
-    rmst_a: float
-    rmst_b: float
-    median_a: float
-    median_b: float
-    reached_a: Proportion
-    reached_b: Proportion
-    t: float
-    p: float
-    sign_flip_p: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable
 
 from fairtrial.stats.noncentral import two_sided_power
+from fairtrial.stats.records import MoreSeeds
 from fairtrial.stats.rules import check_count, check_share
+from fairtrial.study.limits import MIN_UNITS
 
 _MOST = 1_000_000
 
 
 def power(n: int, effect: float, sd: float = 1.0, *, alpha: float = 0.05, paired: bool = True) -> float:
-    """The probability that a two-sided t test at alpha rejects, both tails counted.
+    """Return the probability that a two-sided t test at alpha rejects, both tails counted.
 
     n: pairs, with sd that of the paired differences; or, paired=False, runs per arm with sd that of one arm.
     Noncentral t: nc = (effect / sd)·√n with n-1 degrees of freedom; unpaired (effect / sd)·√(n/2) with 2n-2.
@@ -27,25 +29,18 @@ def power(n: int, effect: float, sd: float = 1.0, *, alpha: float = 0.05, paired
 
 
 def seeds_needed(
-    effect: float | None = None,
+    effect: float,
     sd: float = 1.0,
     *,
     power: float = 0.8,
     alpha: float = 0.05,
     paired: bool = True,
-    gamma: float | None = None,
 ) -> int:
-    """The smallest n >= 2 (pairs, or runs per arm) whose t test has this power.
+    """Return the smallest n >= 2 (pairs, or runs per arm) whose t test has this power.
 
-    gamma instead of effect: Noether's n for P(A > B) = gamma against 1/2,
-    (z(1-alpha) + z(power))² / (6·(gamma - 1/2)²) rounded up, alpha one-sided (Bouthillier et al. 2021).
     Effect 0, sd <= 0, or more than a million seeds raises ValueError.
     """
-    if (effect is None) == (gamma is None):
-        raise ValueError("pass either effect or gamma")
-    _check(effect or 0.0, sd, alpha, power)
-    if gamma is not None:
-        return _noether(gamma, power, alpha)
+    _check(effect, sd, alpha, power)
     if not effect:
         raise ValueError("effect is not 0: no number of seeds detects nothing")
     size = abs(effect) / sd
@@ -60,13 +55,57 @@ def seeds_needed(
 def minimal_detectable_effect(
     n: int, sd: float = 1.0, *, power: float = 0.8, alpha: float = 0.05, paired: bool = True
 ) -> float:
-    """The effect that a t test on n pairs (or n runs per arm) finds with this power, in the unit of sd.
+    """Return the effect that a t test on n pairs (or runs per arm) finds with this power, in sd's unit.
 
     n < 2, sd <= 0 or power <= alpha raises ValueError.
     """
     n = check_count(n, "n", least=2)
     _check(0.0, sd, alpha, power)
     return sd * _root(lambda size: _power(n, size, alpha, paired), power)
+
+
+def more_seeds(
+    n0: int,
+    sd: float,
+    effect: float,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    sd_confidence: float = 0.8,
+    cost_s: float | None = None,
+    unit: str = "seed",
+    scope: str = "this test set",
+) -> MoreSeeds:
+    """Return the seeds for `effect` after a pilot of n0 pairs whose differences have this sd, twice.
+
+    Plug-in takes sd as it is; conservative takes its upper limit sd·√(v / χ²(1 - sd_confidence, v)), v = n0 -
+    1. more_* is minus n0 and never negative. cost_s: device-seconds of one block of arms, for plugin_s and
+    conservative_s. Fewer than MIN_UNITS pairs raise ValueError. Added seeds are analysed at a declared look,
+    not by testing again.
+    """
+    from scipy.special import chdtri
+
+    n0 = check_count(n0, "n0", least=MIN_UNITS)
+    check_share(sd_confidence, "sd_confidence")
+    df = n0 - 1
+    inflation = math.sqrt(df / float(chdtri(df, sd_confidence)))  # chdtri takes the upper tail
+    plugin = seeds_needed(effect, sd, power=power, alpha=alpha)
+    conservative = seeds_needed(effect, sd * inflation, power=power, alpha=alpha)
+    more = max(0, plugin - n0), max(0, conservative - n0)
+    return MoreSeeds(
+        method=f"paired t, power {power:g}, sd limit {100 * sd_confidence:g} %",
+        n=n0,
+        unit=unit,
+        scope=scope,
+        n_plugin=plugin,
+        n_conservative=conservative,
+        more_plugin=more[0],
+        more_conservative=more[1],
+        inflation=inflation,
+        sd_upper=sd * inflation,
+        plugin_s=None if cost_s is None else more[0] * cost_s,
+        conservative_s=None if cost_s is None else more[1] * cost_s,
+    )
 
 
 def _check(effect: float, sd: float, alpha: float, power: float | None = None) -> None:
@@ -82,15 +121,6 @@ def _check(effect: float, sd: float, alpha: float, power: float | None = None) -
 def _power(n: int, size: float, alpha: float, paired: bool) -> float:
     df, nc = (n - 1, size * math.sqrt(n)) if paired else (2 * n - 2, size * math.sqrt(n / 2))
     return two_sided_power(alpha, df, nc)
-
-
-def _noether(gamma: float, power: float, alpha: float) -> int:
-    from statistics import NormalDist  # 10 ms that the other plans need not wait for
-
-    if not 0 < gamma < 1 or gamma == 0.5:
-        raise ValueError(f"gamma lies in (0, 1) and is not 1/2; got {gamma!r}")
-    z = NormalDist().inv_cdf
-    return max(2, math.ceil((z(1 - alpha) + z(power)) ** 2 / (6 * (gamma - 0.5) ** 2)))
 
 
 def _first(enough: Callable[[int], bool]) -> int:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from fairtrial.stats.array_records import ConfidenceSequence
 from fairtrial.stats.inputs import Values, sample
+from fairtrial.stats.records import Record
 from fairtrial.stats.rules import check_share
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConfidenceSequence(Record):
+    """Limits after each difference: entry i belongs to the first n[i] of them."""
+
+    level: float
+    n: np.ndarray
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    e_value: np.ndarray
 
 
 def confidence_sequence(
@@ -18,20 +32,23 @@ def confidence_sequence(
     unit: str = "seed",
     scope: str = "this test set",
 ) -> ConfidenceSequence:
-    """Limits of the mean after each difference, valid together at all n (Wang & Ramdas, arXiv 2310.03722).
+    """Return limits of the mean after each difference, valid together at all n.
 
     d: differences in order of arrival; here, unlike elsewhere, the order matters. g: the scale of the
     Gaussian mixture over the standardized effect. Arrays over n = 2..len(d); t = (m - null)·√n/s, v = n-1:
         e_value    = (1+ng)^(-1/2) · [(1 + t²/v) / (1 + t²/((1+ng)·v))]^(n/2)
         half-width = s/√n · √(v·(Q-1) / (1 - Q/(1+ng))), Q = (√(1+ng)/α)^(2/n), infinite when Q >= 1+ng.
     While the variance is zero there is no interval and the e-value is 1. Below 2 differences: empty arrays.
+    Source: Wang & Ramdas, arXiv 2310.03722.
     """
     check_share(alpha, "alpha")
     if not 0 < g < np.inf or not np.isfinite(null):
         raise ValueError(f"g is above 0 and null is finite; got {g!r} and {null!r}")
     values = sample(d, "d")
     n = np.arange(2, len(values) + 1)
-    mean, half, sd, still = running_limits(values, g, alpha)
+    mean, sd, still = _running(values)
+    sd = np.where(still, 1.0, sd)
+    half = np.where(still, np.inf, sd / np.sqrt(n) * _width(n, g, alpha))
     return ConfidenceSequence(
         method=f"t confidence sequence, g = {g:g}",
         unit=unit,
@@ -46,29 +63,16 @@ def confidence_sequence(
     )
 
 
-def running_limits(
-    values: np.ndarray, g: float, alpha: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, half-width, sd (1 where it is zero) and "zero variance" after the first 2, 3, ... of each row.
-
-    values: (..., n) -> four arrays (..., n - 1).
-    """
-    n = np.arange(2, values.shape[-1] + 1)
-    mean, sd, still = _running(values)
-    sd = np.where(still, 1.0, sd)
-    return mean, np.where(still, np.inf, sd / np.sqrt(n) * _width(n, g, alpha)), sd, still
-
-
 def _running(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, sd and "zero variance" of the first 2, 3, ... values."""
-    n = np.arange(1, values.shape[-1] + 1)
-    first = values[..., :1]
-    x = values - first  # so that equal first values have an sd of exactly 0
-    mean = np.cumsum(x, axis=-1) / n
-    squares = np.maximum(np.cumsum(x**2, axis=-1) - n * mean**2, 0)[..., 1:]
+    n = np.arange(1, len(values) + 1)
+    # Equal first values then have an sd of exactly 0.
+    x = values - values[0]
+    mean = np.cumsum(x) / n
+    squares = np.maximum(np.cumsum(x**2) - n * mean**2, 0)[1:]
     sd = np.sqrt(squares / (n[1:] - 1))
-    largest = np.maximum.accumulate(np.abs(values), axis=-1)[..., 1:]
-    return mean[..., 1:] + first, sd, sd <= 1e-12 * largest
+    largest = np.maximum.accumulate(np.abs(values))[1:]
+    return mean[1:] + values[0], sd, sd <= 1e-12 * largest
 
 
 def _width(n: np.ndarray, g: float, alpha: float) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-from fairtrial.stats.pilot import more_seeds
 from fairtrial.stats.records import HolmStep, Interval, MoreSeeds, RatioInterval, Verdict
 from fairtrial.stats.rules import Margin, limits
+from fairtrial.stats.sample_size import more_seeds
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 
 Limits: TypeAlias = Interval | tuple[float, float]
@@ -40,7 +40,7 @@ def verdict(
     cost_s: float | None = None,
     holm: HolmStep | None = None,
 ) -> Verdict:
-    """The verdict on a difference, treatment minus control, with its reason and its stamps.
+    """Return the verdict on a difference, treatment minus control, with its reason and its stamps.
 
     difference: the interval at the level of the Holm step; equivalence: the 1 - 2·alpha interval; records, or
     bare (low, high). Excluding 0 and lying inside the margin are strict. margin: delta or (low, high);

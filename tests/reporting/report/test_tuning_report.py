@@ -115,7 +115,7 @@ def test_random_trials_give_the_mean_over_studies_of_the_expected_best():
 def test_one_study_has_the_band_of_expected_best():
     design, values = Tuning(8, 1, "random", ("lr=0.01:1:log",)), np.random.default_rng(1).uniform(0.2, 0.9, 8)
     (best,) = tuning_curve.curves({"gn": trials_of([values])}, design)
-    alone = expected_best(values, rng=ROOT)
+    alone = expected_best([values], rng=ROOT)
     assert best.mean == pytest.approx(alone.estimate)
     assert best.low[:4] == pytest.approx(alone.low[:4])
     assert best.high[:4] == pytest.approx(alone.high[:4])

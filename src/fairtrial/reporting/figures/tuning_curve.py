@@ -16,7 +16,7 @@ from fairtrial.reporting.figures.figure_layout import side_by_side
 from fairtrial.reporting.figures.style import Look, looks
 from fairtrial.reporting.wording import SCALES, clean
 from fairtrial.rng import ROOT
-from fairtrial.stats import expected_best, expected_best_over
+from fairtrial.stats import expected_best
 from fairtrial.study.tuning_design import Tuning
 from fairtrial.tuning.trials import Trial
 
@@ -48,9 +48,9 @@ def curves(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[Best]:
 
 def _best(arm: str, look: Look, studies: list[list[float]], sampler: str) -> Best:
     if sampler == "random":
-        mean = expected_best_over(studies, rng=ROOT)
-        each = tuple(np.asarray(expected_best(values).estimate) for values in studies)
-        return Best(arm, look, each, mean.estimate, mean.low, mean.high)  # type: ignore[arg-type]
+        mean = expected_best(studies, rng=ROOT)
+        each = tuple(expected_best([values]).estimate for values in studies)
+        return Best(arm, look, each, mean.estimate, mean.low, mean.high)
     each = tuple(np.maximum.accumulate(values) for values in studies)
     nowhere = np.full(len(each[0]), math.inf)
     return Best(arm, look, each, np.mean(each, axis=0), -nowhere, nowhere)

@@ -18,8 +18,9 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.wording import SCALES, Scale, clean
 from fairtrial.stats import blocked_anova, shapley
+from fairtrial.stats.coalitions import Attribution
+from fairtrial.stats.factorial import BlockedAnova
 from fairtrial.stats.records import MeanInterval
-from fairtrial.stats.structure import Attribution, BlockedAnova
 from fairtrial.study import factors
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study

@@ -18,7 +18,7 @@ from fairtrial.reporting.verdicts.inference_rule import Rule
 from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.sentences import parity_words, title
 from fairtrial.reporting.wording import SCALES, Scale, clean
-from fairtrial.stats.structure import VarianceComponents
+from fairtrial.stats.components import VarianceComponents
 
 
 def arm_table(results: Results, *, partial: bool) -> Table:

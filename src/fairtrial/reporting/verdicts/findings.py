@@ -214,8 +214,7 @@ def registered(results: Results, contrast: Contrast) -> bool:
 def _effect(finding: Finding) -> float | None:
     if not has_limits(finding.interval):
         return None
-    values = finding.unit.means(finding.differences)
-    return hedges_g(values, [0.0] * len(values), paired=True).estimate
+    return hedges_g(finding.unit.means(finding.differences))
 
 
 def _warnings(results: Results, finding: Finding) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fairtrial.selftest.harness import DRAWS, EXACT, RESAMPLED, Check, judge, window
+from tests.calibration.claims import DRAWS, EXACT, RESAMPLED, Check, judge, window
 
 
 def chance(rate):

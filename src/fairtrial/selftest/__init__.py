@@ -1,1 +1,0 @@
-"""The library tests its own intervals by simulation, with wrong methods that it must catch."""
