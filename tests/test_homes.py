@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.support.house import ALL, LIBRARY, called, calls, imports, tops, tree
+from tests.support.house import ALL, LIBRARY, called, calls, imports, text, tops, tree
 
 
 def users(modules, *names):
@@ -51,14 +51,57 @@ def strings(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "replaces"),
+    ("code", "replaces"),
     [("os.replace(a, b)", True), ("path.replace(b)", True), ("text.replace('a', 'b')", False)],
 )
-def test_a_second_home_would_be_seen(text, replaces):
-    assert _replaces(ast.parse(text).body[0].value) == replaces
+def test_a_second_home_would_be_seen(code, replaces):
+    assert _replaces(ast.parse(code).body[0].value) == replaces
 
 
 @pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.reporting")])
 def test_reports_know_neither_what_runs_cells_nor_what_plans_them(name):
     unwanted = ("fairtrial.execution", "fairtrial.planning")
     assert not [found for found in imports(name, anywhere=True) if found.startswith(unwanted)]
+
+
+HOME_OF_LIMITS = "fairtrial.study.limits"
+
+
+def _numbers(name):
+    """Numbers that stand in a module, but for those that place what is drawn."""
+    drawn = name.startswith(("fairtrial.reporting.figures", "fairtrial.weights"))
+    return set() if drawn else {node.value for node in ast.walk(tree(name)) if isinstance(node, ast.Constant)}
+
+
+def _asks_for_three(node):
+    """`n < 3`, `n >= 3`, `n > 2` and `n <= 2`, and the same turned round."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1:
+        return False
+    left, op, right = node.left, node.ops[0], node.comparators[0]
+    if isinstance(left, ast.Constant):
+        mirror = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
+        left, op, right = right, mirror.get(type(op), type(op))(), left
+    number = right.value if isinstance(right, ast.Constant) else None
+    return (number == 3 and isinstance(op, ast.Lt | ast.GtE)) or (
+        number == 2 and isinstance(op, ast.Gt | ast.LtE)
+    )
+
+
+def test_the_parity_limit_has_one_home():
+    homes = [name for name in LIBRARY if {0.02, 1.02} & _numbers(name)]
+    assert homes == [HOME_OF_LIMITS]
+
+
+def test_three_units_at_least_has_one_home():
+    assert "MIN_UNITS: Final = 3" in text(HOME_OF_LIMITS)
+    judging = ("stats", "study", "planning", "tuning", "execution", "reporting", "regression")
+    found = [
+        f"{name}:{node.lineno}: {ast.unparse(node)}"
+        for name in LIBRARY
+        if name.startswith(tuple(f"fairtrial.{folder}" for folder in judging))
+        for node in ast.walk(tree(name))
+        if _asks_for_three(node)
+    ]
+    assert not found
+    spelled = [name for name in LIBRARY if "fewer than 3 " in text(name) or "at least 3 seeds" in text(name)]
+    assert not spelled

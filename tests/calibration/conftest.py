@@ -36,7 +36,7 @@ def outcome_of(seed, record_property):
 
     def run(check):
         outcome = judge(check, seed)
-        record_property(_LINE, line(outcome, 43))
+        record_property(_LINE, line(outcome, 42))
         return outcome
 
     return run

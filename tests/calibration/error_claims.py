@@ -42,9 +42,7 @@ def planned(rng, draws, effect, wanted):
     """A study of four contrasts, with the seeds that its plan asks for, finds the one that is no null."""
     n = stats.seeds_needed(effect, power=wanted, alpha=ALPHA / _FAMILY)
     truth = effect * (np.arange(_FAMILY) == 0)[:, None]
-    return of_rows(
-        lambda family: adjusted(family)[0] <= ALPHA, rng.normal(size=(draws, _FAMILY, n)) + truth
-    )
+    return of_rows(lambda family: adjusted(family)[0] <= ALPHA, rng.normal(size=(draws, _FAMILY, n)) + truth)
 
 
 def power(rng, draws, n, effect, paired):

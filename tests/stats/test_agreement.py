@@ -85,8 +85,6 @@ def test_the_interaction(rng):
         )
 
 
-
-
 def test_proportions(rng):
     for i in range(SETS):
         n, level = int(rng.integers(1, 2000)), LEVELS[i % 4]
@@ -126,13 +124,6 @@ def test_sign_flips(rng):
         assert stats.sign_flip_p(d).p == pytest.approx(want.pvalue)
 
 
-
-
-
-
-
-
-
 def test_power_of_pairs_and_of_two_samples(rng):
     for _ in range(SETS):
         n, effect, alpha = int(rng.integers(2, 60)), rng.uniform(0.05, 3), rng.choice([0.01, 0.05, 0.1])
@@ -153,10 +144,6 @@ def test_seeds_and_detectable_effects(rng):
         assert n == 2 or not oracle.power(effect, n - 1, 0.05) >= power + 1e-9
         least = stats.minimal_detectable_effect(n, power=power, paired=paired)
         assert oracle.power(least, n, 0.05) == pytest.approx(power, abs=1e-6)
-
-
-
-
 
 
 def test_the_trimmed_mean(rng):

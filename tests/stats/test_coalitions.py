@@ -34,8 +34,6 @@ def test_shapley_is_the_mean_gain_over_all_orders_and_sums_to_full_minus_base(na
     assert sum(each.estimate for each in got.shapley.values()) == pytest.approx(got.estimate)
 
 
-
-
 def test_loco_add_one_in_and_interaction_by_hand():
     got = shapley({frozenset(): 1.0, frozenset("a"): 2.0, frozenset("b"): 4.0, frozenset("ab"): 10.0})
     assert (got.loco["a"].estimate, got.add_one_in["a"].estimate, got.shapley["a"].estimate) == (6, 1, 3.5)

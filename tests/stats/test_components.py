@@ -15,5 +15,3 @@ def test_components_of_a_table_by_hand():
 def test_components_of_groups_by_hand():
     got = nested_components([[0, 2], [4, 6]])  # means 1 and 5, variance 2 inside each
     assert (got.ms_between, got.ms_within, got.var_between) == pytest.approx((16, 2, 7))
-
-

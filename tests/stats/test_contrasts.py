@@ -86,8 +86,6 @@ def cells(seed=0, n=8):
     return [np.random.default_rng([seed, i]).normal(i, 1 + i, size=n) for i in range(4)]
 
 
-
-
 def test_one_constant_arm_is_fine_and_two_are_zero_variance():
     got = welch_interval([1, 1, 1], [1, 2, 4, 5])
     assert got.df == pytest.approx(3)
@@ -113,10 +111,6 @@ def test_swapping_the_arms_negates_welch():
     a, b = cells()[:2]
     one, other = welch_interval(a, b), welch_interval(b, a)
     assert (one.low, one.high, one.p) == pytest.approx((-other.high, -other.low, other.p), rel=1e-12)
-
-
-
-
 
 
 def test_swapping_the_arms_inverts_a_ratio():
@@ -156,17 +150,11 @@ def test_a_paired_interaction_is_t_on_one_contrast_per_seed():
     assert (got.se, got.df, got.sd) == pytest.approx((want.se, want.df, want.sd))
 
 
-
-
 def test_without_the_second_factor_the_interaction_is_the_paired_difference():
     a, b = cells()[:2]
     zero = np.zeros_like(a)
     got, want = interaction_interval(a, b, zero, zero), paired_interval(a, b)
     assert (got.low, got.high, got.p) == pytest.approx((want.low, want.high, want.p))
-
-
-
-
 
 
 def test_an_interaction_on_the_logit_scale_is_not_transformed_back():
@@ -184,8 +172,6 @@ def test_interaction_cells_are_joined_on_their_seeds():
     del d[3]
     with pytest.raises(ValueError, match=r"a_small and b_large differ in seeds: only in a_small \[3\]"):
         interaction_interval(a, b, c, d)
-
-
 
 
 def test_groups_make_one_contrast_of_each_label():

@@ -23,14 +23,6 @@ def test_bonferroni_and_pointwise_by_the_formula_of_section_3():
     assert got.estimate - got.pointwise_low == pytest.approx(stats.t.ppf(0.95, 5) * se)
 
 
-
-
-
-
-
-
-
-
 def test_a_checkpoint_without_variance_warns_and_has_no_limits():
     x = curves(5, 3, 0)
     x[:, 0] = 0.1
@@ -38,8 +30,6 @@ def test_a_checkpoint_without_variance_warns_and_has_no_limits():
     assert (got.low[0], got.pointwise_high[0]) == (-math.inf, math.inf)
     assert np.isfinite(got.low[1:]).all()
     assert got.warnings == ("no interval at checkpoints [0]: zero observed variance",)
-
-
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

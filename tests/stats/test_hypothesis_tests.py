@@ -95,8 +95,6 @@ def test_the_worked_equivalence(worked):
     assert not got.equivalent
 
 
-
-
 def test_differences_alone_are_enough(worked):
     a, b = worked
     d = {seed: a[seed] - b[seed] for seed in a}

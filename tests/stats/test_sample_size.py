@@ -38,8 +38,6 @@ def test_the_detectable_effects_of_section_8(paired, effects):
     assert got == pytest.approx(effects, abs=5e-5)
 
 
-
-
 def test_only_the_size_of_the_effect_in_sd_counts():
     assert power(7, 3.0, 2.0) == power(7, 1.5) == power(7, -1.5)
 
@@ -71,8 +69,6 @@ def test_the_detectable_effect_has_the_power_asked_for():
 
 def test_a_large_effect_needs_two_seeds():
     assert seeds_needed(100) == 2
-
-
 
 
 @pytest.mark.parametrize(

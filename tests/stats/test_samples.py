@@ -20,12 +20,6 @@ def test_the_worked_mean():
     assert (got.n, got.df, got.warnings) == (5, 4, ())
 
 
-
-
-
-
-
-
 @pytest.mark.parametrize(
     ("n", "half_width"),
     [
@@ -44,20 +38,12 @@ def test_the_half_widths_of_section_8(n, half_width):
     assert (got.high - got.low) / 2 / got.sd == pytest.approx(half_width, abs=5e-5)
 
 
-
-
 @given(WIDE, st.integers(-1000, 1000), st.integers(1, 1000))
 @settings(max_examples=50, deadline=None)
 def test_shift_and_scale_carry_through(x, shift, scale):
     plain, moved = mean_interval(x), mean_interval([shift + scale * value for value in x])
     want = [shift + scale * v for v in (plain.estimate, plain.low, plain.high)]
     assert [moved.estimate, moved.low, moved.high] == pytest.approx(want, rel=1e-9, abs=1e-6)
-
-
-
-
-
-
 
 
 @pytest.mark.parametrize("x", [[1.0], [1.0, 2.0], [3.0, 3.0, 3.0]])
@@ -71,8 +57,6 @@ def test_no_interval_is_infinite_and_warned_about_and_never_nan(x):
 def test_one_value_leaves_the_spread_unknown():
     got = mean_interval([4.0])
     assert (got.estimate, got.sd, got.se, got.df) == (4, math.inf, math.inf, 0)
-
-
 
 
 def test_runs_of_one_checkpoint_are_averaged_first():
@@ -104,8 +88,6 @@ def test_without_trimming_it_is_students():
 def test_one_wild_value_moves_nothing():
     tame, wild = [*X[:5], 3.0, *X[6:]], [*X[:5], 3e9, *X[6:]]
     assert trimmed_interval(wild) == trimmed_interval(tame)
-
-
 
 
 @pytest.mark.parametrize(

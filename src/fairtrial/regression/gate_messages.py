@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from fairtrial.regression.decision import FINE, SLOWER, UNDECIDED, Bench, Decision
+from fairtrial.study.limits import MIN_UNITS
 
 
 def lines(decision: Decision, found: Mapping[str, Any]) -> list[str]:
@@ -33,7 +34,8 @@ def logs(launches: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[fl
 def _row(bench: Bench) -> str:
     shift = f"{100 * (bench.ratio - 1):+.1f} % time"
     if math.isinf(bench.high):
-        return f"{shift} (no interval: fewer than 3 launches, or none that differ)  {bench.state}"
+        few = f"fewer than {MIN_UNITS} launches"
+        return f"{shift} (no interval: {few}, or none that differ)  {bench.state}"
     limits = f"({100 * (bench.low - 1):+.1f} to {100 * (bench.high - 1):+.1f}, 95 %)"
     p = bench.p_fine if bench.state == FINE else bench.p_slower
     return f"{shift} {limits}  {bench.state}, p = {p:.1g}"

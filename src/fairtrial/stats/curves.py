@@ -46,8 +46,8 @@ def simultaneous_band(
     table = _table(curves)
     seeds, checkpoints = table.shape
     mean, still = table.mean(axis=0), np.array([constant(column) for column in table.T])
-    near = _half_widths(table, still, level)
-    far = _half_widths(table, still, 1 - (1 - level) / checkpoints)
+    near = _half_widths(table, still, (1 + level) / 2)
+    far = _half_widths(table, still, 1 - (1 - level) / (2 * checkpoints))
     warning = FEW_UNITS if seeds < MIN_UNITS else ""
     if not warning and still.any():
         warning = f"no interval at checkpoints {np.flatnonzero(still).tolist()}: zero observed variance"
@@ -66,12 +66,12 @@ def simultaneous_band(
     )
 
 
-def _half_widths(table: np.ndarray, still: np.ndarray, level: float) -> np.ndarray:
-    """t(level) · s / √S of each checkpoint, infinite without variance."""
+def _half_widths(table: np.ndarray, still: np.ndarray, quantile: float) -> np.ndarray:
+    """t(quantile) · s / √S of each checkpoint, infinite without variance."""
     seeds = len(table)
     if seeds < MIN_UNITS:
         return np.full(table.shape[1], math.inf)
-    factor = float(stdtrit(seeds - 1, (1 + level) / 2))
+    factor = float(stdtrit(seeds - 1, quantile))
     se = table.T.std(axis=-1, ddof=1) / math.sqrt(seeds)
     return np.where(still, math.inf, factor * np.where(still, 1, se))
 

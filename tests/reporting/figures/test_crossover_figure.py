@@ -30,7 +30,6 @@ from fairtrial.reporting.verdicts.learning_curve_crossover import (
     find_undecided,
 )
 from fairtrial.reporting.verdicts.sentences import arms
-from fairtrial.stats.curves import factors, half_widths
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -317,7 +316,8 @@ def test_the_written_report_takes_it_from_studies_of_the_four_arms(make_study):
 def bands(mean, seeds, rng, draws=20_000):
     """Simultaneous limits of many made-up studies: (draws, points)."""
     runs = mean[:, None] + rng.normal(size=(draws, len(mean), seeds))
-    centre, half = runs.mean(axis=-1), half_widths(runs, factors(seeds, len(mean), 0.95)[1])
+    centre, factor = runs.mean(axis=-1), student.ppf(1 - 0.05 / (2 * len(mean)), seeds - 1)
+    half = factor * runs.std(axis=-1, ddof=1) / math.sqrt(seeds)
     return centre - half, centre + half
 
 
