@@ -18,8 +18,8 @@ from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.stats import simultaneous_band
-from fairtrial.storage.record import Attempt, Spent
 from fairtrial.stats.curves import Band
+from fairtrial.storage.record import Attempt, Spent
 from fairtrial.study.contrast import corners
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Contrast

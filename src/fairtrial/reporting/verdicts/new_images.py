@@ -13,8 +13,8 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.stats import variance_components
-from fairtrial.storage.record import Measured
 from fairtrial.stats.components import VarianceComponents
+from fairtrial.storage.record import Measured
 from fairtrial.study.contrast import corners
 from fairtrial.study.limits import MIN_UNITS
 
