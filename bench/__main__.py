@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,16 +22,25 @@ RESULTS = HERE.parent / "results" / "bench"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """arguments: pytest's, e.g. -k filters; a selection replaces the file of its task by that selection."""
+    """Run the benches and file their report; the exit code is that of pytest.
+
+    arguments: pytest's, e.g. -k filters; a selection replaces the file of its task by that selection.
+    --benchmark-json=FILE asks for a copy of the whole report as well.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--benchmark-json", type=Path)
+    asked, rest = parser.parse_known_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that pytest ends with us
     with tempfile.TemporaryDirectory(prefix="fairtrial-bench-") as folder:
-        found = Path(folder) / "found.json"
-        command = [sys.executable, "-m", "pytest", str(HERE), "--benchmark-only", "-m", "not slow", "-q"]
-        command += ["--benchmark-columns=median,iqr,rounds", f"--benchmark-json={found}", *arguments]
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-P", "-m", "pytest", str(HERE), "--benchmark-only", "-q"]
+        command += ["-m", "not slow", "--benchmark-columns=median,iqr,rounds", f"--benchmark-json={report}", *rest]
         code = subprocess.run(command, env={**settings(), **os.environ}, check=False).returncode
-        if found.exists() and found.stat().st_size:
-            for path in filed(json.loads(found.read_text(encoding="utf-8")), RESULTS):
+        if report.exists() and report.stat().st_size:
+            for path in filed(json.loads(report.read_text(encoding="utf-8")), RESULTS):
                 print(f"wrote {path}")
+            if asked.benchmark_json is not None:
+                shutil.copy(report, asked.benchmark_json)
     return code
 
 

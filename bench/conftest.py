@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))  # its files import each other by name, under any import mode
-
-import machine
-from clock import Clock, clock_of
-from race import Calls, interleaved, peak_memory, raced, record, warm
-from roofline import Roof, measured_roof
-from work import Work
+from bench.harness import machine
+from bench.harness.clock import Clock, clock_of
+from bench.harness.interleave import Calls, interleaved, peak_memory, raced, record, warm
+from bench.harness.roofline import Roof, measured_roof
+from bench.harness.workloads import Work
 
 __all__ = ["interleaved"]
 ROUNDS = 15

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Callable
 
 import pytest
-from passes import LAYOUTS, training_pass
-from race import interleaved
-from work import of_step
 
+from bench.harness.interleave import interleaved
+from bench.harness.passes import LAYOUTS, training_pass
+from bench.harness.workloads import of_step
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.models.resnet import ResNetV2, create_model
 

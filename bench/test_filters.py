@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from passes import waiting
-from roofline import copying
 from torch import Tensor
-from work import of_filters
 
+from bench.harness.passes import waiting
+from bench.harness.roofline import copying
+from bench.harness.workloads import of_filters
 from fairtrial.kernels.standardization import BIT, WAYS, ways_on
 from fairtrial.models.resnet import create_model
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from passes import LAYOUTS
-from reference_loop import reference_loop
 
+from bench.harness.passes import LAYOUTS
+from bench.harness.reference_loop import reference_loop
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.loop import Order, Task, update

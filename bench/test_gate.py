@@ -11,7 +11,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from turns import Turns, line_to_referee, repeated, seconds_of, slowed
+
+from bench.harness.turns import Turns, line_to_referee, repeated, seconds_of, slowed
 
 ROUND_S = 0.003  # at least; a machine that others use changes its speed within tenths of a second
 ROUNDS, ROUNDS_OF_STEP = 60, 40  # the shorter its rounds, the more of them

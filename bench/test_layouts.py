@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from passes import LAYOUTS, training_pass
-from work import of_step
 
+from bench.harness.passes import LAYOUTS, training_pass
+from bench.harness.workloads import of_step
 from fairtrial.layers import NORMS
 from fairtrial.models.resnet import create_model
 

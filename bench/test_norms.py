@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from passes import LAYOUTS, PASSES
 from torch import nn
-from work import of_norm
 
+from bench.harness.passes import LAYOUTS, PASSES
+from bench.harness.workloads import of_norm
 from fairtrial.layers import NORMS
 
 SHAPES = [(64, 64, 16, 16), (64, 32, 8, 8), (64, 256, 4, 4), (4, 64, 8, 8), (4, 256, 2, 2)]  # of mini

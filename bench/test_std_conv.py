@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from passes import PASSES
 from torch import Tensor, nn
-from work import of_conv
 
+from bench.harness.passes import PASSES
+from bench.harness.workloads import of_conv
 from fairtrial.kernels.standardization import BIT, WAYS, ways_on
 from fairtrial.layers import StdConv2d
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from passes import evaluation, training_pass
-from work import of_evaluation, of_step
 
+from bench.harness.passes import evaluation, training_pass
+from bench.harness.workloads import of_evaluation, of_step
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.models.resnet import ResNetV2, create_model
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from bare import bare_convolutions
 
+from bench.harness.bare import bare_convolutions
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.loop import Order, Task, update

@@ -1,7 +1,8 @@
 """What a call takes on its device, and that one which does not wait is noticed."""
 
 import pytest
-from clock import Clock, Unsynchronised
+
+from bench.harness.clock import Clock, Unsynchronised
 
 
 class Device:

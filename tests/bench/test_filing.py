@@ -4,10 +4,11 @@ import json
 import os
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from machine import folder_name, info
 
+from bench.harness.machine import folder_name, info
 from fairtrial.execution.worker_pool import MALLOC
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -61,3 +62,25 @@ def test_a_new_run_replaces_the_file_of_its_task(driver, tmp_path):
         rows = [{"fullname": "bench/test_norms.py::test_it"}] * count
         (path,) = driver["filed"]({"machine_info": told, "benchmarks": rows}, tmp_path)
     assert len(json.loads(path.read_text())["benchmarks"]) == 1
+
+
+@pytest.mark.parametrize("form", ["--benchmark-json={}", "--benchmark-json {}"])
+def test_a_report_that_is_asked_for_is_a_copy_and_results_are_filed_all_the_same(
+    driver, tmp_path, monkeypatch, form
+):
+    rows = [{"fullname": "bench/test_norms.py::test_it"}]
+    report = {"machine_info": {"folder": "a", "torch": "2"}, "benchmarks": rows}
+
+    def measured(command, **_):
+        (option,) = [each for each in command if each.startswith("--benchmark-json=")]
+        Path(option.partition("=")[2]).write_text(json.dumps(report))
+        assert command[-2:] == ["-k", "norms"]
+        return SimpleNamespace(returncode=0)
+
+    names, copy = driver["main"].__globals__, tmp_path / "bench.json"
+    monkeypatch.setattr(names["subprocess"], "run", measured)
+    monkeypatch.setattr(names["signal"], "signal", lambda *_: None)
+    monkeypatch.setitem(names, "RESULTS", tmp_path / "results")
+    assert driver["main"]([*form.format(copy).split(" "), "-k", "norms"]) == 0
+    assert json.loads(copy.read_text()) == report
+    assert [path.name for path in (tmp_path / "results/a").iterdir()] == ["norms-torch-2.json"]

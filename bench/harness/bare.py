@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from passes import synchronize
 from torch import Tensor, nn
 
+from bench.harness.passes import synchronize
 from fairtrial.models.blocks import Unit
 from fairtrial.models.resnet import create_model
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from clock import Clock
-from passes import waiting
-from work import Work
+
+from bench.harness.clock import Clock
+from bench.harness.passes import waiting
+from bench.harness.workloads import Work
 
 COPIED = {"cpu": 1 << 28, "cuda": 1 << 30}  # bytes read and written: no cache holds them
 MATRIX = {"cpu": 1024, "cuda": 8192}  # side of the matrices, float32

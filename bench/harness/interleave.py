@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from clock import Clock
-from roofline import Roof
-from work import Work
+
+from bench.harness.clock import Clock
+from bench.harness.roofline import Roof
+from bench.harness.workloads import Work
 
 Calls = Mapping[str, Callable[[], None]]
 

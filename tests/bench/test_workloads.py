@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from roofline import Roof
 from torch import nn
-from work import Work, of_conv, of_evaluation, of_filters, of_norm, of_step
 
+from bench.harness.roofline import Roof
+from bench.harness.workloads import Work, of_conv, of_evaluation, of_filters, of_norm, of_step
 from fairtrial.kernels.standardization import WAYS
 from fairtrial.models.resnet import create_model
 

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from clock import Clock
-from race import interleaved, order, peak_memory, raced, record
-from roofline import Roof
-from work import Work
+
+from bench.harness.clock import Clock
+from bench.harness.interleave import interleaved, order, peak_memory, raced, record
+from bench.harness.roofline import Roof
+from bench.harness.workloads import Work
 
 
 class Pedantic:

@@ -1,0 +1,1 @@
+"""What benches share: the clock, rounds in turns, the roofline, the machine, workloads. It knows no study."""
