@@ -101,7 +101,7 @@ def training_pass(
                 once()
 
     def step() -> None:
-        with precision({"precision": numbers}, torch.device(device)):
+        with precision(numbers, torch.device(device)):
             once() if micro_batches == 1 else several()
         model.zero_grad(set_to_none=True)
 

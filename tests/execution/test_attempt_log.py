@@ -1,5 +1,7 @@
 """What the driver knows: attempts, kills, costs; and which of two endings of an attempt stands."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairtrial.execution.attempt_log import Books
@@ -91,7 +93,8 @@ def test_images_are_known_by_data_and_resolution(store, cells):
     books = Books(store)
     assert books.data_sha256(cells[1]) == "e" * 64
     other = toy_study(norms=("gn",)).cells()[0]
-    other.settings["resolution"] = 16  # other pixels, so another digest
+    # other pixels, so another digest
+    other = replace(other, settings=replace(other.settings, resolution=16))
     assert books.data_sha256(other) is None
 
 

@@ -119,7 +119,7 @@ def trained(norm: str, recipe: Recipe, numbers: str = "fp32") -> tuple[loop.Outc
     model = create_model("mini", 10, norm)
     init_weights(model, lambda name: np.random.default_rng([0, len(name)]))
     model = model.to(GPU)
-    with precision({"precision": numbers}, GPU):
+    with precision(numbers, GPU):
         outcome = loop.fit(model, task, recipe, 12, Ledger())
     return outcome, model.state_dict()
 

@@ -68,7 +68,7 @@ def test_the_table_names_classes_of_torchvision():
 
 def test_reading_a_specification_imports_neither_torch_nor_numpy():
     code = (
-        "import sys, fairtrial.data.specs as s; s.name_of('digits'); "
+        "import sys, fairtrial.study.data_spec as s; s.name_of('digits'); "
         "print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

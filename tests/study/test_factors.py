@@ -6,17 +6,8 @@ import pytest
 
 from fairtrial.layers import NORMS
 from fairtrial.models.resnet import MODELS
-from fairtrial.study.arm_validation import ACTIVATING
-from fairtrial.study.factors import (
-    ALL,
-    FACTORS,
-    KERNEL_NAMES,
-    MODEL_NAMES,
-    NORM_NAMES,
-    canon,
-    identity,
-    label,
-)
+from fairtrial.study.factors import canon, identity, label
+from fairtrial.study.settings import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES
 
 # A factor -> two levels that differ from each other.
 LEVELS = {
@@ -57,10 +48,6 @@ def test_model_names_are_those_of_the_networks():
     assert tuple(MODELS) == MODEL_NAMES
 
 
-def test_norm_names_are_those_of_the_layers():
-    assert tuple(NORMS) == NORM_NAMES
-
-
 def test_the_blocks_of_the_table_are_those_of_the_networks():
     from fairtrial.models import resnet
 
@@ -68,10 +55,6 @@ def test_the_blocks_of_the_table_are_those_of_the_networks():
     for name, known in rows.items():
         assert all(canon(name, level) == level for level in known)
         assert FACTORS[name].default == known[0]
-
-
-def test_the_norms_that_activate_by_themselves_are_those_of_the_layers():
-    assert [name for name, norm in NORMS.items() if norm.activates] == list(ACTIVATING)
 
 
 def test_the_kernels_of_the_table_are_those_of_the_layers():

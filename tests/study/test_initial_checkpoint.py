@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairtrial.study.initial_checkpoint import name_of, parse, seed_of
+from fairtrial.study.initial_checkpoint import name_of, parse, starting
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def test_another_form_is_refused_with_the_known_ones(spec):
 
 
 def test_seeds_take_turns_at_the_checkpoints():
-    assert [seed_of("upstream", "full", 3, seed) for seed in range(5)] == [0, 1, 2, 0, 1]
+    assert [starting("upstream", "full").seed(3, seed) for seed in range(5)] == [0, 1, 2, 0, 1]
 
 
 def test_an_official_file_is_one_checkpoint_and_scratch_is_none():
-    assert seed_of("BiT-M-R50x1", "full", 1, 7) == seed_of("torchvision", "probe", 1, 7) == 0
-    assert seed_of("upstream", "scratch", 3, 7) is None
-    assert seed_of("none", "full", 1, 7) is None
+    assert all(starting(one, "full").seed(1, 7) == 0 for one in ("BiT-M-R50x1", "torchvision"))
+    assert starting("upstream", "scratch").seed(3, 7) is None
+    assert starting("none", "full").seed(1, 7) is None

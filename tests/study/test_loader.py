@@ -36,9 +36,9 @@ def test_a_study_remembers_where_it_was_written(tmp_path):
     path = write(tmp_path)
     places = load(path).places
     told = {name: int(place.removeprefix(f"{path}:")) for name, place in places.items()}
-    assert told[""] == 4
-    assert (told["name"], told["factors"], told["factors['batch_size']"]) == (5, 7, 9)
-    assert (told["fixed['lr']"], told["seeds"], told["contrast 'small batch'"]) == (12, 15, 16)
+    assert told[""] == 3
+    assert (told["name"], told["factors"], told["factors['batch_size']"]) == (4, 6, 8)
+    assert (told["fixed['lr']"], told["seeds"], told["contrast 'small batch'"]) == (11, 14, 15)
 
 
 def test_the_places_of_one_file_are_not_those_of_the_next(tmp_path):

@@ -172,7 +172,7 @@ CASES = [
         "1, 2, 4",
     ),
     by_option("C11", "--set|stat_batch=3", "stat_batch=3 does not divide batch_size=4", "of 4: 1, 2, 4"),
-    in_file("C12", FIXED, '"lr": 0.3,\n        "lr": 0.1', "'lr' stands twice", "line 12", where='"lr": 0.1'),
+    in_file("C12", FIXED, '"lr": 0.3,\n        "lr": 0.1', "'lr' stands twice", "line 11", where='"lr": 0.1'),
     in_file("C12", SIZES, "(4, 16", "not Python", where="    },\n"),
     in_file("C12", FIXED, '"lr": 0.3, 1.0: 2, True: 3', "stands twice"),
     in_file(
@@ -230,7 +230,7 @@ CASES = [
     ),
     whole("C19", "from fairtrial.study import Studdy\n", "raised ImportError", "Studdy", where="from"),
     whole("C19", "raise SystemExit(0)\n", "ends the program", "__main__", where="raise"),
-    whole("C19", "from fairtrial.study import Study\nSTUDY = Study(name='a')\n", "TypeError", where="STUDY"),
+    whole("C19", "from fairtrial import Study\nSTUDY = Study(name='a')\n", "TypeError", where="STUDY"),
     by_option("C20", "--set|norm", "'norm' has no '='", "factor=level"),
     by_option("C20", "--set|norm=bn|--set|norm=gn", "norm is set twice"),
     by_option("C20", "--set|norm=bn,", "an empty level"),
@@ -326,10 +326,10 @@ def test_all_errors_come_at_once(tmp_path, monkeypatch, capsys):
     assert main(["plan", "small.py"]) == USAGE
     found = {where: what for what, where, _ in blocks(capsys.readouterr().err)}
     assert found == {
-        "small.py:5, name": "study name 'Small' is not allowed",
-        "small.py:8, factors['norm']": "norm='gm' is not a known name, did you mean 'gn'?",
-        "small.py:12, fixed['mixup']": "mixup=-1 is not >= 0",
-        "small.py:15, seeds": "seed 1 stands more than once; a copy would count as a new replicate",
+        "small.py:4, name": "study name 'Small' is not allowed",
+        "small.py:7, factors['norm']": "norm='gm' is not a known name, did you mean 'gn'?",
+        "small.py:11, fixed['mixup']": "mixup=-1 is not >= 0",
+        "small.py:14, seeds": "seed 1 stands more than once; a copy would count as a new replicate",
     }
 
 
@@ -368,7 +368,7 @@ def test_a_computed_value_names_the_line_it_is_used_in(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     write(tmp_path, ('fixed={\n        "lr": 0.3,\n    }', "fixed=dict(lr=-0.3)"))
     assert main(["plan", "small.py"]) == USAGE
-    assert [where for _, where, _ in blocks(capsys.readouterr().err)] == ["small.py:11, fixed['lr']"]
+    assert [where for _, where, _ in blocks(capsys.readouterr().err)] == ["small.py:10, fixed['lr']"]
 
 
 def test_a_fault_of_options_and_file_together_names_both(tmp_path, monkeypatch, capsys):
@@ -376,7 +376,7 @@ def test_a_fault_of_options_and_file_together_names_both(tmp_path, monkeypatch, 
     write(tmp_path)
     assert main(["plan", "small.py", "--set", "batch_size=8"]) == USAGE
     [(_, where, _)] = blocks(capsys.readouterr().err)
-    assert where == "small.py:16, contrast 'small batch' and --set batch_size"
+    assert where == "small.py:15, contrast 'small batch' and --set batch_size"
 
 
 def test_a_broken_preset_of_the_study_is_found_without_asking_for_it(tmp_path, monkeypatch, capsys):
@@ -385,7 +385,7 @@ def test_a_broken_preset_of_the_study_is_found_without_asking_for_it(tmp_path, m
     assert main(["plan", "small.py"]) == USAGE
     [(what, where, _)] = blocks(capsys.readouterr().err)
     assert what == "lr=-1 is not > 0"
-    assert where == "small.py:15, presets['mini'], fixed['lr']"
+    assert where == "small.py:14, presets['mini'], fixed['lr']"
 
 
 def test_c12_a_byte_order_mark_is_accepted(tmp_path):
@@ -446,7 +446,7 @@ def test_c4_more_shots_than_a_class_has_is_bad_input(tmp_path, monkeypatch, capf
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["-m", "fairtrial", "run", "small.py"], "small.py:8, factors['norm']"),
+        (["-m", "fairtrial", "run", "small.py"], "small.py:7, factors['norm']"),
         (["-m", "fairtrial", "run", "norm", "--set", "norm=bn,gm"], "--set norm"),
         ([str(ROOT / "ablations/norm.py"), "--set", "norm=bn,gm"], "--set norm"),
     ],

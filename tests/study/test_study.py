@@ -10,6 +10,7 @@ from fairtrial.study import factors
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import canonical, digest
 from fairtrial.study.presets import PRESETS
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast, Study, cell_id
 from tests.support.studies import study
 
@@ -90,12 +91,14 @@ def test_what_changes_the_result_changes_every_id(changes):
     assert not before & {cell.id for cell in study(**changes).cells()}
 
 
-def test_a_factor_that_is_added_to_the_table_changes_no_id(monkeypatch):
-    before = [cell.id for cell in study().cells()]
-    more = {"new": factors.Factor(factors.FACTORS["mixup"].kind, 0.5, "new {}"), **factors.FACTORS}
-    monkeypatch.setattr(factors, "FACTORS", more)
-    assert study().cells()[0].settings["new"] == 0.5
-    assert [cell.id for cell in study().cells()] == before
+def test_a_factor_at_its_default_is_no_part_of_an_id():
+    """So a factor that is added to the table changes no old cell."""
+    assert Settings().identity() == {} == Settings.of(Settings().record()).identity()
+
+
+def test_a_recorded_setting_that_this_version_does_not_know_is_kept():
+    settings = Settings.of({"norm": "bn", "newer": 3})
+    assert settings.record()["newer"] == 3 and settings.identity() == {"norm": "bn", "newer": 3}
 
 
 def test_one_value_in_two_spellings_is_one_cell():
@@ -170,10 +173,10 @@ def test_settings_go_default_preset_fixed_level():
     made = study(fixed={"lr": 0.3, "resolution": 24})
     settings = made.settings({"norm": "bn", "batch_size": 4})
     assert list(settings) == list(factors.FACTORS)
-    assert settings["batch_size"] == 4  # level
-    assert settings["resolution"] == 24  # fixed, over the preset's
-    assert settings["val_per_class"] == PRESETS["embedded"]["val_per_class"]  # preset
-    assert settings["warmup"] == 0.0  # default
+    assert settings.batch_size == 4  # level
+    assert settings.resolution == 24  # fixed, over the preset's
+    assert settings.val_per_class == PRESETS["embedded"]["val_per_class"]  # preset
+    assert settings.warmup == 0.0  # default
 
 
 def test_a_study_may_change_under_a_preset():
@@ -181,7 +184,7 @@ def test_a_study_may_change_under_a_preset():
     mini = made.under("mini")
     assert (mini.budget, mini.seeds, mini.fixed) == (Budget(steps=9), (0, 1, 2, 3, 4), {"lr": 0.1})
     assert (made.id, mini.id) == ("small", "small-mini")
-    assert mini.settings({})["data"] == "cifar10"
+    assert mini.settings({}).data == "cifar10"
 
 
 def test_an_unknown_preset_is_a_fault():

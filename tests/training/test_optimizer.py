@@ -50,13 +50,11 @@ def test_training_does_not_import_torchs_compiler():
     """It costs 3.3 s in every job."""
     program = (
         "import sys\n"
-        "from fairtrial.study.budget import Budget\n"
-        "from fairtrial import Study\n"
-        "from fairtrial.storage.record import cell_message\n"
+        "from fairtrial import Budget, Study\n"
         "from fairtrial.execution.cell.run_cell import Place, run_cell\n"
         "fixed = {'resolution': 16, 'shots': 2, 'batch_size': 4}\n"
         "cell = Study('t', '', {'norm': ('gn',)}, Budget(steps=2), fixed=fixed, seeds=(0,)).cells()[0]\n"
-        "run_cell(cell_message(cell), Place())\n"
+        "run_cell(cell, Place())\n"
         "print(*sys.modules)\n"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -9,7 +9,7 @@ from typing import Final
 from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
-from fairtrial.study.identity import digest
+from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
 
 RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
@@ -26,7 +26,7 @@ class Books:
         self._counts: dict[str, Attempt] = {}  # cell -> the attempt that counts
         self._kills: Counter[str] = Counter()  # cell -> jobs it took down since it last had an outcome
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
-        self._weights: dict[str, str] = {}  # start of a network -> digest of the file
+        self._weights: dict[tuple[StartKey, int | None], str] = {}  # and upstream seed -> digest of the file
         self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm -> seconds of its finished cells
         for record in store.attempts():
             self.note(record)
@@ -47,9 +47,9 @@ class Books:
         if record.status == "done":
             self._times[arm_of(settings)].append(record.spent.device_s)
         if sha256 := record.provenance.data:
-            self._data.setdefault((settings["data"], settings["resolution"]), sha256)
+            self._data.setdefault((settings.data, settings.resolution), sha256)
         if start := record.drawn.upstream:
-            self._weights.setdefault(_start_of(settings, record.upstream_seed), start.sha256)
+            self._weights.setdefault((settings.start_key, record.upstream_seed), start.sha256)
 
     def outcomes(self) -> dict[str, str]:
         """Cell -> status of the attempt that counts."""
@@ -91,19 +91,13 @@ class Books:
 
     def data_sha256(self, cell: Cell) -> str | None:
         """The digest of the images that recorded cells of this data saw; None when none is recorded."""
-        return self._data.get((cell.settings["data"], cell.settings["resolution"]))
+        return self._data.get((cell.settings.data, cell.settings.resolution))
 
     def weights_sha256(self, cell: Cell) -> str | None:
         """The digest of the file that recorded cells of this arm and upstream seed started from."""
-        return self._weights.get(_start_of(cell.settings, cell.upstream_seed))
+        return self._weights.get((cell.settings.start_key, cell.upstream_seed))
 
     def typical_s(self, cell: Cell) -> float:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
         seen = self._times.get(arm_of(cell.settings)) or [s for times in self._times.values() for s in times]
         return fmean(seen) if seen else 0.0
-
-
-def _start_of(settings: Json, upstream_seed: int | None) -> str:
-    """What decides which file of weights a cell starts from."""
-    names = ("upstream", "model", "norm", "weight_std")
-    return digest([[settings.get(name) for name in names], upstream_seed])

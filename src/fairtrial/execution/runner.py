@@ -78,7 +78,7 @@ def _measure(store: Store, options: Options, arms: dict[str, Cell], stop: Stop) 
     announce(f"timing one step of each of {len(arms)} arms; this is done once")
     with Crew(1, options.threads, _start(store, options)) as crew:
         crew.grow(1)
-        specs = {"arms": [cell.settings for cell in cells], "specs": [cell.data for cell in cells]}
+        specs = {"arms": [cell.settings.record() for cell in cells], "specs": [cell.data for cell in cells]}
         crew.workers[0].send({"do": "calibrate", **specs})
         while not stop:
             for worker, message in crew.answers(LOOK_S):

@@ -24,6 +24,8 @@ from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.storage.record import Json, attempt_record, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
+from fairtrial.study.settings import Settings
+from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
 _PR_SET_PDEATHSIG: Final = 1
@@ -111,15 +113,15 @@ class Job:
 
     def cell(self, message: Message) -> Message:
         """Run one cell, publish its attempt, tell the driver where to look."""
-        cell, attempt, started = message["cell"], message["attempt"], time.monotonic()
-        kept = self.store.weights(cell["id"], attempt) if cell["settings"]["stage"] == "upstream" else None
+        cell, attempt, started = Cell.of(message["cell"]), message["attempt"], time.monotonic()
+        kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
         place = replace(self.place, weights_sha256=message["weights_sha256"], keep=kept)
         result = self._result(cell, message["step_s"], message["data_sha256"], place)
         wall_s = time.monotonic() - started
-        self.store.publish(attempt_record(self.store.name, cell, attempt, result, self.origin))
-        return {"cell": cell["id"], "attempt": attempt, "wall_s": wall_s}
+        self.store.publish(attempt_record(self.store.name, message["cell"], attempt, result, self.origin))
+        return {"cell": cell.id, "attempt": attempt, "wall_s": wall_s}
 
-    def _result(self, cell: Json, step_s: float, data_sha256: str | None, place: Any) -> Json:
+    def _result(self, cell: Cell, step_s: float, data_sha256: str | None, place: Any) -> Json:
         started = time.monotonic()
         try:
             self._check_data(cell, data_sha256)
@@ -135,17 +137,16 @@ class Job:
             status = "oom" if out_of_memory(error) else "error"
             return failure(status, lines, where, time.monotonic() - started)
 
-    def _check_data(self, cell: Json, recorded: str | None) -> None:
+    def _check_data(self, cell: Cell, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""
-        resolution = cell["settings"]["resolution"]
-        found = self.trial.dataset_of(cell["data"], resolution, self.place.download).sha256
+        found = self.trial.dataset_of(cell.data, cell.settings.resolution, self.place.download).sha256
         if recorded is not None and recorded != found:
             what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now {found[:12]}..."
-            raise fault(what, cell["data"], "put the data back, or use another --results folder", REFUSED)
+            raise fault(what, cell.data, "put the data back, or use another --results folder", REFUSED)
 
     def calibrate(self, message: Message) -> Message:
         """Seconds per step of each arm, interleaved; the driver writes them down."""
-        arms, specs = message["arms"], message["specs"]
+        arms, specs = [Settings.of(arm) for arm in message["arms"]], message["specs"]
         seconds = dict(self.calibration.calibrate(arms, specs, self.place))
         return {"step_s": [seconds[index] for index in range(len(arms))], "origin": self.origin}
 

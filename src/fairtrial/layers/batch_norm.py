@@ -57,3 +57,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, stat_batch={self.stat_batch}"
+
+
+def batch_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="bn"`."""
+    return BatchNorm2d(channels, stat_batch)

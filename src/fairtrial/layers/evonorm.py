@@ -46,3 +46,8 @@ class EvoNormS0(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.groups}, {len(self.weight)}, eps={self.eps}"
+
+
+def evonorm_s0(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="evonorm_s0"`."""
+    return EvoNormS0(groups, channels)

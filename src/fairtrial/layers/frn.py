@@ -46,3 +46,8 @@ class FilterResponseNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, eps={self.eps}"
+
+
+def filter_response_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="frn"`."""
+    return FilterResponseNorm(channels)

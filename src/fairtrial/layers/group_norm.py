@@ -36,3 +36,23 @@ class GroupNorm(nn.GroupNorm):
 
     def _own(self, x: Tensor) -> bool:
         return self.kernels == FASTEST and x.dtype != torch.float64 and own_kernels(x.device) is not None
+
+
+def group_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="gn"`."""
+    return GroupNorm(groups, channels)
+
+
+def layer_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="ln"`: all channels are one group."""
+    return GroupNorm(1, channels)
+
+
+def instance_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="in"`: each channel is a group."""
+    return GroupNorm(channels, channels)
+
+
+def no_norm(channels: int, *, groups: int = 32, stat_batch: int | None = None) -> nn.Module:
+    """Build the layer of `norm="none"`, which passes its input on."""
+    return nn.Identity()

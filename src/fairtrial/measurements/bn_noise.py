@@ -51,7 +51,7 @@ def checkpoints(upstream: Path) -> list[Attempt]:
         for record in Store(upstream).attempts()
         if record.status == "done"
         and record.measured.checkpoint
-        and all(record.settings[name] == level for name, level in BN.items())
+        and all(getattr(record.settings, name) == level for name, level in BN.items())
     ]
     if not found:
         do = "pre-train first: fairtrial run upstream"
@@ -62,7 +62,7 @@ def checkpoints(upstream: Path) -> list[Attempt]:
 def _network(record: Attempt, upstream: Path) -> tuple[ResNetV2, str]:
     kept, settings = record.measured.checkpoint, record.settings
     assert kept is not None
-    network = create_model(settings["model"], 1, **BN)
+    network = create_model(settings.model, 1, **BN)
     source = load(network, upstream / "weights" / kept.file, head="zero")
     return network, source.sha256
 

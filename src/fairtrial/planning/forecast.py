@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median
-from typing import Any
 
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Provenance
 from fairtrial.storage.store import Store
-from fairtrial.study.factors import told
 from fairtrial.study.identity import digest
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
 
 
-def arm_of(settings: dict[str, Any]) -> str:
-    """What the time of a step depends on, as a short key: every setting but those that only choose values."""
-    silent = (
-        "lr", "weight_decay", "warmup", "shots", "val_per_class", "indices", "upstream_seeds", "trial",
-    )  # fmt: skip
-    return digest({name: value for name, value in told(settings).items() if name not in silent})[:12]
+def arm_of(settings: Settings) -> str:
+    """Return a short key of what the time of a step depends on."""
+    return digest(settings.step_identity())[:12]
 
 
 def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
@@ -64,7 +60,7 @@ def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
     seconds = known.get(arm_of(cell.settings))
     if seconds is None or cell.budget.kind == "flops":
         return None
-    return seconds * cell.budget.steps_for(cell.settings["batch_size"])
+    return seconds * cell.budget.steps_for(cell.settings.batch_size)
 
 
 def arms_of(cells: Iterable[Cell]) -> dict[str, Cell]:

@@ -74,7 +74,7 @@ def _gap(cells: list[Cell]) -> float:
     budget = cells[0].budget
     if budget.kind != "examples":
         return 0.0  # steps are equal; flops and seconds are known once they are counted
-    sizes = {cell.settings["batch_size"] for cell in cells}
+    sizes = {cell.settings.batch_size for cell in cells}
     return parity_gap([budget.steps_for(size) * size for size in sizes])
 
 
@@ -149,15 +149,15 @@ def audit(study: Study) -> dict[str, dict[str, str]]:
 
 def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tuple]) -> str:
     """Digest of one stream of one arm over all seeds. owners: state -> the stream that has it, so far."""
-    if name == "mixup" and not cell.settings["mixup"]:
+    if name == "mixup" and not cell.settings.mixup:
         return "-"
     drawn = hashlib.blake2b(digest_size=4)
     if name == "mixup":
-        drawn.update(str(cell.settings["batch_size"]).encode())
+        drawn.update(str(cell.settings.batch_size).encode())
     for seed in study.seeds:
         replicate = nuisance(seed, cell.replica) if name in NUISANCE else seed
         for extra in EXTRAS[name]:
-            full = prefix(cell.settings["stage"]) + name
+            full = prefix(cell.settings.stage) + name
             words, who = state(full, replicate, *extra), (full, replicate, extra)
             if owners.setdefault(words, who) != who:
                 do = "leave out one of the two seeds"

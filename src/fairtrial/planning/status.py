@@ -11,7 +11,7 @@ from fairtrial.execution.progress import duration
 from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.record import ENDED, Attempt
 from fairtrial.storage.store import Store
-from fairtrial.study.factors import FACTORS, setting
+from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
 
@@ -48,9 +48,9 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
 def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:
     """Settings, and the budget, of which no recorded other cell has a value that the study has."""
-    values = {name: dict.fromkeys(setting(record.settings, name) for record in others) for name in FACTORS}
+    values = {name: dict.fromkeys(getattr(each.settings, name) for each in others) for name in FACTORS}
     values["budget"] = dict.fromkeys(record.budget for record in others)
-    ours = [{**cell.settings, "budget": str(cell.budget)} for cell in cells]
+    ours = [{**cell.settings.record(), "budget": str(cell.budget)} for cell in cells]
     return {
         name: list(have)
         for name, have in values.items()

@@ -127,6 +127,9 @@ def preset(study: Any, images: str | None = None) -> str:
     """
     arms = [study.settings(levels) for levels in study.arms()]
     settings = study.settings({name: levels[0] for name, levels in study.factors.items()})
-    said = {name: "swept" if name in study.factors else clean(settings[name]) for name in ("data", "model")}
+    said = {
+        name: "swept" if name in study.factors else clean(getattr(settings, name))
+        for name in ("data", "model")
+    }
     what = f"{said['data']}, {said['model']} network {clean(pretraining.story(arms, images))}"
     return f"preset {clean(study.preset)}: {what}; {pretraining.may_be_called(arms)}"

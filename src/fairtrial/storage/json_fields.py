@@ -17,10 +17,12 @@ _KEYS: Final = {"number": "attempt", "provenance": "origin"}  # field -> its nam
 
 
 class Check(NamedTuple):
-    """What a field must be, in words and as a test."""
+    """What a field must be, in words and as a test; how its JSON value becomes the field, and back."""
 
     words: str
     accepts: Callable[[Any], bool]
+    read: Callable[[Any], Any] = lambda value: value
+    write: Callable[[Any], Any] = lambda value: value
 
 
 def _is_whole(value: Any) -> bool:
@@ -44,7 +46,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float, bool))
 
 
-def _is_table(value: Any) -> bool:
+def is_table(value: Any) -> bool:
+    """Whether a value is an object of plain values."""
     return isinstance(value, dict) and all(map(_is_plain, value.values()))
 
 
@@ -66,7 +69,7 @@ Texts = Annotated[
 ]
 CellId = Annotated[str, Check("12 hexadecimal digits", _is_id)]
 Object = Annotated[Json, Check("an object", lambda v: isinstance(v, dict))]
-Table = Annotated[Json, Check("a table of plain values", _is_table)]
+Table = Annotated[Json, Check("a table of plain values", is_table)]
 Curve = Annotated[
     list[list[Any]],
     Check("a list of [step, accuracy, loss]", lambda v: isinstance(v, list) and all(map(_is_point, v))),
@@ -82,10 +85,12 @@ class Group:
     def as_json(self) -> Json:
         """Return the object as it is written: without optional fields that are None."""
         written: Json = {}
-        for name, (key, _, default) in _known(type(self)).items():
+        for name, (key, check, default) in _known(type(self)).items():
             value = getattr(self, name)
-            if value is not None or default is MISSING:
-                written[key] = value.as_json() if isinstance(value, Group) else value
+            if isinstance(value, Group):
+                written[key] = value.as_json()
+            elif value is not None or default is MISSING:
+                written[key] = check.write(value) if isinstance(check, Check) else value
         return written | dict(self.other)
 
 
@@ -132,7 +137,7 @@ def parse(kind: type[Kind], value: Any, at: str, flaws: list[str]) -> Kind | Non
         elif not isinstance(check, Check):
             given[name] = parse(check, found, f"{at}{key}.", flaws)
         elif check.accepts(found):
-            given[name] = found
+            given[name] = check.read(found)
         else:
             flaws.append(f"{at}{key}: expected {check.words}; got {shown(found)}")
     return kind(**given, other=other) if len(flaws) == before else None

@@ -27,8 +27,10 @@ from fairtrial.storage.json_fields import (
     Text,
     Texts,
     Whole,
+    is_table,
     parse,
 )  # fmt: skip
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
 
 SCHEMA: Final = 2
@@ -42,6 +44,7 @@ def _is_step_s(value: Any) -> bool:
     return isinstance(value, dict) and all(type(s) in (int, float) and 0 < s < inf for s in value.values())
 
 
+Recorded = Annotated[Settings, Check("a table of plain values", is_table, Settings.of, Settings.record)]
 StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
 Status = Annotated[str, Check(f"one of {', '.join(OUTCOMES + ENDED)}", lambda v: v in OUTCOMES + ENDED)]
 
@@ -167,7 +170,7 @@ class Attempt(Group):
     replica: Whole = 0
     upstream_seed: Whole | None = None
     levels: Table
-    settings: Table
+    settings: Recorded
     budget: Text
     spent: Spent
     measured: Measured
@@ -211,7 +214,7 @@ def parsed(record: Json, where: str) -> Attempt:
     flaws: list[str] = []
     attempt = parse(Attempt, _upgraded(record), "", flaws)
     if attempt is not None and attempt.status == "done":
-        score = "val_acc" if attempt.settings.get("stage") == "tuning" else "test_acc"
+        score = "val_acc" if attempt.settings.stage == "tuning" else "test_acc"
         if getattr(attempt.measured, score) is None:
             flaws.append(f"measured.{score}: expected a fraction in 0..1 in a cell that is done; got none")
     if attempt is None or flaws:
@@ -229,18 +232,7 @@ def _upgraded(record: Json) -> Json:
 
 def cell_message(cell: Cell) -> Json:
     """Return a cell as JSON, on its way to a worker."""
-    return {
-        "id": cell.id,
-        "levels": cell.levels,
-        "settings": cell.settings,
-        "budget": str(cell.budget),
-        "seed": cell.seed,
-        "replica": cell.replica,
-        "data": cell.data,
-        "upstream": cell.upstream,
-        "indices": cell.indices,
-        "upstream_seed": cell.upstream_seed,
-    }
+    return cell.record()
 
 
 def attempt_record(study: str, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:

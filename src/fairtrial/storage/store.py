@@ -23,7 +23,7 @@ from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
 from fairtrial.storage.record import OUTCOMES, Attempt, Calibration, read, read_calibration
-from fairtrial.study.factors import told
+from fairtrial.study.factors import non_default
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
@@ -70,7 +70,7 @@ class Store:
             past = self.declared()
             self._same_study(past["declaration"], declaration)
             history = past["history"]
-            if _told(past["declaration"]) == _told(declaration):
+            if _without_defaults(past["declaration"]) == _without_defaults(declaration):
                 return
         finished = outcomes(self.attempts())
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
@@ -257,6 +257,6 @@ def is_timing(column: str) -> bool:
     return _TIMING.fullmatch(column) is not None
 
 
-def _told(declaration: Record) -> Record:
+def _without_defaults(declaration: Record) -> Record:
     """A declaration without settings at their default: a factor that is added later declares nothing anew."""
-    return {**declaration, "fixed": told(declaration["fixed"])}
+    return {**declaration, "fixed": non_default(declaration["fixed"])}

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fairtrial.errors import Problem
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import backbone
-from fairtrial.study.factors import AUTO, FACTORS
 from fairtrial.study.presets import PRESETS
+from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import at
 
 if TYPE_CHECKING:
     from fairtrial.study.study import Study
 
-Settings = Mapping[str, Any]
 Found = Iterator[tuple[str, tuple[str, ...], str]]  # (what, the settings that cause it, what to do)
 
-ACTIVATING: Final = ("frn", "evonorm_s0")
 STRIDES: Final = {"mini": 8, "r": 32}  # first letters of a model -> how far its last map is reduced
 BY_RULE: Final = ("lr", "warmup", "weight_decay")  # what a hyperrule sets
 
@@ -49,8 +47,9 @@ def _path(study: Study, name: str) -> str:
 
 def _splits(settings: Settings) -> Found:
     """Batch sizes that do not split, and batch statistics that would be undefined or changed in silence."""
-    batch, micro, stat = (settings[name] for name in ("batch_size", "micro_batch", "stat_batch"))
-    micro = None if micro == AUTO else micro  # halved when it comes to it; BN then fails with the reason
+    batch, stat = settings.batch_size, settings.stat_batch
+    # AUTO is halved when it comes to it; a norm that mixes the batch then fails with the reason
+    micro = None if isinstance(settings.micro_batch, str) else settings.micro_batch
     forward, outer = (batch, "batch_size") if micro is None else (micro, "micro_batch")
     for part, whole, names in (
         (micro, batch, ("micro_batch", "batch_size")),
@@ -60,63 +59,64 @@ def _splits(settings: Settings) -> Found:
             divisors = ", ".join(str(d) for d in range(1, whole + 1) if whole % d == 0)
             what = f"{names[0]}={part} does not divide {names[1]}={whole}"
             yield what, names, f"choose a divisor of {whole}: {divisors}"
-    if settings["norm"] != "bn":
+    if not settings.norm_row.mixes_batch:
         return
     if (stat or forward) == 1:
         name = outer if stat is None else "stat_batch"
-        what = f"norm='bn' with {name}=1: a batch statistic of one image is undefined where one value is left"
+        what = f"norm={settings.norm!r} with {name}=1: a batch statistic of one image is undefined"
+        what += " where one value is left"
         yield what, ("norm", name), "use at least 2 images per statistic, or another norm for 1"
-    if micro not in (None, batch) and not settings["bn_split"]:
+    if micro not in (None, batch) and not settings.bn_split:
         what = f"micro_batch={micro} would change BN's batch statistics from {batch} to {micro} images"
         yield what, ("norm", "micro_batch"), "drop micro_batch, or state bn_split=True to allow it"
 
 
 def _last_maps(settings: Settings) -> Found:
     """Norms over the pixels of one channel, where the last feature map has a single pixel."""
-    model, side, norm = settings["model"], settings["resolution"], settings["norm"]
+    model, side = settings.model, settings.resolution
     stride = next((stride for first, stride in STRIDES.items() if model.startswith(first)), 1)
-    if norm in ("in", "frn") and settings["recipe"] == "own" and side <= stride:
-        what = f"norm={norm!r} at {side} px: the last map of {model} has one pixel, one value per statistic"
+    if settings.norm_row.over_pixels and settings.recipe == "own" and side <= stride:
+        what = f"norm={settings.norm!r} at {side} px: the last map of {model} has one pixel,"
+        what += " one value per statistic"
         yield what, ("norm", "resolution"), f"use more than {stride} px, or another norm"
 
 
 def _start(settings: Settings) -> Found:
     """Ways to fine-tune that need a pre-trained network, and networks that a file does not fit."""
-    start, tune = initial_checkpoint.parse(settings["upstream"]), settings["tune"]
+    start = initial_checkpoint.parse(settings.upstream)
     if start.kind == initial_checkpoint.NONE:
         for name, without in (("tune", ("full", "scratch")), ("bn_mode", ("updated",))):
-            if settings[name] not in without:
-                what = f"{name}={settings[name]!r} needs a pre-trained network, but upstream is none"
+            if (value := getattr(settings, name)) not in without:
+                what = f"{name}={value!r} needs a pre-trained network, but upstream is none"
                 yield what, (name, "upstream"), f"give {initial_checkpoint.FORMS.removeprefix('none, ')}"
-    if tune == "probe" and settings["mixup"]:
+    if settings.tune == "probe" and settings.mixup:
         what = "tune='probe' computes the features once, so images cannot be mixed"
         yield what, ("tune", "mixup"), "set mixup to 0, or fine-tune"
-    if start.single and settings["upstream_seeds"] != 1:
-        what = f"upstream_seeds={settings['upstream_seeds']}, but {start.name} is one checkpoint"
+    if start.single and settings.upstream_seeds != 1:
+        what = f"upstream_seeds={settings.upstream_seeds}, but {start.name} is one checkpoint"
         yield what, ("upstream_seeds", "upstream"), "set upstream_seeds to 1"
-    if start.kind == initial_checkpoint.TORCHVISION and backbone(settings["model"]) is None:
-        what = f"upstream='torchvision' holds no weights for {settings['model']}"
+    if start.kind == initial_checkpoint.TORCHVISION and backbone(settings.model) is None:
+        what = f"upstream='torchvision' holds no weights for {settings.model}"
         yield what, ("upstream", "model"), "choose a model such as torchvision:resnet50"
-    if start.kind in ("npz", "official") and (settings["norm"], settings["weight_std"]) != ("gn", True):
+    if start.kind in ("npz", "official") and (settings.norm, settings.weight_std) != ("gn", True):
         what = f"{start.name} holds a network of gn+ws, and this arm is another"
         yield what, ("norm", "weight_std", "upstream"), "fix norm='gn' and weight_std=True"
     for name in ("block", "stride_on"):
-        if start.kind in ("npz", "official") and settings[name] != FACTORS[name].default:
+        if start.kind in ("npz", "official") and getattr(settings, name) != FACTORS[name].default:
             what = f"{start.name} holds a network with {name}={FACTORS[name].default!r}"
             yield what, (name, "upstream"), f"take {name} out"
 
 
 def _order(settings: Settings) -> Found:
     """Norms that activate by themselves, where a relu comes behind the sum."""
-    norm, block = settings["norm"], settings["block"]
-    if norm in ACTIVATING and block == "post-activation":
-        what = f"norm={norm!r} activates by itself, but a post-activation block sums before its relu"
+    if settings.norm_row.activates and settings.block == "post-activation":
+        what = f"norm={settings.norm!r} activates by itself, but a post-activation block sums before its relu"
         yield what, ("norm", "block"), "use pre-activation, or another norm"
 
 
 def _backbones(settings: Settings) -> Found:
     """Networks of torchvision, which come as they were published."""
-    model = settings["model"]
+    model = settings.model
     row = backbone(model)
     if row is None:
         return
@@ -127,24 +127,24 @@ def _backbones(settings: Settings) -> Found:
         ("bn_mode", "updated"),
         *((name, FACTORS[name].default) for name in ("block", "stride_on", "head")),
     ):
-        if settings[name] != own:
-            what = f"{name}={settings[name]!r}, but {model} comes with {row.norm if name == 'norm' else own}"
+        if (value := getattr(settings, name)) != own:
+            what = f"{name}={value!r}, but {model} comes with {row.norm if name == 'norm' else own}"
             yield what, (name, "model"), f"fix {name}={own!r} for it"
-    if settings["stage"] == "upstream":
+    if settings.stage == "upstream":
         what = f"stage='upstream' keeps networks of our own; {model} is published already"
         yield what, ("stage", "model"), "pre-train a network such as mini"
-    if initial_checkpoint.parse(settings["upstream"]).kind not in (
+    if initial_checkpoint.parse(settings.upstream).kind not in (
         initial_checkpoint.NONE,
         initial_checkpoint.TORCHVISION,
     ):
-        what = f"upstream={settings['upstream']!r} holds no weights for {model}"
+        what = f"upstream={settings.upstream!r} holds no weights for {model}"
         yield what, ("upstream", "model"), "use upstream='torchvision', its published weights, or none"
-    alone = 1 in (settings["batch_size"], settings["micro_batch"])
-    if alone and settings["resolution"] < row.side_alone and settings["recipe"] == "own":
-        what = f"one image of {settings['resolution']} px at a time leaves one value per channel in {model}"
+    alone = 1 in (settings.batch_size, settings.micro_batch)
+    if alone and settings.resolution < row.side_alone and settings.recipe == "own":
+        what = f"one image of {settings.resolution} px at a time leaves one value per channel in {model}"
         yield what, ("batch_size", "micro_batch", "model"), f"use 2 images, or {row.side_alone} px or more"
-    if settings["resolution"] < row.smallest_side and settings["recipe"] == "own":
-        what = f"resolution={settings['resolution']}, but {model} takes {row.smallest_side} px or more"
+    if settings.resolution < row.smallest_side and settings.recipe == "own":
+        what = f"resolution={settings.resolution}, but {model} takes {row.smallest_side} px or more"
         yield what, ("resolution", "model"), f"use resolution={row.smallest_side}, or another model"
 
 

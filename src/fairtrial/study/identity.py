@@ -1,10 +1,20 @@
-"""What identifies a declaration or a record: its canonical JSON text and the digest of that text."""
+"""What identifies a cell, a declaration or a record: a digest of its canonical JSON text."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairtrial.study.budget import Budget
+    from fairtrial.study.settings import Settings
+
+
+def cell_id(settings: Settings, budget: Budget, seed: int, replica: int = 0) -> str:
+    """Return 12 hex digits over all that changes the result; settings at their default are left out."""
+    whole = {"settings": settings.identity(), "budget": str(budget), "seed": seed, "replica": replica}
+    return digest(whole)[:12]
 
 
 def digest(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the setting `upstream` takes: the forms of it, and the name it has whatever its path."""
+"""Where a network starts: the forms of the setting `upstream`, and what tells two starts apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 NONE: Final = "none"
 TORCHVISION: Final = "torchvision"
@@ -17,7 +17,7 @@ _STUDY: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialCheckpoint:
     """A checked specification: `kind` is "none", "study", "npz", "official" or "torchvision"."""
 
     kind: str
@@ -29,32 +29,55 @@ class Start:
         """Whether it is one published file: every replicate then starts from the same checkpoint."""
         return self.kind in ("npz", "official", "torchvision")
 
+    def seed(self, upstream_seeds: int, seed: int) -> int | None:
+        """Return the upstream seed that a replicate starts from; None from scratch, 0 of a single file.
 
-def parse(spec: str) -> Start:
+        Seed s starts from s modulo `upstream_seeds`, in every arm: contrasts stay paired.
+        """
+        if self.kind == NONE:
+            return None
+        return 0 if self.single else seed % upstream_seeds
+
+
+@dataclass(frozen=True)
+class StartKey:
+    """What tells two initial checkpoints of one upstream seed apart.
+
+    upstream: where they come from. network: (setting, value) of all that a checkpoint shares with the
+    network that starts from it.
+    """
+
+    upstream: str
+    network: tuple[tuple[str, Any], ...]
+
+
+def parse(spec: str) -> InitialCheckpoint:
     """Check the form of a specification; no file is opened. An unknown form is a ValueError."""
     if spec in (NONE, TORCHVISION):
-        return Start(spec, spec)
+        return InitialCheckpoint(spec, spec)
     if spec.startswith(NPZ) and spec != NPZ:
         path = Path(os.path.normpath(Path(spec.removeprefix(NPZ)).absolute()))
-        return Start("npz", f"{NPZ}{path.stem}", path)
+        return InitialCheckpoint("npz", f"{NPZ}{path.stem}", path)
     if spec.startswith(OFFICIAL):
-        return Start("official", spec)
+        return InitialCheckpoint("official", spec)
     if _STUDY.fullmatch(spec):
-        return Start("study", spec)
+        return InitialCheckpoint("study", spec)
     raise ValueError(f"is none of: {FORMS}")
 
 
+def checked(spec: Any) -> str:
+    """Return a specification whose form is known; anything else is a ValueError."""
+    if not isinstance(spec, str) or not spec.strip():
+        raise ValueError("is not a text")
+    parse(spec)
+    return spec
+
+
 def name_of(spec: str) -> str:
-    """The identity of a start regardless of its path: 'upstream', 'npz:BiT-M-R50x1'."""
+    """Return the identity of a start regardless of its path: 'upstream', 'npz:BiT-M-R50x1'."""
     return parse(spec).name
 
 
-def seed_of(upstream: str, tune: str, upstream_seeds: int, seed: int) -> int | None:
-    """The upstream seed that a replicate starts from; None from scratch, 0 where there is but one file.
-
-    Seed s starts from s modulo `upstream_seeds`, in every arm: contrasts stay paired.
-    """
-    start = parse(upstream)
-    if start.kind == NONE or tune == "scratch":
-        return None
-    return 0 if start.single else seed % upstream_seeds
+def starting(upstream: str, finetune: str) -> InitialCheckpoint:
+    """Return where a network starts; training from scratch leaves the checkpoint aside."""
+    return parse(NONE if finetune == "scratch" else upstream)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial.study.factors import AUTO
+from fairtrial.study.settings import AUTO, Settings
 
 BASE_BATCH: Final = 64  # images; the setting `lr` is the learning rate at this batch
 MOMENTUM: Final = 0.9  # as BiT fine-tunes (BiT 3.3)
@@ -59,27 +58,27 @@ class Recipe:
         return self.lr * (1 + math.cos(math.pi * (fraction - self.warmup) / (1 - self.warmup))) / 2
 
 
-def own(settings: Mapping[str, Any]) -> Recipe:
+def own(settings: Settings) -> Recipe:
     """The recipe of a cell from its settings; the rule is the same for all arms.
 
-    lr = settings['lr'] x batch_size / 64: the linear scaling rule (Goyal et al. 2017, section 2.1), which BiT
+    lr = settings.lr x batch_size / 64: the linear scaling rule (Goyal et al. 2017, section 2.1), which BiT
     uses upstream as 0.03 x batch / 256 (BiT 3.2).
     """
     return Recipe(
-        batch_size=settings["batch_size"],
+        batch_size=settings.batch_size,
         **_split(settings),
-        lr=settings["lr"] * settings["batch_size"] / BASE_BATCH,
-        warmup=settings["warmup"],
-        weight_decay=settings["weight_decay"],
-        mixup=settings["mixup"],
+        lr=settings.lr * settings.batch_size / BASE_BATCH,
+        warmup=settings.warmup,
+        weight_decay=settings.weight_decay,
+        mixup=settings.mixup,
     )
 
 
-def _split(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _split(settings: Settings) -> dict[str, Any]:
     """How a batch is split; where images mix, a smaller micro-batch would be another network."""
-    if settings["micro_batch"] != AUTO:
-        return {"micro_batch": settings["micro_batch"]}
-    return {"micro_batch": None, "halves": settings["norm"] != "bn" or settings["bn_split"]}
+    if settings.micro_batch != AUTO:
+        return {"micro_batch": settings.micro_batch}
+    return {"micro_batch": None, "halves": not settings.norm_row.mixes_batch or settings.bn_split}
 
 
 VARIANTS: Final = {  # images per update and peak learning rate
@@ -189,20 +188,18 @@ def hyperrule(
     )
 
 
-def rule_of(settings: Mapping[str, Any], train_size: int, image_size: int) -> HyperRule | None:
+def rule_of(settings: Settings, train_size: int, image_size: int) -> HyperRule | None:
     """The hyperrule that an arm follows on so many images of this side; None for a recipe of our own.
 
     The number of images per update is the arm's, as a factor; the rule's learning rate does not follow it.
     """
-    kind, _, variant = settings["recipe"].partition("-")
+    kind, _, variant = settings.recipe.partition("-")
     if kind != "hyperrule":
         return None
-    big = settings["model"] == "r152x4"
-    return hyperrule(
-        train_size, image_size, variant=variant, big_model=big, batch_size=settings["batch_size"]
-    )
+    big = settings.model == "r152x4"
+    return hyperrule(train_size, image_size, variant=variant, big_model=big, batch_size=settings.batch_size)
 
 
-def recipe_of(settings: Mapping[str, Any], rule: HyperRule | None) -> Recipe:
+def recipe_of(settings: Settings, rule: HyperRule | None) -> Recipe:
     """How an arm is optimized: by its own settings, or by the rule."""
-    return own(settings) if rule is None else rule.recipe(mixup=settings["mixup"], **_split(settings))
+    return own(settings) if rule is None else rule.recipe(mixup=settings.mixup, **_split(settings))

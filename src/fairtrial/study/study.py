@@ -12,9 +12,9 @@ from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast, Levels
-from fairtrial.study.identity import digest
-from fairtrial.study.initial_checkpoint import seed_of
+from fairtrial.study.identity import cell_id
 from fairtrial.study.presets import DEFAULT, PRESETS
+from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import PLACES, Places
 from fairtrial.study.stopping import Stopping
 from fairtrial.study.tuning_design import Tuning
@@ -29,7 +29,7 @@ class Cell:
 
     id: str
     levels: dict[str, Any]
-    settings: dict[str, Any]
+    settings: Settings
     budget: Budget
     seed: int
     replica: int
@@ -40,7 +40,30 @@ class Cell:
     @property
     def upstream_seed(self) -> int | None:
         """The checkpoint that this replicate starts from; None from scratch."""
-        return seed_of(self.upstream, self.settings["tune"], self.settings["upstream_seeds"], self.seed)
+        return self.settings.upstream_seed(self.seed)
+
+    def record(self) -> dict[str, Any]:
+        """Return the cell as JSON, on its way to a worker; `of` reads it."""
+        return {
+            "id": self.id,
+            "levels": self.levels,
+            "settings": self.settings.record(),
+            "budget": str(self.budget),
+            "seed": self.seed,
+            "replica": self.replica,
+            "data": self.data,
+            "upstream": self.upstream,
+            "indices": self.indices,
+            "upstream_seed": self.upstream_seed,
+        }
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Cell:
+        """Return the cell that `record` describes."""
+        rest = {
+            name: record[name] for name in ("id", "levels", "seed", "replica", "data", "upstream", "indices")
+        }
+        return cls(settings=Settings.of(record["settings"]), budget=Budget.parse(record["budget"]), **rest)
 
     @property
     def arm(self) -> str:
@@ -106,7 +129,7 @@ class Study:
     @classmethod
     def of(cls, declaration: Mapping[str, Any]) -> Study:
         """The study that a declaration describes; its cells have the same ids."""
-        fixed = {name: value for name, value in declaration["fixed"].items() if name in table.FACTORS}
+        fixed = {name: value for name, value in declaration["fixed"].items() if name in FACTORS}
         return cls(
             name=declaration["study"],
             question=declaration["question"],
@@ -149,10 +172,9 @@ class Study:
         """The same study under another name, with a folder of its own."""
         return replace(self, name=name)
 
-    def settings(self, levels: Levels) -> dict[str, Any]:
-        """Every setting of one arm, in the order of the table: default < preset < fixed < level."""
-        chosen = {**PRESETS[self.preset], **self.fixed, **levels}
-        return {name: chosen.get(name, row.default) for name, row in table.FACTORS.items()}
+    def settings(self, levels: Levels) -> Settings:
+        """Every setting of one arm: default < preset < fixed < level."""
+        return Settings.of({**PRESETS[self.preset], **self.fixed, **levels})
 
     def arms(self) -> list[dict[str, Any]]:
         """The levels of each arm, in declared order, without the A/A arm."""
@@ -175,17 +197,18 @@ class Study:
         return [self._cell(*cell) for cell in cells]
 
     def _cell(self, levels: dict[str, Any], seed: int, replica: int) -> Cell:
-        chosen = self.settings(levels)
-        if self.tuning is not None:
-            chosen |= self.tuning.settings(levels, seed) or {}
-        settings = table.identities(chosen)
+        tuned = {} if self.tuning is None else self.tuning.settings(levels, seed) or {}
+        chosen = self.settings({**levels, **tuned})
+        settings = Settings.of(table.identities(chosen.record()))
         cell = cell_id(settings, self.budget, seed, replica)
-        files = {name: chosen[name] for name in table.NAMED}
-        return Cell(cell, table.identities(levels), settings, self.budget, seed, replica, **files)
+        return Cell(
+            cell, table.identities(levels), settings, self.budget, seed, replica,
+            data=chosen.data, upstream=chosen.upstream, indices=chosen.indices,
+        )  # fmt: skip
 
     def declaration(self) -> dict[str, Any]:
         """What is fixed before the first run, JSON-ready; `digest` of it is the pre-registration hash."""
-        fixed = {name: value for name, value in self.settings({}).items() if name not in self.factors}
+        fixed = {n: value for n, value in self.settings({}).record().items() if n not in self.factors}
         swept = self.factors.items()
         kept: dict[str, Any] = {"only": [dict(levels) for levels in self.only]} if self.only else {}
         if self.tuning is not None:
@@ -219,10 +242,3 @@ def _tuple(value: Any) -> Any:
 def look_alpha(study: Study) -> float:
     """What one look may spend of alpha: all of it, or its part under a stopping rule (STATISTICS 9)."""
     return ALPHA / (1 if study.rule is None else study.rule.parts)
-
-
-def cell_id(settings: Levels, budget: Budget, seed: int, replica: int = 0) -> str:
-    """12 hex digits over everything that changes the result; settings at their default are left out."""
-    return digest(
-        {"settings": table.told(settings), "budget": str(budget), "seed": seed, "replica": replica}
-    )[:12]

@@ -22,9 +22,9 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
 from fairtrial.study.contrast import METRICS as METRICS
 from fairtrial.study.contrast import Contrast
-from fairtrial.study.initial_checkpoint import seed_of
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.presets import PRESETS
+from fairtrial.study.settings import FACTORS
 from fairtrial.study.source_locations import at
 from fairtrial.study.stopping import Stopping
 
@@ -138,16 +138,16 @@ def _length(values: tuple | list | range) -> int:
 
 
 def _level_problems(name: str, levels: tuple | list | range, where: str) -> Iterator[Problem]:
-    if name not in table.FACTORS:
-        what = f"unknown factor {shown(name)}{did_you_mean(name, table.FACTORS)}"
-        yield Problem(what, where, f"known: {', '.join(table.FACTORS)}")
+    if name not in FACTORS:
+        what = f"unknown factor {shown(name)}{did_you_mean(name, FACTORS)}"
+        yield Problem(what, where, f"known: {', '.join(FACTORS)}")
         return
     seen: dict[Any, Any] = {}
     for level in levels:
         try:
             value = table.identity(name, level)
         except ValueError as error:
-            yield Problem(str(error), where, f"give {name} as {table.FACTORS[name].kind.says}")
+            yield Problem(str(error), where, f"give {name} as {FACTORS[name].kind.says}")
         except Fault as error:  # a data specification of no known form
             yield Problem(error.problems[0].what, where, error.problems[0].do)
         else:
@@ -261,10 +261,7 @@ def _grouped(study: Study) -> bool:
     if study.tuning is not None:
         return True
     arms = (study.settings(levels) for levels in study.arms())
-    return any(
-        len({seed_of(arm["upstream"], arm["tune"], arm["upstream_seeds"], s) for s in study.seeds}) > 1
-        for arm in arms
-    )
+    return any(len({arm.upstream_seed(seed) for seed in study.seeds}) > 1 for arm in arms)
 
 
 def _preset_problems(study: Study) -> Iterator[Problem]:

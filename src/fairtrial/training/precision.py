@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +16,12 @@ ROUNDS: Final = 3
 SLOWER: Final = 1.5  # times the fp32 seconds from which on bf16 is refused; emulated, it takes dozens
 
 
-def precision(settings: Mapping[str, Any], device: torch.device) -> AbstractContextManager[object]:
+def precision(name: str, device: torch.device) -> AbstractContextManager[object]:
     """In bf16, convolutions and matrix products run in it; weights, statistics and losses stay in fp32.
 
     Without autocast's cache: it keeps the bf16 copy of a weight until autocast ends, past every update.
     """
-    if settings["precision"] == "fp32":
+    if name == "fp32":
         return nullcontext()
     refuse_slow_bf16(device)
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)

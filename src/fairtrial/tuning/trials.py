@@ -11,6 +11,7 @@ from fairtrial.errors import INCOMPLETE, REFUSED, fault
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors
+from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import CHOSEN, FIRST_SEED, TRIALS, WORST, Choice, Effort, Tuning
 
@@ -59,7 +60,7 @@ def _trial(record: Attempt, names: Sequence[str], seconds: dict[str, float]) -> 
         tuning=record.seed - FIRST_SEED,
         number=number,
         at=levels,
-        set={name: record.settings[name] for name in names},
+        set={name: getattr(record.settings, name) for name in names},
         status=record.status,
         value=float(score) if record.status == "done" and score is not None else WORST,
         val_n=record.measured.val_n,
@@ -135,8 +136,8 @@ def _refuse_other_tuning(study: Study, declared: dict[str, Any], store: Store) -
     """Settings are right for the budget and the images that they were tuned with."""
     free = {"stage", "trial", *(text.partition("=")[0] for text in declared["tuning"]["space"])}
     now, past = ({**one, **one["fixed"]} for one in (study.declaration(), declared))
-    now, past = ({n: one[n] for n in ("budget", *factors.FACTORS) if n in one} for one in (now, past))
-    now, past = ({n: v for n, v in factors.told(one).items() if n not in free} for one in (now, past))
+    now, past = ({n: one[n] for n in ("budget", *FACTORS) if n in one} for one in (now, past))
+    now, past = ({n: v for n, v in factors.non_default(one).items() if n not in free} for one in (now, past))
     if other := sorted(name for name in {*now, *past} if now.get(name) != past.get(name)):
         told = ", ".join(f"{name} {past.get(name)} (now {now.get(name)})" for name in other)
         do = f"tune again with these: fairtrial tune {study.name}, another --results folder"

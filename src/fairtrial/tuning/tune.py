@@ -63,10 +63,10 @@ def sibling(study: Study) -> Study:
 def _trials_of(study: Study, dimensions: tuple[Dimension, ...], design: Tuning) -> Study:
     for levels in study.arms():
         settings = study.settings(levels)
-        if settings["stage"] != "downstream":
+        if settings.stage != "downstream":
             what = "a study that pre-trains is not tuned: nothing scores its checkpoints"
             raise fault(what, "stage", "tune the study that starts from them")
-        if not settings["val_per_class"]:
+        if not settings.val_per_class:
             what = "there are no validation images to tune on, and the test images are not for it"
             raise fault(what, "val_per_class", "set them aside from training: --set val_per_class=12")
     own = {each.name for each in dimensions}

@@ -17,24 +17,25 @@ from fairtrial.execution.cell import run_cell as trial
 from fairtrial.execution.cell.calibration import calibrate
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import Place, run_cell
-from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.record import attempt_record
 from fairtrial.study.budget import Budget
-from fairtrial.study.study import Study
+from fairtrial.study.settings import Settings
+from fairtrial.study.study import Cell, Study
 from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
 
-def cell(budget: Budget | None = None, seed: int = 0, replica: int = 0, **changes) -> dict:
+def cell(budget: Budget | None = None, seed: int = 0, replica: int = 0, **changes) -> Cell:
     fixed = {"model": "mini", **TINY, **changes}
     swept = {"lr": (fixed.pop("lr"),)}
     study = Study("t", "", swept, budget or Budget(steps=3), fixed=fixed, seeds=(seed,))
-    return {**cell_message(study.cells()[0]), "replica": replica}
+    return replace(study.cells()[0], replica=replica)
 
 
-def settings(**changes) -> dict:
-    return cell(**changes)["settings"]
+def settings(**changes) -> Settings:
+    return cell(**changes).settings
 
 
 def run(budget: Budget | None = None, seed: int = 0, replica: int = 0, step_s: float = 0, **changes) -> dict:
@@ -214,7 +215,7 @@ def test_the_official_recipe_runs_on_a_cpu_at_128_pixels():
     settings = {"model": "r50x1", "recipe": "hyperrule-paper", "resolution": 32, "shots": 1}
     fixed = {**settings, "batch_size": 4, "micro_batch": 2, "augment": "crop-flip", "val_per_class": 0}
     study = Study("t", "", {"mixup": (0.0,)}, Budget(steps=2), fixed=fixed, seeds=(0,))
-    message = cell_message(study.cells()[0])
+    message = study.cells()[0]
     few = replace(dataset_of("digits", 32, False), name="few")
     small = replace(few, test_images=few.test_images[:8], test_labels=few.test_labels[:8])
     with pytest.MonkeyPatch.context() as patch:
@@ -241,9 +242,9 @@ def test_images_are_taken_from_a_file_of_lists_and_a_file_of_other_data_is_refus
     path = tmp_path / "lists.json"
     path.write_text(json.dumps({"data": dataset.sha256, "subsets": {"0": chosen}}))
     message = cell(indices=str(path))
-    assert message["settings"]["indices"] == "lists.json" and message["indices"] == str(path)
+    assert message.settings.indices == "lists.json" and message.indices == str(path)
     result = run_cell(message, Place())
-    _, subset, _ = build_task(message["settings"], dataset, 0, 0, torch.device("cpu"), str(path))
+    _, subset, _ = build_task(message.settings, dataset, 0, 0, torch.device("cpu"), str(path))
     assert sorted(subset.train) == sorted(chosen)
     assert result["drawn"]["subset"] == subset.sha256 != run()["drawn"]["subset"]
     path.write_text(json.dumps({"data": "0" * 64, "subsets": {"0": chosen}}))
@@ -257,7 +258,7 @@ def test_what_is_known_of_the_data_stands_in_the_record(monkeypatch):
     noted = replace(dataset_of("digits", 8, False), notes=("near duplicates exist",))
     monkeypatch.setattr(trial, "dataset_of", lambda *_: noted)
     message = cell()
-    record = attempt_record("t", message, 1, run_cell(message, Place()), {})
+    record = attempt_record("t", message.record(), 1, run_cell(message, Place()), {})
     assert record["origin"]["data_notes"] == ["near duplicates exist"]
 
 

@@ -19,10 +19,10 @@ from fairtrial.execution.cell.upstream_checkpoint import start
 from fairtrial.execution.runner import Options
 from fairtrial.execution.runner import run as run_study
 from fairtrial.storage.integrity import sealed
-from fairtrial.storage.record import Attempt, attempt_record, cell_message
+from fairtrial.storage.record import Attempt, attempt_record
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
-from fairtrial.study.study import Study
+from fairtrial.study.study import Cell, Study
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
 
@@ -34,10 +34,10 @@ def pre_training(**changes) -> Study:
     return Study("up", "", factors, Budget(steps=2), fixed=fixed, seeds=(0, 1), only=only)
 
 
-def transfer(seed=0, **changes) -> dict:
+def transfer(seed=0, **changes) -> Cell:
     fixed = {**SMALL, "upstream": "up", "upstream_seeds": 2, **changes}
     swept = {"lr": (fixed.pop("lr", 0.1),)}
-    return cell_message(Study("t", "", swept, Budget(steps=2), fixed=fixed, seeds=(seed,)).cells()[0])
+    return Study("t", "", swept, Budget(steps=2), fixed=fixed, seeds=(seed,)).cells()[0]
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ def test_pre_training_draws_from_streams_of_its_own(pre_trained):
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results, seed):
     cell = transfer(seed)
-    assert cell["upstream_seed"] == seed % 2
+    assert cell.upstream_seed == seed % 2
     result = run_cell(cell, place(results))
     record = records(results)[seed % 2, "gn"]
     assert result["drawn"]["upstream"]["sha256"] == record.measured.checkpoint.sha256
-    made = attempt_record("t", cell, 1, result, {})
+    made = attempt_record("t", cell.record(), 1, result, {})
     assert made["upstream_seed"] == seed % 2
-    expected = build_model(cell["settings"], 10, seed, 0)
+    expected = build_model(cell.settings, 10, seed, 0)
     weights.load(expected, results / "up" / "weights" / record.measured.checkpoint.file, head="zero")
     from fairtrial.training.loop import weights_digest
 
@@ -111,7 +111,7 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
 
 def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_order(results):
     tuned, scratch = (run_cell(transfer(tune=tune), place(results)) for tune in ("full", "scratch"))
-    assert transfer(tune="scratch")["upstream_seed"] is None and "upstream" not in scratch["drawn"]
+    assert transfer(tune="scratch").upstream_seed is None and "upstream" not in scratch["drawn"]
     assert all(tuned["drawn"][name] == scratch["drawn"][name] for name in ("subset", "order", "data"))
     assert tuned["drawn"]["init"] != scratch["drawn"]["init"]
 
@@ -175,8 +175,19 @@ def test_a_checkpoint_of_another_block_or_stride_does_not_fit(results, setting, 
     record = records(results)[0, "gn"]
     path = results / "up" / "weights" / record.measured.checkpoint.file
     with pytest.raises(Fault) as caught:
-        weights.load(build_model({**record.settings, **setting}, 10, 0, 0), path, head="zero")
+        weights.load(build_model(replace(record.settings, **setting), 10, 0, 0), path, head="zero")
     assert told.partition("=")[0] in caught.value.problems[0].what
+
+
+def test_a_study_may_sweep_what_tells_two_checkpoints_apart(tmp_path):
+    """Each arm starts from a file of its own, which no other arm's record forbids."""
+    options, fixed = Options(results=tmp_path, jobs=1), {**SMALL, "stage": "upstream"}
+    swept = {"stride_on": ("3x3", "1x1")}
+    assert run_study(Study("up", "", swept, Budget(steps=1), fixed=fixed, seeds=(0,)), options) == 0
+    fixed = {**SMALL, "upstream": "up"}
+    assert run_study(Study("t", "", swept, Budget(steps=1), fixed=fixed, seeds=(0,)), options) == 0
+    recorded = Store(tmp_path / "t").attempts()
+    assert len({record.drawn.upstream.sha256 for record in recorded}) == 2
 
 
 def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(results):
@@ -188,8 +199,8 @@ def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(result
 
 def test_a_drawn_head_stays_as_it_was_drawn_when_a_network_starts_pre_trained(results):
     cell = transfer(0, head="drawn")
-    dataset = dataset_of("digits", cell["settings"]["resolution"], False)
-    model = build_model(cell["settings"], 10, 0, 0)
+    dataset = dataset_of("digits", cell.settings.resolution, False)
+    model = build_model(cell.settings, 10, 0, 0)
     before = model.head.conv.weight.clone()
     body = model.root.get_submodule("conv").weight.clone()
     assert start(model, cell, dataset, results=place(results).results) is not None
@@ -237,9 +248,9 @@ def test_missing_prints_are_named(results):
 
 def test_an_official_file_that_is_not_here_says_how_to_fetch_it(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    message = {**transfer(), "upstream": "BiT-M-R50x1", "upstream_seed": 0}
+    cell = transfer(upstream="BiT-M-R50x1", upstream_seeds=1)
     with pytest.raises(Fault) as caught:
-        run_cell(message, Place())
+        run_cell(cell, Place())
     assert "fairtrial fetch BiT-M-R50x1" in caught.value.problems[0].do
 
 

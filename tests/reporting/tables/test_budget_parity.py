@@ -9,7 +9,7 @@ import pytest
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.budget_parity import parity
 from fairtrial.reporting.tables.fairness import fairness
-from fairtrial.study.factors import BLOCKS
+from fairtrial.study.settings import BLOCKS
 
 
 def row(frame, arm):

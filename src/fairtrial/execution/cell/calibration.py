@@ -6,14 +6,14 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import Place, tuned
-from fairtrial.study.initial_checkpoint import NONE
 from fairtrial.study.recipes import recipe_of, rule_of
+from fairtrial.study.settings import Settings
 from fairtrial.training.loop import fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
@@ -24,7 +24,7 @@ WARM_UP: Final = 3  # steps of a launch that are not timed
 LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
-def calibrate(arms: list[dict[str, Any]], specs: list[str], place: Place) -> Iterator[tuple[int, float]]:
+def calibrate(arms: list[Settings], specs: list[str], place: Place) -> Iterator[tuple[int, float]]:
     """(arm index, seconds per step) after each launch: LAUNCHES rounds over all arms, interleaved.
 
     A launch builds the network anew, warms up, then times as many steps as fill LAUNCH_S.
@@ -38,17 +38,16 @@ def calibrate(arms: list[dict[str, Any]], specs: list[str], place: Place) -> Ite
                 yield index, statistics.fmean(measured[index])
 
 
-def _launch(settings: dict[str, Any], spec: str, place: Place) -> tuple[float, int]:
+def _launch(settings: Settings, spec: str, place: Place) -> tuple[float, int]:
     """(seconds, steps) of one launch; neither loads weights: the time of a step does not depend on them."""
     device = torch.device(place.device)
-    dataset = dataset_of(spec, settings["resolution"], place.download)
+    dataset = dataset_of(spec, settings.resolution, place.download)
     task, subset, _ = build_task(settings, dataset, 0, 0, device)
     model = build_model(settings, dataset.num_classes, 0, 0).to(device)
-    begun = settings["upstream"] != NONE and settings["tune"] != "scratch"
-    rule = rule_of(settings, len(subset.train), settings["resolution"])
+    rule = rule_of(settings, len(subset.train), settings.resolution)
     recipe = replace(recipe_of(settings, rule), lr=0.0)
-    with precision(settings, device):
-        network, batches, mode = tuned(model, task, subset, settings, begun)
+    with precision(settings.precision, device):
+        network, batches, mode = tuned(model, task, subset, settings, settings.starts_from_checkpoint)
 
         def seconds(steps: int) -> float:
             ledger = ledger_of(device)

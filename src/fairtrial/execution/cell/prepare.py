@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +14,8 @@ from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
 from fairtrial.rng import key, nuisance, prefix, stream
 from fairtrial.study.backbone_names import backbone
-from fairtrial.study.factors import ALL, DRAWN
 from fairtrial.study.recipes import rule_of
+from fairtrial.study.settings import DRAWN, Settings
 from fairtrial.training.augmentation import padded
 from fairtrial.training.finetuning import Network
 from fairtrial.training.loop import Order, Task, pad_of
@@ -30,7 +28,7 @@ def dataset_of(spec: str, resolution: int, download: bool) -> Dataset:
 
 
 def build_task(
-    settings: Mapping[str, Any],
+    settings: Settings,
     dataset: Dataset,
     seed: int,
     replica: int,
@@ -43,63 +41,63 @@ def build_task(
     """
     subset = build_subset(settings, dataset, seed, indices)
     val = torch.from_numpy(subset.val)
-    rule = rule_of(settings, len(subset.train), settings["resolution"])
-    pad = pad_of(settings["resolution"]) if rule is None else (rule.resize - rule.crop) // 2
+    rule = rule_of(settings, len(subset.train), settings.resolution)
+    pad = pad_of(settings.resolution) if rule is None else (rule.resize - rule.crop) // 2
     task = Task(
         images=_padded(dataset, pad if rule is None else 0, device),
         labels=dataset.train_labels.to(device),
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
         num_classes=dataset.num_classes,
-        order=Order(subset.train, nuisance(seed, replica), prefix(settings["stage"])),
-        augment=settings["augment"],
+        order=Order(subset.train, nuisance(seed, replica), prefix(settings.stage)),
+        augment=settings.augment,
         pad=pad,
         replicate=nuisance(seed, replica),
-        prefix=prefix(settings["stage"]),
+        prefix=prefix(settings.stage),
         resize=None if rule is None else rule.resize,
     )
     return task, subset, Sealed(dataset.test_images.to(device), dataset.test_labels.to(device))
 
 
-def build_model(settings: Mapping[str, Any], classes: int, seed: int, replica: int) -> Network:
+def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Network:
     """The network of one cell; parameters of one name and shape start equal in all arms."""
-    replicate, purpose = nuisance(seed, replica), f"{prefix(settings['stage'])}init"
+    replicate, purpose = nuisance(seed, replica), f"{prefix(settings.stage)}init"
 
     def draw(name: str) -> np.random.Generator:
         return stream(purpose, replicate, key(name))
 
-    norm, stat_batch = settings["norm"], settings["stat_batch"]
     model: Network
-    if backbone(settings["model"]):
-        model = create_backbone(settings["model"], classes)
+    if backbone(settings.model):
+        model = create_backbone(settings.model, classes)
         init_backbone(model, draw)
     else:
         model = create_model(
-            settings["model"], classes, norm, settings["weight_std"],
-            stat_batch=stat_batch if norm == "bn" else None,  # other norms see one image at a time
-            kernels=settings["kernels"], block=settings["block"], stride_on=settings["stride_on"],
+            settings.model, classes, settings.norm, settings.weight_std,
+            # other norms see one image at a time
+            stat_batch=settings.stat_batch if settings.norm_row.mixes_batch else None,
+            kernels=settings.kernels, block=settings.block, stride_on=settings.stride_on,
         )  # fmt: skip
-        init_weights(model, draw, settings["head"])
-    if settings["layout"] == "nhwc":  # the first filter turns what passes through it
+        init_weights(model, draw, settings.head)
+    if settings.layout == "nhwc":  # the first filter turns what passes through it
         model = model.to(memory_format=torch.channels_last)
     return model
 
 
-def build_subset(settings: Mapping[str, Any], dataset: Dataset, seed: int, indices: str) -> Subset:
+def build_subset(settings: Settings, dataset: Dataset, seed: int, indices: str) -> Subset:
     """The chosen images of one cell: drawn from its seed, or listed in a file."""
-    shots = None if settings["shots"] == ALL else settings["shots"]
+    shots = settings.shots if isinstance(settings.shots, int) else None
     labels, known = dataset.train_labels.numpy(), (dataset.num_classes, dataset.classes)
     if indices == DRAWN:
         return few_shot(
             labels, shots, seed,
-            val_per_class=settings["val_per_class"], num_classes=known[0], classes=known[1],
-            prefix=prefix(settings["stage"]),
+            val_per_class=settings.val_per_class, num_classes=known[0], classes=known[1],
+            prefix=prefix(settings.stage),
         )  # fmt: skip
     listed = read_indices(
         Path(indices), labels=labels, test_n=len(dataset.test_labels), data_sha256=dataset.sha256,
         num_classes=known[0], classes=known[1],
     )  # fmt: skip
-    return listed.subset(seed, shots, settings["val_per_class"])
+    return listed.subset(seed, shots, settings.val_per_class)
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,9 @@ from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.kernels import dispatch
 from fairtrial.models.resnet import ResNetV2
-from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
+from fairtrial.study.settings import Settings
+from fairtrial.study.study import Cell
 from fairtrial.training.finetuning import Features, Mode, Network, Probe, freeze, re_estimate
 from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Batches, Outcome, Task, evaluate, fit, weights_digest
@@ -81,13 +81,13 @@ class Ready:
         return drawn
 
 
-def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[str, Any]:
+def run_cell(cell: Cell, place: Place, step_s: float = 0) -> dict[str, Any]:
     """Train and score one cell -> status, spent, measured, drawn.
 
-    cell: a `record.cell_message`. step_s: calibrated seconds of one step, for budgets in seconds. A diverged
+    step_s: calibrated seconds of one step, for budgets in seconds. A diverged
     cell is an outcome; running out of memory is raised to the caller.
     """
-    settings, device = cell["settings"], torch.device(place.device)
+    settings, device = cell.settings, torch.device(place.device)
     ledger = ledger_of(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -95,19 +95,18 @@ def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[s
         ready = _ready(cell, place, device)
     recipe, drawn = recipe_of(settings, ready.rule), ready.drawn
     price = Price.of(settings, ready)
-    budget = Budget.parse(cell["budget"])
-    steps = budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s)
-    with precision(settings, device):
+    steps = cell.budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s)
+    with precision(settings.precision, device):
         with ledger.book("train"):
             network, batches, mode = tuned(ready.model, ready.task, ready.subset, settings, bool(ready.begun))
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode)
-        measure = _validated if settings["stage"] == "tuning" else _measure
+        measure = _validated if settings.stage == "tuning" else _measure
         status, measured = measure(ready, outcome, ledger)
     measured["weights_sha256"] = weights_digest(ready.model)
     if place.keep is not None and status == "done" and isinstance(ready.model, ResNetV2):
-        facts = {"seed": cell["seed"], "val_acc": measured["val_acc"]}
+        facts = {"seed": cell.seed, "val_acc": measured["val_acc"]}
         measured["checkpoint"] = keep(ready.model, ready.dataset, place.keep, facts)
-    if outcome.micro_batch != settings["micro_batch"]:
+    if outcome.micro_batch != settings.micro_batch:
         drawn["micro_batch"] = outcome.micro_batch
     if outcome.eager:
         drawn["eager"] = outcome.eager
@@ -125,15 +124,15 @@ def run_cell(cell: Mapping[str, Any], place: Place, step_s: float = 0) -> dict[s
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn}
 
 
-def _ready(cell: Mapping[str, Any], place: Place, device: torch.device) -> Ready:
-    settings, seed, replica = cell["settings"], cell["seed"], cell["replica"]
-    dataset = dataset_of(cell["data"], settings["resolution"], place.download)
-    task, subset, test = build_task(settings, dataset, seed, replica, device, cell["indices"])
+def _ready(cell: Cell, place: Place, device: torch.device) -> Ready:
+    settings, seed, replica = cell.settings, cell.seed, cell.replica
+    dataset = dataset_of(cell.data, settings.resolution, place.download)
+    task, subset, test = build_task(settings, dataset, seed, replica, device, cell.indices)
     model = build_model(settings, dataset.num_classes, seed, replica)
     begun = start(model, cell, dataset, results=place.results, download=place.download)
     if begun is not None:
         refuse_change(begun, place.weights_sha256)
-    rule = rule_of(settings, len(subset.train), settings["resolution"])
+    rule = rule_of(settings, len(subset.train), settings.resolution)
     return Ready(dataset, task, subset, test, model.to(device), begun, rule)
 
 
@@ -144,27 +143,27 @@ class Price(NamedTuple):
     step: int
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], ready: Ready) -> Price:
+    def of(cls, settings: Settings, ready: Ready) -> Price:
         """What an arm costs by what it trains; from scratch that is all of the network."""
-        tune = settings["tune"] if ready.begun else "full"
-        side = settings["resolution"] if ready.rule is None else ready.rule.crop
-        model, classes, stride_on = settings["model"], ready.dataset.num_classes, settings["stride_on"]
-        step = flops_of_step(model, settings["batch_size"], side, classes, tune, stride_on)
+        tune = settings.tune if ready.begun else "full"
+        side = settings.resolution if ready.rule is None else ready.rule.crop
+        model, classes, stride_on = settings.model, ready.dataset.num_classes, settings.stride_on
+        step = flops_of_step(model, settings.batch_size, side, classes, tune, stride_on)
         images = len(ready.subset.train) if tune == "probe" else 0
         return cls(flops_of_features(model, images, side, classes, stride_on), step)
 
 
 def tuned(
-    model: Network, task: Task, subset: Subset, settings: Mapping[str, Any], begun: bool
+    model: Network, task: Task, subset: Subset, settings: Settings, begun: bool
 ) -> tuple[nn.Module, Batches, Mode]:
     """(what is trained, on what, its training mode) of an arm; from scratch that is all of the network."""
     if not begun:
         return model, task, nn.Module.train
-    if settings["bn_mode"] == "re-estimated":
-        re_estimate(model, task, subset.train, settings["batch_size"])
-    if settings["tune"] == "probe":
+    if settings.bn_mode == "re-estimated":
+        re_estimate(model, task, subset.train, settings.batch_size)
+    if settings.tune == "probe":
         return Probe(model), Features.of(model, task, subset.train), nn.Module.train
-    return model, task, freeze(model, settings["tune"], settings["bn_mode"])
+    return model, task, freeze(model, settings.tune, settings.bn_mode)
 
 
 def _followed(ready: Ready, outcome: Outcome) -> dict[str, Any]:

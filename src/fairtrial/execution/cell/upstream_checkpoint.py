@@ -20,10 +20,12 @@ from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study import initial_checkpoint
-from fairtrial.study.factors import FACTORS, setting
+from fairtrial.study.settings import FACTORS
+from fairtrial.study.study import Cell
 
-# What a checkpoint shares with the network that starts from it; the first three are always told.
-ARM: Final = ("model", "norm", "weight_std", "block", "stride_on")
+ALWAYS_NAMED: Final = ("model", "norm", "weight_std")  # of a network, in messages
+
+Network = tuple[tuple[str, Any], ...]  # of a StartKey
 
 
 def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def image_prints(pictures: np.ndarray) -> np.ndarray:
 
 def start(
     model: ResNetV2 | Backbone,
-    cell: Mapping[str, Any],
+    cell: Cell,
     dataset: Dataset,
     *,
     results: Sequence[str],
@@ -58,9 +60,9 @@ def start(
     published weights of torchvision. None from scratch. overlap: test images of the cell that are byte for
     byte among the upstream's training images; None where that cannot be known.
     """
-    if cell["upstream_seed"] is None:
+    if cell.upstream_seed is None:
         return None
-    found = initial_checkpoint.parse(cell["upstream"])
+    found = initial_checkpoint.parse(cell.upstream)
     if isinstance(model, Backbone):
         source = load_published(model, download=download, folder=None)
         return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
@@ -91,8 +93,9 @@ def _folder(study: str, results: Sequence[str]) -> Path:
     raise fault(f"no study {study!r} has pre-trained anything", ", ".join(results), do, BAD_INPUT)
 
 
-def _from_study(model: ResNetV2, cell: Mapping[str, Any], dataset: Dataset, folder: Path) -> dict[str, Any]:
-    record = _checkpoint(folder, _arm(cell["settings"]), cell["upstream_seed"])
+def _from_study(model: ResNetV2, cell: Cell, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    assert cell.upstream_seed is not None
+    record = _checkpoint(folder, cell.settings.start_key.network, cell.upstream_seed)
     kept = record.measured.checkpoint
     # `_attempts` leaves the others out
     assert kept is not None
@@ -107,7 +110,7 @@ def _from_study(model: ResNetV2, cell: Mapping[str, Any], dataset: Dataset, fold
         "file": source.file,
         "sha256": source.sha256,
         "upstream": source.upstream,
-        "overlap": _overlap(prints, dataset) if record.settings["resolution"] == _side(dataset) else None,
+        "overlap": _overlap(prints, dataset) if record.settings.resolution == _side(dataset) else None,
     }
 
 
@@ -121,33 +124,29 @@ def _attempts(folder: Path) -> tuple[Attempt, ...]:
     )
 
 
-def _checkpoint(folder: Path, arm: tuple, seed: int) -> Attempt:
-    """The one record of this arm and seed; the difference to what there is otherwise (exit code 4)."""
+def _checkpoint(folder: Path, network: Network, seed: int) -> Attempt:
+    """The one record of this network and seed; the difference to what there is otherwise (exit code 4)."""
     there = _attempts(folder)
-    fitting = [record for record in there if record.seed == seed and _arm(record.settings) == arm]
+    fitting = [
+        record for record in there if record.seed == seed and record.settings.start_key.network == network
+    ]
     if len({record.cell for record in fitting}) == 1:
         return fitting[-1]
-    asked = _said(arm)
+    asked = _named(network)
     if fitting:
         what = f"{len(fitting)} checkpoints fit {asked}, seed {seed}: which one is meant?"
         raise fault(what, str(folder), "give upstream a study with one cell per arm and seed", REFUSED)
     known = sorted({
-        f"{_said(_arm(record.settings))}, seed {record.seed}"
+        f"{_named(record.settings.start_key.network)}, seed {record.seed}"
         for record in there
     })  # fmt: skip
     what = f"no checkpoint of {asked}, upstream seed {seed}; there are: {'; '.join(known) or 'none'}"
     raise fault(what, str(folder), "pre-train this arm, or set upstream_seeds to what there is", REFUSED)
 
 
-def _arm(settings: Mapping[str, Any]) -> tuple:
-    """What tells checkpoints apart."""
-    return tuple(setting(settings, name) for name in ARM)
-
-
-def _said(arm: tuple) -> str:
-    """The arm in the words of a study; what every network of BiT has goes without saying."""
-    named = dict(zip(ARM, arm, strict=True))
-    return ", ".join(f"{n}={v!r}" for n, v in named.items() if n in ARM[:3] or v != FACTORS[n].default)
+def _named(network: Network) -> str:
+    """A network in the words of a study; what every network of BiT has goes without saying."""
+    return ", ".join(f"{n}={v!r}" for n, v in network if n in ALWAYS_NAMED or v != FACTORS[n].default)
 
 
 def _side(dataset: Dataset) -> int:

@@ -11,7 +11,7 @@ from fairtrial.reporting.claims.published_claims import Part, fits
 from fairtrial.reporting.results import pretraining
 from fairtrial.reporting.results.load import Results
 from fairtrial.study.contrast import corners
-from fairtrial.study.factors import ALL
+from fairtrial.study.settings import ALL
 from fairtrial.study.study import Contrast, Study
 
 Levels = dict[str, Any]
@@ -39,7 +39,7 @@ def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
 def arm(part: Part, results: Results) -> Levels | None:
     """The levels of the arm that a part is about; None where the study has no such arm."""
     study, wanted = results.study, part.design["arm"]
-    fixed = study.settings({})
+    fixed = study.settings({}).record()
     levels = {name: level for name, level in wanted.items() if name in study.factors}
     published = pretraining.start(study.settings(levels)) == pretraining.FILE
     for name, level in wanted.items():
@@ -66,7 +66,7 @@ def _candidates(part: Part, study: Study) -> Iterator[Contrast]:
         for (side, name), level in zip(open_names, picked, strict=True):
             sides[side][name] = level
         fixed = {name for name in sides["at"] if name not in study.factors}
-        if any(study.settings({})[name] != sides["at"][name] for name in fixed):
+        if any(getattr(study.settings({}), name) != sides["at"][name] for name in fixed):
             continue
         sides["at"] = {name: level for name, level in sides["at"].items() if name not in fixed}
         by = {name: tuple(pair) for name, pair in part.design.get("by", {}).items()}
@@ -79,7 +79,7 @@ def _open(wish: Any) -> bool:
 
 def _choices(study: Study, name: str, wish: Mapping[str, Any]) -> list[Any]:
     """The levels of a factor, or its one fixed value, that a wish leaves: one, or all for "declared"."""
-    levels = study.factors.get(name) or (study.settings({})[name],)
+    levels = study.factors.get(name) or (getattr(study.settings({}), name),)
     kept = [level for level in levels if wish.get("least", 0) <= _size(level) <= wish.get("most", math.inf)]
     kept.sort(key=_size)
     return kept if wish["pick"] == "declared" else kept[-1:] if wish["pick"] == "largest" else kept[:1]
@@ -103,7 +103,7 @@ def _stands(part: Part, results: Results, contrast: Contrast) -> bool:
 
 def _settings(study: Study, levels: Levels) -> Levels:
     found = study.settings(levels)
-    return {**found, "start": pretraining.start(found), "budget": study.budget.kind}
+    return {**found.record(), "start": pretraining.start(found), "budget": study.budget.kind}
 
 
 def _declared(study: Study, contrast: Contrast) -> Contrast | None:

@@ -138,7 +138,7 @@ def _others(results: Results, claim: Claim, part: Part, partial: bool) -> Iterat
         levels = arm(part, results)
         if levels is not None:
             found = _spread(results, levels) if part.measure == "sd" else _rate(results, levels)
-            settings = [results.study.settings(levels)]
+            settings = [results.study.settings(levels).record()]
             yield _weighed(results, claim, part, settings, clean(factors.label(levels)), found, partial)
 
 

@@ -79,7 +79,7 @@ def exhibit(results: Path) -> Exhibit:
         f"{spread.high:.1f}, n = {spread.n} seeds)"
         for shots, spread in ours.items()
     )
-    data = str(study.study.settings({})["data"])
+    data = str(study.study.settings({}).data)
     caption = (
         "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. "
         "Thick: SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: "

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fairtrial.study import initial_checkpoint
 from fairtrial.study.study import Contrast, Study
 
 _FEW: Final = 10  # images per class; the end of the few-shot curve
@@ -37,12 +36,12 @@ def _changes(*names: str) -> Callable[[Study, Contrast], bool]:
 
 def _from_resnet(study: Study, contrast: Contrast) -> bool:
     """A contrast of pre-training, or of a study that goes from blocks of ResNet to those of BiT."""
-    return study.settings(study.arms()[0])["stage"] == "upstream" or len(study.factors.get("block", ())) > 1
+    return study.settings(study.arms()[0]).stage == "upstream" or len(study.factors.get("block", ())) > 1
 
 
 def _few_shot(study: Study, contrast: Contrast) -> bool:
     """A contrast of networks from a checkpoint at few images per class."""
-    starting = any(study.settings(arm)["upstream"] != initial_checkpoint.NONE for arm in study.arms())
+    starting = any(study.settings(arm).starts_from_checkpoint for arm in study.arms())
     shots = contrast.at.get("shots")
     return starting and isinstance(shots, int) and shots <= _FEW
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from fairtrial.study import initial_checkpoint
 from fairtrial.study.study import Study
 
 SMOKE, REPORT, NIGHTLY = "smoke", "report", "nightly"
@@ -31,9 +30,9 @@ class Cells:
         if not all(_among(levels, study.factors.get(name, ())) for name, levels in self.swept.items()):
             return False
         arms = [study.settings(arm) for arm in study.arms()]
-        starting = any(arm["upstream"] != initial_checkpoint.NONE for arm in arms)
+        starting = any(arm.starts_from_checkpoint for arm in arms)
         return (self.pretrained is None or self.pretrained == starting) and all(
-            arm[name] == level for name, level in self.fixed.items() for arm in arms
+            getattr(arm, name) == level for name, level in self.fixed.items() for arm in arms
         )
 
     def shows(self, figure: str) -> bool:

@@ -68,7 +68,7 @@ def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bo
 def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
     """The levels of an arm with its norm, fixed or swept; without one that is averaged over."""
     settings = study.settings(levels)
-    return {n: settings[n] for n in NORM if n not in study.factors or n in levels} | dict(levels)
+    return {n: getattr(settings, n) for n in NORM if n not in study.factors or n in levels} | dict(levels)
 
 
 def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from fairtrial.reporting.results.pretraining import start, upstream_seed
+from fairtrial.reporting.results.pretraining import start
 from fairtrial.reporting.results.refusals import flaws
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
@@ -153,13 +153,13 @@ def load(store: Store) -> Results:
 
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
-    classes = {r.settings["data"]: r.measured.classes for r in records.values() if r.measured.classes}
+    classes = {r.settings.data: r.measured.classes for r in records.values() if r.measured.classes}
     for row in plain:
         failed = row["status"] in FAILED
         record = records.get(row["cell"])
         values: dict[str, Any] = {name: row.get(name) for name in METRICS}
         if failed and record is not None:
-            values |= chance(classes.get(record.settings["data"]))
+            values |= chance(classes.get(record.settings.data))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
         yield row | numbers | {"failed": failed} | _started(study, row, record)
 
@@ -167,7 +167,7 @@ def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -
 def _started(study: Study, row: Record, record: Attempt | None) -> Record:
     """Where a cell's weights come from; a cell without a record of it will take what its settings say."""
     settings = study.settings({name: row[name] for name in study.factors})
-    planned = upstream_seed(settings, row["seed"])
+    planned = settings.upstream_seed(row["seed"])
     told = None if record is None or planned is None else record.upstream_seed
     return {"start": start(settings), "upstream_seed": planned if told is None else told}
 

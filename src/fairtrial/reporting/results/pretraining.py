@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from fairtrial.study import initial_checkpoint
+from fairtrial.study.settings import Settings
 
 DRAWN: Final = "from scratch"  # from the stream `init`
 KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
 FILE: Final = "from one file"  # published weights: always one checkpoint
 
-Settings = Mapping[str, Any]
-
 
 def start(settings: Settings) -> str:
     """DRAWN, KEPT or FILE; `tune="scratch"` leaves the checkpoint aside."""
-    kind = _parsed(settings).kind
+    kind = settings.start.kind
     return DRAWN if kind == initial_checkpoint.NONE else KEPT if kind == "study" else FILE
-
-
-def upstream_seed(settings: Settings, seed: int) -> int | None:
-    """The upstream seed that a cell starts from; None from scratch."""
-    return initial_checkpoint.seed_of(
-        settings["upstream"], settings["tune"], settings["upstream_seeds"], seed
-    )
 
 
 def story(arms: Iterable[Settings], images: str | None = None) -> str:
@@ -51,19 +43,13 @@ _BIT: Final = "fine-tuned from official BiT weights"
 _UNSURE: Final = "a BiT result only as far as that file is the official one"
 
 
-def _parsed(settings: Settings) -> initial_checkpoint.Start:
-    return initial_checkpoint.parse(
-        initial_checkpoint.NONE if settings["tune"] == "scratch" else settings["upstream"]
-    )
-
-
 def _name(settings: Settings) -> str:
-    kind = _parsed(settings).kind if settings["tune"] == "full" else ""
+    kind = settings.start.kind if settings.tune == "full" else ""
     return {"official": _BIT, "npz": _UNSURE}.get(kind, "")
 
 
 def _told(settings: Settings, images: str | None) -> str:
-    found = _parsed(settings)
+    found = settings.start
     if found.kind == "study":
         return f"pre-trained{f' on {images}' if images else ''} (study `{found.name}`)"
     return {

@@ -15,8 +15,7 @@ from fairtrial.errors import Fault, Problem
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
-from fairtrial.study.identity import digest
-from fairtrial.study.study import cell_id
+from fairtrial.study.identity import cell_id, digest
 
 Record = Mapping[str, Any]
 _PUT: Final = "put the file back from version control, or pre-train again"
@@ -53,8 +52,8 @@ def _contradictions(record: Attempt) -> Iterator[str]:
     if told != record.cell:
         yield f"its settings, budget and seed are those of cell {told}, not of {record.cell}"
     for name, level in record.levels.items():
-        if settings.get(name) != level:
-            yield f"levels.{name} is {level!r}, settings.{name} is {settings.get(name)!r}"
+        if (value := settings.record().get(name)) != level:
+            yield f"levels.{name} is {level!r}, settings.{name} is {value!r}"
     right, n = _right(measured.correct), measured.test_n
     if right is not None and n and measured.test_acc != right / n:
         yield f"test_acc is {measured.test_acc}, but {right} of {n} images are right: {right / n}"

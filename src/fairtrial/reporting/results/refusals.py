@@ -9,9 +9,9 @@ from typing import Any, Final
 from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.record import OUTCOMES, Attempt, Provenance
 from fairtrial.storage.store import is_timing
-from fairtrial.study.factors import told
-from fairtrial.study.identity import digest
-from fairtrial.study.study import Cell, Study, cell_id
+from fairtrial.study.budget import Budget
+from fairtrial.study.identity import cell_id, digest
+from fairtrial.study.study import Cell, Study
 
 CODE: Final = ("commit", "dirty", "fairtrial")
 HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend on
@@ -46,14 +46,7 @@ def _strangers(records: list[Attempt]) -> Iterator[str]:
 
 
 def _identity(record: Attempt) -> str:
-    return digest(
-        {
-            "settings": told(record.settings),
-            "budget": record.budget,
-            "seed": record.seed,
-            "replica": record.replica,
-        }
-    )[:12]
+    return cell_id(record.settings, Budget.parse(record.budget), record.seed, record.replica)
 
 
 def _twice(records: list[Attempt]) -> Iterator[str]:
@@ -76,7 +69,7 @@ def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
     mine = {cell.id for cell in cells}
     seeds = sorted({r.seed for r in records if r.cell not in mine and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
-    arms = {(cell.replica, str(cell.budget), digest(told(cell.settings))): cell for cell in cells}
+    arms = {(cell.replica, str(cell.budget), digest(cell.settings.identity())): cell for cell in cells}
     known = {r.cell for r in records if r.status in OUTCOMES}
     missing = [
         seed

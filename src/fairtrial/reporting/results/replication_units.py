@@ -11,8 +11,8 @@ import pandas as pd
 
 from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
 from fairtrial.reporting.wording import plural
-from fairtrial.study.factors import ALL
 from fairtrial.study.limits import MIN_UNITS
+from fairtrial.study.settings import ALL
 from fairtrial.study.tuning_design import Tuning
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _untuned(results: Results, cells: pd.DataFrame) -> Unit:
 def _inner(results: Results, cells: pd.DataFrame) -> str:
     """What one seed draws below its checkpoint."""
     swept = "shots" in results.study.factors
-    shots = set(cells["shots"]) if swept else {results.study.settings({})["shots"]}
+    shots = set(cells["shots"]) if swept else {results.study.settings({}).shots}
     return SEED if ALL in shots else kept_by_seed(max(shots))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
@@ -15,8 +16,8 @@ from fairtrial.reporting.verdicts.captions import commits, provenance, units
 from fairtrial.reporting.wording import clean, gap, listed, plural
 from fairtrial.study import recipes as recipe
 from fairtrial.study.budget import parity_gap
-from fairtrial.study.factors import ALL, setting
 from fairtrial.study.limits import PARITY_LIMIT
+from fairtrial.study.settings import ALL
 
 Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
 
@@ -47,7 +48,7 @@ def fairness(results: Results) -> Table:
 def _values(results: Results, name: str) -> list[Any]:
     """The values of one setting over the arms, in declared order."""
     settings = (results.study.settings(levels) for levels in results.study.arms())
-    return list(dict.fromkeys(setting[name] for setting in settings))
+    return list(dict.fromkeys(getattr(arm, name) for arm in settings))
 
 
 def _said(values: Iterable[Any], none: str = "none") -> str:
@@ -59,7 +60,7 @@ def _drawn(results: Results, stream: str, names: Sequence[str]) -> list[tuple[tu
     found: dict[tuple, set[str]] = {}
     for record in results.records.values():
         if record.replica == 0 and (digest := getattr(record.drawn, stream)):
-            key = (record.seed, *(setting(record.settings, name) for name in names))
+            key = (record.seed, *(getattr(record.settings, name) for name in names))
             found.setdefault(key, set()).add(digest)
     return list(found.items())
 
@@ -81,7 +82,7 @@ def _start(results: Results) -> Row:
 
 def _source(results: Results) -> tuple[str, ...]:
     """What the first weights also depend on where some arms start from a checkpoint."""
-    return ("weight_std", "upstream", "tune") if _below(results) else ()
+    return ("start_key", "tune") if _below(results) else ()
 
 
 def _below(results: Results) -> list[Unit]:
@@ -95,11 +96,10 @@ def _checkpoints(results: Results) -> Iterator[Row]:
         return
     files: dict[tuple, set[str]] = {}
     overlaps: set[Any] = set()
-    names = ("upstream", "model", "norm", "weight_std", "block", "stride_on")
     for record in results.records.values():
         drawn = record.drawn.upstream
         if drawn:
-            key = (record.upstream_seed, *(setting(record.settings, name) for name in names))
+            key = (record.upstream_seed, record.settings.start_key)
             files.setdefault(key, set()).add(drawn.sha256)
             overlaps.add(drawn.overlap)
     if not files:
@@ -218,7 +218,9 @@ def _tuning(results: Results) -> Iterator[Row]:
     """What fine-tuning trains, and what it does to the running statistics of BN."""
     if _below(results):
         norms = _values(results, "norm")
-        modes = f"; statistics of BN {_said(_values(results, 'bn_mode'))}" if "bn" in norms else ""
+        kept = any(NORM_TABLE[norm].running_statistics for norm in norms)
+        modes = f"; statistics of BN {_said(_values(results, 'bn_mode'))}" if kept else ""
+
         yield "transfer", "as stated", f"tune {_said(_values(results, 'tune'))}{modes}"
 
 

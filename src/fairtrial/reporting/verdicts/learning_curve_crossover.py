@@ -125,7 +125,7 @@ def _crossover(results: Results, contrast: Contrast, partial: bool) -> Crossover
         return None
     used = {cell: results.records[cell] for each in cells for cell in each["cell"] if cell in results.records}
     mixed = "; ".join(mixed_hardware(used))
-    rates = {record.settings["batch_size"] for record in used.values()}
+    rates = {record.settings.batch_size for record in used.values()}
     clocks = [STEPS if len(rates) == 1 else IMAGES, *([] if mixed else [SECONDS])]
     by_clock = [_lead_curve(results, contrast, clock, pairs, partial) for clock in clocks]
     curves = tuple(curve for curve in by_clock if curve is not None)
@@ -161,8 +161,7 @@ def _curve(record: Attempt, row: Mapping[Any, Any]) -> Curve | None:
     if len(looks) < 2 or not _whole(looks, spent):
         return None
     steps = np.array([look[0] for look in looks], dtype=float)
-    per_class = record.settings.get("val_per_class")
-    images = per_class * (record.measured.classes or 0) if isinstance(per_class, int) else 0
+    images = record.settings.val_per_class * (record.measured.classes or 0)
     scale = {IMAGES: spent.examples, SECONDS: spent.train_s}
     at = {STEPS: steps} | {clock: steps * (total / spent.steps) for clock, total in scale.items()}
     return Curve(at, np.array([look[1] for look in looks], dtype=float), images)

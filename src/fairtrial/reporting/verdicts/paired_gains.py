@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.arms import NORM, combinations, identity
 from fairtrial.reporting.results.contrast_sides import (
     differences,
@@ -100,9 +101,13 @@ def bn_modes(study: Study) -> list[Panel]:
     """Each other treatment of BN's running statistics minus updating them; of BN arms alone."""
     levels = study.factors.get("bn_mode", ())
     found = [_panel(study, "bn_mode", each, "updated") for each in levels if each != "updated"]
-    lines = [[line for line in panel.lines if line.look.get("norm") == "bn"] for panel in found]
+    lines = [[line for line in panel.lines if _keeps_statistics(line)] for panel in found]
     kept = [replace(panel, lines=tuple(mine)) for panel, mine in zip(found, lines, strict=True) if mine]
     return kept if "updated" in levels else []
+
+
+def _keeps_statistics(line: Change) -> bool:
+    return NORM_TABLE[line.look.get("norm", "none")].running_statistics
 
 
 def norms(study: Study) -> list[Panel]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results, per_seed
-from fairtrial.reporting.results.pretraining import DRAWN, start
 from fairtrial.reporting.results.replication_units import Unit, kept_by_seed, unit_of
 from fairtrial.reporting.verdicts.new_images import by_unit, right
 from fairtrial.reporting.wording import listed
@@ -19,6 +18,7 @@ from fairtrial.stats import nested_components, sd_interval, variance_components
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors
 from fairtrial.study.limits import MIN_UNITS
+from fairtrial.study.settings import Settings
 
 _ROUNDING: Final = 1e-12  # a variance of fractions below it is none
 
@@ -104,7 +104,7 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
     if len(pairs) < MIN_UNITS or unit.problem:
         return None
     settings = results.study.settings(arm)
-    kept = kept_by_seed(settings["shots"])
+    kept = kept_by_seed(settings.shots)
     drawn = listed(_drawn(settings))
     between, merged = _between(pairs, unit, kept)
     single, images, unseen = _images(results, arm, unit, list(pairs))
@@ -123,13 +123,13 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
     )
 
 
-def _drawn(settings: Mapping[str, Any]) -> list[str]:
+def _drawn(settings: Settings) -> list[str]:
     """The streams that the A/A twin draws anew; init is void from a checkpoint with a head of zeros."""
     used = {
-        "init": start(settings) == DRAWN or settings["head"] == "drawn",
+        "init": not settings.starts_from_checkpoint or settings.head == "drawn",
         "order": True,
-        "augmentation": settings["augment"] != "none",
-        "mixup": bool(settings["mixup"]),
+        "augmentation": settings.augment != "none",
+        "mixup": bool(settings.mixup),
     }
     return [name for name, is_used in used.items() if is_used]
 

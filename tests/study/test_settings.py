@@ -1,0 +1,37 @@
+"""The table of factors as one dataclass: what each row decides."""
+
+from dataclasses import replace
+
+import pytest
+
+from fairtrial.models.resnet import Built
+from fairtrial.study.settings import FACTORS, Settings
+
+
+def test_a_start_key_names_what_a_checkpoint_says_of_its_network():
+    """Two networks that differ in one of these cannot start from one file."""
+    network = [name for name, _ in Settings().start_key.network]
+    assert {*network} | {"num_classes", "stat_batch"} == {*Built.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("upstream", "up"),
+        ("model", "r50x1"),
+        ("norm", "bn"),
+        ("block", "post-activation"),
+        ("stride_on", "1x1"),
+    ],
+)
+def test_each_part_of_a_start_key_tells_two_starts_apart(name, value):
+    assert replace(Settings(), **{name: value}).start_key != Settings().start_key
+
+
+def test_a_start_key_is_blind_to_everything_else():
+    more = replace(Settings(), lr=0.3, batch_size=4, shots=5, bn_mode="frozen", upstream_seeds=3)
+    assert more.start_key == Settings().start_key
+
+
+def test_settings_are_recorded_in_the_order_of_the_table():
+    assert list(Settings().record()) == list(FACTORS)
