@@ -14,6 +14,7 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import parsed, read
 from fairtrial.storage.store import Store, is_timing, outcomes, rows
 from fairtrial.study.identity import digest
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
@@ -239,6 +240,7 @@ def test_all_that_is_recorded_in_results_is_read():
         for unbooked in ("compile_s", "checkpoint_s", "joules"):
             assert not record["spent"].pop(unbooked)
         known = {name: value for name, value in record.items() if name not in ("schema", "sha256")}
+        known["settings"] = Settings.of(record["settings"]).record()
         assert without_none(known) == without_none(read(path).as_json(), "schema", record["origin"])
 
 

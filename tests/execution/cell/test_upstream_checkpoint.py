@@ -63,10 +63,10 @@ def records(results: Path):
     return {(r.seed, r.settings["norm"]): r for r in Store(results / "up").attempts()}
 
 
-def rewrite(results: Path, record: Attempt) -> None:
+def rewrite(results: Path, record: Attempt, **changes) -> None:
     """A record as somebody with our code, or a bug of ours, would write it: sealed."""
     path = results / "up" / "cells" / f"{record.cell}-{record.number}.json"
-    path.write_text(sealed(record.as_json()))
+    path.write_text(sealed(record.as_json() | changes))
 
 
 def test_every_arm_and_seed_keeps_its_network_without_the_head(pre_trained):
@@ -101,7 +101,7 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
     record = records(results)[seed % 2, "gn"]
     assert result["drawn"]["upstream"]["sha256"] == record.measured.checkpoint.sha256
     made = attempt_record("t", cell.record(), 1, result, {})
-    assert made["upstream_seed"] == seed % 2
+    assert made.upstream_seed == seed % 2
     expected = build_model(cell.settings, 10, seed, 0)
     weights.load(expected, results / "up" / "weights" / record.measured.checkpoint.file, head="zero")
     from fairtrial.training.loop import weights_digest
@@ -192,8 +192,8 @@ def test_a_study_may_sweep_what_tells_two_checkpoints_apart(tmp_path):
 
 def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(results):
     for record in records(results).values():
-        settings = {name: level for name, level in record.settings.items() if name != "block"}
-        rewrite(results, replace(record, settings=settings))
+        settings = {name: level for name, level in record.settings.record().items() if name != "block"}
+        rewrite(results, record, settings=settings)
     assert run_cell(transfer(0), place(results))["status"] == "done"
 
 
@@ -220,8 +220,7 @@ def test_a_checkpoint_of_another_cell_under_this_name_is_refused(results):
 
 def test_two_checkpoints_of_one_arm_and_seed_are_not_chosen_between(results):
     record = records(results)[0, "gn"]
-    twin = {**record, "cell": "0" * 12}
-    rewrite(results, twin)
+    rewrite(results, replace(record, cell="0" * 12))
     found = refused(results)
     assert found.code == 4 and "which one is meant" in found.problems[0].what
 
