@@ -105,3 +105,14 @@ def test_three_units_at_least_has_one_home():
     assert not found
     spelled = [name for name in LIBRARY if "fewer than 3 " in text(name) or "at least 3 seeds" in text(name)]
     assert not spelled
+
+
+def test_where_recorded_studies_lie_has_one_home():
+    """A folder is a study's by its declaration; nobody else looks for that file."""
+    found = {name for name in ALL if any(text.split("/")[-1] == "study.json" for text in strings(name))}
+    assert found == {"fairtrial.storage.store", "fairtrial.storage.study_folders"}
+
+
+def test_the_status_of_a_cell_that_is_not_required_has_one_home():
+    found = {name for name in ALL if "spared" in strings(name)}
+    assert found == {"fairtrial.study.stopping", "fairtrial.reporting.report.study_report"}  # a key of JSON

@@ -437,7 +437,7 @@ def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_
     where = [str(path), "--results", str(tmp_path / "r"), "--stop", "looks:3,6"]
     assert main(["run", *where]) == 0
     told = capfd.readouterr()
-    assert "look 1 of 2, at 3 seeds: decided " in told.err
+    assert "interim analysis 1 of 2, at 3 seeds: decided " in told.err
     assert "paired seeds (look " in told.out
     assert main(["status", *where, "--json"]) == 0
     found = json.loads(capfd.readouterr().out)

@@ -25,6 +25,7 @@ from fairtrial.errors import (
 )
 from fairtrial.execution.runner import Options
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, known_studies, load
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Study
@@ -194,12 +195,12 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
         folder = Path(given.pilot)
         store = Store(folder) if folder.is_dir() else Store.of(load(find(given.pilot)), given.results)
     do = "give --sd POINTS, or --pilot: a study, or a folder, with three complete pairs or more"
-    if not (store.folder / "study.json").exists():
+    if not is_study(store.folder):
         raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
     from fairtrial.planning import power
-    from fairtrial.reporting.verdicts.pilot_spread import spreads
+    from fairtrial.reporting.verdicts.interim_analyses import read_spreads
 
-    known = [power.Spread(*pilot) for pilot in spreads(store, study.contrasts)]
+    known = [power.Spread(*pilot) for pilot in read_spreads(store, study.contrasts)]
     if not known:
         raise fault("no contrast of the study has three recorded pairs there", str(store.folder), do)
     return known
@@ -245,9 +246,9 @@ def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
     """Which cells the study's stopping rule asks for, by what is recorded; None where it has no rule."""
     if study.rule is None:
         return None
-    from fairtrial.reporting.verdicts.interim_analyses import asked
+    from fairtrial.reporting.verdicts.interim_analyses import ask_rule
 
-    return lambda: asked(Store.of(study, given.results))
+    return lambda: ask_rule(Store.of(study, given.results))
 
 
 def _status(study: Study, given: Namespace) -> int:
@@ -258,7 +259,7 @@ def _state(study: Study, given: Namespace) -> int:
     from fairtrial.planning import status
 
     store, rule = Store.of(study, given.results), _rule(study, given)
-    asked = rule() if rule is not None and (store.folder / "study.json").exists() else None
+    asked = rule() if rule is not None and is_study(store.folder) else None
     found = status.status(study, store, asked)
     return _show(found, status.lines(found), given.json)
 

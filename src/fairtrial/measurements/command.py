@@ -12,6 +12,7 @@ from fairtrial.data import open_dataset
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.measurements import axes, bn_noise, measurement_record, network_costs, signal_propagation
 from fairtrial.storage import provenance
+from fairtrial.storage.study_folders import is_study
 
 
 def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any]]:
@@ -29,7 +30,7 @@ def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any
 
 def _statistics(results: Path, data: str | None) -> dict[str, Any]:
     upstream = results / "upstream"
-    if not (upstream / "study.json").exists():
+    if not is_study(upstream):
         do = "give the results folder that holds the study upstream: --results results"
         raise fault("there are no pre-trained networks", str(upstream), do, BAD_INPUT)
     return bn_noise.measure(open_dataset(data or "digits"), upstream)

@@ -12,18 +12,18 @@ from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.record import ENDED, Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.settings import FACTORS
-from fairtrial.study.stopping import Asked
+from fairtrial.study.stopping import NOT_REQUIRED, Asked
 from fairtrial.study.study import Cell, Study
 
 
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
     """The state of a study as data; `lines` puts it in words.
 
-    asked: what its stopping rule wants; other cells without an outcome are spared.
+    asked: what its stopping rule wants; other cells without an outcome are not required.
     """
     cells, books = study.cells(), Books(store)
     ended = books.outcomes()
-    left = {cell.id: "pending" if asked is None or cell.id in asked.cells else "spared" for cell in cells}
+    left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
     counts = Counter(ended.get(cell.id, left[cell.id]) for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)

@@ -20,6 +20,7 @@ from fairtrial.reporting.report import full_report, speed_report, study_report
 from fairtrial.reporting.results import record_checks
 from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
 
@@ -89,7 +90,7 @@ def _unsound(paths: Iterable[Path]) -> Iterator[Problem]:
 
 KINDS: Final = {
     "study": Kind(
-        lambda folder: (folder / "study.json").is_file(),
+        is_study,
         lambda folder: record_checks.problems(Store(folder)),
         _study,
     ),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fairtrial.reporting.results import pretraining
+from fairtrial.stats.records import Interval
 from fairtrial.study import factors
 
+SEED: Final = "seed"  # the replication unit that a sentence need not name
 _LONGEST: Final = 300  # characters of one string that came from a record
 
 
@@ -91,6 +93,13 @@ def gap(value: float | None) -> str:
     if value is None:
         return ""
     return f"{100 * value:.2g} %" if value < 1 else f"x{1 + value:.3g}"
+
+
+def describe_interval(scale: Scale, found: Interval) -> str:
+    """Return '3.1 points [1.0, 5.2], n = 8'; no brackets where there is no interval."""
+    bounds = f" {scale.bounds(found.low, found.high)}" if math.isfinite(found.low) else ""
+    unit = "" if found.unit == SEED else f" {found.unit}{'s' if found.n > 1 else ''}"
+    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}{unit}"
 
 
 def duration(seconds: float) -> str:

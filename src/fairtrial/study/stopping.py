@@ -11,6 +11,7 @@ from typing import Any, Final
 from fairtrial.study.limits import MIN_UNITS
 
 LOOKS: Final = (5, 10, 20)  # seeds; each look gets a third of alpha (STATISTICS 9)
+NOT_REQUIRED: Final = "spared"  # the status of a cell that the rule does not ask for, as records name it
 RULES: Final = ("looks", "sequence")
 SAYS: Final = "looks (5, 10 and 20 seeds), looks:4,8 for others, or sequence"
 

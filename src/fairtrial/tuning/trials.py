@@ -10,6 +10,7 @@ from typing import Any
 from fairtrial.errors import INCOMPLETE, REFUSED, fault
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.study_folders import is_study
 from fairtrial.study import factors
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Study
@@ -93,7 +94,7 @@ def tuned(study: Study, results: Path) -> Study:
     _refuse_old_seeds(study)
     store = Store.of(replace(study, name=study.name + TRIALS), results)
     do = f"run it first: fairtrial tune {study.name} --trials K"
-    if not (store.folder / "study.json").exists():
+    if not is_study(store.folder):
         raise fault("this study was never tuned", str(store.folder), do, REFUSED)
     declared = store.declared()["declaration"]
     _refuse_other_tuning(study, declared, store)

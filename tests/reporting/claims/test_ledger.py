@@ -5,7 +5,7 @@ import pytest
 from fairtrial.reporting.claims.ledger import entries, ledger, record, sentences
 from fairtrial.reporting.claims.published_claims import claims
 from fairtrial.reporting.results import load
-from fairtrial.reporting.results.discovery import folders
+from fairtrial.storage.study_folders import find_studies
 from fairtrial.study.study import Contrast
 from tests.reporting.conftest import BN, GN_WS
 
@@ -115,4 +115,4 @@ def test_the_table_has_every_claim_and_no_laptop_wears_the_name_of_bit(planted):
 
 def test_studies_are_found_once_wherever_a_folder_is_named(planted, tmp_path):
     planted(0.0, 0.0)
-    assert folders([tmp_path, tmp_path / "made-up", tmp_path]) == [tmp_path / "made-up"]
+    assert find_studies([tmp_path, tmp_path / "made-up", tmp_path]) == [tmp_path / "made-up"]

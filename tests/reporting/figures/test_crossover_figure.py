@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from fairtrial.reporting import verify
 from fairtrial.reporting.figures import figure_files
-from fairtrial.reporting.figures.crossover_figure import crossover
+from fairtrial.reporting.figures.crossover_figure import crossover_figure
 from fairtrial.reporting.figures.style import ALARM, look_of_norm
 from fairtrial.reporting.report import study_report
 from fairtrial.reporting.report.wanted_items import WANTED
@@ -155,7 +155,7 @@ def test_too_few_seeds_give_a_sign_change_without_an_interval(planted_curves, ma
     )
     assert told(seconds).endswith("at second 2.05")
     results = load.load(publish(make_study(name="few", seeds=range(2), aa=None), planted()))
-    ((_, caption, _),) = crossover(results, find_crossovers(results, False))
+    ((_, caption, _),) = crossover_figure(results, find_crossovers(results, False))
     assert "no intervals" in caption and "n = 2 seeds" in caption
     made = crossover_table(results, find_crossovers(results, False))
     assert set(made.frame["simultaneous low"]) == set(made.frame["leads"]) == {""}
@@ -189,10 +189,10 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
     steps = find_crossovers(results, False)[0].curves[0]
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
-    more = crossover(results, find_crossovers(results, False))
+    more = crossover_figure(results, find_crossovers(results, False))
     drawn = {each.name: each for each in figure_files.draw(results, (), None, partial=False, more=more)}
     assert "2 of 80 runs failed" in drawn["crossover"].caption  # this arm at both batches
-    ((_, _, figure),) = crossover(results, find_crossovers(results, False))
+    ((_, _, figure),) = crossover_figure(results, find_crossovers(results, False))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [to_hex(line.get_color()) for line in crosses] == [ALARM]
 
@@ -218,7 +218,7 @@ def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish,
         return said | {"measured": {"val_curve": looks}} if hit else said
 
     results = load.load(publish(make_study(), broken))
-    assert find_crossovers(results, False) == [] == list(crossover(results, []))
+    assert find_crossovers(results, False) == [] == list(crossover_figure(results, []))
     assert crossover_table(results, []) is None
     study_report.build(publish(make_study(name="again"), broken))
 
@@ -236,7 +236,7 @@ def test_interactions_and_averages_are_not_drawn_and_two_contrasts_at_most(make_
     )
     results = load.load(publish(make_study(primary=primary), planted()))
     assert [crossover.contrast.name for crossover in find_crossovers(results, False)] == ["first", "second"]
-    ((_, _, figure),) = crossover(results, find_crossovers(results, False))
+    ((_, _, figure),) = crossover_figure(results, find_crossovers(results, False))
     assert len(figure.axes) == 4
 
 
@@ -255,7 +255,7 @@ def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_s
     apart = publish(make_study(name="apart"), planted(seconds=(20.0, 4.0)))  # 5 to 20 s, 1 to 4 s
     results = load.load(apart)
     (crossover,) = find_crossovers(results, False)
-    ((_, caption, figure),) = crossover(results, find_crossovers(results, False))
+    ((_, caption, figure),) = crossover_figure(results, find_crossovers(results, False))
     assert [curve.clock for curve in crossover.curves] == [STEPS] and len(figure.axes) == 1
     assert "not shown by seconds: no second lies within the curves of both arms" in caption
 
@@ -272,13 +272,13 @@ def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
     means = [0.1 + 0.02 * (label - 1) + 0.003 * 2 for label in range(3)]
     half = student.ppf(1 - 0.05 / 8, 2) * np.std(means, ddof=1) / math.sqrt(3)
     assert steps.band.high == pytest.approx([np.mean(means) + half] * 4)
-    ((_, caption, _),) = crossover(results, find_crossovers(results, False))
+    ((_, caption, _),) = crossover_figure(results, find_crossovers(results, False))
     assert "3 upstream checkpoints (15 few-shot subsets)" in caption and "means over checkpoints" in caption
 
 
 def test_arms_keep_their_colours_and_stand_where_they_lead_curve(make_study, publish):
     results = load.load(publish(make_study(), planted()))
-    ((name, caption, figure),) = crossover(results, find_crossovers(results, False))
+    ((name, caption, figure),) = crossover_figure(results, find_crossovers(results, False))
     ax = figure.axes[-1]
     marks = [to_hex(line.get_color()) for line in ax.lines if line.get_markersize() == 4.5]
     gn, bn = (look_of_norm(each).color for each in ("gn+ws", "bn"))

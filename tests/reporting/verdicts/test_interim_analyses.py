@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from fairtrial.reporting.report import study_report
-from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.verdicts.findings import judge
-from fairtrial.reporting.verdicts.interim_analyses import asked
+from fairtrial.reporting.verdicts.interim_analyses import ask_rule, open_study
 from fairtrial.reporting.verify import verify
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
@@ -63,7 +62,7 @@ def grown(declared):
     def grow(gain, **fields):
         study, store = declared(**fields)
         rounds, known = [], set()
-        while fresh := asked(store).cells - known:
+        while fresh := ask_rule(store).cells - known:
             rounds.append([cell for cell in study.cells() if cell.id in fresh])
             give(store, rounds[-1], gain)
             known |= fresh
@@ -79,7 +78,7 @@ def whole(declared):
     def fill(gain, number, **fields):
         study, store = declared(number, **fields)
         give(store, study.cells(), gain, number)
-        return judge(opened(store.folder))
+        return judge(open_study(store.folder))
 
     return fill
 
@@ -92,13 +91,13 @@ def give(store, cells, gain, study=0):
 
 def test_seeds_go_to_what_is_undecided(grown):
     store, rounds = grown({4: 0.1})
-    results = opened(store.folder)
+    results = open_study(store.folder)
     clear, open_ = judge(results)
-    assert (clear.verdict, clear.n, clear.look) == ("better", 5, "look 1 of 2")
-    assert (open_.n, open_.look) == (10, "look 2 of 2")
+    assert (clear.verdict, clear.n, clear.analysis) == ("better", 5, "interim analysis 1 of 2")
+    assert (open_.n, open_.analysis) == (10, "interim analysis 2 of 2")
     assert open_.verdict in ("inconclusive", "equivalent")
     assert results.complete
-    assert results.spared == 10  # both arms of batch 4 at five seeds
+    assert results.not_required == 10  # both arms of batch 4 at five seeds
     assert [len(each) for each in rounds] == [25, 15]
     later = Counter((cell.levels["batch_size"], cell.replica) for cell in rounds[1])
     assert later == {(64, 0): 10, (64, 1): 5}
@@ -107,7 +106,7 @@ def test_seeds_go_to_what_is_undecided(grown):
 
 def test_a_look_has_its_part_of_alpha(grown):
     store, _ = grown({4: 0.1})
-    clear, open_ = judge(opened(store.folder))
+    clear, open_ = judge(open_study(store.folder))
     assert clear.interval.level == pytest.approx(0.975)
     assert clear.equivalence.level == pytest.approx(0.95)
     d = list(clear.differences.values())
@@ -116,8 +115,8 @@ def test_a_look_has_its_part_of_alpha(grown):
     assert clear.step.step_level == pytest.approx(1 - 0.025 / 2)
     assert open_.step.step_level == pytest.approx(1 - 0.025)
     said = study_report.sentences(store)[0]
-    assert "(97.5 %), n = 5 paired seeds (look 1 of 2)" in said[0]
-    assert "Holm and looks p" in said[0]
+    assert "(97.5 %), n = 5 paired seeds (interim analysis 1 of 2)" in said[0]
+    assert "Holm and interim analyses p" in said[0]
 
 
 def test_each_contrast_is_read_where_the_rule_by_hand_says(whole):
@@ -141,24 +140,24 @@ def test_each_contrast_is_read_where_the_rule_by_hand_says(whole):
 
 def test_more_cells_do_not_move_a_decision(grown):
     store, _ = grown({4: 0.1})
-    before = [(each.verdict, each.n, each.interval) for each in judge(opened(store.folder))]
-    study = opened(store.folder).study
+    before = [(each.verdict, each.n, each.interval) for each in judge(open_study(store.folder))]
+    study = open_study(store.folder).study
     known = {record.cell for record in store.attempts()}
     give(
         store, [cell for cell in study.cells() if cell.id not in known], {4: -0.5}
     )  # against what was decided
-    results = opened(store.folder)
-    assert results.spared == 0
+    results = open_study(store.folder)
+    assert results.not_required == 0
     assert [(each.verdict, each.n, each.interval) for each in judge(results)] == before
 
 
 def test_a_missing_cell_of_a_look_is_no_look(grown):
     store, rounds = grown({4: 0.1})
     (store.folder / "cells" / f"{rounds[0][0].id}-1.json").unlink()
-    results = opened(store.folder)
+    results = open_study(store.folder)
     assert not results.complete
     assert [each.verdict for each in judge(results)] == ["refused"] * 2
-    assert asked(store).cells == {cell.id for cell in rounds[0]}
+    assert ask_rule(store).cells == {cell.id for cell in rounds[0]}
     assert all("exploratory" in each.stamps for each in judge(results, partial=True))
 
 
@@ -166,7 +165,7 @@ def test_a_rule_that_comes_after_the_cells_makes_the_looks_exploratory(declared,
     study, store = declared(stop=None)
     give(store, study.cells(), {4: 0.1})
     store.declare(replace(study, stop="looks:5,10"))
-    found, _ = judge(opened(store.folder))
+    found, _ = judge(open_study(store.folder))
     assert found.n == 5
     assert "exploratory" in found.stamps
 
@@ -211,7 +210,7 @@ def test_the_report_of_a_stopped_study_can_be_verified(grown, capsys):
     store, _ = grown({4: 0.1})
     made = study_report.build(store)
     assert made.complete
-    assert "40 of 50 cells, 10 spared by the stopping rule" in made.path.read_text()
+    assert "40 of 50 cells, 10 not required by the stopping rule" in made.path.read_text()
     kept = json.loads((store.folder / "verdicts.json").read_text())
     assert kept["stopping"] == {
         "rule": "looks",
@@ -227,6 +226,6 @@ def test_the_report_of_a_stopped_study_can_be_verified(grown, capsys):
 
 def test_what_a_look_decided_is_said(grown):
     store, _ = grown({4: 0.1})
-    first, second = asked(store).said
-    assert first == "look 1 of 2, at 5 seeds: decided at 4 (better); open at 64"
-    assert second.startswith("look 2 of 2, at 10 seeds: decided ")
+    first, second = ask_rule(store).said
+    assert first == "interim analysis 1 of 2, at 5 seeds: decided at 4 (better); open at 64"
+    assert second.startswith("interim analysis 2 of 2, at 10 seeds: decided ")

@@ -19,6 +19,7 @@ from fairtrial.models.torchvision_backbones import Backbone, load_published
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Cell
@@ -87,7 +88,7 @@ def refuse_change(begun: Mapping[str, Any], recorded: str | None) -> None:
 
 def _folder(study: str, results: Sequence[str]) -> Path:
     for folder in results:
-        if (Path(folder) / study / "study.json").exists():
+        if is_study(Path(folder) / study):
             return Path(folder) / study
     do = f"pre-train first: fairtrial run {study}; or choose upstream=none"
     raise fault(f"no study {study!r} has pre-trained anything", ", ".join(results), do, BAD_INPUT)

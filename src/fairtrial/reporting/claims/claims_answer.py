@@ -9,8 +9,9 @@ from typing import Any
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
 from fairtrial.reporting.claims import ledger
 from fairtrial.reporting.report import study_report
-from fairtrial.reporting.results.discovery import folders, opened
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import find_studies
 
 Told = tuple[dict[str, Any], list[str], bool]
 
@@ -21,7 +22,7 @@ def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> 
     As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
     """
     said, complete = study_report.sentences(store, allow_partial=allow_partial)
-    results = opened(store.folder, partial=allow_partial)
+    results = open_study(store.folder, partial=allow_partial)
     names = [each.name for each in results.study.contrasts]
     if contrast is not None:
         if contrast not in names:
@@ -36,10 +37,10 @@ def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> 
 
 def whole(where: Sequence[Path], *, allow_partial: bool = False) -> tuple[dict[str, Any], list[str]]:
     """The whole ledger over every study in these folders, as data and as lines."""
-    found = folders(where)
+    found = find_studies(where)
     if not found:
         do = "run a study first, or name another folder with --results"
         raise fault("no study is recorded here", ", ".join(map(str, where)), do, BAD_INPUT)
-    studies = [opened(folder, partial=allow_partial) for folder in found]
+    studies = [open_study(folder, partial=allow_partial) for folder in found]
     lines = ledger.sentences(studies, partial=allow_partial)
     return {"claims": ledger.record(studies, partial=allow_partial)}, lines

@@ -23,7 +23,6 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
     format_place,
     list_curves,
 )
-from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.wording import listed
@@ -35,7 +34,7 @@ _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 
 
-def crossover(results: Results, found: Sequence[Crossover]) -> Made:
+def crossover_figure(results: Results, found: Sequence[Crossover]) -> Made:
     """A row for each of these contrasts: by steps, by seconds; nothing without any."""
     if not found:
         return
@@ -131,7 +130,7 @@ def _panel(curve: LeadCurve, pair: Sequence[Look], ax: Axes) -> None:
 def _caption(results: Results, found: Sequence[Crossover]) -> str:
     curves = list_curves(found)
     banded = [curve.band for curve in curves if curve.band is not None]
-    level = f"{100 * rule_of(results).level:.4g} %"
+    level = f"{100 * results.inference.level:.4g} %"
     points = listed([str(n) for n in sorted({len(curve.places) for curve in curves})])
     bands = (
         f"grey: simultaneous {level} band of each panel (Bonferroni over its {points} points, straight "

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_registry import arms, contrasts
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.storage import atomic
@@ -64,14 +64,14 @@ def styled() -> Iterator[None]:
 def draw(
     results: Results,
     findings: Sequence[Finding],
-    twins: Twins | None,
+    aa: AACheck | None,
     *,
     partial: bool,
     more: Iterable[tuple[str, str, Figure]] = (),
 ) -> list[Drawn]:
     """Every figure that the recorded cells allow, and those that are given."""
     with styled():
-        made = [*contrasts(results, findings, twins), *arms(results, partial), *more]
+        made = [*contrasts(results, findings, aa), *arms(results, partial), *more]
         return [_render(results, *each) for each in made]
 
 

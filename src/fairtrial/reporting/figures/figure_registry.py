@@ -35,9 +35,9 @@ from fairtrial.reporting.figures.medians import medians, shots_of, sides_of
 from fairtrial.reporting.figures.norm_interaction import interplay, name_lines
 from fairtrial.reporting.results.arms import NORM, Group, axis_of, combinations, metric_of
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.captions import seeds
-from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
 from fairtrial.reporting.wording import SCALES, level
 from fairtrial.study.study import Study
@@ -66,16 +66,16 @@ def arms(results: Results, partial: bool) -> Made:
             yield from plate.draw(results, partial)
 
 
-def contrasts(results: Results, findings: Sequence[Finding], twins: Twins | None) -> Made:
+def contrasts(results: Results, findings: Sequence[Finding], aa: AACheck | None) -> Made:
     """The declared contrasts, one figure per metric."""
     for metric in dict.fromkeys(finding.contrast.metric for finding in findings):
         mine = [finding for finding in findings if finding.contrast.metric == metric]
-        rows = rows_of(mine, twins if metric == metric_of(results.study) else None)
+        rows = rows_of(mine, aa if metric == metric_of(results.study) else None)
         near = forest_crowd(rows)
         figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
         for ax, view in zip(axes, (None, near), strict=False):
             forest(rows, ax, view, left=view is None, right=near is None or view is not None)
-        m, rule = len(findings), rule_of(results)
+        m, rule = len(findings), results.inference
         wide = f"{100 - 100 * rule.alpha / m:.4g}"
         thin = f"thin whiskers {wide} % (Bonferroni over {m} contrasts); " if m > 1 else ""
         thick = f"thick bars: {rule.name}, not adjusted; {thin}"

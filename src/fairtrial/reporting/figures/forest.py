@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from fairtrial.reporting.figures.style import ALARM, BAND, INK, QUIET, VERDICT
 from fairtrial.reporting.results.contrast_sides import has_limits
-from fairtrial.reporting.verdicts.aa_check import LEVEL, Twins
+from fairtrial.reporting.verdicts.aa_check import LEVEL, AACheck
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import Scale, clean
@@ -38,17 +38,17 @@ class Row:
     whisker: Bounds | None
 
 
-def rows_of(findings: Sequence[Finding], twins: Twins | None) -> list[Row]:
+def rows_of(findings: Sequence[Finding], aa: AACheck | None) -> list[Row]:
     """The rows of the figure, the A/A check last."""
     found = [_row(finding) for finding in findings]
-    if twins is not None and twins.differences:
-        bounds = (twins.interval.low, twins.interval.high) if twins.interval is not None else None
-        word = {True: "no difference", False: "ALARM", None: "undecided"}[twins.holds]
-        color = ALARM if twins.alarm else QUIET
-        title = f"{clean(twins.arm)} against itself" + (f": {100 * LEVEL:g} % interval" if bounds else "")
-        mean = sum(twins.differences.values()) / len(twins.differences)
-        n = str(len(twins.differences))
-        args = twins.scale, twins.differences, frozenset[int](), None, mean, n, bounds, None
+    if aa is not None and aa.differences:
+        bounds = (aa.interval.low, aa.interval.high) if aa.interval is not None else None
+        word = {True: "no difference", False: "ALARM", None: "undecided"}[aa.holds]
+        color = ALARM if aa.alarm else QUIET
+        title = f"{clean(aa.arm)} against itself" + (f": {100 * LEVEL:g} % interval" if bounds else "")
+        mean = sum(aa.differences.values()) / len(aa.differences)
+        n = str(len(aa.differences))
+        args = aa.scale, aa.differences, frozenset[int](), None, mean, n, bounds, None
         found.append(Row("A/A check", title, word, color, *args))
     return found
 

@@ -73,5 +73,5 @@ def how(results: Results, points: Measured) -> str:
 
 def _units(results: Results, points: Measured) -> str:
     every = [point.unit for line in points.values() for point in line]
-    found = {unit.told(unit.seeds): unit for unit in every}
+    found = {unit.describe(unit.seeds): unit for unit in every}
     return counted(results, [(unit, "") for unit in found.values()])

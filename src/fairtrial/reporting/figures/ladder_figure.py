@@ -14,7 +14,7 @@ from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import seeds
-from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 from fairtrial.reporting.wording import SCALES, Scale
 
@@ -58,7 +58,7 @@ def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) 
     right.grid(False, axis="y")
     told = "blue, filled: added in this order; orange, hollow: left out of the last rung"
     shown = any(has_limits(finding.interval) for finding in findings)
-    thick = f"bars: {rule_of(results).name}, not adjusted" if shown else "no intervals"
+    thick = f"bars: {results.inference.name}, not adjusted" if shown else "no intervals"
     caption = (
         f"From the first arm to the last, a step in one factor at a time. Left: {scale.name} on each rung. "
         f"{RUNS}; {bars(groups)}. Right: what each step earns, paired, a dot per seed: {told}; {thick}; grey "

@@ -18,6 +18,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import per_seed
 from fairtrial.reporting.verdicts.captions import commits
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 
 ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT
 SHOTS: Final = (1, 5)
@@ -93,7 +94,7 @@ def exhibit(results: Path) -> Exhibit:
 
 def _folder(results: Path) -> Path:
     for folder in (results / "shots", results / "released" / "shots"):
-        if (folder / "study.json").exists():
+        if is_study(folder):
             return folder
     do = f"fairtrial run shots --results {results}"
     raise fault("the study shots was not run yet", str(results / "shots"), do, INCOMPLETE)

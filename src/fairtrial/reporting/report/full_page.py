@@ -12,7 +12,7 @@ from markupsafe import Markup
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.report.page_content import Document, Item, Picture, Section
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.report.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table, markdown_text
 
 

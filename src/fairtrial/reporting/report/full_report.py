@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.reporting.figures import figure_files
-from fairtrial.reporting.report import full_page, latex_macros
+from fairtrial.reporting.report import full_page, latex_macros, recorded_studies
 from fairtrial.reporting.report.drawing import Hung, Task, exhibits, hang
 from fairtrial.reporting.report.latex_macros import escaped
 from fairtrial.reporting.report.missing_items import Shown, cover, coverage_table, study_table
 from fairtrial.reporting.report.page_content import about, documents
 from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.recorded_studies import Recorded
 from fairtrial.reporting.report.wanted_items import WANTED
-from fairtrial.reporting.results import recorded_studies
-from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.results.timings import timing_folders
 from fairtrial.reporting.tables import table as tables
 from fairtrial.reporting.tables.table import Table

@@ -9,8 +9,8 @@ import pandas as pd
 
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.report.drawing import Hung
+from fairtrial.reporting.report.recorded_studies import Recorded
 from fairtrial.reporting.report.wanted_items import WANTED, Bench, Cells, Wanted
-from fairtrial.reporting.results.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean, plural
 
@@ -105,7 +105,7 @@ def study_table(studies: Sequence[Recorded]) -> Table:
                 "budget": f"{results.study.budget.words} per run",
                 "hash": results.hash,
                 "failed": str(int(results.ended["failed"].sum())),
-                "A/A": "none" if control is None else _twins(control.holds),
+                "A/A": "none" if control is None else _aa_check(control.holds),
             }
         )
     cells = sum(each.seen.results.done for each in studies)
@@ -115,5 +115,5 @@ def study_table(studies: Sequence[Recorded]) -> Table:
     return Table("studies", caption, pd.DataFrame(rows))
 
 
-def _twins(holds: bool | None) -> str:
+def _aa_check(holds: bool | None) -> str:
     return {True: "no difference", False: "ALARM", None: "undecided"}[holds]

@@ -9,7 +9,7 @@ from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.report.drawing import Hung
 from fairtrial.reporting.report.missing_items import Shown
 from fairtrial.reporting.report.questions import QUESTIONS, Question
-from fairtrial.reporting.results.recorded_studies import Recorded
+from fairtrial.reporting.report.recorded_studies import Recorded
 from fairtrial.reporting.tables.table import Table
 
 

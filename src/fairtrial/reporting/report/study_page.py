@@ -13,7 +13,7 @@ from fairtrial.reporting.figures.figure_files import MADE, Drawn
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.tables.table import Table, markdown_text
-from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.captions import commits, failures, units, upstream_images
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import grounds
@@ -21,7 +21,7 @@ from fairtrial.reporting.wording import clean, plural, preset
 
 
 def facts(
-    results: Results, findings: Sequence[Finding], said: Sequence[str], twins: Twins | None
+    results: Results, findings: Sequence[Finding], said: Sequence[str], aa: AACheck | None
 ) -> dict[str, Any]:
     """What both the HTML and the Markdown page say."""
     study = results.study
@@ -31,7 +31,11 @@ def facts(
         ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
         ("budget", f"{study.budget.words} per run"),
         ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
-        *(("n counts", f"{unit.told(unit.seeds)}{arms}") for unit, arms in units(results) if _split(unit)),
+        *(
+            ("n counts", f"{unit.describe(unit.seeds)}{arms}")
+            for unit, arms in units(results)
+            if _split(unit)
+        ),
         *((("stopping", study.rule.words),) if study.rule else ()),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
@@ -55,7 +59,7 @@ def facts(
         "progress": results.unsound,
         "facts": told,
         "cards": cards,
-        "twins": twins,
+        "aa": aa,
     }
 
 
@@ -99,9 +103,9 @@ def markdown(
     """The same page for a repository or a notebook; figures are linked."""
     text = markdown_text
     lines = [f"# {text(told['question'])}", ""]
-    if told["twins"] is not None:
+    if told["aa"] is not None:
         lines += [
-            f"**{text(told['twins'].sentence)}**" if told["twins"].alarm else text(told["twins"].sentence),
+            f"**{text(told['aa'].sentence)}**" if told["aa"].alarm else text(told["aa"].sentence),
             "",
         ]
     if not told["complete"]:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.reporting.figures import figure_files as figures
-from fairtrial.reporting.figures.crossover_figure import crossover
+from fairtrial.reporting.figures.crossover_figure import crossover_figure
 from fairtrial.reporting.figures.figure_files import Drawn
 from fairtrial.reporting.figures.ladder_figure import ladder_figure
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
-from fairtrial.reporting.results.discovery import opened
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables import table as tables
 from fairtrial.reporting.tables.attribution import attribution_tables
@@ -30,8 +29,9 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.variance_table import variance_table
 from fairtrial.reporting.verdicts import aa_check, learning_curve_crossover
 from fairtrial.reporting.verdicts import findings as verdicts
-from fairtrial.reporting.verdicts.aa_check import Twins
+from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover
 from fairtrial.reporting.verdicts.sentences import sentence, title
 from fairtrial.reporting.wording import clean, plural
@@ -60,7 +60,7 @@ class Examined:
 
     results: Results
     findings: tuple[Finding, ...]
-    control: Twins | None
+    control: AACheck | None
     said: tuple[str, ...]  # one sentence per declared contrast
     crossovers: tuple[Crossover, ...]  # who leads along the schedule
     warnings: tuple[str, ...]
@@ -69,7 +69,7 @@ class Examined:
 
 def examine(store: Store, *, allow_partial: bool = False) -> Examined:
     """Read a study and judge it; nothing is drawn, nothing is written."""
-    results = opened(store.folder, partial=allow_partial)
+    results = open_study(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
     control = aa_check.compare(results, partial=allow_partial)
     said = tuple(_said(results, findings))
@@ -82,7 +82,7 @@ def pictures(told: Examined) -> list[Drawn]:
     """Every figure of a study."""
     results, findings = told.results, told.findings
     more = chain(
-        crossover(results, told.crossovers),
+        crossover_figure(results, told.crossovers),
         ladder_figure(results, findings, told.partial),
     )
     return figures.draw(results, findings, told.control, partial=told.partial, more=more)
@@ -135,7 +135,7 @@ def build(store: Store, *, allow_partial: bool = False, to: Path | None = None) 
 
 def sentences(store: Store, *, allow_partial: bool = False) -> tuple[list[str], bool]:
     """The sentences alone, and whether the study is complete; nothing is drawn, nothing is written."""
-    results = opened(store.folder, partial=allow_partial)
+    results = open_study(store.folder, partial=allow_partial)
     findings = verdicts.judge(results, partial=allow_partial)
     control = aa_check.compare(results, partial=allow_partial)
     return [*_said(results, findings), *([control.sentence] if control else [])], results.complete
@@ -146,7 +146,7 @@ def _said(results: Results, findings: Sequence[Finding]) -> list[str]:
     return [sentence(finding, kind, swept) for finding in findings]
 
 
-def _warnings(results: Results, findings: Sequence[Finding], control: Twins | None) -> list[str]:
+def _warnings(results: Results, findings: Sequence[Finding], control: AACheck | None) -> list[str]:
     found = [control.sentence] if control is not None and control.alarm else []
     if not results.sound:
         found.append(results.unsound)
@@ -166,7 +166,7 @@ def _json(
     results: Results,
     findings: Sequence[Finding],
     said: Sequence[str],
-    control: Twins | None,
+    control: AACheck | None,
 ) -> str:
     told = {
         "study": results.study.name,
@@ -176,7 +176,7 @@ def _json(
         "cells": {"done": results.done, "declared": len(results.frame)},
         **({"stopping": _stopping(results)} if results.study.rule else {}),
         "contrasts": [_finding(finding, text) for finding, text in zip(findings, said, strict=True)],
-        "aa": None if control is None else _twins(control),
+        "aa": None if control is None else _aa_check(control),
     }
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -184,7 +184,7 @@ def _json(
 def _stopping(results: Results) -> dict[str, Any]:
     """The rule, the cells that it spared, and at how many seeds each contrast is read."""
     assert results.study.rule is not None
-    return {**results.study.rule.record(), "spared": results.spared, "read_at": dict(results.read)}
+    return {**results.study.rule.record(), "spared": results.not_required, "read_at": dict(results.read)}
 
 
 def _finding(finding: Finding, text: str) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _upstream_seeds(finding: Finding) -> dict[str, Any]:
     return {} if labels is None else {"upstream_seeds": {str(seed): label for seed, label in labels.items()}}
 
 
-def _twins(control: Twins) -> dict[str, Any]:
+def _aa_check(control: AACheck) -> dict[str, Any]:
     return {
         "arm": control.arm,
         "holds": control.holds,

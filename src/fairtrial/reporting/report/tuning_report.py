@@ -140,5 +140,5 @@ def _page(study: Study, store: Store, arms: Mapping[str, Sequence[Trial]], desig
             ("trials", f"{done} of {whole}"),
         ],
         "cards": [],
-        "twins": None,
+        "aa": None,
     }

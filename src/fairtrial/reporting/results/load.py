@@ -12,15 +12,17 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.pretraining import start
 from fairtrial.reporting.results.refusals import flaws
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
+from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
 
 Record = dict[str, Any]
-OPEN: Final = ("pending", "spared")  # without an outcome; spared: the stopping rule did not ask for it
+OPEN: Final = ("pending", NOT_REQUIRED)  # without an outcome
 STABLE: Final = (
     "status",
     "steps",
@@ -64,14 +66,14 @@ class Results:
         return len(self.ended)
 
     @property
-    def spared(self) -> int:
+    def not_required(self) -> int:
         """Cells that the stopping rule did not ask for, and nobody ran."""
-        return int((self.frame["status"] == "spared").sum())
+        return int((self.frame["status"] == NOT_REQUIRED).sum())
 
     @property
     def complete(self) -> bool:
         """Whether every declared cell has an outcome, as far as a stopping rule asks for it."""
-        return self.done + self.spared == len(self.frame)
+        return self.done + self.not_required == len(self.frame)
 
     @property
     def sound(self) -> bool:
@@ -86,9 +88,14 @@ class Results:
 
     @property
     def progress(self) -> str:
-        """'26 of 130 cells', '65 of 260 cells, 195 spared by the stopping rule'."""
-        spared = f", {self.spared} spared by the stopping rule" if self.spared else ""
-        return f"{self.done} of {len(self.frame)} cells{spared}"
+        """'26 of 130 cells', '65 of 260 cells, 195 not required by the stopping rule'."""
+        rest = f", {self.not_required} not required by the stopping rule" if self.not_required else ""
+        return f"{self.done} of {len(self.frame)} cells{rest}"
+
+    @cached_property
+    def inference(self) -> InferenceRule:
+        """How often the study is read, and what a reading may claim."""
+        return InferenceRule.of(self.declared["declaration"])
 
     @property
     def hash(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from fairtrial.errors import Fault, Problem
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import DECLARATION
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import cell_id, digest
 
@@ -25,7 +26,7 @@ _BACK: Final = "put the file back from version control, or move it away with `fa
 def problems(store: Store) -> Iterator[Problem]:
     """Every record that is damaged or edited, or that contradicts itself."""
     try:
-        yield from _declaration(store.declared(), store.folder / "study.json")
+        yield from _declaration(store.declared(), store.folder / DECLARATION)
     except Fault as error:
         yield from error.problems
     good, faults = store.read_attempts()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
-from fairtrial.reporting.wording import plural
+from fairtrial.reporting.wording import SEED, plural
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.settings import ALL
 from fairtrial.study.tuning_design import Tuning
@@ -18,7 +18,6 @@ from fairtrial.study.tuning_design import Tuning
 if TYPE_CHECKING:
     from fairtrial.reporting.results.load import Results
 
-SEED: Final = "seed"
 CHECKPOINT: Final = "upstream checkpoint"
 TUNING: Final = "tuning"  # one tuning study of every arm, and the runs of what it chose
 _FEW: Final = 100  # images per class; above it a subset is not called few-shot
@@ -73,7 +72,7 @@ class Unit:
             members.setdefault(self.groups[seed], []).append(value)
         return [math.fsum(each) / len(each) for each in members.values()]
 
-    def told(self, seeds: Iterable[int], before: str = "") -> str:
+    def describe(self, seeds: Iterable[int], before: str = "") -> str:
         """'10 seeds', '3 upstream checkpoints (15 few-shot subsets)'; `before` the name of a plain unit."""
         number = len(set(seeds))
         if self.groups is None:

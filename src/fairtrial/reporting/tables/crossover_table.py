@@ -21,7 +21,6 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
     format_place,
     list_curves,
 )
-from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.wording import clean
@@ -31,7 +30,7 @@ def crossover_table(results: Results, found: Sequence[Crossover]) -> Table | Non
     """One row per point of the figure; None where there is no figure."""
     if not found:
         return None
-    level = f"{100 * rule_of(results).level:.4g} %"
+    level = f"{100 * results.inference.level:.4g} %"
     caption = (
         "Which arm leads within its schedule: paired differences in validation accuracy at each point, in "
         f"points, with the limits that hold at all points of a clock at once (simultaneous {level}, "

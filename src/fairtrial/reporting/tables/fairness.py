@@ -193,7 +193,7 @@ def _unit(results: Results) -> Row:
     weights = "order and augmentation together; the weights of arms from a checkpoint are not drawn again"
     draws = subset + (weights if below else "initial weights, order and augmentation together")
     told = below or ([units(results)[0][0]] if results.study.tuning else [])
-    counted = told[0].told(results.seeds) if told else plural(len(results.seeds), "seed")
+    counted = told[0].describe(results.seeds) if told else plural(len(results.seeds), "seed")
     counted = f"at most {counted}" if results.study.rule else counted
     each = "each seed" if below else "each"
     return "replication unit", "as stated", f"{counted}; {each} draws {draws}; one test set"

@@ -11,7 +11,7 @@ from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
-from fairtrial.reporting.verdicts.findings import Finding, rule_of
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 from fairtrial.reporting.wording import SCALES
 
@@ -40,7 +40,7 @@ def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -
     caption = (
         f"Steps from the first arm to the last, each in one factor. Added: {scale.unit} that the step earns "
         "over the rung before; left out: what the last rung has over itself without this step. Paired "
-        f"differences with {rule_of(results).name}, not adjusted; verdicts by Holm over all declared "
+        f"differences with {results.inference.name}, not adjusted; verdicts by Holm over all declared "
         f"contrasts. {seeds(results)}. {provenance(results)}"
     )
     return Table("ladder", caption, pd.DataFrame(rows))

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from fairtrial.reporting.results.arms import Group, gather, metric_of
+from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
-from fairtrial.reporting.verdicts.findings import Finding, rule_of
-from fairtrial.reporting.verdicts.inference_rule import Rule
+from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.sentences import parity_words, title
 from fairtrial.reporting.wording import SCALES, Scale, clean
@@ -53,8 +53,8 @@ def _arm(group: Group, scale: Scale, several: bool) -> dict[str, str]:
 def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     """One row per declared contrast: everything that its verdict rests on."""
     several = any(finding.unit.name != SEED for finding in findings)
-    pairs, rule = f"paired on the seed{_averaged(findings)}", rule_of(results)
-    looks = f"; p of Holm and TOST times {rule.parts}, the looks" if rule.parts > 1 else ""
+    pairs, rule = f"paired on the seed{_averaged(findings)}", results.inference
+    looks = f"; p of Holm and TOST times {rule.parts}, the interim analyses" if rule.parts > 1 else ""
     caption = (
         f"Declared contrasts, treatment minus control, {pairs}; {rule.name}, not adjusted{looks}. "
         f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
@@ -72,7 +72,7 @@ def _averaged(findings: Sequence[Finding]) -> str:
     return f" and averaged within each {' or '.join(clustered)}" if clustered else ""
 
 
-def _contrast(results: Results, finding: Finding, several: bool, rule: Rule) -> dict[str, Any]:
+def _contrast(results: Results, finding: Finding, several: bool, rule: InferenceRule) -> dict[str, Any]:
     percent, wider = f"{100 * rule.level:.4g} %", over_new_images(results, finding)
     scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
     limits = found is not None and math.isfinite(found.low)
@@ -88,7 +88,7 @@ def _contrast(results: Results, finding: Finding, several: bool, rule: Rule) -> 
         "margin": scale.show(finding.margin),
         "n": str(finding.n),
         **({"n counts": finding.unit.name, "pairs": str(len(finding.differences))} if several else {}),
-        **({"look": finding.look} if finding.look else {}),
+        **({"interim analysis": finding.analysis} if finding.analysis else {}),
         "p": _p(found.p) if found and limits else "",
         "Holm p": _p(min(1.0, rule.parts * finding.step.adjusted_p)) if finding.step and limits else "",
         "sign flip p": _p(flip.p) if flip else "",

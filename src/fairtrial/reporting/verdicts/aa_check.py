@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fairtrial.reporting.results.load import Results, per_seed
-from fairtrial.reporting.verdicts.findings import told
-from fairtrial.reporting.wording import SCALES, Scale
+from fairtrial.reporting.wording import SCALES, Scale, describe_interval
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
@@ -18,7 +17,7 @@ LEVEL: Final = 0.99  # a false alarm in one study of a hundred
 
 
 @dataclass(frozen=True)
-class Twins:
+class AACheck:
     """What the A/A arm says; `holds` is None where nothing can be said yet."""
 
     arm: str
@@ -44,8 +43,8 @@ class Twins:
         return f"A/A ALARM: {why}; mistrust every verdict of this study."
 
 
-def compare(results: Results, *, partial: bool = False) -> Twins | None:
-    """The A/A arm (replica 1) minus its twin, paired on the seed; None when the study declares no A/A arm."""
+def compare(results: Results, *, partial: bool = False) -> AACheck | None:
+    """Compare the A/A arm (replica 1) with the same arm, paired on the seed; None without an A/A arm."""
     study = results.study
     if study.aa is None:
         return None
@@ -55,13 +54,15 @@ def compare(results: Results, *, partial: bool = False) -> Twins | None:
     seeds = [seed for seed in results.seeds if seed in first and seed in second]
     differences = {seed: second[seed] - first[seed] for seed in seeds}
     if not results.sound and not partial:
-        return Twins(arm, scale, None, results.unsound, differences)
+        return AACheck(arm, scale, None, results.unsound, differences)
     if not seeds:
-        return Twins(arm, scale, None, "no complete pair yet")
+        return AACheck(arm, scale, None, "no complete pair yet")
     found = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)
     if not any(differences.values()) and len(seeds) > 1:
         same = "both runs gave the same values: do the draws reach the network at all?"
-        return Twins(arm, scale, False, same, differences)
+        return AACheck(arm, scale, False, same, differences)
     if not math.isfinite(found.low):
-        return Twins(arm, scale, None, found.warnings[0], differences)
-    return Twins(arm, scale, found.low <= 0 <= found.high, told(scale, found), differences, found)
+        return AACheck(arm, scale, None, found.warnings[0], differences)
+    return AACheck(
+        arm, scale, found.low <= 0 <= found.high, describe_interval(scale, found), differences, found
+    )

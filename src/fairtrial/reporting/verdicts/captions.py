@@ -32,11 +32,13 @@ def seeds(results: Results) -> str:
 
 def counted(results: Results, found: Sequence[tuple[Unit, str]]) -> str:
     """What n counts, of units with the arms that they belong to."""
-    if not results.complete or results.spared:
+    if not results.complete or results.not_required:
         how = "so far" if not results.complete else "as the stopping rule gave them"
-        return "; ".join(f"n: {unit.name}s {how}, of {unit.told(unit.seeds)}{arms}" for unit, arms in found)
+        return "; ".join(
+            f"n: {unit.name}s {how}, of {unit.describe(unit.seeds)}{arms}" for unit, arms in found
+        )
     told = [
-        f"n{arms}: see the table of arms" if unit.problem else f"n = {unit.told(unit.seeds)}{arms}"
+        f"n{arms}: see the table of arms" if unit.problem else f"n = {unit.describe(unit.seeds)}{arms}"
         for unit, arms in found
     ]
     told[0] += "" if found[0][0].problem else ", the replication unit"

@@ -105,7 +105,7 @@ def _names(crossover: Crossover) -> list[str]:
 
 def count_units(results: Results, crossovers: Sequence[Crossover]) -> str:
     """Say what n counts, of the contrasts drawn."""
-    units = {curve.unit.told(curve.unit.seeds): curve.unit for curve in list_curves(crossovers)}
+    units = {curve.unit.describe(curve.unit.seeds): curve.unit for curve in list_curves(crossovers)}
     return counted(results, [(unit, "") for unit in units.values()])
 
 

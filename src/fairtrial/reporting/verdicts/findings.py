@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from fairtrial.reporting.results.contrast_sides import Side, differences, has_limits, overlap_words, sides
+from fairtrial.reporting.results.contrast_sides import (
+    Side,
+    differences,
+    has_limits,
+    interval,
+    overlap_words,
+    sides,
+)
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_of
+from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import SEED, Unit
-from fairtrial.reporting.verdicts.inference_rule import Rule
-from fairtrial.reporting.wording import SCALES, Scale
+from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.wording import SCALES, Scale, describe_interval
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
-from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Interval, PairedInterval, Verdict
+from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast
@@ -27,8 +33,10 @@ class Finding:
 
     sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
     unit: what n counts; `differences` are of single seeds. verdict: better, worse, equivalent,
-    different_but_negligible, inconclusive or refused. interval: 95 %, or what a look has of alpha; whisker:
-    1 - alpha/m. parts: into how many looks alpha was divided; look: where the contrast was read, in words.
+    different_but_negligible, inconclusive or refused. interval: 95 %, or what an interim
+    analysis has of alpha; whisker:
+    1 - alpha/m. parts: into how many analyses alpha was divided; analysis: where the contrast was
+    read, in words.
     The fields after `reason` stay empty where no statistics were made.
     """
 
@@ -51,7 +59,7 @@ class Finding:
     stamps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     parts: int = 1
-    look: str = ""
+    analysis: str = ""
 
     @property
     def failed(self) -> bool:
@@ -72,19 +80,19 @@ class Finding:
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     """The declared contrasts with their verdicts; Holm runs over all of them.
 
-    An incomplete study, or one with flawed records, is refused every verdict unless
-    `partial`. Complete pairs are then used; the look is stamped exploratory, because it was not declared, and
-    with what is wrong with the records.
+    An incomplete study, or one with flawed records, is refused every verdict unless `partial`. Complete pairs
+    are then used; the analysis is stamped exploratory, because it was not declared, and with what is wrong
+    with the records.
     """
     found = decide(
         results, [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]
     )
-    return tuple(finding if finding.ruling is None else _told(results, finding) for finding in found)
+    return tuple(finding if finding.ruling is None else _complete(results, finding) for finding in found)
 
 
 def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
     """The same contrasts with their rulings; Holm runs over all of them."""
-    rule = rule_of(results)
+    rule = results.inference
     steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=rule.alpha)
     return [
         finding if finding.interval is None else _ruled(results, finding, steps.at(index), rule)
@@ -92,14 +100,9 @@ def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def rule_of(results: Results) -> Rule:
-    """How often the study is read, and what a reading may claim."""
-    return Rule.of(results.declared["declaration"])
-
-
 def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> Finding:
     """What the cells say of one contrast, before any ruling; refused where they cannot be compared."""
-    parts, rule, unit = sides(results, contrast), rule_of(results), unit_of(results, contrast)
+    parts, rule, unit = sides(results, contrast), results.inference, unit_of(results, contrast)
     spent = [part.spent for part in parts if part.spent is not None]
     finding = Finding(
         contrast=contrast,
@@ -112,20 +115,28 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         verdict="refused",
         reason="" if results.sound or partial else results.unsound,
         parts=rule.parts,
-        look=_look(results, unit),
+        analysis=_analysis(results, unit),
     )
     finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
-    return finding if finding.reason else replace(finding, interval=rule.difference(parts, unit, rule.level))
+    return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
 
 
-def _look(results: Results, unit: Unit) -> str:
-    """'look 1 of 3', 'read after every seed'; nothing in a study without a stopping rule."""
+def _analysis(results: Results, unit: Unit) -> str:
+    """'interim analysis 1 of 3', 'read after every seed'; nothing in a study without a stopping rule."""
     stop = results.study.rule
     if stop is None:
         return ""
     if stop.sequence:
         return "read after every seed"
-    return f"look {stop.looks.index(len(unit.seeds)) + 1} of {len(stop.looks)}"
+    return f"interim analysis {stop.looks.index(len(unit.seeds)) + 1} of {len(stop.looks)}"
+
+
+def _interval(
+    finding: Finding, rule: InferenceRule, level: float, *, without: frozenset[int] = frozenset()
+) -> PairedInterval:
+    """Return the interval of a contrast at a level, as its rule reads it."""
+    values = [value for seed, value in finding.differences.items() if seed not in without]
+    return rule.limits(interval(finding.sides, finding.unit, level, without=without), values, level)
 
 
 def _missing(finding: Finding) -> str:
@@ -141,11 +152,11 @@ def _missing(finding: Finding) -> str:
     return "no complete pair of seeds yet"
 
 
-def _ruled(results: Results, finding: Finding, step: HolmStep, rule: Rule) -> Finding:
-    parts, unit = finding.sides, finding.unit
-    equivalence = rule.equivalence(unit.means(finding.differences), finding.margin, unit)
+def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRule) -> Finding:
+    unit = finding.unit
+    equivalence = rule.equivalence(unit.means(finding.differences), finding.margin, unit.name)
     ruling = verdict(
-        rule.difference(parts, unit, step.step_level),
+        _interval(finding, rule, step.step_level),
         equivalence,
         finding.margin,
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
@@ -178,15 +189,15 @@ def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | No
     return min(counts), max(counts)
 
 
-def _told(results: Results, finding: Finding) -> Finding:
-    """The finding with what is told beside its ruling."""
-    rule = rule_of(results)
-    parts, unit, step, ruling = finding.sides, finding.unit, finding.step, finding.ruling
+def _complete(results: Results, finding: Finding) -> Finding:
+    """Return the finding with what is told beside its ruling."""
+    rule = results.inference
+    unit, step, ruling = finding.unit, finding.step, finding.ruling
     assert step is not None and ruling is not None
     means = unit.means(finding.differences)
     finding = replace(
         finding,
-        whisker=rule.difference(parts, unit, 1 - rule.alpha / step.family),
+        whisker=_interval(finding, rule, 1 - rule.alpha / step.family),
         flip=None
         if rule.sequence
         else sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
@@ -220,11 +231,11 @@ def _effect(finding: Finding) -> float | None:
 def _warnings(results: Results, finding: Finding) -> Iterator[str]:
     if finding.flip is not None and finding.step is not None:
         yield from _unlike(finding.flip, finding.step)
-    rule = rule_of(results)
+    rule = results.inference
     lost = frozenset[int]().union(*(part.failed_seeds for part in finding.sides))
     if lost and len(lost & finding.differences.keys()) < len(finding.differences):
-        left = rule.difference(finding.sides, finding.unit, rule.level, without=lost)
-        yield f"without the failed seeds: {told(finding.scale, left)}"
+        left = _interval(finding, rule, rule.level, without=lost)
+        yield f"without the failed seeds: {describe_interval(finding.scale, left)}"
     tests = _test_images(results)
     if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
         yield f"the margin is below twice the resolution of {tests} test images"
@@ -240,13 +251,6 @@ def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
             f"{'rejects' if flip.p <= alpha else 'does not reject'} (p = {flip.p:.2g} at level {alpha:.3g})"
         )
         yield f"the exact sign-flip test {says}, unlike the t interval"
-
-
-def told(scale: Scale, found: Interval) -> str:
-    """'3.1 points [1.0, 5.2], n = 8'; no brackets where there is no interval."""
-    bounds = f" {scale.bounds(found.low, found.high)}" if math.isfinite(found.low) else ""
-    unit = "" if found.unit == SEED else f" {found.unit}{'s' if found.n > 1 else ''}"
-    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}{unit}"
 
 
 def _test_images(results: Results) -> int:

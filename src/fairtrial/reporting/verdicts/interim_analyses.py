@@ -1,56 +1,78 @@
-"""A study with a stopping rule, read as it ran: look by look, each contrast until it is decided."""
+"""A recorded study, read as its stopping rule says: each contrast until it is decided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.reporting.results import load
+from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.verdicts.findings import Finding, decide, measure
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
-from fairtrial.study.stopping import Asked, Stopping
+from fairtrial.study.stopping import NOT_REQUIRED, Asked, Stopping
 from fairtrial.study.study import Contrast
 
-SPARED = "spared"  # the status of a cell that the rule did not ask for
+
+def open_study(folder: Path, *, partial: bool = False) -> Results:
+    """Return a study's table; a Fault when its records cannot be evidence, unless `partial` was asked for."""
+    results = load.load(Store(folder))
+    if results.flaws and not partial:
+        do = "mend the records or give them another folder; --allow-partial reads on, and stamps all it says"
+        raise Fault([Problem(flaw, str(folder), do) for flaw in results.flaws], BAD_INPUT)
+    return replay(results)
 
 
-def asked(store: Store) -> Asked:
-    """The cells that the stopping rule of a recorded study wants by now, and what its looks decided."""
+def read_spreads(store: Store, contrasts: Sequence[Contrast]) -> list[tuple[str, float, int]]:
+    """Return (contrast, sd of its paired differences, n) where a pilot recorded three pairs or more."""
+    results = replay(load.load(store))
+    found = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
+    return [
+        (contrast.name, interval.sd, interval.n)
+        for contrast, interval in found
+        if interval is not None and has_limits(interval)
+    ]
+
+
+def ask_rule(store: Store) -> Asked:
+    """Return the cells that the stopping rule of a study wants by now, and what its analyses decided."""
     results = load.load(store)
     return _replayed(results, results.study.rule)[1] if results.study.rule else Asked(set(results.cells))
 
 
 def replay(results: Results) -> Results:
-    """The same results with the seeds at which each contrast is read, and the cells that were spared."""
+    """Return the results with the seeds at which each contrast is read, and the cells not required."""
     if results.study.rule is None:
         return results
     read, found = _replayed(results, results.study.rule)
-    spared = [
+    not_required = [
         status == "pending" and cell not in found.cells
         for status, cell in zip(results.frame["status"], results.cells, strict=True)
     ]
     frame = results.frame.copy()
-    frame.loc[spared, "status"] = SPARED
+    frame.loc[not_required, "status"] = NOT_REQUIRED
     plain = [
-        {**row, "status": SPARED} if gone else row for row, gone in zip(results.plain, spared, strict=True)
+        {**row, "status": NOT_REQUIRED} if gone else row
+        for row, gone in zip(results.plain, not_required, strict=True)
     ]
     return replace(results, frame=frame, plain=plain, read=read)
 
 
 def _replayed(results: Results, rule: Stopping) -> tuple[dict[str, int], Asked]:
-    """Contrast -> its number of seeds, and what the rule asks for: each look needs all cells of its seeds.
+    """Return contrast -> its number of seeds, and what the rule asks for: all cells of each analysis's seeds.
 
     A contrast is open until its verdict says something; it is then read where it was decided, whatever its
-    arms do for others. Every look, Holm runs over all contrasts.
+    arms do for others. At every analysis, Holm runs over all contrasts.
     """
     study = results.study
-    looks = rule.at(len(results.seeds))
-    read, settled = dict.fromkeys((each.name for each in study.contrasts), looks[0]), dict[str, Finding]()
-    cells, said = _cells(results, study.contrasts, looks[0], everything=True), list[str]()
-    for number, n in enumerate(looks):
+    planned = rule.at(len(results.seeds))
+    read, settled = dict.fromkeys((each.name for each in study.contrasts), planned[0]), dict[str, Finding]()
+    cells, said = _cells(results, study.contrasts, planned[0], everything=True), list[str]()
+    for number, n in enumerate(planned):
         waiting = [each for each in study.contrasts if each.name not in settled]
         read |= {each.name: n for each in waiting}
         cells |= _cells(results, waiting, n)
@@ -62,8 +84,8 @@ def _replayed(results: Results, rule: Stopping) -> tuple[dict[str, int], Asked]:
         decided = [each for each in ruled if each.contrast in waiting and each.verdict != "inconclusive"]
         settled |= {each.contrast.name: each for each in decided}
         left = [each for each in waiting if each.name not in settled]
-        if decided or not rule.sequence or n == looks[-1]:
-            said.append(_said(number, looks, rule, decided, left))
+        if decided or not rule.sequence or n == planned[-1]:
+            said.append(_describe(number, planned, rule, decided, left))
         if not left:
             break
     return read, Asked(cells, tuple(said))
@@ -93,15 +115,15 @@ def _missing(results: Results, cells: set[str]) -> bool:
     return any(status in OPEN for cell, status in ended if cell in cells)
 
 
-def _said(
-    number: int, looks: Sequence[int], rule: Stopping, decided: Sequence[Finding], left: Sequence[Contrast]
+def _describe(
+    number: int, planned: Sequence[int], rule: Stopping, decided: Sequence[Finding], left: Sequence[Contrast]
 ) -> str:
-    """'look 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
-    place = f"after {looks[number]} seeds" if rule.sequence else _place(number, looks)
-    told = [f"{clean(each.contrast.name)} ({each.verdict.replace('_', ' ')})" for each in decided]
-    goes = [clean(each.name) for each in left]
-    return f"{place}: decided {listed(told) if told else 'none'}; open {listed(goes) if goes else 'none'}"
+    """'interim analysis 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
+    place = f"after {planned[number]} seeds" if rule.sequence else _place(number, planned)
+    verdicts = [f"{clean(each.contrast.name)} ({each.verdict.replace('_', ' ')})" for each in decided]
+    names = [clean(each.name) for each in left]
+    return f"{place}: decided {listed(verdicts) or 'none'}; open {listed(names) or 'none'}"
 
 
-def _place(number: int, looks: Sequence[int]) -> str:
-    return f"look {number + 1} of {len(looks)}, at {looks[number]} seeds"
+def _place(number: int, planned: Sequence[int]) -> str:
+    return f"interim analysis {number + 1} of {len(planned)}, at {planned[number]} seeds"

@@ -16,7 +16,6 @@ from fairtrial.reporting.results.contrast_sides import unit_of_contrast
 from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import Unit
-from fairtrial.reporting.verdicts.findings import rule_of
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.curves import Band
 from fairtrial.storage.record import Attempt, Spent
@@ -185,7 +184,7 @@ def _lead_curve(
     runs = {seed: one.over(clock, places) - two.over(clock, places) for seed, (one, two) in pairs.items()}
     unit = unit_of_contrast(results, contrast)
     table = np.array([unit.means({seed: run[t] for seed, run in runs.items()}) for t in range(len(places))]).T
-    rule = rule_of(results)
+    rule = results.inference
     shown = (results.sound or partial) and not (unit.problem or rule.sequence) and len(table) >= MIN_UNITS
     return LeadCurve(
         contrast=contrast,

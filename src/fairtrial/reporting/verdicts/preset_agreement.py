@@ -11,12 +11,13 @@ from typing import Any
 from scipy.stats import kendalltau, spearmanr
 
 from fairtrial.errors import fault
-from fairtrial.reporting.results.discovery import named, opened
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.findings import Finding, judge, told
-from fairtrial.reporting.wording import clean, listed, plural, preset
+from fairtrial.reporting.verdicts.findings import Finding, judge
+from fairtrial.reporting.verdicts.interim_analyses import open_study
+from fairtrial.reporting.wording import clean, describe_interval, listed, plural, preset
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain
+from fairtrial.storage.study_folders import find_study
 from fairtrial.study.limits import MIN_UNITS
 
 
@@ -43,7 +44,7 @@ def compare(
     Contrasts are matched by name, metric and the factors that they compare; their levels may differ, because
     a preset has its own. Studies of different names, and pairs without a shared contrast, are a Fault.
     """
-    both = [opened(named(name, where), partial=partial) for name in (first, second)]
+    both = [open_study(find_study(name, where), partial=partial) for name in (first, second)]
     names = [results.study.name for results in both]
     if names[0] != names[1]:
         what = f"{names[0]} and {names[1]} are different studies"
@@ -103,7 +104,7 @@ def _name(results: Results) -> str:
 
 
 def _said(finding: Finding) -> str:
-    return finding.reason if finding.interval is None else told(finding.scale, finding.interval)
+    return finding.reason if finding.interval is None else describe_interval(finding.scale, finding.interval)
 
 
 def _judged(pair: Pair) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.replication_units import TUNING
-from fairtrial.reporting.verdicts.findings import Finding, told
-from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.wording import clean, describe_interval, duration, level, listed, p_value, plural
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Contrast
@@ -50,7 +50,7 @@ def grounds(finding: Finding) -> str:
     outer = f"{100 * step.step_level:.4g} % interval {scale.bounds(ruling.low, ruling.high)}"
     limits = scale.bounds(ruling.equivalence_low, ruling.equivalence_high)
     holm = [f"Holm, step {step.step} of {step.family}"] if step.family > 1 else []
-    told = [*holm, *([finding.look] if finding.look else [])]
+    told = [*holm, *([finding.analysis] if finding.analysis else [])]
     place = f" ({'; '.join(told)})" if told else ""
     inner = f"{100 * (ruling.equivalence_level or 0):g} % interval {limits}"
     return (
@@ -191,16 +191,18 @@ def _shown(finding: Finding) -> str:
         inner = finding.equivalence
         bounds = finding.scale.bounds(inner.low, inner.high)
         return f"{finding.scale.gap(found.estimate)} {bounds}{_level(inner.level)}"
-    return told(finding.scale, found).rpartition(",")[0] + (_level(found.level) if has_limits(found) else "")
+    return describe_interval(finding.scale, found).rpartition(",")[0] + (
+        _level(found.level) if has_limits(found) else ""
+    )
 
 
 def _evidence(finding: Finding, kind: str) -> str:
     """', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
     found, step = finding.interval, finding.step
     assert found is not None and step is not None
-    look = f" ({finding.look})" if finding.look else ""
+    analysis = f" ({finding.analysis})" if finding.analysis else ""
     words = [
-        f"n = {finding.unit.told(finding.differences, 'paired ')}{look}",
+        f"n = {finding.unit.describe(finding.differences, 'paired ')}{analysis}",
         parity_words(finding.gap, kind),
     ]
     if not has_limits(found):
@@ -213,8 +215,8 @@ def _evidence(finding: Finding, kind: str) -> str:
 
 
 def _adjusted(finding: Finding, p: float, *by: str) -> str:
-    """'Holm p = 0.0004'; 'Holm and looks p = 0.0012', where each look has a part of alpha."""
-    shared = [*by, *(["looks"] if finding.parts > 1 else [])]
+    """'Holm p = 0.0004'; 'Holm and interim analyses p = 0.0012', where each analysis has a part of alpha."""
+    shared = [*by, *(["interim analyses"] if finding.parts > 1 else [])]
     return " ".join([*([listed(shared)] if shared else []), p_value(min(1.0, finding.parts * p))])
 
 

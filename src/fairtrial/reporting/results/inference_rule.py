@@ -1,4 +1,4 @@
-"""What one reading of a study may claim: the only one, that of a look, or one after every seed."""
+"""What one reading of a study may claim: the only one, an interim analysis, or one after every seed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fairtrial.reporting.results.contrast_sides import Side, differences, interval
-from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.stats import confidence_sequence, tost
 from fairtrial.stats.records import Equivalence, PairedInterval
 from fairtrial.study.stopping import Stopping
 
 
 @dataclass(frozen=True)
-class Rule:
+class InferenceRule:
     """What a declaration allows.
 
-    alpha: of one reading, over all its contrasts. parts: into how many alpha was divided. sequence: whether
-    limits hold at any number of seeds.
+    alpha: of one reading, over all its contrasts. parts: into how many readings alpha was divided.
+    sequence: whether limits hold at any number of seeds.
     """
 
     alpha: float
@@ -27,8 +25,8 @@ class Rule:
     sequence: bool = False
 
     @classmethod
-    def of(cls, declaration: dict[str, Any]) -> Rule:
-        """The rule of a study as declared (STATISTICS 9)."""
+    def of(cls, declaration: dict[str, Any]) -> InferenceRule:
+        """Return the rule of a study as declared (STATISTICS 9)."""
         stop = Stopping.of(declaration["stop"]) if "stop" in declaration else Stopping("looks")
         return cls(declaration["alpha"] / stop.parts, stop.parts, stop.sequence)
 
@@ -43,15 +41,14 @@ class Rule:
         kind = "t confidence sequences" if self.sequence else "paired t intervals"
         return f"{100 * self.level:.4g} % {kind}"
 
-    def difference(
-        self, sides: Sequence[Side], unit: Unit, level: float, *, without: frozenset[int] = frozenset()
-    ) -> PairedInterval:
-        """The interval of a contrast; of a sequence its last limits, and p = 1 / E (arXiv 2310.03722)."""
-        found = interval(sides, unit, level, without=without)
+    def limits(self, found: PairedInterval, values: Sequence[float], level: float) -> PairedInterval:
+        """Return the interval of a contrast; of a sequence its last limits, and p = 1 / E (arXiv 2310.03722).
+
+        found: the paired t interval of `values` at this level.
+        """
         if not self.sequence or math.isinf(found.low):
             return found
-        values = [d for s, d in differences(sides, unit.seeds).items() if s not in without]
-        run = confidence_sequence(values, alpha=1 - level, unit=unit.name)
+        run = confidence_sequence(values, alpha=1 - level, unit=found.unit)
         low, high = float(run.low[-1]), float(run.high[-1])
         wide = (f"no interval at n = {len(values)}: the confidence sequence has no limits yet",)
         return replace(
@@ -63,9 +60,9 @@ class Rule:
             warnings=found.warnings + (wide if math.isinf(low) else ()),
         )
 
-    def equivalence(self, values: Sequence[float], margin: float, unit: Unit) -> Equivalence:
-        """Whether the 1 - 2 alpha limits lie inside the margin; each margin is tested at alpha."""
-        found = tost(values, margin=margin, alpha=self.alpha, unit=unit.name)
+    def equivalence(self, values: Sequence[float], margin: float, unit: str) -> Equivalence:
+        """Say whether the 1 - 2 alpha limits lie inside the margin; each margin is tested at alpha."""
+        found = tost(values, margin=margin, alpha=self.alpha, unit=unit)
         if not self.sequence or math.isinf(found.low):
             return found
         run = confidence_sequence(values, alpha=2 * self.alpha)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.reporting.report.study_report import Examined, examine, tabulate
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean
 from fairtrial.storage.store import Store
-
-_INNER: Final = "released"  # results that ship, beside those of one's own
+from fairtrial.storage.study_folders import RELEASED, find_studies
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +36,9 @@ def folders(results: Path) -> dict[str, Path]:
     Where both have a study of one name, the one that ships is called released-NAME.
     """
     found: dict[str, Path] = {}
-    for parent in (results, results / _INNER):
-        for path in sorted(parent.glob("*/study.json")):
-            key = _key(path.parent.name)
-            found[key if key not in found else _free(f"{_INNER}-{key}", found)] = path.parent
+    for folder in find_studies([results]):
+        key = _key(folder.name)
+        found[key if key not in found else _free(f"{RELEASED}-{key}", found)] = folder
     if not found:
         do = "run one first: fairtrial run norm; or name another folder with --results"
         raise fault("no study is recorded here", str(results), do, BAD_INPUT)

@@ -1,0 +1,44 @@
+"""Where recorded studies lie: their folders, found by name or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from fairtrial.errors import BAD_INPUT, did_you_mean, fault
+
+DECLARATION: Final = "study.json"  # the file that makes a folder a study's
+RELEASED: Final = "released"  # results that ship, beside those of one's own
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a study is recorded in a folder."""
+    return (folder / DECLARATION).is_file()
+
+
+def find_studies(places: Sequence[Path]) -> list[Path]:
+    """Return every study's folder in these places: the place itself, in it, in its released/; each once."""
+    folders = [folder for place in places for folder in _find(place)]
+    return list({folder.resolve(): folder for folder in folders}.values())
+
+
+def _find(place: Path) -> Iterator[Path]:
+    for pattern in (DECLARATION, f"*/{DECLARATION}", f"{RELEASED}/*/{DECLARATION}"):
+        yield from (path.parent for path in sorted(place.glob(pattern)))
+
+
+def find_study(name: str, places: Sequence[Path]) -> Path:
+    """Return the folder of one study: a path, or its name in these places; a Fault for none or several."""
+    if is_study(Path(name)):
+        return Path(name)
+    folders = find_studies(places)
+    fitting = [folder for folder in folders if folder.name == name]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = sorted({folder.name for folder in folders})
+    if fitting:
+        do = f"give one of the folders: {', '.join(map(str, fitting))}"
+        raise fault(f"{len(fitting)} studies are called {name!r}", "the recorded studies", do)
+    what = f"no recorded study is called {name!r}{did_you_mean(name, known)}"
+    raise fault(what, ", ".join(map(str, places)), f"known: {', '.join(known) or 'none'}", BAD_INPUT)
