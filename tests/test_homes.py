@@ -116,3 +116,11 @@ def test_where_recorded_studies_lie_has_one_home():
 def test_the_status_of_a_cell_that_is_not_required_has_one_home():
     found = {name for name in ALL if "spared" in strings(name)}
     assert found == {"fairtrial.study.stopping", "fairtrial.reporting.report.study_report"}  # a key of JSON
+
+
+def test_what_a_network_starts_from_is_decided_once():
+    """Reports ask `settings.start`; none of them reads the setting `upstream` for itself."""
+    reading = {name for name in LIBRARY if name.startswith("fairtrial.reporting")}
+    assert not users(reading, "parse_checkpoint", "starting", "initial_checkpoint.parse")
+    spelled = {name for name in LIBRARY if {"from checkpoints", "from one file"} & strings(name)}
+    assert spelled == {"fairtrial.study.initial_checkpoint"}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial.reporting.results import pretraining
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
 
@@ -127,18 +126,3 @@ def plural(number: int, word: str) -> str:
 def level(name: str, value: Any) -> str:
     """One level in words: 'batch 4', 'gn', 'ws', 'no ws'."""
     return clean(factors.label({name: value}))
-
-
-def preset(study: Any, images: str | None = None) -> str:
-    """What a preset's results may be called; only official weights wear BiT's name.
-
-    images: the name of the upstream images, where the records tell it.
-    """
-    arms = [study.settings(levels) for levels in study.arms()]
-    settings = study.settings({name: levels[0] for name, levels in study.factors.items()})
-    said = {
-        name: "swept" if name in study.factors else clean(getattr(settings, name))
-        for name in ("data", "model")
-    }
-    what = f"{said['data']}, {said['model']} network {clean(pretraining.story(arms, images))}"
-    return f"preset {clean(study.preset)}: {what}; {pretraining.may_be_called(arms)}"

@@ -13,6 +13,9 @@ TORCHVISION: Final = "torchvision"
 NPZ: Final = "npz:"
 OFFICIAL: Final = "BiT-"  # the first letters of every official file
 FORMS: Final = f"{NONE}, a study that pre-trained (upstream), npz:FILE, BiT-M-R50x1, or {TORCHVISION}"
+DRAWN: Final = "from scratch"  # from the stream `init`
+KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
+FILE: Final = "from one file"  # published weights: always one checkpoint
 _STUDY: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
 
 
@@ -23,6 +26,11 @@ class InitialCheckpoint:
     kind: str
     name: str  # identity, without a path
     path: Path | None = None  # of "npz"
+
+    @property
+    def source(self) -> str:
+        """DRAWN, KEPT or FILE: what the networks of an arm start from."""
+        return DRAWN if self.kind == NONE else KEPT if self.kind == "study" else FILE
 
     @property
     def single(self) -> bool:

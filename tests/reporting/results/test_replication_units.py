@@ -12,13 +12,13 @@ from scipy import stats as scipy_stats
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import gather
-from fairtrial.reporting.results.pretraining import FILE
 from fairtrial.reporting.results.replication_units import unit_of
 from fairtrial.reporting.tables.fairness import fairness
 from fairtrial.reporting.tables.outcome_tables import arm_table, contrast_table
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.sentences import sentence, title
+from fairtrial.study.initial_checkpoint import FILE
 from fairtrial.study.study import Contrast
 
 OF_CHECKPOINT = (0.03, 0.0, -0.03)

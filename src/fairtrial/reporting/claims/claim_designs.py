@@ -8,9 +8,9 @@ from itertools import product
 from typing import Any, Final
 
 from fairtrial.reporting.claims.published_claims import Part, fits
-from fairtrial.reporting.results import pretraining
 from fairtrial.reporting.results.load import Results
 from fairtrial.study.contrast import corners
+from fairtrial.study.initial_checkpoint import FILE
 from fairtrial.study.settings import ALL
 from fairtrial.study.study import Contrast, Study
 
@@ -41,7 +41,7 @@ def arm(part: Part, results: Results) -> Levels | None:
     study, wanted = results.study, part.design["arm"]
     fixed = study.settings({}).record()
     levels = {name: level for name, level in wanted.items() if name in study.factors}
-    published = pretraining.start(study.settings(levels)) == pretraining.FILE
+    published = study.settings(levels).start.source == FILE
     for name, level in wanted.items():
         if name not in study.factors and fixed[name] != level and not published:
             return None
@@ -103,7 +103,7 @@ def _stands(part: Part, results: Results, contrast: Contrast) -> bool:
 
 def _settings(study: Study, levels: Levels) -> Levels:
     found = study.settings(levels)
-    return {**found.record(), "start": pretraining.start(found), "budget": study.budget.kind}
+    return {**found.record(), "start": found.start.source, "budget": study.budget.kind}
 
 
 def _declared(study: Study, contrast: Contrast) -> Contrast | None:

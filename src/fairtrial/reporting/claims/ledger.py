@@ -21,7 +21,8 @@ from fairtrial.reporting.claims.published_claims import (
 )
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.wording import SCALES, clean, fixed, preset
+from fairtrial.reporting.verdicts.captions import preset
+from fairtrial.reporting.wording import SCALES, clean, fixed
 from fairtrial.stats.records import plain
 
 _POINTS: Final = SCALES["test_acc"]

@@ -14,10 +14,10 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit
 from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.verdicts.aa_check import AACheck
-from fairtrial.reporting.verdicts.captions import commits, failures, units, upstream_images
+from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import grounds
-from fairtrial.reporting.wording import clean, plural, preset
+from fairtrial.reporting.wording import clean, plural
 
 
 def facts(

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from fairtrial.reporting.results.inference_rule import InferenceRule
-from fairtrial.reporting.results.pretraining import start
 from fairtrial.reporting.results.refusals import flaws
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import FAILED, Store, outcomes, rows
@@ -176,7 +175,7 @@ def _started(study: Study, row: Record, record: Attempt | None) -> Record:
     settings = study.settings({name: row[name] for name in study.factors})
     planned = settings.upstream_seed(row["seed"])
     told = None if record is None or planned is None else record.upstream_seed
-    return {"start": start(settings), "upstream_seed": planned if told is None else told}
+    return {"start": settings.start.source, "upstream_seed": planned if told is None else told}
 
 
 def chance(classes: int | None) -> dict[str, float]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from fairtrial.reporting.results.pretraining import DRAWN, FILE, KEPT
 from fairtrial.reporting.wording import SEED, plural
+from fairtrial.study.initial_checkpoint import DRAWN, FILE, KEPT
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.settings import ALL
 from fairtrial.study.tuning_design import Tuning

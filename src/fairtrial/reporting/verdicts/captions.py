@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import Unit, unit_of
-from fairtrial.reporting.wording import clean, listed, preset, share
+from fairtrial.reporting.wording import clean, listed, share
 from fairtrial.stats import clopper_pearson
 from fairtrial.storage.record import Provenance
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.settings import Settings
+from fairtrial.study.study import Study
+
+_SCRATCH: Final = "trained from scratch"
+_BIT: Final = "fine-tuned from official BiT weights"
+_UNSURE: Final = "a BiT result only as far as that file is the official one"
 
 
 def provenance(results: Results) -> str:
@@ -90,3 +98,54 @@ def failures(results: Results) -> str:
     rate = clopper_pearson(lost, ended, unit="run")
     bounds = f"95 % Clopper-Pearson {100 * rate.low:.2g} to {100 * rate.high:.2g} %"
     return f"{lost} of {ended} runs failed ({share(rate.estimate)}, {bounds}) and score chance"
+
+
+def preset(study: Study, images: str | None = None) -> str:
+    """Return what a preset's results may be called; only official weights wear BiT's name.
+
+    images: the name of the upstream images, where the records tell it.
+    """
+    arms = [study.settings(levels) for levels in study.arms()]
+    settings = study.settings({name: swept[0] for name, swept in study.factors.items()})
+    levels = {
+        name: "swept" if name in study.factors else clean(getattr(settings, name))
+        for name in ("data", "model")
+    }
+    network = f"{levels['data']}, {levels['model']} network {clean(_story(arms, images))}"
+    return f"preset {clean(study.preset)}: {network}; {_may_be_called(arms)}"
+
+
+def _story(arms: Iterable[Settings], images: str | None = None) -> str:
+    """'trained from scratch', 'pre-trained on tiny32 (study `up`)', 'from official BiT-M-R50x1 weights'.
+
+    images: the name of the upstream images, where the records tell it.
+    """
+    stories = dict.fromkeys(_start_words(settings, images) for settings in arms)
+    return " or ".join(sorted(stories, key=lambda words: words == _SCRATCH))
+
+
+def _may_be_called(arms: Iterable[Settings]) -> str:
+    """Whether results are results of BiT: whole networks, fine-tuned from official weights, are."""
+    names = {_bit_name(settings) for settings in arms}
+    if names == {_BIT}:
+        return _BIT
+    if _BIT in names:
+        return "only arms fine-tuned from official weights are BiT results"
+    return _UNSURE if _UNSURE in names else "not a BiT result"
+
+
+def _bit_name(settings: Settings) -> str:
+    kind = settings.start.kind if settings.tune == "full" else ""
+    return {"official": _BIT, "npz": _UNSURE}.get(kind, "")
+
+
+def _start_words(settings: Settings, images: str | None) -> str:
+    start = settings.start
+    if start.kind == "study":
+        return f"pre-trained{f' on {images}' if images else ''} (study `{start.name}`)"
+    return {
+        initial_checkpoint.NONE: _SCRATCH,
+        initial_checkpoint.TORCHVISION: "from torchvision's weights",
+        "official": f"from official {start.name} weights",
+        "npz": f"from the weights in {start.name.removeprefix(initial_checkpoint.NPZ)}.npz",
+    }[start.kind]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairtrial.reporting.results import load
-from fairtrial.reporting.verdicts.captions import provenance
-from fairtrial.reporting.wording import preset
+from fairtrial.reporting.verdicts.captions import preset, provenance
 
 
 def of(make_study, factors, **fixed):
@@ -65,11 +64,15 @@ def test_only_whole_networks_from_official_weights_wear_the_name(make_study, fac
 
 def test_a_caption_names_the_upstream_images_where_every_record_does(make_transfer, publish):
     def outcome(cell, name="tiny-imagenet-32"):
-        drawn = None if cell.upstream_seed is None else {"sha256": "0", "overlap": 0, "upstream": name}
+        drawn = (
+            None
+            if cell.upstream_seed is None
+            else {"file": "w", "sha256": "0", "overlap": 0, "upstream": name}
+        )
         return {"drawn": {"upstream": drawn}}
 
-    told = provenance(load.load(publish(make_transfer(), outcome)))
-    assert "pre-trained on tiny-imagenet-32 (study `upstream`)" in told
+    caption = provenance(load.load(publish(make_transfer(), outcome)))
+    assert "pre-trained on tiny-imagenet-32 (study `upstream`)" in caption
     mixed = make_transfer(name="mixed")
-    told = provenance(load.load(publish(mixed, lambda cell: outcome(cell, "ab"[cell.seed % 2]))))
-    assert "pre-trained (study `upstream`)" in told
+    caption = provenance(load.load(publish(mixed, lambda cell: outcome(cell, "ab"[cell.seed % 2]))))
+    assert "pre-trained (study `upstream`)" in caption
