@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.support.house import ALL, LIBRARY, called, calls, imports, text, tops, tree
+from tests.support.house import ALL, LIBRARY, called, calls, imports, keyword, text, tops, tree
 
 
 def users(modules, *names):
@@ -39,6 +39,30 @@ def test_the_cache_folder_has_one_home():
 
 def test_git_is_asked_in_one_place():
     assert {name for name in ALL if "git" in strings(name)} == {"fairtrial.storage.provenance"}
+
+
+def test_downloads_have_one_home():
+    fetching = {"urllib.request", "requests", "pooch", "httpx", "http.client"}
+    assert {name for name in ALL if fetching & imports(name, anywhere=True)} == {"fairtrial.storage.download"}
+    assert users(ALL, "download_url_to_file", "load_state_dict_from_url", "urlretrieve") == set()
+
+
+def test_seals_are_made_and_checked_in_one_place():
+    assert {name for name in LIBRARY if "sha256" in popped(name)} == set()
+    dumping = {name for name in LIBRARY if any(keyword(call, "sort_keys") for call in calls(name))}
+    # a checkpoint's seal covers its arrays too, by the text that the released ones were sealed with
+    assert dumping == {"fairtrial.study.identity", "fairtrial.weights.checkpoint"}
+
+
+def popped(name):
+    """What a module takes out of a table: the seal, before it compares it itself."""
+    return {
+        each.value
+        for call in calls(name)
+        if called(call).endswith(".pop")
+        for each in call.args
+        if isinstance(each, ast.Constant)
+    }
 
 
 def strings(name):

@@ -1,4 +1,4 @@
-"""Where the rooms lie: beside src/ in a checkout, inside the package in a wheel."""
+"""What ships lies beside src/ in a checkout, inside the package in a wheel."""
 
 import re
 import tomllib
@@ -8,15 +8,16 @@ from fairtrial import installation
 from tests.support.house import ALL, ROOT, imports, tops
 
 
-def test_in_a_checkout_a_room_lies_beside_src():
+def test_in_a_checkout_studies_lie_beside_src():
     root = Path(__file__).parents[1]
-    assert installation.room("ablations") == root / "ablations"
+    assert installation.shipped("ablations") == root / "ablations"
 
 
-def test_in_a_wheel_a_room_lies_in_the_package(tmp_path, monkeypatch):
+def test_in_a_wheel_studies_lie_in_the_package(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "fairtrial"
     monkeypatch.setattr(installation, "_PACKAGE", package)
-    assert installation.room("ablations") == package / "_rooms" / "ablations"
+    monkeypatch.setattr(installation, "ROOT", package.parents[1])
+    assert installation.shipped("ablations") == package / "_shipped" / "ablations"
 
 
 def test_code_imports_what_each_extra_installs():

@@ -1,27 +1,28 @@
-"""Where the rooms of the house lie: beside src/ in a checkout, inside the package in an installed wheel."""
+"""Where what ships lies: beside src/ in a checkout, inside the package in an installed wheel."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import fairtrial
 
-_PACKAGE = Path(fairtrial.__file__).resolve().parent
+_PACKAGE: Final = Path(fairtrial.__file__).resolve().parent
+ROOT: Final = _PACKAGE.parents[1]  # of the checkout; in an installed wheel a folder that is none of ours
 
 
-def room(name: str) -> Path:
-    """The folder of the shipped studies: 'ablations'."""
-    checkout = _PACKAGE.parents[1] / name
-    return checkout if checkout.is_dir() else _PACKAGE / "_rooms" / name
+def shipped(name: str) -> Path:
+    """Return the folder of the shipped studies: 'ablations'."""
+    beside = ROOT / name
+    return beside if beside.is_dir() else _PACKAGE / "_shipped" / name
 
 
 def checkout() -> Path | None:
-    """The checkout that this library runs from; None in an installed wheel, which has no bench/."""
-    root = _PACKAGE.parents[1]
-    return root if (root / "bench").is_dir() else None
+    """Return the checkout that this library runs from; None in an installed wheel, which has no bench/."""
+    return ROOT if (ROOT / "bench").is_dir() else None
 
 
 def released() -> tuple[Path, ...]:
-    """Folders of results that ship with fairtrial; none in an installed wheel."""
-    results = _PACKAGE.parents[1] / "results"
+    """Return the folders of results that ship with fairtrial; none in an installed wheel."""
+    results = ROOT / "results"
     return tuple(folder for folder in (results, results / "released") if folder.is_dir())

@@ -6,6 +6,7 @@ import pytest
 datasets = pytest.importorskip("torchvision.datasets")
 
 from fairtrial.data import open_dataset  # noqa: E402
+from fairtrial.data.torchvision_sets import DOWNLOADS  # noqa: E402
 from fairtrial.errors import BAD_INPUT, Fault  # noqa: E402
 from fairtrial.study.data_spec import TORCHVISION  # noqa: E402
 from tests.data.making import picture  # noqa: E402
@@ -54,6 +55,7 @@ def fakes(monkeypatch):
     Fake.opened = []
     for name, row in TORCHVISION.items():
         monkeypatch.setattr(datasets, row.dataset, Unnamed if name == "svhn" else Fake)
+        monkeypatch.setitem(DOWNLOADS, name, {})
 
 
 def test_a_missing_set_says_how_to_get_it(cache_home):
@@ -93,12 +95,12 @@ def test_a_changed_file_is_read_again(cache_home):
     assert Fake.opened
 
 
-def test_a_failed_download_says_so(monkeypatch):
+def test_a_download_that_torchvision_refuses_says_so(monkeypatch):
     def refuse(*args, **options):
-        raise OSError("no route to host")
+        raise OSError("no such member")
 
     monkeypatch.setattr(datasets, "CIFAR10", refuse)
-    with pytest.raises(Fault, match="the download failed: no route to host"):
+    with pytest.raises(Fault, match="torchvision refuses what was downloaded: no such member"):
         open_dataset("cifar10", download=True)
 
 

@@ -568,6 +568,16 @@ def test_a_file_of_another_network_is_refused(key, value, words, tmp_path, monke
     assert fault.code == 3 and words in fault.block()
 
 
+class Answer(io.BytesIO):
+    """A response of a server."""
+
+    status = 200
+
+    def __init__(self, content):
+        super().__init__(content)
+        self.headers = {"Content-Length": str(len(content))}
+
+
 def test_download_fetches_once_and_only_what_is_missing(tmp_path, monkeypatch, good):
     path = publish(monkeypatch, tmp_path / "cache", SMALL, good)
     path.unlink()
@@ -576,22 +586,22 @@ def test_download_fetches_once_and_only_what_is_missing(tmp_path, monkeypatch, g
 
     def opener(request):
         asked.append(request.full_url)
-        return io.BytesIO(good)
+        return Answer(good)
 
     first, again = started(SMALL), started(SMALL)
     load_published(first, download=True, folder=path.parent, opener=opener)
     load_published(again, download=True, folder=path.parent, opener=never)
     assert asked == [f"https://download.pytorch.org/models/{path.name}"]
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert sorted(each.name for each in path.parent.iterdir()) == [f".{path.name}.lock", path.name]
     assert path.read_bytes() == good
     assert torch.equal(first.eval().features(images(2, 32)), again.eval().features(images(2, 32)))
 
 
 def test_a_download_that_breaks_off_or_is_another_file_leaves_nothing(tmp_path, monkeypatch, good):
     publish(monkeypatch, tmp_path, SMALL, good).unlink()
-    fault = refused(started(SMALL), tmp_path, download=True, opener=lambda _: io.BytesIO(good[:-1]))
+    fault = refused(started(SMALL), tmp_path, download=True, opener=lambda _: Answer(good[:-1]))
     assert fault.code == 6 and f"{len(good) - 1:,} bytes came whose sha256 begins" in fault.block()
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize("error", [URLError("no route to host"), TimeoutError("timed out")], ids=str)
@@ -603,4 +613,4 @@ def test_a_machine_without_a_network_says_what_was_wanted_and_where(error, tmp_p
     assert fault.code == 6
     assert "could not fetch mobilenet_v3_small-047dcff4.pth: " in fault.block()
     assert f"for {tmp_path / 'mobilenet_v3_small-047dcff4.pth'}" in fault.block()
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]

@@ -188,7 +188,7 @@ def test_an_installed_wheel_has_no_benches(judge, monkeypatch):
 
 def test_a_checkout_is_recognised_by_its_benches(tmp_path, monkeypatch):
     assert (installation.checkout() / "bench" / "test_gate.py").exists()
-    monkeypatch.setattr(installation, "_PACKAGE", tmp_path / "lib" / "fairtrial")
+    monkeypatch.setattr(installation, "ROOT", tmp_path)
     assert installation.checkout() is None
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from fairtrial.errors import Fault
+from fairtrial.storage.download import HttpsOnly, must_be_https
 from fairtrial.weights import OFFICIAL, Official, describe, fetch, load_bit
-from fairtrial.weights.fetch import HttpsOnly, must_be_https
 from fairtrial.weights.official_files import BASE
 from tests.weights.conftest import CLASSES
 
@@ -94,7 +94,7 @@ def opener(server):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_file_that_was_laid_there_by_hand_is_examined_and_recorded(shelf, open
 
 def test_a_broken_download_leaves_a_part_and_the_next_call_continues_it(shelf, opener, folder):
     shelf.stop_after = 300_000
-    with pytest.raises(Fault, match=r"could not fetch: .*") as error:
+    with pytest.raises(Fault, match=r"could not fetch .*") as error:
         fetch("tiny-up", folder, opener=opener)
     assert error.value.code == 6
     assert "it continues where it stopped" in error.value.block()
@@ -196,7 +196,7 @@ def test_a_part_that_is_whole_is_not_asked_for_again(shelf, opener, folder):
 @pytest.mark.parametrize("status", [206, 404, 416, 500])
 def test_an_unexpected_answer_is_said(status, shelf, opener, folder):
     shelf.status = status
-    with pytest.raises(Fault, match=f"could not fetch: .*{status}") as error:
+    with pytest.raises(Fault, match=f"could not fetch .*{status}") as error:
         fetch("tiny-up", folder, opener=opener)
     assert error.value.code == 6
     assert names(folder) == []
@@ -215,9 +215,18 @@ def test_no_network_is_said(folder):
     def dead(request):
         raise URLError("Name or service not known")
 
-    with pytest.raises(Fault, match="could not fetch: Name or service not known") as error:
+    with pytest.raises(Fault, match=r"could not fetch tiny-up\.npz: Name or service not known") as error:
         fetch("tiny-up", folder, opener=dead)
     assert error.value.code == 6
+
+
+def test_the_credentials_of_a_proxy_are_not_told(folder):
+    def dead(request):
+        raise URLError("cannot reach http://me:marker-7319@proxy:3128/")
+
+    with pytest.raises(Fault) as error:
+        fetch("tiny-up", folder, opener=dead)
+    assert "marker-7319" not in error.value.block() and "//***@proxy:3128" in error.value.block()
 
 
 def with_nan(arrays):

@@ -18,6 +18,7 @@ from fairtrial.data.decode import DECODER
 from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import Fault
 from fairtrial.storage.atomic import publish, writing
+from fairtrial.storage.integrity import SCHEMA, sealed, unsealed
 from fairtrial.storage.user_cache import folder
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
     """The arrays of a source and their digest, from the cache when it holds them, decoded otherwise."""
-    name = hashlib.sha256(f"{source.stamp}\n{resolution}\n{DECODER}".encode()).hexdigest()
+    name = hashlib.sha256(f"2\n{source.stamp}\n{resolution}\n{DECODER}".encode()).hexdigest()
     entry = folder() / "images" / name
     try:
         return _load(entry)
@@ -43,9 +44,8 @@ def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
 
 
 def _load(entry: Path) -> tuple[Arrays, str]:
-    record = json.loads(entry.with_suffix(".json").read_bytes())
-    if record.pop("seal") != _seal(record):
-        raise ValueError("the record does not match its digest")
+    path = entry.with_suffix(".json")
+    record = unsealed(path, json.loads(path.read_bytes()))
     # Copy on write: pages are shared between workers, and torch gets memory that it may call writable.
     images = np.load(entry.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
     labels = [np.array(record[f"{split}_labels"], np.int64) for split in ("train", "test")]
@@ -53,25 +53,25 @@ def _load(entry: Path) -> tuple[Arrays, str]:
     arrays = Arrays(
         tuple(record["classes"]), images[:count], labels[0], images[count:], labels[1], tuple(record["notes"])
     )
-    if arrays.sha256() != record["sha256"]:  # 0.1 s for CIFAR-10
+    if arrays.sha256() != record["images"]:  # 0.1 s for CIFAR-10
         raise ValueError("the images do not match their digest")
-    return arrays, record["sha256"]
+    return arrays, record["images"]
 
 
 def _save(entry: Path, arrays: Arrays, sha256: str) -> None:
     record = {
-        "sha256": sha256,
-        "classes": arrays.classes,
-        "notes": arrays.notes,
+        "schema": SCHEMA,
+        "images": sha256,
+        "classes": list(arrays.classes),
+        "notes": list(arrays.notes),
         "train_labels": arrays.train_labels.tolist(),
         "test_labels": arrays.test_labels.tolist(),
     }
-    text = json.dumps(record | {"seal": _seal(record)}).encode()
     with writing(entry):
         entry.parent.mkdir(parents=True, exist_ok=True)
     publish(entry.with_suffix(".npy"), lambda file: _write_images(file, arrays), overwrite=True)
     # last: the entry exists once it does
-    publish(entry.with_suffix(".json"), text, overwrite=True)
+    publish(entry.with_suffix(".json"), sealed(record).rstrip(), overwrite=True)
 
 
 def _write_images(file: BinaryIO, arrays: Arrays) -> None:
@@ -81,7 +81,3 @@ def _write_images(file: BinaryIO, arrays: Arrays) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     for part in parts:
         file.write(np.ascontiguousarray(part).data)
-
-
-def _seal(record: dict) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

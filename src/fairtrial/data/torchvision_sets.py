@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import socket
-from collections.abc import Iterator
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,30 +14,36 @@ from fairtrial.data.archive import settle
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.storage import user_cache
+from fairtrial.storage.download import download_file
 from fairtrial.study.data_spec import TORCHVISION
 
 ARCHIVES: Final = (".gz", ".tgz", ".zip")
-# What is downloaded, and the md5 digests that torchvision holds it to without telling them.
-# They decide whether it came from https or, where a server has no other, from http.
+_CIFAR: Final = "https://www.cs.toronto.edu/~kriz/"
+_SVHN: Final = "http://ufldl.stanford.edu/housenumbers/"
+_STL: Final = "http://ai.stanford.edu/~acoates/stl10/"
+_FLOWERS: Final = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+_PETS: Final = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
+# What torchvision downloads: file -> (address, md5). The digests that it pins decide whether a file is the
+# published one, also where its server has no https. torchvision itself goes on over http where https fails.
 DOWNLOADS: Final = {
-    "cifar10": {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
-    "cifar100": {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
+    "cifar10": {"cifar-10-python.tar.gz": (_CIFAR, "c58f30108f718f92721af3b95e74349a")},
+    "cifar100": {"cifar-100-python.tar.gz": (_CIFAR, "eb9058c3a382ffc7106e4002c42a8d85")},
     "svhn": {
-        "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
-        "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+        "train_32x32.mat": (_SVHN, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+        "test_32x32.mat": (_SVHN, "eb5a983be6a315427106f1b164d9cef3"),
     },
-    "stl10": {"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
+    "stl10": {"stl10_binary.tar.gz": (_STL, "91f7769df0f17e558f3565bffb0c7dfb")},
     "flowers102": {
-        "flowers-102/102flowers.tgz": "52808999861908f626f3c1f4e79d11fa",
-        "flowers-102/imagelabels.mat": "e0620be6f572b9609742df49c70aed4d",
-        "flowers-102/setid.mat": "a5357ecc9cb78c4bef273ce3793fc85c",
+        "flowers-102/102flowers.tgz": (_FLOWERS, "52808999861908f626f3c1f4e79d11fa"),
+        "flowers-102/imagelabels.mat": (_FLOWERS, "e0620be6f572b9609742df49c70aed4d"),
+        "flowers-102/setid.mat": (_FLOWERS, "a5357ecc9cb78c4bef273ce3793fc85c"),
     },
     "oxfordiiitpet": {
-        "oxford-iiit-pet/images.tar.gz": "5c4f3ee8e5d25df40f4fd59a7f44e54c",
-        "oxford-iiit-pet/annotations.tar.gz": "95a8c909bbe2e81eed6a22bccdf3f68f",
+        "oxford-iiit-pet/images.tar.gz": (_PETS, "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+        "oxford-iiit-pet/annotations.tar.gz": (_PETS, "95a8c909bbe2e81eed6a22bccdf3f68f"),
     },
 }
-TIMEOUT_S: Final = 60  # without a byte
+LARGEST: Final = 4 * 2**30  # bytes of one download; STL10 has 2.6 GB
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -91,28 +94,31 @@ def _stands(name: str, root: Path) -> bool:
 
 
 def _fetch(name: str, root: Path, part: Path) -> None:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_S)  # torchvision gives none, and would wait for ever
+    """Download what is missing, then let torchvision unpack it."""
+    for file, (base, md5) in DOWNLOADS[name].items():
+        path = part / file
+        if not path.exists():
+            check = partial(_check, root, file, md5)
+            download_file(f"{base}{path.name}", path, check, most=LARGEST, pinned=True)
     try:
         _open(name, part, download=True)
     except _Refused as error:
-        why = "; ".join([f"the download failed: {error}", *_mismatches(name, part)])
+        why = f"torchvision refuses what was downloaded: {error}"
         raise _absent(name, root, why, "run the same command again") from None
-    finally:
-        socket.setdefaulttimeout(before)
 
 
-def _mismatches(name: str, part: Path) -> Iterator[str]:
-    for file, expected in DOWNLOADS[name].items():
-        if (part / file).is_file() and (got := _md5(part / file)) != expected:
-            size = (part / file).stat().st_size
-            yield f"md5 of {file} ({size:,} bytes): expected {expected}, got {got}"
+def _check(root: Path, file: str, md5: str, part: Path, _: object) -> None:
+    if (found := _md5(part)) != md5:
+        what = f"md5 of {file} ({part.stat().st_size:,} bytes): expected {md5}, got {found}"
+        raise fault(what, str(root), "run the same command again", BAD_INPUT)
 
 
 def _believed(name: str, part: Path, file: Path) -> bool:
-    """Whether a file of a `.part` is a whole download, which need not be fetched again."""
-    expected = DOWNLOADS[name].get(str(file.relative_to(part)))
-    return expected is not None and not file.is_symlink() and _md5(file) == expected
+    """Whether a file of a `.part` is a whole download, or one that can be continued."""
+    path = str(file.relative_to(part)).removesuffix(".json").removesuffix(".part")
+    if path not in DOWNLOADS[name] or file.is_symlink():
+        return False
+    return file.name.endswith((".part", ".part.json")) or _md5(file) == DOWNLOADS[name][path][1]
 
 
 def _md5(file: Path) -> str:
@@ -141,7 +147,7 @@ def _open(name: str, root: Path, *, download: bool) -> list[Any]:
     opener = getattr(datasets, row.dataset)
     try:
         return [opener(str(root), download=download, **chosen) for chosen in (row.train, row.test)]
-    except (RuntimeError, OSError, EOFError, ValueError, HTTPException) as error:
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise
         raise _Refused(str(error) or type(error).__name__) from None

@@ -8,11 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from functools import cache
-from http.client import HTTPException
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.request import Request, build_opener
 
 import numpy as np
 import torch
@@ -20,10 +18,9 @@ from torch import Tensor, nn
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 from fairtrial.models.resnet import _he_normal, _known
-from fairtrial.storage.atomic import publish, writing
+from fairtrial.storage.download import Opener, download_file
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.weights import Source
-from fairtrial.weights.fetch import TIMEOUT_S, HttpsOnly, Opener
 from fairtrial.weights.load_arrays import Shape, compare, not_finite
 from fairtrial.weights.official_files import ILSVRC
 from fairtrial.weights.weights_source import readable
@@ -206,7 +203,7 @@ def load_published(
     if not path.exists():
         if not download:
             raise _absent(model, path)
-        _fetch(model.spec, path, opener or _over_the_network)
+        download_file(model.spec.url, path, partial(_check, model.spec), most=LARGEST, opener=opener)
     with readable(path) as file:
         size, sha256 = file.seek(0, 2), _must_be(model.spec, path, file)
         state = _tensors(path, file)
@@ -226,26 +223,12 @@ def _absent(model: Backbone, path: Path) -> Fault:
     return fault(what, str(path), do, BAD_INPUT)
 
 
-def _fetch(spec: BackboneSpec, path: Path, opener: Opener) -> None:
-    again = "check the connection and run the same again, or put the file at the place named by hand"
-    try:
-        with opener(Request(spec.url)) as response:
-            content = response.read(LARGEST + 1)
-    except (OSError, HTTPException) as error:  # OSError: URLError, timeouts and TLS among others
-        why = getattr(error, "reason", None) or error
-        where = f"{spec.url}, for {path}"
-        raise fault(f"could not fetch {spec.file}: {why}", where, again, RESOURCES) from None
-    sha256 = hashlib.sha256(content).hexdigest()
+def _check(spec: BackboneSpec, part: Path, _: object) -> None:
+    with part.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(spec.digits):
-        what = f"{len(content):,} bytes came whose sha256 begins {sha256[:8]}, not {spec.digits}"
-        raise fault(what, spec.url, again, RESOURCES)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    publish(path, content, overwrite=True)  # by one of these bytes alone: two jobs may fetch at once
-
-
-def _over_the_network(request: Request) -> Any:
-    return build_opener(HttpsOnly).open(request, timeout=TIMEOUT_S)
+        what = f"{part.stat().st_size:,} bytes came whose sha256 begins {sha256[:8]}, not {spec.digits}"
+        raise fault(what, spec.url, "check the connection and run the same again", RESOURCES)
 
 
 def _must_be(spec: BackboneSpec, path: Path, file: Any) -> str:

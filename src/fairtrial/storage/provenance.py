@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
+from fairtrial.installation import ROOT
 from fairtrial.storage.record import Provenance
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
@@ -131,7 +132,7 @@ def _changes(root: Path) -> str | None:
 
 @cache
 def _code() -> dict[str, Any]:
-    return code_of(Path(fairtrial.__file__).resolve().parents[2])
+    return code_of(ROOT)
 
 
 def _version(package: str) -> str:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.storage import integrity
@@ -31,7 +31,9 @@ from fairtrial.storage.json_fields import (
     parse,
 )  # fmt: skip
 from fairtrial.study.settings import Settings
-from fairtrial.study.study import Cell
+
+if TYPE_CHECKING:
+    from fairtrial.study.study import Cell
 
 SCHEMA: Final = 2
 LONGEST: Final = 2000  # characters kept of an error's text
@@ -130,7 +132,7 @@ class Provenance(Group):
 class Start(Group):
     """The file that a network started from. overlap: test images among its training images, where known."""
 
-    file: Text
+    file: Text | None = None
     sha256: Text
     upstream: Text | None = None
     overlap: Whole | None = None

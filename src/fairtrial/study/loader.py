@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
-from fairtrial.installation import room
+from fairtrial.installation import shipped
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.source_locations import PLACES, lines
@@ -25,7 +25,7 @@ _WRITE: Final = "write STUDY = Study(...)"
 
 def known_studies() -> list[str]:
     """The names in `ablations/`, as the studies call themselves: batch-steps is in batch_steps.py."""
-    files = room("ablations").glob("*.py")
+    files = shipped("ablations").glob("*.py")
     return sorted(path.stem.replace("_", "-") for path in files if not path.stem.startswith("_"))
 
 
@@ -35,7 +35,7 @@ def find(name: str) -> Path:
     if name.endswith(".py") or "/" in name:
         return Path(name)
     if name in known:
-        return room("ablations") / f"{name.replace('-', '_')}.py"
+        return shipped("ablations") / f"{name.replace('-', '_')}.py"
     what = f"unknown study {name!r}{did_you_mean(name, known)}"
     raise fault(what, "STUDY", f"known: {', '.join(known)}; or give the path of a study file")
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from fairtrial.errors import Fault
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import read_json
+from fairtrial.storage.download import state_of
 from fairtrial.weights.fetch import fetch
 from fairtrial.weights.official_files import OFFICIAL
 from fairtrial.weights.weights_source import side_of
@@ -77,7 +78,7 @@ def telling(part: Path) -> Iterator[None]:
 def _tell(part: Path, ended: threading.Event) -> None:
     while not ended.wait(TICK_S):
         with contextlib.suppress(OSError, Fault, KeyError):  # not there yet, or no longer
-            have, size = part.stat().st_size, read_json(side_of(part))["size"]
+            have, size = part.stat().st_size, read_json(state_of(part))["size"]
             words = "checking it" if have == size else f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB"
             print(f"\r\x1b[K{part.name.removesuffix('.part')}  {words}", end="", file=sys.stderr, flush=True)
 

@@ -1,6 +1,7 @@
 """Records that cannot be evidence are refused with the reason, or stamped on all that is said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -32,7 +33,7 @@ def again(store, cell, attempt, acc, **changed):
     """Publish one more attempt of a cell."""
     result = made_up(cell, {"measured": {"test_acc": acc}})
     record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN)
-    assert store.publish(record | changed)
+    assert store.publish(replace(record, **changed))
 
 
 def test_sound_records_have_no_flaw(make_study, publish, noise):
