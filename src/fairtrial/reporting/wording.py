@@ -34,19 +34,19 @@ class Scale:
         return f"difference in {self.name}" + (", points" if self.factor == 100 else "")
 
     def show(self, value: float) -> str:
-        """A value as text, without its unit: 0.0812 -> '8.1'."""
+        """Return a value as text, without its unit: 0.0812 -> '8.1'."""
         return fixed(value * self.factor, self.digits)
 
     def gap(self, value: float) -> str:
-        """A difference with its unit: '8.1 points', '0.120 in test loss'."""
+        """Return a difference with its unit: '8.1 points', '0.120 in test loss'."""
         return f"{self.show(value)} {self.unit}"
 
     def bounds(self, low: float, high: float) -> str:
-        """'[6.2, 10.0]'."""
+        """Return '[6.2, 10.0]'."""
         return f"[{self.show(low)}, {self.show(high)}]"
 
     def mean(self, value: float) -> str:
-        """A level rather than a difference: '96.3 %', '0.120'."""
+        """Return a level rather than a difference: '96.3 %', '0.120'."""
         return self.show(value) + (" %" if self.factor == 100 else "")
 
 
@@ -58,13 +58,13 @@ SCALES: Final = {
 
 
 def clean(text: Any) -> str:
-    """A string from a record on one line, without control characters and not endless."""
+    """Return a string from a record on one line, without control characters and not endless."""
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number with so many decimals, never '-0.0'; an infinite one as a sign."""
+    """Return a number with so many decimals, never '-0.0'; an infinite one as a sign."""
     if not math.isfinite(value):
         return "?" if math.isnan(value) else ("-inf" if value < 0 else "inf")
     text = f"{value:.{digits}f}"
@@ -72,23 +72,23 @@ def fixed(value: float, digits: int) -> str:
 
 
 def rounded(value: float, digits: int) -> str:
-    """A number to so many significant digits, never with an exponent: 204_416.0 at 4 -> '204400'."""
+    """Return a number to so many significant digits, never with an exponent: 204_416.0 at 4 -> '204400'."""
     text = f"{value:.{digits}g}"
     return f"{float(text):.0f}" if "e+" in text else text
 
 
 def p_value(p: float) -> str:
-    """'p = 0.0004', 'p < 0.0001'."""
+    """Return 'p = 0.0004', 'p < 0.0001'."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}" if p < 0.001 else f"p = {p:.2g}"
 
 
 def share(value: float) -> str:
-    """A fraction as percent, at most three digits: '0.8 %'."""
+    """Return a fraction as percent, at most three digits: '0.8 %'."""
     return f"{100 * value:.3g} %" if math.isfinite(value) else "all of it"
 
 
 def gap(value: float | None) -> str:
-    """A relative gap: '0.8 %', 'x16' beyond 100 %; empty where there is none."""
+    """Return a relative gap: '0.8 %', 'x16' beyond 100 %; empty where there is none."""
     if value is None:
         return ""
     return f"{100 * value:.2g} %" if value < 1 else f"x{1 + value:.3g}"
@@ -102,7 +102,7 @@ def describe_interval(scale: Scale, found: Interval) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Device time in the unit that fits: '45 device-seconds', '12 device-minutes', '3.1 device-hours'."""
+    """Return device time in the unit that fits: '45 device-seconds', '3.1 device-hours'."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= size:
             return (
@@ -114,15 +114,15 @@ def duration(seconds: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
+    """Return 'a', 'a and b', 'a, b and c'."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def plural(number: int, word: str) -> str:
-    """'1 seed', '2 seeds'."""
+    """Return '1 seed', '2 seeds'."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def level(name: str, value: Any) -> str:
-    """One level in words: 'batch 4', 'gn', 'ws', 'no ws'."""
+    """Return one level in words: 'batch 4', 'gn', 'ws', 'no ws'."""
     return clean(factors.label({name: value}))

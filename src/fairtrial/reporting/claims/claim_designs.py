@@ -20,7 +20,7 @@ _SIDES: Final = ("treatment", "control", "at")
 
 
 def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
-    """The contrasts of a study that measure this part, each with whether the study declares it.
+    """Return the contrasts of a study that measure this part, each with whether it is declared.
 
     The declared ones where there are any; else the one at the largest of the levels left open, which is then
     exploratory. Empty where the study lacks an arm, or sweeps a factor that the part neither names nor
@@ -37,7 +37,7 @@ def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
 
 
 def arm(part: Part, results: Results) -> Levels | None:
-    """The levels of the arm that a part is about; None where the study has no such arm."""
+    """Return the levels of the arm that a part is about; None where the study has no such arm."""
     study, wanted = results.study, part.design["arm"]
     fixed = study.settings({}).record()
     levels = {name: level for name, level in wanted.items() if name in study.factors}
@@ -53,12 +53,12 @@ def arm(part: Part, results: Results) -> Levels | None:
 
 
 def every_setting(study: Study, contrast: Contrast) -> list[Levels]:
-    """The settings of each side of a contrast."""
+    """Return the settings of each side of a contrast."""
     return [_settings(study, levels) for levels in corners(contrast)]
 
 
 def _candidates(part: Part, study: Study) -> Iterator[Contrast]:
-    """Every way to fill in the levels that a part leaves open, smallest first."""
+    """Yield every way to fill in the levels that a part leaves open, smallest first."""
     open_names = [(side, name) for side in _SIDES for name, wish in part.design[side].items() if _open(wish)]
     choices = [_choices(study, name, part.design[side][name]) for side, name in open_names]
     for picked in product(*choices):
@@ -78,7 +78,7 @@ def _open(wish: Any) -> bool:
 
 
 def _choices(study: Study, name: str, wish: Mapping[str, Any]) -> list[Any]:
-    """The levels of a factor, or its one fixed value, that a wish leaves: one, or all for "declared"."""
+    """Return the levels of a factor, or its fixed value, that a wish leaves: one, or all for "declared"."""
     levels = study.factors.get(name) or (getattr(study.settings({}), name),)
     kept = [level for level in levels if wish.get("least", 0) <= _size(level) <= wish.get("most", math.inf)]
     kept.sort(key=_size)
@@ -90,7 +90,7 @@ def _size(level: Any) -> float:
 
 
 def _stands(part: Part, results: Results, contrast: Contrast) -> bool:
-    """Whether the study has every arm of a contrast, in the settings that the part asks for."""
+    """Say whether the study has every arm of a contrast, in the settings that the part asks for."""
     study, sides = results.study, corners(contrast)
     named = {*contrast.treatment, *contrast.at, *contrast.by}
     swept = named <= set(study.factors) and set(study.factors) - named <= set(part.averaged)
@@ -107,7 +107,7 @@ def _settings(study: Study, levels: Levels) -> Levels:
 
 
 def _declared(study: Study, contrast: Contrast) -> Contrast | None:
-    """The declared contrast with the same sides."""
+    """Return the declared contrast with the same sides."""
     for each in study.contrasts:
         if each.metric == contrast.metric and corners(each) == corners(contrast):
             return each

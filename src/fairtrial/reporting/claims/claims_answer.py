@@ -17,7 +17,7 @@ Told = tuple[dict[str, Any], list[str], bool]
 
 
 def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> Told:
-    """The verdict sentences, then the claims a study bears on; of one contrast, its sentence alone.
+    """Return the verdict sentences, then the claims on which a study bears; of one contrast its sentence.
 
     As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
     """
@@ -36,7 +36,7 @@ def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> 
 
 
 def whole(where: Sequence[Path], *, allow_partial: bool = False) -> tuple[dict[str, Any], list[str]]:
-    """The whole ledger over every study in these folders, as data and as lines."""
+    """Return the whole ledger over every study in these folders, as data and as lines."""
     found = find_studies(where)
     if not found:
         do = "run a study first, or name another folder with --results"

@@ -65,7 +65,7 @@ class Evidence:
 
 
 def examine(results: Results, *, partial: bool = False) -> list[Evidence]:
-    """Every part of every claim that a study bears on, in the order of the ledger.
+    """Return every part of every claim that a study bears on, in the order of the ledger.
 
     Contrasts that the study declares come with the verdict of its family; the others are a family of their
     own, corrected by Holm, and stamped exploratory.
@@ -129,7 +129,7 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
 
 
 def _others(results: Results, claim: Claim, part: Part, partial: bool) -> Iterator[Evidence]:
-    """Ratios of speed, spreads and rates."""
+    """Yield the evidence of ratios of speed, spreads and rates."""
     if part.measure == "ratio":
         for contrast, _ in contrasts(part, results):
             yield _weighed(results, claim, part, every_setting(results.study, contrast), title(contrast),
@@ -164,7 +164,7 @@ def _weighed(
 
 
 def _speed_ratio(results: Results, contrast: Contrast) -> Interval | None:
-    """Images per second of the treatment over those of the control, paired on the seed."""
+    """Return images per second of the treatment over those of the control, paired on the seed."""
     both = [_rates(results, levels) for levels in corners(contrast)]
     seeds = [seed for seed in results.seeds if all(seed in rates for rates in both)]
     if not seeds:
@@ -173,7 +173,7 @@ def _speed_ratio(results: Results, contrast: Contrast) -> Interval | None:
 
 
 def _rates(results: Results, levels: Mapping[str, Any]) -> dict[int, float]:
-    """Seed -> training images per second of its finished cells."""
+    """Return seed -> training images per second of its finished cells."""
     cells = results.where(levels)
     cells = cells[cells["status"] == "done"]
     spent: dict[int, list[float]] = {}
@@ -184,14 +184,14 @@ def _rates(results: Results, levels: Mapping[str, Any]) -> dict[int, float]:
 
 
 def _spread(results: Results, levels: Mapping[str, Any]) -> Interval | None:
-    """The SD over the subsets of one checkpoint, pooled over checkpoints."""
+    """Return the SD over the subsets of one checkpoint, pooled over checkpoints."""
     cells = results.where(levels)
     values, unit = per_seed(cells, METRIC), unit_of(results, cells)
     return sd_interval(values, groups=unit.labels(values), unit=unit.inner) if values else None
 
 
 def _rate(results: Results, levels: Mapping[str, Any]) -> Interval | None:
-    """The share of an arm's runs that diverged."""
+    """Return the share of an arm's runs that diverged."""
     cells = results.where(levels)
     cells = cells[~cells["status"].isin(OPEN)]
     if not len(cells):

@@ -29,7 +29,7 @@ _POINTS: Final = SCALES["test_acc"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClaimEntry:
     """A claim with what every study says of it; answer: one of fairtrial.claims.ANSWERS."""
 
     claim: Claim
@@ -44,14 +44,14 @@ class Entry:
         return tuple(p.name for p in self.claim.parts if p.rule != SHOWN and p.name not in held)
 
 
-def entries(studies: Sequence[Results], *, partial: bool = False) -> list[Entry]:
-    """Every claim with its evidence. Where a study has the published setting, only such studies decide."""
+def entries(studies: Sequence[Results], *, partial: bool = False) -> list[ClaimEntry]:
+    """Return every claim with its evidence. Where one has the published setting, only such studies decide."""
     found = [each for results in studies for each in examine(results, partial=partial)]
     return [_entry(claim, [each for each in found if each.claim is claim]) for claim in claims()]
 
 
 def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
-    """One row per claim, part and study; one that no study bears on says what it needs."""
+    """Return one row per claim, part and study; one that no study bears on says what it needs."""
     rows = [row for entry in entries(studies, partial=partial) for row in _rows(entry)]
     caption = (
         "Claims ledger: published claims beside what the recorded studies say. Intervals decide at the level "
@@ -64,7 +64,7 @@ def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
 
 
 def sentences(studies: Sequence[Results], *, partial: bool = False, bearing: bool = False) -> list[str]:
-    """The ledger in sentences, one per claim. bearing: only the claims that these studies bear on."""
+    """Return the ledger in sentences, one per claim. bearing: only claims that these studies bear on."""
     found = entries(studies, partial=partial)
     return [_sentence(entry) for entry in found if entry.evidence or not bearing]
 
@@ -72,7 +72,7 @@ def sentences(studies: Sequence[Results], *, partial: bool = False, bearing: boo
 def record(
     studies: Sequence[Results], *, partial: bool = False, bearing: bool = False
 ) -> list[dict[str, Any]]:
-    """The ledger, ready for JSON."""
+    """Return the ledger, ready for JSON."""
     found = [entry for entry in entries(studies, partial=partial) if entry.evidence or not bearing]
     return [
         {
@@ -92,16 +92,16 @@ def record(
     ]
 
 
-def _entry(claim: Claim, evidence: list[Evidence]) -> Entry:
+def _entry(claim: Claim, evidence: list[Evidence]) -> ClaimEntry:
     deciding = [each for each in evidence if each.part.rule != SHOWN]
     same = [each for each in deciding if each.scale == SAME]
     parts = [part for part in claim.parts if part.rule != SHOWN]
     said = [[each.answer for each in same or deciding if each.part is part] for part in parts]
     scale = NOT_COMPARABLE if not deciding else SAME if same else deciding[0].scale
-    return Entry(claim, tuple(evidence), together(said), scale)
+    return ClaimEntry(claim, tuple(evidence), together(said), scale)
 
 
-def _rows(entry: Entry) -> list[dict[str, str]]:
+def _rows(entry: ClaimEntry) -> list[dict[str, str]]:
     claim = entry.claim
     first = {"claim": claim.claim, "figure": claim.figure, "claim says": entry.answer}
     if not entry.evidence:
@@ -136,7 +136,7 @@ def _cells(each: Evidence) -> dict[str, str]:
     }
 
 
-def _sentence(entry: Entry) -> str:
+def _sentence(entry: ClaimEntry) -> str:
     claim = entry.claim
     head = (
         f"{claim.claim[0].upper()}{claim.claim[1:]} ({claim.figure}): {entry.answer}, setting {entry.scale}."
@@ -152,7 +152,7 @@ def _sentence(entry: Entry) -> str:
 
 
 def _words(each: Evidence) -> str:
-    """One study's evidence in a sentence; the preset says what it may be called."""
+    """Return one study's evidence in a sentence; the preset says what it may be called."""
     cells, study = _cells(each), each.results.study
     name = f"{each.part.name[0].upper()}{each.part.name[1:]}, study {clean(study.name)}"
     value = f"{cells['measured']} {cells['interval']}".strip() or "no number"
@@ -172,7 +172,7 @@ def _interval(each: Evidence) -> str:
 
 
 def show(part: Part | None, value: float, *, unit: bool = True) -> str:
-    """A number of a part with its unit: '5.5 points', 'x0.63', '0.0 %'."""
+    """Return a number of a part with its unit: '5.5 points', 'x0.63', '0.0 %'."""
     if part is not None and part.measure == "ratio":
         return f"{'x' if unit else ''}{fixed(value, 2)}"
     text = _POINTS.show(value)
@@ -186,7 +186,7 @@ def _signed(part: Part, value: float) -> str:
 
 
 def _range(values: Sequence[float], part: Part | None) -> str:
-    """Published values with the digits of their source; a quotient of two with two digits."""
+    """Return published values with the digits of their source; a quotient of two with two digits."""
     ends = dict.fromkeys((min(values), max(values))) if values else ()
     ratio = part is not None and part.measure == "ratio"
     told = (show(part, value) if ratio else f"{round(100 * value, 2):g} {_POINTS.unit}" for value in ends)

@@ -21,7 +21,7 @@ def _all() -> tuple[Row, ...]:
 def rows(
     source: str | None = None, table: str | None = None, metric: str | None = None, **setting: Any
 ) -> list[Row]:
-    """The rows that may be quoted: verified, primary, and not under suspicion; in the file's order.
+    """Return the rows that may be quoted: verified, primary, and not under suspicion; in the file's order.
 
     source: a part of the source's name, such as "1912.11370v3". table, metric: exact. setting: equal values
     in the row's `setting`. Each row carries its position in the file as `row`. Accuracies are in percent.
@@ -38,7 +38,7 @@ def rows(
 
 
 def value(metric: str, **which: Any) -> float:
-    """The one number that fits; a LookupError where none does, or several do."""
+    """Return the one number that fits; a LookupError where none does, or several do."""
     found = rows(metric=metric, **which)
     if len(found) != 1:
         raise LookupError(f"{len(found)} rows of {metric} fit {which}; expected one")
@@ -46,6 +46,6 @@ def value(metric: str, **which: Any) -> float:
 
 
 def quotable(row: Row) -> bool:
-    """Whether a row was read at its source and nothing speaks against it."""
+    """Say whether a row was read at its source and nothing speaks against it."""
     suspected = str(row.get("note", "")).startswith(SUSPECT)
     return bool(row["verified"] and row["primary_source"] and not suspected)

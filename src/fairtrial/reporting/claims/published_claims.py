@@ -67,19 +67,19 @@ class Claim:
 
 @cache
 def claims() -> tuple[Claim, ...]:
-    """The claims of the ledger, in its order."""
+    """Return the claims of the ledger, in its order."""
     return tuple(_claim(record) for record in _read())
 
 
 def references() -> list[Row]:
-    """Every published row that the claims rest on."""
+    """Return every published row that the claims rest on."""
     parts = [part for record in _read() for part in (record, *record["parts"])]
     groups = [group for part in parts for group in part.get("published", ())]
     return [row_of(ref) for group in groups for ref in (*group["plus"], *group.get("minus", ()))]
 
 
 def row_of(reference: Mapping[str, Any]) -> Row:
-    """The one row with these values that may be quoted; a ValueError when there is none, or more than one."""
+    """Return the one row with these values that may be quoted; a ValueError for none or several."""
     which = {name: reference.get(name) for name in ("source", "table", "metric")}
     found = published.rows(**which, **reference.get("setting", {}))
     if len(found) != 1:
@@ -88,13 +88,13 @@ def row_of(reference: Mapping[str, Any]) -> Row:
 
 
 def scale_of(claim: Claim, arms: Iterable[Mapping[str, Any]]) -> str:
-    """Whether these arms have the published setting: "same", or "scaled down"."""
+    """Say whether these arms have the published setting: "same", or "scaled down"."""
     same = all(fits(claim.setting, settings) for settings in arms)
     return SAME if same and claim.setting else SCALED
 
 
 def fits(wanted: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> bool:
-    """Whether settings have, for each name, one of the values; a text may hold `*`."""
+    """Say whether settings have, for each name, one of the values; a text may hold `*`."""
     return all(any(_equal(settings.get(name), value) for value in values) for name, values in wanted.items())
 
 
@@ -107,7 +107,7 @@ def answer(
     inside: bool = False,
     units: int | None = None,
 ) -> str:
-    """What an interval says of a part of a claim.
+    """Say what an interval says of a part of a claim.
 
     low, high: its limits, infinite where there is no interval. margin: the smallest difference that matters;
     inside: whether the equivalence interval lies within it. units: upstream checkpoints of each arm, for a
@@ -127,7 +127,7 @@ def answer(
 
 
 def together(answers: Sequence[Sequence[str]]) -> str:
-    """What the parts of a claim come to; each part has the answers of the studies that bear on it.
+    """Return what the parts of a claim come to; each part has the answers of the studies on it.
 
     Contradicted when a part is, supported when every part is. Studies that disagree leave a part undecided,
     and a part without any study leaves the claim undecided; without any study at all it is not comparable.
@@ -141,7 +141,7 @@ def together(answers: Sequence[Sequence[str]]) -> str:
 
 
 def distance(value: float, published: Sequence[float]) -> float | None:
-    """How far a value lies from what is published, with its sign; 0 within a range; None without."""
+    """Say how far a value lies from what is published, with its sign; 0 within a range; None without."""
     if not published:
         return None
     low, high = min(published), max(published)
@@ -149,7 +149,7 @@ def distance(value: float, published: Sequence[float]) -> float | None:
 
 
 def _agreed(answers: Sequence[str]) -> str:
-    """One answer for several studies: the decided ones must not differ, and one that decides is enough."""
+    """Return one answer for several studies: decided ones must not differ, and one that decides is enough."""
     decided = set(answers) - {UNDECIDED}
     return decided.pop() if len(decided) == 1 else UNDECIDED
 
@@ -177,7 +177,7 @@ def _part(record: Row) -> Part:
 
 
 def _values(groups: Sequence[Row], measure: str) -> tuple[float, ...]:
-    """The published values, in the unit of our records: percent and points become fractions."""
+    """Return the published values, in the unit of our records: percent and points become fractions."""
     found = []
     for group in groups:
         plus = sum(row_of(reference)["value"] for reference in group["plus"])

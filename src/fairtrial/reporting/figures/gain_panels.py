@@ -14,13 +14,13 @@ from fairtrial.reporting.figures.style import BAND, INK, looks
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import counted
-from fairtrial.reporting.verdicts.paired_gains import Change, Panel, Point, measure
+from fairtrial.reporting.verdicts.paired_gains import GainLine, GainPanel, GainPoint, measure
 from fairtrial.reporting.wording import SCALES, Scale
 
-Measured = Mapping[Change, Sequence[Point]]
+Measured = Mapping[GainLine, Sequence[GainPoint]]
 
 
-def gains(panel: Panel, points: Measured, axis: str, scale: Scale, margin: float, ax: Axes) -> Axes:
+def gains(panel: GainPanel, points: Measured, axis: str, scale: Scale, margin: float, ax: Axes) -> Axes:
     """Draw the lines of one panel: every seed as a dot, intervals, the margin as a band around 0."""
     where = Axis(axis, [point.level for line in panel.lines for point in points[line]])
     styles = looks([line.look for line in panel.lines])
@@ -44,7 +44,9 @@ def gains(panel: Panel, points: Measured, axis: str, scale: Scale, margin: float
     return ax
 
 
-def gained(results: Results, partial: bool, name: str, what: str, axis: str, panels: Sequence[Panel]) -> Made:
+def gained(
+    results: Results, partial: bool, name: str, what: str, axis: str, panels: Sequence[GainPanel]
+) -> Made:
     """A figure of its own for these panels; none where there is no panel."""
     if not panels:
         return

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from fairtrial.reporting.figures.figure_files import MADE, Drawn
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
@@ -63,7 +63,7 @@ def facts(
     }
 
 
-def _split(unit: Unit) -> bool:
+def _split(unit: ReplicationUnit) -> bool:
     """Whether seeds alone would not say what n counts."""
     return unit.checkpoints is not None or unit.groups is not None
 

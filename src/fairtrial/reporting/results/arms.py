@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fairtrial.reporting.results.load import Results, per_seed
-from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
@@ -31,7 +31,7 @@ class Group:
     levels: dict[str, Any]
     values: dict[int, float]
     failed: frozenset[int]
-    unit: Unit
+    unit: ReplicationUnit
     mean: MeanInterval | None
     look: dict[str, Any]
 
@@ -53,7 +53,7 @@ class Group:
 
 
 def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bool) -> list[Group]:
-    """One group per combination of levels of `names` that has arms; others are averaged within a seed."""
+    """Return a group per combination of levels of `names` with arms; others are averaged within a seed."""
     found = []
     for arm in combinations(results.study, names):
         cells = results.where(arm)
@@ -66,18 +66,18 @@ def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bo
 
 
 def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
-    """The levels of an arm with its norm, fixed or swept; without one that is averaged over."""
+    """Return the levels of an arm with its norm, fixed or swept; without one that is averaged over."""
     settings = study.settings(levels)
     return {n: getattr(settings, n) for n in NORM if n not in study.factors or n in levels} | dict(levels)
 
 
 def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The levels of `names` that arms have, in declared order."""
+    """Return the levels of `names` that arms have, in declared order."""
     seen = dict.fromkeys(tuple(arm[name] for name in names) for arm in study.arms())
     return [dict(zip(names, levels, strict=True)) for levels in seen]
 
 
-def _interval(values: dict[int, float], unit: Unit) -> MeanInterval | None:
+def _interval(values: dict[int, float], unit: ReplicationUnit) -> MeanInterval | None:
     if unit.problem or unit.count(values) < MIN_UNITS:
         return None
     mean = mean_interval(values, groups=unit.labels(values), unit=unit.name)
@@ -85,12 +85,12 @@ def _interval(values: dict[int, float], unit: Unit) -> MeanInterval | None:
 
 
 def metric_of(study: Study) -> str:
-    """The metric of the first declared contrast."""
+    """Return the metric of the first declared contrast."""
     return study.contrasts[0].metric if study.contrasts else "test_acc"
 
 
 def axis_of(study: Study) -> str | None:
-    """The swept factor with most numeric levels, for a figure's axis; None when no factor has two."""
+    """Return the swept factor with most numeric levels, for a figure's axis; None when no factor has two."""
     sizes = {
         name: sum(isinstance(level, (int, float)) and not isinstance(level, bool) for level in levels)
         for name, levels in study.factors.items()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fairtrial.reporting.results.load import OPEN, Results, per_seed
-from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
@@ -21,7 +21,7 @@ SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "sec
 
 
 @dataclass(frozen=True)
-class Side:
+class ContrastSide:
     """One arm of a contrast: seed -> value, what its runs spent, which of them failed."""
 
     name: str
@@ -34,26 +34,26 @@ class Side:
     overlap: int  # test images that were among the upstream images, as far as the records know
 
 
-def sides(results: Results, contrast: Contrast) -> tuple[Side, ...]:
-    """Each corner with its recorded values, averaged within a seed over swept factors it does not name."""
+def sides(results: Results, contrast: Contrast) -> tuple[ContrastSide, ...]:
+    """Return each corner with its values, averaged within a seed over swept factors it does not name."""
     seeds = results.seeds_of(contrast)
     return tuple(_side(results, contrast.metric, levels, seeds) for levels in corners(contrast))
 
 
-def unit_of_contrast(results: Results, contrast: Contrast) -> Unit:
-    """What n counts in a contrast."""
+def unit_of_contrast(results: Results, contrast: Contrast) -> ReplicationUnit:
+    """Say what n counts in a contrast."""
     unit = unit_of(results, *(results.where(levels) for levels in corners(contrast)))
     return replace(unit, seeds=results.seeds_of(contrast))
 
 
-def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[int, ...]) -> Side:
+def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[int, ...]) -> ContrastSide:
     cells = results.where(levels)
     if len(seeds) < len(results.seeds):
         cells = cells[cells["seed"].isin(seeds)]
     finished = cells[cells["status"] == "done"]
     failed = cells[cells["failed"].astype(bool)]
     spent = finished[SPENT[results.study.budget.kind]].astype(float) if len(finished) else None
-    return Side(
+    return ContrastSide(
         name=clean(factors.label({name: levels[name] for name in results.study.factors if name in levels})),
         values=per_seed(cells, metric),
         spent=None if spent is None else float(spent.mean()),
@@ -66,18 +66,18 @@ def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[in
 
 
 def overlap(results: Results, cells: Iterable[str]) -> int:
-    """The largest number of test images that a checkpoint of these cells was trained on."""
+    """Return the largest number of test images that a checkpoint of these cells was trained on."""
     drawn = (results.records[cell].drawn.upstream for cell in cells if cell in results.records)
     return max((each.overlap or 0 for each in drawn if each), default=0)
 
 
 def overlap_words(images: int) -> str:
-    """'3 test images were among the upstream images'."""
+    """Return '3 test images were among the upstream images'."""
     return f"{plural(images, 'test image')} {'was' if images == 1 else 'were'} among the upstream images"
 
 
-def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]:
-    """Seed -> treatment minus control, or the gain at the first level minus that at the second."""
+def differences(parts: Sequence[ContrastSide], seeds: Sequence[int]) -> dict[int, float]:
+    """Return seed -> treatment minus control, or the gain at the first level minus that at the second."""
     complete = [seed for seed in seeds if all(seed in part.values for part in parts)]
     signs = (1, -1) if len(parts) == 2 else (1, -1, -1, 1)
     return {
@@ -87,9 +87,13 @@ def differences(parts: Sequence[Side], seeds: Sequence[int]) -> dict[int, float]
 
 
 def interval(
-    parts: Sequence[Side], unit: Unit, level: float, *, without: frozenset[int] = frozenset()
+    parts: Sequence[ContrastSide],
+    unit: ReplicationUnit,
+    level: float,
+    *,
+    without: frozenset[int] = frozenset(),
 ) -> PairedInterval:
-    """The paired t interval of `differences`, joined on the seed and averaged within each unit."""
+    """Return the paired t interval of `differences`, joined on the seed and averaged within each unit."""
     kept = [seed for seed in differences(parts, unit.seeds) if seed not in without]
     columns = [{seed: part.values[seed] for seed in kept} for part in parts]
     if len(columns) == 4:
@@ -98,5 +102,5 @@ def interval(
 
 
 def has_limits(found: PairedInterval | None) -> bool:
-    """Whether there is an interval at all: three units or more, and some variance."""
+    """Say whether there is an interval at all: three units or more, and some variance."""
     return found is not None and math.isfinite(found.low)

@@ -80,7 +80,7 @@ class InferenceRule:
         )
 
     def _beyond(self, values: Sequence[float], null: float, sign: int) -> float:
-        """One-sided: half of 1 / E against `null`, where the mean lies on the side of `sign`; else 1."""
+        """Return the one-sided p: half of 1 / E against `null` if the mean is on its side; else 1."""
         run = confidence_sequence(values, alpha=2 * self.alpha, null=null)
         return _p(run.e_value[-1], 2) if sign * (run.estimate[-1] - null) > 0 else 1.0
 

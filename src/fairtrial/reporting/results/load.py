@@ -112,7 +112,7 @@ class Results:
         return list(self.frame["cell"])
 
     def seeds_of(self, contrast: Contrast) -> tuple[int, ...]:
-        """The seeds at which a contrast is read: all, or the first ones where it was decided early."""
+        """Return the seeds at which a contrast is read: all, or the first ones where it was decided early."""
         return self.seeds[: self.read.get(contrast.name)]
 
     @cached_property
@@ -126,7 +126,7 @@ class Results:
         return self.ended[self.ended["replica"] == 0]
 
     def where(self, levels: Mapping[str, Any], replica: int = 0) -> pd.DataFrame:
-        """The declared cells with these levels."""
+        """Return the declared cells with these levels."""
         chosen = self._masks["replica", replica]
         for name, level in levels.items():
             chosen = chosen & self._masks[name, level]
@@ -171,7 +171,7 @@ def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -
 
 
 def _started(study: Study, row: Record, record: Attempt | None) -> Record:
-    """Where a cell's weights come from; a cell without a record of it will take what its settings say."""
+    """Return where a cell's weights come from; without a record of it, what its settings say."""
     settings = study.settings({name: row[name] for name in study.factors})
     planned = settings.upstream_seed(row["seed"])
     told = None if record is None or planned is None else record.upstream_seed
@@ -179,7 +179,7 @@ def _started(study: Study, row: Record, record: Attempt | None) -> Record:
 
 
 def chance(classes: int | None) -> dict[str, float]:
-    """What a failed seed scores on each metric: a guess among equal classes; NaN when none was counted."""
+    """Return the score of a failed seed on each metric: a guess among equal classes; NaN without a count."""
     if not classes:
         return dict.fromkeys(METRICS, math.nan)
     return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}
@@ -191,14 +191,14 @@ def _block_s(study: Study, records: Mapping[str, Attempt]) -> float | None:
 
 
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:
-    """Seed -> mean over its cells, for the seeds whose cells all have a value."""
+    """Return seed -> mean over its cells, for the seeds whose cells all have a value."""
     values = cells.groupby("seed", sort=False)[metric].agg(lambda column: column.mean(skipna=False))
     pairs = zip(values.index.tolist(), values.tolist(), strict=True)
     return {int(seed): float(value) for seed, value in pairs if math.isfinite(value)}
 
 
 def summary(results: Results) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of summary.csv: each cell as recorded, and its score under the failure policy."""
+    """Return header and rows of summary.csv: each cell as recorded, and its score if it failed."""
     names = ["cell", "arm", "seed", "replica", *results.study.factors, *STABLE, "score"]
     scores = [None if math.isnan(score) else score for score in results.frame["test_acc"]]
     return names, [

@@ -24,7 +24,7 @@ _BACK: Final = "put the file back from version control, or move it away with `fa
 
 
 def problems(store: Store) -> Iterator[Problem]:
-    """Every record that is damaged or edited, or that contradicts itself."""
+    """Yield every record that is damaged or edited, or that contradicts itself."""
     try:
         yield from _declaration(store.declared(), store.folder / DECLARATION)
     except Fault as error:
@@ -47,7 +47,7 @@ def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
 
 
 def _contradictions(record: Attempt) -> Iterator[str]:
-    """What one record says twice, and not the same."""
+    """Say what one record says twice, and not the same."""
     settings, measured = record.settings, record.measured
     told = cell_id(settings, Budget.parse(record.budget), record.seed, record.replica)
     if told != record.cell:
@@ -61,7 +61,7 @@ def _contradictions(record: Attempt) -> Iterator[str]:
 
 
 def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
-    """The network that a cell kept, where it still lies here, against the digest in the record."""
+    """Yield the network that a cell kept, where it still lies here, against the digest in the record."""
     kept = record.measured.checkpoint
     path = folder / kept.file if kept else folder
     if not kept or not path.is_file():
@@ -74,7 +74,7 @@ def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
 
 
 def _right(packed: str | None) -> int | None:
-    """How many images were classified right, of one bit per image."""
+    """Say how many images were classified right, of one bit per image."""
     if packed is None:
         return None
     try:
@@ -84,7 +84,7 @@ def _right(packed: str | None) -> int | None:
 
 
 def _pointed(problem: Problem, folder: Path) -> Problem:
-    """The problem, with the values of an edited record that the study's summary.csv knows otherwise."""
+    """Return the problem, with the values of an edited record that summary.csv knows otherwise."""
     path = Path(problem.where.partition(", byte")[0])
     said = "; ".join(_against_summary(path, folder / "summary.csv"))
     return Problem(f"{problem.what}; {said}" if said else problem.what, problem.where, problem.do)

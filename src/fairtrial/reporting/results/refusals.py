@@ -19,7 +19,7 @@ _CLEAN: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 
 
 def flaws(study: Study, attempts: Iterable[Attempt], used: Mapping[str, Attempt]) -> tuple[str, ...]:
-    """Every reason to mistrust the records of a study; empty where there is none.
+    """Return every reason to mistrust the records of a study; empty where there is none.
 
     attempts: all of them; used: cell -> the attempt that counts. Seals are checked where files are read, and
     missing cells are told by the table. Here: a record that is not of its cell, a cell with two outcomes,
@@ -39,7 +39,7 @@ def flaws(study: Study, attempts: Iterable[Attempt], used: Mapping[str, Attempt]
 
 
 def _strangers(records: list[Attempt]) -> Iterator[str]:
-    """Records whose settings, budget and seed are not those that their cell's id stands for."""
+    """Yield records whose settings, budget and seed are not those that their cell's id stands for."""
     odd = sorted({r.cell for r in records if _identity(r) != r.cell})
     if odd:
         yield f"{_some(odd)}: the settings, budget or seed in the record are those of another cell"
@@ -50,7 +50,7 @@ def _identity(record: Attempt) -> str:
 
 
 def _twice(records: list[Attempt]) -> Iterator[str]:
-    """Cells that ended twice with different results, neither a retry: one of them was chosen."""
+    """Yield cells that ended twice with different results, neither a retry: one of them was chosen."""
     ended: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
         if record.status in ("done", "diverged"):
@@ -65,7 +65,7 @@ def _result(record: Attempt) -> dict[str, Any]:
 
 
 def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
-    """Seeds of the declared arms that were recorded, but that the declaration leaves out."""
+    """Yield seeds of the declared arms that were recorded, but that the declaration leaves out."""
     mine = {cell.id for cell in cells}
     seeds = sorted({r.seed for r in records if r.cell not in mine and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
@@ -97,7 +97,7 @@ def _code(origin: Provenance) -> Iterator[str]:
 
 
 def mixed_hardware(used: Mapping[str, Attempt]) -> Iterator[str]:
-    """Machines that differ where the budget is in seconds: an arm's seconds are not another's."""
+    """Yield machines that differ where the budget is in seconds: an arm's seconds are not another's."""
     for name in HARDWARE:
         values = {clean(getattr(record.provenance, name)) for record in used.values()}
         if len(values) > 1:
@@ -105,7 +105,7 @@ def mixed_hardware(used: Mapping[str, Attempt]) -> Iterator[str]:
 
 
 def _idle_seeds(cells: list[Cell], used: Mapping[str, Attempt]) -> Iterator[str]:
-    """Arms in which every seed gave exactly the same network, or the same answers and the same loss."""
+    """Yield arms in which every seed gave exactly the same network, or the same answers and loss."""
     arms: defaultdict[str, list[str]] = defaultdict(list)
     for cell in cells:
         record = used.get(cell.id)
@@ -117,12 +117,12 @@ def _idle_seeds(cells: list[Cell], used: Mapping[str, Attempt]) -> Iterator[str]
 
 
 def _fingerprint(record: Attempt) -> list[Any]:
-    """The final weights, where they were recorded; else everything that was measured."""
+    """Return the final weights, where they were recorded; else everything that was measured."""
     weights = record.measured.weights_sha256
     return [weights] if weights else [_result(record)]
 
 
 def _some(names: list[str], word: str = "cell") -> str:
-    """'cell ab12', '12 cells, such as ab12'."""
+    """Return 'cell ab12', '12 cells, such as ab12'."""
     first = clean(names[0])
     return f"{word} {first}" if len(names) == 1 else f"{len(names)} {word}s, such as {first}"

@@ -24,7 +24,7 @@ _FEW: Final = 100  # images per class; above it a subset is not called few-shot
 
 
 @dataclass(frozen=True)
-class Unit:
+class ReplicationUnit:
     """The replication unit of some cells (STATISTICS 2).
 
     seeds: those declared. inner: what one of them is, 'seed' or 'few-shot subset'. groups: seed -> upstream
@@ -56,15 +56,15 @@ class Unit:
         return self.count(self.seeds)
 
     def labels(self, seeds: Iterable[int]) -> dict[int, int] | None:
-        """What the `groups` argument of an interval over these seeds takes."""
+        """Say what the `groups` argument of an interval over these seeds takes."""
         return None if self.groups is None else {seed: self.groups[seed] for seed in seeds}
 
     def count(self, seeds: Iterable[int]) -> int:
-        """How many units these seeds belong to."""
+        """Say how many units these seeds belong to."""
         return len(set(seeds) if self.groups is None else {self.groups[seed] for seed in seeds})
 
     def means(self, values: Mapping[int, float]) -> list[float]:
-        """One value per unit: the mean over its seeds."""
+        """Return one value per unit: the mean over its seeds."""
         if self.groups is None:
             return list(values.values())
         members: dict[int, list[float]] = {}
@@ -73,15 +73,15 @@ class Unit:
         return [math.fsum(each) / len(each) for each in members.values()]
 
     def describe(self, seeds: Iterable[int], before: str = "") -> str:
-        """'10 seeds', '3 upstream checkpoints (15 few-shot subsets)'; `before` the name of a plain unit."""
+        """Return '10 seeds', '3 upstream checkpoints (15 few-shot subsets)'; before: of a plain unit."""
         number = len(set(seeds))
         if self.groups is None:
             return plural(number, before + self.inner)
         return f"{plural(self.count(seeds), self.outer)} ({plural(number, self.inner)})"
 
 
-def unit_of(results: Results, *sides: pd.DataFrame) -> Unit:
-    """The unit of cells that are averaged or compared seed by seed; one frame of cells per side.
+def unit_of(results: Results, *sides: pd.DataFrame) -> ReplicationUnit:
+    """Return the unit of cells that are averaged or compared seed by seed; one frame of cells per side.
 
     From several checkpoints of a study it is the checkpoint, and a side from scratch takes the other side's.
     With one checkpoint, or a file, it is the seed, and what is said holds for that checkpoint. Of tuned arms
@@ -93,21 +93,21 @@ def unit_of(results: Results, *sides: pd.DataFrame) -> Unit:
     return unit if tuning is None else _tuned(tuning, unit)
 
 
-def _tuned(tuning: Tuning, below: Unit) -> Unit:
-    """The unit of tuned arms; a claim about them needs three tuning studies (STATISTICS 11)."""
+def _tuned(tuning: Tuning, below: ReplicationUnit) -> ReplicationUnit:
+    """Return the unit of tuned arms; a claim about them needs three tuning studies (STATISTICS 11)."""
     problem = below.problem
     if tuning.studies < MIN_UNITS:
         problem = f"tuned arms need {MIN_UNITS} tuning studies; there are {tuning.studies}"
     elif below.groups is not None:
         problem = "arms are tuned and start from several checkpoints: two levels of replication"
     groups = {seed: tuning.index(seed) for seed in below.seeds}
-    return Unit(below.seeds, below.inner, groups, below.checkpoints, problem, TUNING)
+    return ReplicationUnit(below.seeds, below.inner, groups, below.checkpoints, problem, TUNING)
 
 
-def _untuned(results: Results, cells: pd.DataFrame) -> Unit:
+def _untuned(results: Results, cells: pd.DataFrame) -> ReplicationUnit:
     started = cells[cells["start"] != DRAWN]
     if not len(started):
-        return Unit(results.seeds)
+        return ReplicationUnit(results.seeds)
     inner, kept = _inner(results, started), started[started["start"] == KEPT]
     found: dict[int, set[int]] = {}
     for seed, label in zip(kept["seed"], kept["upstream_seed"], strict=True):
@@ -116,22 +116,22 @@ def _untuned(results: Results, cells: pd.DataFrame) -> Unit:
         if len(labels) > 1:
             numbers = " and ".join(map(str, sorted(labels)))
             problem = f"at seed {seed} its cells start from different upstream seeds ({numbers}): not paired"
-            return Unit(results.seeds, inner, problem=problem)
+            return ReplicationUnit(results.seeds, inner, problem=problem)
     groups = {seed: min(labels) for seed, labels in found.items()}
     several = len(set(groups.values()))
     fewest = 1 if FILE in set(started["start"]) else several
-    return Unit(results.seeds, inner, groups if several > 1 else None, fewest)
+    return ReplicationUnit(results.seeds, inner, groups if several > 1 else None, fewest)
 
 
 def _inner(results: Results, cells: pd.DataFrame) -> str:
-    """What one seed draws below its checkpoint."""
+    """Say what one seed draws below its checkpoint."""
     swept = "shots" in results.study.factors
     shots = set(cells["shots"]) if swept else {results.study.settings({}).shots}
     return SEED if ALL in shots else kept_by_seed(max(shots))
 
 
 def kept_by_seed(shots: Any) -> str:
-    """What two runs of a seed share, whatever else they draw: its images."""
+    """Say what two runs of a seed share, whatever else they draw: its images."""
     if shots == ALL:
         return "validation split"
     return "few-shot subset" if shots <= _FEW else "subset"

@@ -50,20 +50,20 @@ class Timing:
         return number(self.extra_info, "roofline_s")
 
     def median_s(self, name: str) -> float:
-        """Median seconds per call."""
+        """Return median seconds per call."""
         return float(np.median(self.rounds_s[name]))
 
     def times(self, name: str) -> float:
-        """The median as a multiple of the reference's."""
+        """Return the median as a multiple of the reference's."""
         return self.median_s(name) / self.median_s(self.reference)
 
     def by_round(self, name: str) -> Numbers:
-        """Each round as a multiple of the reference's round beside it."""
+        """Return each round as a multiple of the reference's round beside it."""
         return self.rounds_s[name] / self.rounds_s[self.reference]
 
 
 def number(extra_info: Mapping[str, Any], name: str) -> float | None:
-    """A positive number of extra_info; None where there is none."""
+    """Return a positive number of extra_info; None where there is none."""
     value = extra_info.get(name)
     return float(value) if _is_number(value) else None
 
@@ -73,12 +73,12 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def timing_folders(bench: Path) -> list[Path]:
-    """The devices' folders that hold timings; the gate's own files lie deeper."""
+    """Return the devices' folders that hold timings; the gate's own files lie deeper."""
     return [folder for folder in sorted(bench.glob("*/")) if any(folder.glob("*.json"))]
 
 
 def read_timings(folder: Path) -> list[Timing]:
-    """Every timing of a folder; a Fault with every file that cannot be trusted, exit code 3."""
+    """Return every timing of a folder; a Fault with every file that cannot be trusted, exit code 3."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
         what = "no bench results" if folder.is_dir() else "no such folder"
@@ -96,7 +96,7 @@ def read_timings(folder: Path) -> list[Timing]:
 
 
 def read_file(path: Path) -> list[Timing]:
-    """The timings of one file; rows that were not raced are passed over."""
+    """Return the timings of one file; rows without rounds are passed over."""
     try:
         report = read_json(path, cap=CAP)
     except Fault as found:
@@ -152,7 +152,7 @@ def _timing(path: Path, index: int, row: Mapping[str, Any], machine: Mapping[str
 
 
 def _has_roof(extra_info: Mapping[str, Any]) -> bool:
-    """What a roofline needs, where one is extra_info."""
+    """Say whether a timing with a roofline has all that one needs."""
     roof = extra_info.get("roof")
     if extra_info.get("roofline_s") is None:
         return True
@@ -160,7 +160,7 @@ def _has_roof(extra_info: Mapping[str, Any]) -> bool:
 
 
 def machine_of(timings: Sequence[Timing]) -> str:
-    """'AMD EPYC, 2 threads, torch 2.15.0, fp32': what every caption says of the machine."""
+    """Return 'AMD EPYC, 2 threads, torch 2.15.0, fp32': what every caption says of the machine."""
     every = {
         f"{timing.machine.get('gpu') or timing.machine.get('cpu_model', 'unknown processor')}, "
         f"{timing.machine.get('threads', '?')} threads, torch {timing.machine.get('torch', '?')}"

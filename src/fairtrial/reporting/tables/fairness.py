@@ -10,7 +10,7 @@ import pandas as pd
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import commits, provenance, units
 from fairtrial.reporting.wording import clean, gap, listed, plural
@@ -85,7 +85,7 @@ def _source(results: Results) -> tuple[str, ...]:
     return ("start_key", "tune") if _below(results) else ()
 
 
-def _below(results: Results) -> list[Unit]:
+def _below(results: Results) -> list[ReplicationUnit]:
     """The units of the arms that start from a checkpoint."""
     return [unit for unit, _ in units(results) if unit.checkpoints is not None]
 

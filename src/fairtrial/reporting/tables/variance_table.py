@@ -11,7 +11,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import CHECKPOINT
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import counted, provenance
-from fairtrial.reporting.verdicts.variance_sources import Source, Sources, examine
+from fairtrial.reporting.verdicts.variance_sources import VarianceSource, VarianceSources, examine
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, plural, rounded
 
 
@@ -24,7 +24,7 @@ def variance_table(results: Results, *, partial: bool = False) -> Table | None:
     return Table("variance", _caption(results, found), pd.DataFrame(_rows(found, scale)))
 
 
-def _rows(found: Sources, scale: Scale) -> list[dict[str, str]]:
+def _rows(found: VarianceSources, scale: Scale) -> list[dict[str, str]]:
     within = [*found.between, found.draws, *([found.single] if found.single else []), found.here]
     on_top = [found.images, found.anywhere] if found.images and found.anywhere else []
     return [_row(found, scale, each, of_here=True) for each in within] + [
@@ -32,7 +32,7 @@ def _rows(found: Sources, scale: Scale) -> list[dict[str, str]]:
     ]
 
 
-def _row(found: Sources, scale: Scale, source: Source, *, of_here: bool) -> dict[str, str]:
+def _row(found: VarianceSources, scale: Scale, source: VarianceSource, *, of_here: bool) -> dict[str, str]:
     """of_here: whether it is a part of the variance on this test set, or comes on top of it."""
     limits, wider = source.interval, found.anywhere
     ends = (limits.low, limits.high) if limits is not None and math.isfinite(limits.low) else None
@@ -52,11 +52,11 @@ def _sd(scale: Scale, value: float) -> str:
     return fixed(scale.factor * value, scale.digits + 1)
 
 
-def _share(part: Source, whole: Source) -> str:
+def _share(part: VarianceSource, whole: VarianceSource) -> str:
     return f"{100 * part.variance / whole.variance:.0f} %" if whole.variance else ""
 
 
-def _caption(results: Results, found: Sources) -> str:
+def _caption(results: Results, found: VarianceSources) -> str:
     above = f", {found.unit.outer}s between their means" if found.outer is not None else ""
     told = [
         f"Where the spread of a result comes from: arm {clean(found.arm)} and its A/A twin, two runs of each "
@@ -78,11 +78,11 @@ def _caption(results: Results, found: Sources) -> str:
     return ". ".join(told)
 
 
-def _clipped(found: Sources) -> bool:
+def _clipped(found: VarianceSources) -> bool:
     return any(source is not None and source.clipped for source in (*found.between, found.images))
 
 
-def _of_images(found: Sources) -> str:
+def _of_images(found: VarianceSources) -> str:
     if found.images is None:
         return f"No rows of test images: {found.unseen}"
     return (
@@ -92,7 +92,7 @@ def _of_images(found: Sources) -> str:
     )
 
 
-def _cheapest(found: Sources) -> list[str]:
+def _cheapest(found: VarianceSources) -> list[str]:
     """How many fine-tunings of a checkpoint are cheapest (STATISTICS 2)."""
     if found.unit.outer != CHECKPOINT or found.outer is None:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit, unit_of
+from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean, listed, share
 from fairtrial.stats import clopper_pearson
 from fairtrial.storage.record import Provenance
@@ -20,7 +20,7 @@ _UNSURE: Final = "a BiT result only as far as that file is the official one"
 
 
 def provenance(results: Results) -> str:
-    """The sentence that every caption ends with."""
+    """Return the sentence that every caption ends with."""
     parts = [
         f"{results.study.budget.words} per run",
         preset(results.study, upstream_images(results)),
@@ -34,12 +34,12 @@ def provenance(results: Results) -> str:
 
 
 def seeds(results: Results) -> str:
-    """'n = 10 seeds, the replication unit'; where networks start from checkpoints, what each n counts."""
+    """Return 'n = 10 seeds, the replication unit'; from checkpoints, what each n counts."""
     return counted(results, units(results))
 
 
-def counted(results: Results, found: Sequence[tuple[Unit, str]]) -> str:
-    """What n counts, of units with the arms that they belong to."""
+def counted(results: Results, found: Sequence[tuple[ReplicationUnit, str]]) -> str:
+    """Say what n counts, of units with the arms that they belong to."""
     if not results.complete or results.not_required:
         how = "so far" if not results.complete else "as the stopping rule gave them"
         return "; ".join(
@@ -55,8 +55,8 @@ def counted(results: Results, found: Sequence[tuple[Unit, str]]) -> str:
     return "; ".join(told)
 
 
-def units(results: Results) -> list[tuple[Unit, str]]:
-    """The units of a study's arms, each with the arms it belongs to where they are not all."""
+def units(results: Results) -> list[tuple[ReplicationUnit, str]]:
+    """Return the units of a study's arms, each with the arms it belongs to where they are not all."""
     cells = results.frame[results.frame["replica"] == 0]
     starts = dict.fromkeys(cells["start"])
     found = [(unit_of(results, cells[cells["start"] == start]), start) for start in starts]
@@ -65,7 +65,7 @@ def units(results: Results) -> list[tuple[Unit, str]]:
 
 
 def upstream_images(results: Results) -> str | None:
-    """The images that every checkpoint was trained on, where the records name them."""
+    """Return the images that every checkpoint was trained on, where the records name them."""
     drawn = (record.drawn.upstream for record in results.records.values())
     names = {each.upstream for each in drawn if each}
     name = names.pop() if len(names) == 1 else None
@@ -73,7 +73,7 @@ def upstream_images(results: Results) -> str | None:
 
 
 def commits(results: Results) -> str:
-    """'commit 1a2b3c4, modified'; every code version that a used record came from."""
+    """Return 'commit 1a2b3c4, modified'; every code version that a used record came from."""
     found = {
         (clean(origin.commit)[:7] if origin.commit else None, bool(_modified(origin)))
         for origin in (record.provenance for record in results.records.values())
@@ -91,7 +91,7 @@ def _modified(origin: Provenance) -> bool:
 
 
 def failures(results: Results) -> str:
-    """'2 of 130 runs failed (1.5 %, 95 % Clopper-Pearson 0.2 to 5.5 %) and score chance'; or nothing."""
+    """Return '2 of 130 runs failed (1.5 %, 95 % Clopper-Pearson 0.2 to 5.5 %) and score chance'; or ''."""
     lost, ended = int(results.ended["failed"].sum()), len(results.ended)
     if not lost:
         return ""
@@ -116,7 +116,7 @@ def preset(study: Study, images: str | None = None) -> str:
 
 
 def _story(arms: Iterable[Settings], images: str | None = None) -> str:
-    """'trained from scratch', 'pre-trained on tiny32 (study `up`)', 'from official BiT-M-R50x1 weights'.
+    """Return 'trained from scratch', 'pre-trained on tiny32 (study `up`)', 'from official ... weights'.
 
     images: the name of the upstream images, where the records tell it.
     """
@@ -125,7 +125,7 @@ def _story(arms: Iterable[Settings], images: str | None = None) -> str:
 
 
 def _may_be_called(arms: Iterable[Settings]) -> str:
-    """Whether results are results of BiT: whole networks, fine-tuned from official weights, are."""
+    """Say whether results are results of BiT: whole networks, fine-tuned from official weights, are."""
     names = {_bit_name(settings) for settings in arms}
     if names == {_BIT}:
         return _BIT

@@ -98,7 +98,7 @@ def describe_accuracies(crossovers: Sequence[Crossover]) -> str:
 
 
 def _names(crossover: Crossover) -> list[str]:
-    """Treatment and control, each with the levels that they share."""
+    """Return treatment and control, each with the levels that they share."""
     *pair, at = arms(crossover.contrast)
     return [f"{name}{at}" for name in pair]
 

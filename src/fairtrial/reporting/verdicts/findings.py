@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fairtrial.reporting.results.contrast_sides import (
-    Side,
+    ContrastSide,
     differences,
     has_limits,
     interval,
@@ -16,7 +16,7 @@ from fairtrial.reporting.results.contrast_sides import (
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_of
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
@@ -43,8 +43,8 @@ class Finding:
     contrast: Contrast
     scale: Scale
     margin: float
-    sides: tuple[Side, ...]
-    unit: Unit
+    sides: tuple[ContrastSide, ...]
+    unit: ReplicationUnit
     differences: dict[int, float]
     gap: float | None  # of the declared budget between the sides, as measured
     verdict: str
@@ -78,7 +78,7 @@ class Finding:
 
 
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
-    """The declared contrasts with their verdicts; Holm runs over all of them.
+    """Judge the declared contrasts; Holm runs over all of them.
 
     An incomplete study, or one with flawed records, is refused every verdict unless `partial`. Complete pairs
     are then used; the analysis is stamped exploratory, because it was not declared, and with what is wrong
@@ -91,7 +91,7 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
 
 
 def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
-    """The same contrasts with their rulings; Holm runs over all of them."""
+    """Decide contrasts: the same with their rulings; Holm runs over all of them."""
     rule = results.inference
     steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=rule.alpha)
     return [
@@ -101,7 +101,7 @@ def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
 
 
 def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> Finding:
-    """What the cells say of one contrast, before any ruling; refused where they cannot be compared."""
+    """Measure one contrast, before any ruling; refused where its cells cannot be compared."""
     parts, rule, unit = sides(results, contrast), results.inference, unit_of(results, contrast)
     spent = [part.spent for part in parts if part.spent is not None]
     finding = Finding(
@@ -121,8 +121,8 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
     return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
 
 
-def _analysis(results: Results, unit: Unit) -> str:
-    """'interim analysis 1 of 3', 'read after every seed'; nothing in a study without a stopping rule."""
+def _analysis(results: Results, unit: ReplicationUnit) -> str:
+    """Return 'interim analysis 1 of 3', 'read after every seed'; nothing without a stopping rule."""
     stop = results.study.rule
     if stop is None:
         return ""
@@ -179,7 +179,7 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRu
 
 
 def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | None:
-    """The fewest and the most tuning trials of the compared arms; None where none was tuned."""
+    """Return the fewest and the most tuning trials of the compared arms; None where none was tuned."""
     tuning, names = results.study.tuning, list(results.study.factors)
     if tuning is None:
         return None
@@ -210,13 +210,13 @@ def _complete(results: Results, finding: Finding) -> Finding:
     )
 
 
-def _cost(results: Results, unit: Unit) -> float | None:
-    """Device-seconds that one more unit of every arm costs here; what it costs upstream is not known."""
+def _cost(results: Results, unit: ReplicationUnit) -> float | None:
+    """Return the device-seconds that one more unit of every arm costs here; upstream costs are not known."""
     return None if results.block_s is None else results.block_s * len(unit.seeds) / unit.planned
 
 
 def registered(results: Results, contrast: Contrast) -> bool:
-    """Whether the contrast, as it stands, was declared while none of its study's cells had an outcome."""
+    """Say whether the contrast, as it stands, was declared before any cell of its study had an outcome."""
     history = results.declared["history"]
     mine = history[-1]["contrasts"].get(contrast.name)
     return any(entry["seen"] == 0 and mine in entry["contrasts"].values() for entry in history)
@@ -242,7 +242,7 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
 
 
 def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
-    """Where the exact test says something else than t, or can say nothing."""
+    """Say where the exact test says something else than t, or can say nothing."""
     alpha = 1 - step.step_level
     if flip.smallest_p > alpha:
         yield f"the exact sign-flip test cannot reject at n = {flip.n} and level {alpha:.3g}"
@@ -254,12 +254,12 @@ def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
 
 
 def _test_images(results: Results) -> int:
-    """The size of the smallest test set; 0 when none was read."""
+    """Return the size of the smallest test set; 0 when none was read."""
     return min((row["test_n"] for row in results.plain if row.get("test_n")), default=0)
 
 
 def _seen(finding: Finding) -> Iterator[str]:
-    """What narrows the claim below its unit: seeds that are missing, test images that were seen upstream."""
+    """Yield what narrows the claim below its unit: missing seeds, test images that were seen upstream."""
     unit, here, all_seeds = finding.unit, len(finding.differences), len(finding.unit.seeds)
     if unit.groups is not None and here < all_seeds:
         yield f"{here} of {all_seeds} {unit.inner}s"
@@ -269,7 +269,7 @@ def _seen(finding: Finding) -> Iterator[str]:
 
 
 def _turned(results: Results, finding: Finding) -> Iterator[str]:
-    """An interaction whose sign turns on the logit scale may be an artefact of the ceiling (STATISTICS 3)."""
+    """Yield a note where the sign turns on the logit scale: the ceiling may have made it (STATISTICS 3)."""
     tests, found = _test_images(results), finding.interval
     if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or found is None:
         return

@@ -92,7 +92,7 @@ def _replayed(results: Results, rule: Stopping) -> tuple[dict[str, int], Asked]:
 
 
 def _cells(results: Results, waiting: Sequence[Contrast], n: int, *, everything: bool = False) -> set[str]:
-    """The cells of these contrasts' arms, and of the A/A pair, at the first n seeds; or of every arm."""
+    """Return the cells of these contrasts' arms and of the A/A pair at the first n seeds; or of every arm."""
     seeds = set(results.seeds[:n])
     frames = [results.frame] if everything else list(_arms(results, waiting))
     return {
@@ -118,7 +118,7 @@ def _missing(results: Results, cells: set[str]) -> bool:
 def _describe(
     number: int, planned: Sequence[int], rule: Stopping, decided: Sequence[Finding], left: Sequence[Contrast]
 ) -> str:
-    """'interim analysis 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
+    """Return 'interim analysis 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
     place = f"after {planned[number]} seeds" if rule.sequence else _place(number, planned)
     verdicts = [f"{clean(each.contrast.name)} ({each.verdict.replace('_', ' ')})" for each in decided]
     names = [clean(each.name) for each in left]

@@ -49,7 +49,7 @@ class _Edge:
 
 
 def ladder(study: Study) -> Ladder | None:
-    """The longest chain of declared contrasts, each between two arms that differ in one factor.
+    """Return the longest chain of declared contrasts, each between two arms that differ in one factor.
 
     None below three steps, and where several chains are as long: nobody has said which is meant.
     """
@@ -72,13 +72,13 @@ def ladder(study: Study) -> Ladder | None:
 
 
 def rung_names(found: Ladder) -> list[str]:
-    """The first arm in words, then what each step changes: '+ gn'."""
+    """Return the first arm in words, then what each step changes: '+ gn'."""
     first = clean(factors.label(found.rungs[0]))
     return [first, *(f"+ {level(step.factor, step.level)}" for step in found.steps)]
 
 
 def _chains(begun: tuple[_Edge, ...], edges: Sequence[_Edge]) -> list[tuple[_Edge, ...]]:
-    """Every way to go on from a chain; an arm is entered once, and a factor changed once."""
+    """Return every way to go on from a chain; an arm is entered once, and a factor changed once."""
     fit = [e for e in edges if e.low == begun[-1].high and e.factor not in {each.factor for each in begun}]
     return [begun, *(chain for edge in fit for chain in _chains((*begun, edge), edges))]
 
@@ -94,7 +94,7 @@ def _edge(study: Study, index: int, contrast: Contrast) -> _Edge | None:
 
 
 def _arm(study: Study, levels: Arm) -> tuple | None:
-    """The one arm of these levels; None where there are several, which are averaged over."""
+    """Return the one arm of these levels; None where there are several, which are averaged over."""
     known = factors.identities(levels)
     found = [arm for arm in study.arms() if known.items() <= factors.identities(arm).items()]
     return tuple(found[0].values()) if len(found) == 1 else None

@@ -15,7 +15,7 @@ import pandas as pd
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast
 from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.stats import simultaneous_band
 from fairtrial.stats.curves import Band
 from fairtrial.storage.record import Attempt, Spent
@@ -41,7 +41,7 @@ class Curve:
     failed: bool = False
 
     def over(self, clock: str, places: np.ndarray) -> np.ndarray:
-        """The accuracy at these places, on straight lines between the looks."""
+        """Return the accuracy at these places, on straight lines between the evaluations."""
         if self.failed:
             return np.full(len(places), self.accuracy[0])
         return np.interp(places, self.at[clock], self.accuracy)
@@ -59,7 +59,7 @@ class LeadCurve:
     places: np.ndarray
     runs: Mapping[int, np.ndarray]
     failed: frozenset[int]
-    unit: Unit
+    unit: ReplicationUnit
     mean: np.ndarray
     band: Band | None
     images: tuple[int, ...]
@@ -109,7 +109,7 @@ class Crossover:
 
 
 def find_crossovers(results: Results, partial: bool) -> list[Crossover]:
-    """The first declared contrasts of two arms whose runs were all looked at on their way."""
+    """Return the first declared contrasts of two arms whose runs were all evaluated on their way."""
     primary: tuple[Contrast, ...] = results.study.primary  # type: ignore[assignment]
     found = (_crossover(results, contrast, partial) for contrast in primary)
     return [crossover for crossover in found if crossover is not None][:MOST]
@@ -139,7 +139,7 @@ def _seconds(pairs: Pairs) -> Iterator[Span]:
 
 
 def _pairs(results: Results, contrast: Contrast, cells: Sequence[pd.DataFrame]) -> Pairs:
-    """seed -> both curves, of seeds with both outcomes; nothing where the curve of one cannot be read."""
+    """Return seed -> both curves, of seeds with both outcomes; nothing where one cannot be read."""
     sides: list[dict[int, Curve]] = []
     for frame in cells:
         ended = frame[~frame["status"].isin(OPEN) & frame["seed"].isin(results.seeds_of(contrast))]
@@ -152,7 +152,7 @@ def _pairs(results: Results, contrast: Contrast, cells: Sequence[pd.DataFrame]) 
 
 
 def _curve(record: Attempt, row: Mapping[Any, Any]) -> Curve | None:
-    """The curve of one cell; None where it holds none, or one that cannot be of a whole run."""
+    """Return the curve of one cell; None where it holds none, or one that cannot be of a whole run."""
     if row["failed"]:
         chance = float(row["val_acc"])
         return Curve({}, np.array([chance]), 0, failed=True) if math.isfinite(chance) else None
@@ -167,7 +167,7 @@ def _curve(record: Attempt, row: Mapping[Any, Any]) -> Curve | None:
 
 
 def _whole(looks: Sequence[Sequence[Any]], spent: Spent) -> bool:
-    """Whether the steps rise up to the last one."""
+    """Say whether the steps rise up to the last one."""
     if not (spent.steps and spent.examples and spent.train_s):
         return False
     steps = [0, *(look[0] for look in looks)]
@@ -200,7 +200,7 @@ def _lead_curve(
 
 
 def _places(curves: Iterable[Curve], clock: str) -> np.ndarray | None:
-    """Where all were looked at; else as many places as a curve has, evenly over the range that all have."""
+    """Return where all were evaluated; else as many places as a curve has, even over the range of all."""
     looks = [curve.at[clock] for curve in curves]
     if not looks:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.stats import variance_components
 from fairtrial.stats.components import VarianceComponents
@@ -22,7 +22,7 @@ _SIGNS = {2: (1, -1), 4: (1, -1, -1, 1)}
 
 
 def over_new_images(results: Results, finding: Finding) -> VarianceComponents | None:
-    """The contrast over units x test images (STATISTICS 10), or None.
+    """Return the contrast over units x test images (STATISTICS 10), or None.
 
     Per unit and image: the difference of being right, averaged over what the contrast averages over; images
     are thus paired too. None where there is no interval, where accuracy is not the metric, where a run has no
@@ -42,7 +42,7 @@ def over_new_images(results: Results, finding: Finding) -> VarianceComponents | 
 
 
 def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict[int, np.ndarray]:
-    """Seed -> per image, the share of its runs that were right; seeds whose runs all recorded it."""
+    """Return seed -> per image, the share of its runs that were right; seeds whose runs all recorded it."""
     runs: defaultdict[int, list[np.ndarray | None]] = defaultdict(list)
     for seed, cell in results.where(levels, replica)[["seed", "cell"]].itertuples(index=False):
         record = results.records.get(cell)
@@ -56,15 +56,15 @@ def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict
 
 
 def _bits(measured: Measured) -> np.ndarray | None:
-    """One 0 or 1 per test image."""
+    """Return one 0 or 1 per test image."""
     if not measured.correct:
         return None
     packed = np.frombuffer(base64.b64decode(measured.correct), np.uint8)
     return np.unpackbits(packed, count=measured.test_n).astype(float)
 
 
-def by_unit(unit: Unit, by_seed: Mapping[int, np.ndarray]) -> np.ndarray:
-    """(units, images): the mean over the seeds of each unit."""
+def by_unit(unit: ReplicationUnit, by_seed: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Return the mean over the seeds of each unit, as (units, images)."""
     labels = unit.labels(by_seed) or {seed: seed for seed in by_seed}
     members: defaultdict[int, list[np.ndarray]] = defaultdict(list)
     for seed, row in by_seed.items():

@@ -17,7 +17,7 @@ from fairtrial.reporting.results.contrast_sides import (
     unit_of_contrast,
 )
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.results.replication_units import Unit
+from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.wording import clean, level
 from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
@@ -30,7 +30,7 @@ Levels = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class GainLine:
     """One line of a panel: treatment minus control, at the levels that both share."""
 
     name: str
@@ -46,21 +46,21 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Panel:
+class GainPanel:
     """Changes on one scale; the title says what is subtracted from what."""
 
     title: str
-    lines: tuple[Change, ...]
+    lines: tuple[GainLine, ...]
 
 
 @dataclass(frozen=True)
-class Point:
+class GainPoint:
     """A change at one level of the axis; `interval` is None where none may be shown."""
 
     level: Any
     values: Mapping[int, float]
     failed: frozenset[int]
-    unit: Unit
+    unit: ReplicationUnit
     interval: PairedInterval | None
     excludes: bool = False  # 0, after Holm over all points of its figure
 
@@ -71,8 +71,8 @@ class Point:
         return math.fsum(means) / len(means) if means else math.nan
 
 
-def tunings(study: Study) -> list[Panel]:
-    """Fine-tuning minus training from scratch, and minus each other way to tune that is swept."""
+def tunings(study: Study) -> list[GainPanel]:
+    """Return fine-tuning minus training from scratch, and minus each other way to tune that is swept."""
     levels = study.factors.get("tune", ())
     others = [each for each in ("scratch", "probe", "last") if each in levels and "full" in levels]
     if not others and "scratch" in levels:
@@ -80,8 +80,8 @@ def tunings(study: Study) -> list[Panel]:
     return [_panel(study, "tune", "full", each) for each in others] or _uppers(study)
 
 
-def _uppers(study: Study) -> list[Panel]:
-    """Each upstream minus none."""
+def _uppers(study: Study) -> list[GainPanel]:
+    """Return each upstream minus none."""
     levels = study.factors.get("upstream", ())
     above = (
         [each for each in levels if each != initial_checkpoint.NONE]
@@ -91,14 +91,14 @@ def _uppers(study: Study) -> list[Panel]:
     return [_panel(study, "upstream", each, initial_checkpoint.NONE) for each in above][:_PANELS]
 
 
-def mixups(study: Study) -> list[Panel]:
-    """Each MixUp minus none."""
+def mixups(study: Study) -> list[GainPanel]:
+    """Return each MixUp minus none."""
     levels = study.factors.get("mixup", ())
     return [_panel(study, "mixup", each, 0.0) for each in levels if each and 0.0 in levels][:_PANELS]
 
 
-def bn_modes(study: Study) -> list[Panel]:
-    """Each other treatment of BN's running statistics minus updating them; of BN arms alone."""
+def bn_modes(study: Study) -> list[GainPanel]:
+    """Return each other treatment of BN's running statistics minus updating them; of BN arms alone."""
     levels = study.factors.get("bn_mode", ())
     found = [_panel(study, "bn_mode", each, "updated") for each in levels if each != "updated"]
     lines = [[line for line in panel.lines if _keeps_statistics(line)] for panel in found]
@@ -106,12 +106,12 @@ def bn_modes(study: Study) -> list[Panel]:
     return kept if "updated" in levels else []
 
 
-def _keeps_statistics(line: Change) -> bool:
+def _keeps_statistics(line: GainLine) -> bool:
     return NORM_TABLE[line.look.get("norm", "none")].running_statistics
 
 
-def norms(study: Study) -> list[Panel]:
-    """GN with WS minus plain BN; where it is not swept, every other arm minus plain BN."""
+def norms(study: Study) -> list[GainPanel]:
+    """Return GN with WS minus plain BN; where it is not swept, every other arm minus plain BN."""
     arms = _arms(study)
     plain = {"norm": "bn", "weight_std": False}
     best = {"norm": "gn", "weight_std": True}
@@ -120,22 +120,22 @@ def norms(study: Study) -> list[Panel]:
         return []
     treatments = [arm for arm in arms if "weight_std" in arm and arm == best]
     treatments = treatments or [arm for arm in arms if arm != control[0]]
-    lines = [Change(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_PANELS]]
+    lines = [GainLine(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_PANELS]]
     only = f"{lines[0].name} minus " if len(lines) == 1 else "minus "
-    return [Panel(only + _name(control[0]), tuple(lines))]
+    return [GainPanel(only + _name(control[0]), tuple(lines))]
 
 
-def _panel(study: Study, factor: str, treatment: Any, control: Any) -> Panel:
-    """One line per norm."""
+def _panel(study: Study, factor: str, treatment: Any, control: Any) -> GainPanel:
+    """Return one line per norm."""
     lines = [
-        Change(_name(arm), {factor: treatment}, {factor: control}, arm, identity(study, arm))
+        GainLine(_name(arm), {factor: treatment}, {factor: control}, arm, identity(study, arm))
         for arm in _arms(study)
     ]
-    return Panel(f"{level(factor, treatment)} minus {level(factor, control)}", tuple(lines))
+    return GainPanel(f"{level(factor, treatment)} minus {level(factor, control)}", tuple(lines))
 
 
 def _arms(study: Study) -> list[dict[str, Any]]:
-    """The swept norms, with and without weight standardization; one empty arm where neither is swept."""
+    """Return the swept norms, with and without weight standardization; an empty arm without any."""
     return combinations(study, [name for name in NORM if name in study.factors])
 
 
@@ -144,9 +144,9 @@ def _name(arm: Levels) -> str:
 
 
 def measure(
-    results: Results, panels: Sequence[Panel], axis: str, metric: str, *, intervals: bool
-) -> dict[Change, list[Point]]:
-    """Each line's points; Holm runs over all of them together."""
+    results: Results, panels: Sequence[GainPanel], axis: str, metric: str, *, intervals: bool
+) -> dict[GainLine, list[GainPoint]]:
+    """Return each line's points; Holm runs over all of them together."""
     lines = [line for panel in panels for line in panel.lines]
     declared = {line: list(_declared(results.study, line, axis, metric)) for line in lines}
     found = [_point(results, *each, intervals) for line in lines for each in declared[line]]
@@ -156,8 +156,8 @@ def measure(
     return {line: [next(points) for _ in declared[line]] for line in lines}
 
 
-def _declared(study: Study, line: Change, axis: str, metric: str) -> Iterator[tuple[Any, Contrast]]:
-    """The contrast at each level of the axis; a side that has one level alone is compared from there."""
+def _declared(study: Study, line: GainLine, axis: str, metric: str) -> Iterator[tuple[Any, Contrast]]:
+    """Yield the contrast at each level of the axis; a side with one level is compared from there."""
     sides = [{**side, **line.at} for side in (line.treatment, line.control)]
     levels = [_levels(study, side, axis) for side in sides]
     for value in study.factors[axis]:
@@ -168,14 +168,14 @@ def _declared(study: Study, line: Change, axis: str, metric: str) -> Iterator[tu
 
 
 def _levels(study: Study, side: Levels, axis: str) -> list[Any]:
-    """The levels of the axis that arms of a side have."""
+    """Return the levels of the axis that arms of a side have."""
     arms = [arm for arm in study.arms() if side.items() <= arm.items()]
     return list(dict.fromkeys(arm[axis] for arm in arms))
 
 
-def _point(results: Results, value: Any, contrast: Contrast, intervals: bool) -> Point:
+def _point(results: Results, value: Any, contrast: Contrast, intervals: bool) -> GainPoint:
     parts, unit = sides(results, contrast), unit_of_contrast(results, contrast)
     values = differences(parts, results.seeds)
     lost = frozenset[int]().union(*(part.failed_seeds for part in parts))
     found = interval(parts, unit, 0.95) if intervals and values and not unit.problem else None
-    return Point(value, values, lost, unit, found if has_limits(found) else None)
+    return GainPoint(value, values, lost, unit, found if has_limits(found) else None)

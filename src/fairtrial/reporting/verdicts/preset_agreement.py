@@ -40,7 +40,7 @@ class Pair:
 def compare(
     first: str, second: str, where: Sequence[Path], *, partial: bool = False
 ) -> tuple[dict[str, Any], list[str], bool]:
-    """Two recorded studies compared, as data and as lines, and whether both are complete.
+    """Compare two recorded studies: return data, lines, and whether both are complete.
 
     Contrasts are matched by name, metric and the factors that they compare; their levels may differ, because
     a preset has its own. Studies of different names, and pairs without a shared contrast, are a Fault.
@@ -57,14 +57,14 @@ def compare(
 
 
 def pairs(first: Results, second: Results, *, partial: bool = False) -> list[Pair]:
-    """The contrasts that both declare, in the order of the first."""
+    """Return the contrasts that both declare, in the order of the first."""
     others = {_key(each): each for each in judge(second, partial=partial)}
     mine = [each for each in judge(first, partial=partial) if _key(each) in others]
     return [_pair(each, others[_key(each)]) for each in mine]
 
 
 def ranks(found: Sequence[Pair]) -> tuple[int, float | None, float | None]:
-    """n, Spearman's and Kendall's correlation of the differences; None below 3 pairs or where all tie."""
+    """Return n, Spearman's and Kendall's correlation of the differences; None below 3 pairs or in ties."""
     known = [(a.estimate, b.estimate) for a, b in (_intervals(pair) for pair in found) if a and b]
     columns = [list(column) for column in zip(*known, strict=True)]
     if len(known) < MIN_UNITS or any(len(set(column)) == 1 for column in columns):

@@ -27,7 +27,7 @@ _WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "b
 
 
 def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
-    """One verdict in words. kind: of the budget, 'examples'. swept: the names of the study's factors."""
+    """Return one verdict in words. kind: of the budget. swept: the names of the study's factors."""
     body = _interaction(finding) if finding.contrast.by else _simple(finding)
     mean = [name.replace("_", " ") for name in swept if name not in _named(finding.contrast)]
     if mean:
@@ -41,7 +41,7 @@ def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
 
 
 def grounds(finding: Finding) -> str:
-    """What decided: the interval of the Holm step against 0, the equivalence interval against the margin."""
+    """Say what decided: the interval of the Holm step against 0, the equivalence one against the margin."""
     ruling, step, scale = finding.ruling, finding.step, finding.scale
     if finding.verdict == "refused" or ruling is None or step is None or not math.isfinite(ruling.low):
         return clean(finding.reason)
@@ -60,7 +60,7 @@ def grounds(finding: Finding) -> str:
 
 
 def title(contrast: Contrast) -> str:
-    """The contrast without a verdict: 'gn+ws against bn at batch 4'."""
+    """Return the contrast without a verdict: 'gn+ws against bn at batch 4'."""
     treatment, control, at = arms(contrast)
     for name, (first, second) in contrast.by.items():
         return f"{_change(contrast)}{at}: {level(name, first)} against {level(name, second)}"
@@ -68,7 +68,7 @@ def title(contrast: Contrast) -> str:
 
 
 def arms(contrast: Contrast) -> tuple[str, str, str]:
-    """Treatment, control and ' at ...'; what they share is told once, at the end.
+    """Return Treatment, control and ' at ...'; what they share is told once, at the end.
 
     A shared norm or weight_std is part of both arms' names where the other of the two differs.
     """
@@ -83,7 +83,7 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
 
 
 def _where(levels: dict[str, Any]) -> str:
-    """' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
+    """Return ' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
     own = [_place(name, levels[name]) for name in levels if name in ("tune", *_WITH)]
     rest = {name: value for name, value in levels.items() if name not in ("tune", *_WITH)}
     word = "with" if {*_SORTS} & {*rest} else "at"
@@ -91,13 +91,13 @@ def _where(levels: dict[str, Any]) -> str:
 
 
 def _place(name: str, value: Any) -> str:
-    """One level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
+    """Return one level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
     word = "with" if name in (*_WITH, *_SORTS) else "at"
     return _WHERE.get((name, value), f"{word} {level(name, value)}")
 
 
 def _name(levels: Any) -> str:
-    """An arm in words, norm first whatever the order it was written in."""
+    """Return an arm in words, norm first whatever the order it was written in."""
     return clean(factors.label({name: levels[name] for name in factors.FACTORS if name in levels}))
 
 
@@ -106,7 +106,7 @@ def _named(contrast: Contrast) -> set[str]:
 
 
 def _by(contrast: Contrast) -> tuple[str, str]:
-    """('with gn', 'with bn'), ('at batch 4', 'at batch 64') or ('when fine-tuned', 'from scratch')."""
+    """Return ('with gn', 'with bn'), ('at batch 4', 'at batch 64') or ('when fine-tuned', 'from scratch')."""
     ((name, (first, second)),) = contrast.by.items()
     return _place(name, first), _place(name, second)
 
@@ -138,7 +138,7 @@ def _simple(finding: Finding) -> str:
 
 
 def _interaction(finding: Finding) -> str:
-    """'"WS repairs GN": weight standardization is worth 14.2 points more with gn than with bn ...'."""
+    """Return '"WS repairs GN": weight standardization is worth 14.2 points more with gn than ...'."""
     first, second = _by(finding.contrast)
     _, _, at = arms(finding.contrast)
     change, name = _change(finding.contrast), f'"{clean(finding.contrast.name)}"'
@@ -171,7 +171,7 @@ def _margin(finding: Finding) -> str:
 
 
 def _bounds(finding: Finding) -> str:
-    """The interval in the direction in which the sentence tells the difference."""
+    """Return the interval in the direction in which the sentence tells the difference."""
     found = finding.interval
     assert found is not None
     low, high = (found.low, found.high) if found.estimate > 0 else (-found.high, -found.low)
@@ -179,12 +179,12 @@ def _bounds(finding: Finding) -> str:
 
 
 def _level(level: float) -> str:
-    """' (98.33 %)'; nothing for 95 %, which every caption names."""
+    """Return ' (98.33 %)'; nothing for 95 %, which every caption names."""
     return "" if math.isclose(level, 0.95) else f" ({100 * level:.4g} %)"
 
 
 def _shown(finding: Finding) -> str:
-    """The signed difference; an equivalence shows the interval that decided it."""
+    """Return the signed difference; an equivalence shows the interval that decided it."""
     found = finding.interval
     assert found is not None
     if finding.verdict == "equivalent" and finding.equivalence is not None:
@@ -197,7 +197,7 @@ def _shown(finding: Finding) -> str:
 
 
 def _evidence(finding: Finding, kind: str) -> str:
-    """', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
+    """Return ', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
     found, step = finding.interval, finding.step
     assert found is not None and step is not None
     analysis = f" ({finding.analysis})" if finding.analysis else ""
@@ -215,13 +215,13 @@ def _evidence(finding: Finding, kind: str) -> str:
 
 
 def _adjusted(finding: Finding, p: float, *by: str) -> str:
-    """'Holm p = 0.0004'; 'Holm and interim analyses p = 0.0012', where each analysis has a part of alpha."""
+    """Return 'Holm p = 0.0004'; 'Holm and interim analyses p = 0.0012' where those share alpha."""
     shared = [*by, *(["interim analyses"] if finding.parts > 1 else [])]
     return " ".join([*([listed(shared)] if shared else []), p_value(min(1.0, finding.parts * p))])
 
 
 def parity_words(gap: float | None, kind: str) -> str:
-    """'equal examples', 'seconds within 0.8 %'."""
+    """Return 'equal examples', 'seconds within 0.8 %'."""
     if gap is None:
         return f"{kind} not compared"
     if gap <= 1e-9:
@@ -230,7 +230,7 @@ def parity_words(gap: float | None, kind: str) -> str:
 
 
 def _failures(finding: Finding) -> list[str]:
-    """['2 of 10 seeds of bn at batch 4 diverged and score chance']."""
+    """Return ['2 of 10 seeds of bn at batch 4 diverged and score chance']."""
     told = []
     for side in finding.sides:
         for status, number in sorted(side.failures.items()):

@@ -11,7 +11,7 @@ import numpy as np
 
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results, per_seed
-from fairtrial.reporting.results.replication_units import Unit, kept_by_seed, unit_of
+from fairtrial.reporting.results.replication_units import ReplicationUnit, kept_by_seed, unit_of
 from fairtrial.reporting.verdicts.new_images import by_unit, right
 from fairtrial.reporting.wording import listed
 from fairtrial.stats import nested_components, sd_interval, variance_components
@@ -24,7 +24,7 @@ _ROUNDING: Final = 1e-12  # a variance of fractions below it is none
 
 
 @dataclass(frozen=True)
-class Source:
+class VarianceSource:
     """One component of a variance.
 
     variance: at least 0; clipped: its estimate came out negative. df: of its mean square; a sum has none.
@@ -39,7 +39,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Sources:
+class VarianceSources:
     """The components of one arm, from its runs and those of its A/A twin, which keep the seed's images.
 
     unit: the replication unit. n: seeds with both runs. kept, drawn: what the two runs of a seed share, and
@@ -50,31 +50,33 @@ class Sources:
     """
 
     arm: str
-    unit: Unit
+    unit: ReplicationUnit
     n: int
     kept: str
     drawn: str
-    between: tuple[Source, ...]
-    draws: Source
-    single: Source | None = None
-    images: Source | None = None
+    between: tuple[VarianceSource, ...]
+    draws: VarianceSource
+    single: VarianceSource | None = None
+    images: VarianceSource | None = None
     merged: str = ""
     unseen: str = ""
 
     @property
-    def here(self) -> Source:
+    def here(self) -> VarianceSource:
         """One run on this test set: the sum of all above it."""
-        return Source("one run, this test set", sum(each.variance for each in (*self.between, self.draws)))
+        return VarianceSource(
+            "one run, this test set", sum(each.variance for each in (*self.between, self.draws))
+        )
 
     @property
-    def anywhere(self) -> Source | None:
+    def anywhere(self) -> VarianceSource | None:
         """One run on new images; None where single images were not recorded."""
         if self.images is None:
             return None
-        return Source("one run, new images", self.here.variance + self.images.variance)
+        return VarianceSource("one run, new images", self.here.variance + self.images.variance)
 
     @property
-    def outer(self) -> Source | None:
+    def outer(self) -> VarianceSource | None:
         """The component of the outer unit, where it has a row of its own."""
         return self.between[0] if len(self.between) > 1 else None
 
@@ -89,8 +91,8 @@ class Sources:
         return math.sqrt((self.here.variance - self.outer.variance) / self.outer.variance)
 
 
-def examine(results: Results, *, partial: bool = False) -> Sources | None:
-    """The sources of the arm that ran twice; failed runs score chance.
+def examine(results: Results, *, partial: bool = False) -> VarianceSources | None:
+    """Return the sources of the arm that ran twice; failed runs score chance.
 
     None without an A/A arm, below three seeds with both runs, where verdicts are refused to the records, and
     where the unit of the arm has a problem.
@@ -108,7 +110,7 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
     drawn = listed(_drawn(settings))
     between, merged = _between(pairs, unit, kept)
     single, images, unseen = _images(results, arm, unit, list(pairs))
-    return Sources(
+    return VarianceSources(
         arm=factors.label({name: arm[name] for name in results.study.factors}),
         unit=unit,
         n=len(pairs),
@@ -124,7 +126,7 @@ def examine(results: Results, *, partial: bool = False) -> Sources | None:
 
 
 def _drawn(settings: Settings) -> list[str]:
-    """The streams that the A/A twin draws anew; init is void from a checkpoint with a head of zeros."""
+    """Return the streams that the A/A arm draws anew; init is void from a checkpoint with a head of zeros."""
     used = {
         "init": not settings.starts_from_checkpoint or settings.head == "drawn",
         "order": True,
@@ -134,17 +136,17 @@ def _drawn(settings: Settings) -> list[str]:
     return [name for name, is_used in used.items() if is_used]
 
 
-def _draws(pairs: Mapping[int, tuple[float, float]], name: str) -> Source:
-    """Within the pairs: one degree of freedom each, and chi-squared is exact."""
+def _draws(pairs: Mapping[int, tuple[float, float]], name: str) -> VarianceSource:
+    """Return the component within the pairs: a degree of freedom each, and chi-squared is exact."""
     values = [value for pair in pairs.values() for value in pair]
     found = sd_interval(dict(enumerate(values)), groups={i: i // 2 for i in range(len(values))})
-    return Source(name, found.sd**2, len(pairs), interval=found)
+    return VarianceSource(name, found.sd**2, len(pairs), interval=found)
 
 
 def _between(
-    pairs: Mapping[int, tuple[float, float]], unit: Unit, kept: str
-) -> tuple[tuple[Source, ...], str]:
-    """The components above the draws, the outermost first, and why one of them is missing.
+    pairs: Mapping[int, tuple[float, float]], unit: ReplicationUnit, kept: str
+) -> tuple[tuple[VarianceSource, ...], str]:
+    """Return the components above the draws, the outermost first, and why one of them is missing.
 
     Mean squares of a nested table. The mean of a pair has half of the variance of the draws in it.
     """
@@ -165,21 +167,21 @@ def _between(
     return (_source(name, raw, len(pairs) - 1),), "" if len(members) < 2 else _unbalanced(unit, sizes)
 
 
-def _unbalanced(unit: Unit, sizes: set[int]) -> str:
+def _unbalanced(unit: ReplicationUnit, sizes: set[int]) -> str:
     if sizes == {1}:
         return f"one {unit.inner} of each {unit.outer}: the two cannot be told apart"
     numbers = listed([str(size) for size in sorted(sizes)])
     return f"the {unit.outer}s have {numbers} {unit.inner}s: not the balanced table that would part the two"
 
 
-def _source(name: str, raw: float, df: int) -> Source:
-    return Source(name, max(raw, 0.0), df, clipped=raw < -_ROUNDING)
+def _source(name: str, raw: float, df: int) -> VarianceSource:
+    return VarianceSource(name, max(raw, 0.0), df, clipped=raw < -_ROUNDING)
 
 
 def _images(
-    results: Results, arm: Mapping[str, Any], unit: Unit, seeds: list[int]
-) -> tuple[Source | None, Source | None, str]:
-    """What single images add to the draws, what the choice of images adds to all runs, and why neither.
+    results: Results, arm: Mapping[str, Any], unit: ReplicationUnit, seeds: list[int]
+) -> tuple[VarianceSource | None, VarianceSource | None, str]:
+    """Return what single images add to the draws, what their choice adds to all runs, and why neither.
 
     Single: two runs of a seed that differ on d images have the variance of their differences within images,
     over twice the images. Choice: the component of images of the two-way table of units x images.
@@ -198,7 +200,7 @@ def _images(
     crossed = variance_components(by_unit(unit, means), rows=unit.name, cols="image")
     raw = (crossed.ms_col - crossed.ms_res) / (crossed.n * count)
     return (
-        Source("of these: single test images", single, len(seeds) * (count - 1)),
+        VarianceSource("of these: single test images", single, len(seeds) * (count - 1)),
         _source("choice of test images", raw, count - 1),
         "",
     )
