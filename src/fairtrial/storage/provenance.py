@@ -10,12 +10,14 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
 from fairtrial.installation import ROOT
-from fairtrial.storage.record import Provenance
+
+if TYPE_CHECKING:  # benches read the processor here and load no study
+    from fairtrial.storage.record import Provenance
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 # By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
