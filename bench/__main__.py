@@ -34,13 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="fairtrial-bench-") as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-P", "-m", "pytest", str(HERE), "--benchmark-only", "-q"]
-        command += [
-            "-m",
-            "not slow",
-            "--benchmark-columns=median,iqr,rounds",
-            f"--benchmark-json={report}",
-            *rest,
-        ]
+        command += ["-m", "not slow", "--benchmark-columns=median,iqr,rounds"]
+        command += [f"--benchmark-json={report}", *rest]
         code = subprocess.run(command, env={**settings(), **os.environ}, check=False).returncode
         if report.exists() and report.stat().st_size:
             for path in filed(json.loads(report.read_text(encoding="utf-8")), RESULTS):

@@ -1,6 +1,6 @@
 """What the regression gate watches: standardized convolutions, group normalization, a training step of mini.
 
-A bench imports what it needs where it is built: one that the base of a comparison cannot run fails alone.
+A bench imports what it needs where it is built, so that one which fails fails alone.
 The tensors of a bench fit a second-level cache: larger ones differ by 9 % from process to process.
 """
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.harness.turns import Turns, line_to_referee, repeated, seconds_of, slowed
+from bench.harness.turns import Turns, connection_to_gate, repeated, seconds_of, slowed
 
 ROUND_S = 0.003  # at least; a machine that others use changes its speed within tenths of a second
 ROUNDS, ROUNDS_OF_STEP = 60, 40  # the shorter its rounds, the more of them
@@ -20,8 +20,8 @@ ROUNDS, ROUNDS_OF_STEP = 60, 40  # the shorter its rounds, the more of them
 
 @pytest.fixture(scope="session")
 def turns(threads: int, request: pytest.FixtureRequest) -> Turns:
-    """The line to the referee of the gate."""
-    found = line_to_referee()
+    """The connection to the gate."""
+    found = connection_to_gate()
     request.config.pluginmanager.register(found)
     return found
 

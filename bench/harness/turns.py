@@ -1,4 +1,4 @@
-"""Turns of two processes that measure: this side of the line to the referee of the gate."""
+"""Turns of two processes that measure: this side of the connection to the gate."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import torch
 
 import fairtrial
 
-HANDLE = "FAIRTRIAL_GATE_HANDLE"  # the number of the socket that leads to the referee
+HANDLE = "FAIRTRIAL_GATE_HANDLE"  # the number of the socket that leads to the gate
 
 
 class Turns:
-    """The line to the referee; `settings` are what it asks for. Without a socket every turn is ours."""
+    """The connection to the gate; `settings` are what it asks for. Without a socket every turn is ours."""
 
     def __init__(self, handle: str | None) -> None:
         self.line = None if handle is None else socket.socket(fileno=int(handle)).makefile("rw")
@@ -27,14 +27,14 @@ class Turns:
         self.settings = self.wait(file=library, debug=torch.version.debug)
 
     def wait(self, **says: Any) -> dict[str, Any]:
-        """Say where this process is; returns when it is its turn, with what the referee answers."""
+        """Say where this process is; returns when it is its turn, with what the gate answers."""
         if self.line is None:
             return says
         self.line.write(json.dumps(says) + "\n")
         self.line.flush()
         answer = self.line.readline()
         if not answer:
-            raise SystemExit("the referee of the gate has gone")
+            raise SystemExit("the gate has gone")
         return json.loads(answer)
 
     def pytest_unconfigure(self) -> None:
@@ -44,8 +44,8 @@ class Turns:
             os._exit(0)
 
 
-def line_to_referee() -> Turns:
-    """The line that the environment names; outside a gate, one without a partner."""
+def connection_to_gate() -> Turns:
+    """Return the connection that the environment names; outside a gate, one without a partner."""
     return Turns(os.environ.get(HANDLE))
 
 

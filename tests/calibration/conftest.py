@@ -31,12 +31,18 @@ def seed(request):
 
 
 @pytest.fixture
-def outcome_of(seed, record_property):
+def log_line(record_property):
+    """log_line(text): it stands at the end of the log."""
+    return lambda text: record_property(_LINE, text)
+
+
+@pytest.fixture
+def outcome_of(seed, log_line):
     """outcome_of(check): the check simulated; its line stands at the end of the log."""
 
     def run(check):
         outcome = judge(check, seed)
-        record_property(_LINE, line(outcome, 42))
+        log_line(line(outcome, 42))
         return outcome
 
     return run

@@ -3,8 +3,8 @@
 import pytest
 
 from fairtrial.regression import gate as command
-from fairtrial.regression.benchmark_reports import rounds_of
-from fairtrial.regression.gate import Asked, gate
+from fairtrial.regression.benchmark_records import rounds_of
+from fairtrial.regression.gate import GateOptions, gate
 from fairtrial.regression.launch import Launch
 from tests.support.gate import checkout
 
@@ -36,7 +36,7 @@ def ask(tmp_path, tree, told):
 
     def make(**options):
         usual = {"results": tmp_path / "results", "looks": (3,), "tolerance": 0.4, "tell": told.append}
-        return Asked(**{**usual, **options})
+        return GateOptions(**{**usual, **options})
 
     return make
 
@@ -52,10 +52,10 @@ def speed(monkeypatch, tree):
     """Bench -> seconds per call: launches give these at once instead of starting processes."""
     seconds = {"test_work": 0.001}
 
-    def run(sides, bed, number):
+    def run(trees, setup, number):
         reports = tuple(
-            report(seconds, (1 + 0.01 * (number % 3) + 0.001 * index * (number % 2)) * (1 + side.plant / 100))
-            for index, side in enumerate(sides)
+            report(seconds, (1 + 0.01 * (number % 3) + 0.001 * index * (number % 2)) * (1 + tree.plant / 100))
+            for index, tree in enumerate(trees)
         )
         return Launch(tuple(rounds_of(each, "made by hand") for each in reports), reports)
 

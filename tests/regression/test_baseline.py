@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, REGRESSION, Fault
-from fairtrial.regression import baseline, timing_machine
+from fairtrial.regression import baseline, benchmark_records
 from fairtrial.regression.gate import save
 from fairtrial.storage.integrity import sealed
 from tests.support.gate import change, git
@@ -34,13 +34,13 @@ BAD = [
 @pytest.fixture
 def stored(ask, speed):
     """The path of a baseline of three launches."""
-    return Path(save(ask(), 3).found["baseline"])
+    return Path(save(ask(), 3).facts["baseline"])
 
 
 @pytest.fixture
 def made(tmp_path, speed):
     """made(**changes): a baseline made by hand, without a launch; the file."""
-    device = timing_machine.identity("cpu", 1)
+    device = benchmark_records.identity("cpu", 1)
 
     def make(name="20250101T000000-x.json", stats=(), seal=True, **changes):
         row = {"name": "test_work", "extra_info": {"calls": 2}}
@@ -52,7 +52,7 @@ def made(tmp_path, speed):
             "code": {},
             "launches": [{"benchmarks": [row]}] * 3,
         } | changes
-        path = tmp_path / "results/bench" / timing_machine.folder_name(device) / "baselines" / name
+        path = tmp_path / "results/bench" / benchmark_records.folder_name(device) / "baselines" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sealed(record) if seal else json.dumps(record))
         return path
@@ -77,11 +77,11 @@ def rewritten(path, edit):
 
 def test_a_stored_baseline_is_compared_with_what_runs_now(stored, judge, speed):
     equal = judge(stored=True)
-    assert (equal.code, equal.found["mode"], equal.found["labels"]) == (DONE, "stored", [])
+    assert (equal.code, equal.facts["mode"], equal.facts["labels"]) == (DONE, "stored", [])
     speed["test_work"] *= 2
     slower = judge(stored=True)
     assert slower.code == REGRESSION
-    assert slower.found["benches"][0]["ratio"] == pytest.approx(2)
+    assert slower.facts["benches"][0]["ratio"] == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_another_device_is_refused_or_labelled(stored, judge, field, value):
     rewritten(stored, lambda record: record["device"].update({field: value}))
     refused(lambda: judge(stored=True), REFUSED, "another device", f"{field} {value}", "--other-device")
     allowed = judge(stored=True, other_device=True)
-    assert allowed.found["labels"][0].startswith(f"another device: {field} {value}, here")
+    assert allowed.facts["labels"][0].startswith(f"another device: {field} {value}, here")
 
 
 def test_the_clock_rate_is_no_part_of_a_device():
-    assert not {"mhz", "hz", "clock"} & set(timing_machine.identity("cpu", 1))
-    assert timing_machine.identity("cpu", 1) == timing_machine.identity("cpu", 1)
+    assert not {"mhz", "hz", "clock"} & set(benchmark_records.identity("cpu", 1))
+    assert benchmark_records.identity("cpu", 1) == benchmark_records.identity("cpu", 1)
 
 
 def test_a_baseline_of_other_machines_only_is_another_device(made, judge):
@@ -176,7 +176,7 @@ def test_nan_is_no_json_number(made, judge):
 def test_doubtful_baselines_are_labelled(stored, judge, code, label):
     rewritten(stored, lambda record: record["code"].update(code))
     outcome = judge(stored=True)
-    assert any(label in each for each in outcome.found["labels"])
+    assert any(label in each for each in outcome.facts["labels"])
     assert any(line.startswith("label") and label in line for line in outcome.lines)
 
 
@@ -185,7 +185,7 @@ def test_a_future_commit_is_labelled(tree, stored, judge):
     future = git(tree, "rev-parse", "HEAD")
     git(tree, "reset", "-q", "--hard", "HEAD~1")
     rewritten(stored, lambda record: record["code"].update(commit=future))
-    assert any("does not lie before" in each for each in judge(stored=True).found["labels"])
+    assert any("does not lie before" in each for each in judge(stored=True).facts["labels"])
 
 
 def test_paths_out_of_the_results_are_refused(made, judge, tmp_path):
@@ -197,7 +197,7 @@ def test_paths_out_of_the_results_are_refused(made, judge, tmp_path):
     for each in (outside, link, path.parent / "../../../../outside.json", tmp_path, path.parent):
         refused(lambda each=each: judge(baseline=each), BAD_INPUT, "below results/bench")
     refused(lambda: judge(baseline=path.with_name("none.json")), BAD_INPUT, "no such baseline")
-    assert judge(baseline=path, tolerance=5.0).found["baseline"] == str(path)
+    assert judge(baseline=path, tolerance=5.0).facts["baseline"] == str(path)
 
 
 def test_a_file_of_fifty_megabytes_is_refused_unread(made, judge):
@@ -231,7 +231,7 @@ json_values = st.recursive(
 def test_whatever_stands_in_a_baseline_is_a_fault_or_a_baseline(made, part, value, tmp_path):
     path = made(**{part: value})
     try:
-        found = baseline.load(path, timing_machine.identity("cpu", 1), tmp_path)
+        found = baseline.load(path, benchmark_records.identity("cpu", 1), tmp_path)
     except Fault as error:
         assert error.code in (BAD_INPUT, REFUSED)
     else:
@@ -247,4 +247,4 @@ def test_broken_bytes_are_a_fault(made, at, byte, tmp_path):
     assume(broken.strip() != whole.strip())  # a file without its last line break is whole
     path.write_bytes(broken)
     with pytest.raises(Fault):
-        baseline.load(path, timing_machine.identity("cpu", 1), tmp_path)
+        baseline.load(path, benchmark_records.identity("cpu", 1), tmp_path)

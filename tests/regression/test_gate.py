@@ -17,8 +17,7 @@ from fairtrial.regression import gate
 from fairtrial.regression.gate import save
 from tests.support.gate import BENCH, change, commit, git, write
 
-NO_ALARM = (DONE, INCOMPLETE)  # of real launches: three on a busy machine may leave even 40 % open
-SLOW = 5  # ms instead of 1: far above a tolerance of 40 %, whatever else runs
+SLOW = 5  # ms instead of 1
 OTHER = "\n\ndef test_other(measured):\n    import fairtrial\n\n    measured(fairtrial.other)\n"
 
 
@@ -33,17 +32,17 @@ def refused(judge, code, *words, **options):
 def test_a_slower_library_is_a_regression(tree, judge):
     change(tree, ms=SLOW)
     outcome = judge()
-    assert (outcome.code, outcome.found["state"]) == (REGRESSION, "slower")
-    assert outcome.found["benches"][0]["ratio"] == pytest.approx(SLOW, rel=0.2)
+    assert (outcome.code, outcome.facts["state"]) == (REGRESSION, "slower")
+    assert outcome.facts["benches"][0]["ratio"] == pytest.approx(SLOW, rel=0.03)
     assert outcome.lines[-1] == "gate       REGRESSION after 3 launches: slower by more than 40.0%: test_work"
 
 
 def test_an_equal_and_a_faster_library_are_fine(tree, judge):
     change(tree, ms=1)
-    assert judge().code in NO_ALARM
+    assert judge().code == DONE
     change(tree, ms=0.5)
     outcome = judge()
-    assert outcome.code == DONE and outcome.found["benches"][0]["ratio"] < 0.75
+    assert outcome.code == DONE and outcome.facts["benches"][0]["ratio"] == pytest.approx(0.5, rel=0.03)
 
 
 def test_what_lies_near_the_tolerance_is_undecided(judge, speed):
@@ -57,7 +56,7 @@ def test_changes_that_are_not_committed_are_compared_with_the_last_commit(tree, 
     write(source, source.read_text().replace("ms=1.0", f"ms={SLOW}"))
     outcome = judge()
     assert outcome.code == REGRESSION
-    assert "not committed" in outcome.found["why"]
+    assert "not committed" in outcome.facts["why"]
 
 
 def test_a_branch_is_compared_with_where_it_left_main(tree, judge):
@@ -66,9 +65,9 @@ def test_a_branch_is_compared_with_where_it_left_main(tree, judge):
     for ms in (1.4, SLOW):
         change(tree, ms=ms)
     outcome = judge()
-    assert (outcome.code, outcome.found["base"]) == (REGRESSION, start)
-    assert outcome.found["why"] == "the merge base with main"
-    assert judge(base="HEAD~1").found["base"] == git(tree, "rev-parse", "HEAD~1")
+    assert (outcome.code, outcome.facts["base"]) == (REGRESSION, start)
+    assert outcome.facts["why"] == "the merge base with main"
+    assert judge(base="HEAD~1").facts["base"] == git(tree, "rev-parse", "HEAD~1")
 
 
 def test_since_a_day_takes_the_newest_commit_of_that_age(tree, judge, monkeypatch):
@@ -77,7 +76,7 @@ def test_since_a_day_takes_the_newest_commit_of_that_age(tree, judge, monkeypatc
     monkeypatch.delenv("GIT_COMMITTER_DATE")
     change(tree, ms=1.01)
     change(tree, ms=2)
-    assert judge(since_s=86400.0).found["base"] == old
+    assert judge(since_s=86400.0).facts["base"] == old
 
 
 def test_nothing_stays_behind_in_the_checkout(tree, judge):
@@ -90,24 +89,47 @@ def test_nothing_stays_behind_in_the_checkout(tree, judge):
 def test_a_bench_that_the_base_cannot_run_is_new_and_no_alarm(tree, judge):
     change(tree, ms=1, bench=BENCH + OTHER, library="\n\nother = work\n")
     outcome = judge()
-    assert outcome.code in NO_ALARM and outcome.found["new"] == ["test_other"]
+    assert outcome.code == DONE and outcome.facts["new"] == ["test_other"]
     assert any("new: nothing to compare with" in line for line in outcome.lines)
 
 
 def test_when_every_bench_is_new_nothing_was_compared(tree, judge):
-    change(tree, ms=1, bench="from shared import *\n" + OTHER, library="\n\nother = work\n")
-    refused(judge, BAD_INPUT, "no bench ran on the base side")
+    change(tree, ms=1, bench=BENCH.replace("test_work", "test_renamed"))
+    refused(judge, BAD_INPUT, "ran on the base and not on the candidate: test_work")
+
+
+def test_each_tree_runs_its_own_benches_wherever_they_keep_what_they_share(tree, judge):
+    """The base shares by a flat file and an edit of sys.path, the candidate by a package."""
+    write(tree / "bench/harness/shared.py", (tree / "bench/shared.py").read_text())
+    write(tree / "pyproject.toml", '[tool.pytest.ini_options]\npythonpath = ["."]\n')
+    (tree / "bench/shared.py").unlink()
+    (tree / "bench/conftest.py").unlink()
+    change(tree, ms=SLOW, bench=BENCH.replace("from shared", "from bench.harness.shared"))
+    outcome = judge()
+    assert (outcome.code, outcome.facts["labels"]) == (REGRESSION, [])
+
+
+def test_benches_that_do_other_work_than_those_of_the_base_get_a_label(tree, judge):
+    change(tree, ms=1, bench=BENCH.replace("measured(work)", "measured(lambda: work() or work())"))
+    assert judge().facts["labels"] == ["bench/test_gate.py of the base differs: the two may time other work"]
+
+
+def test_what_lies_in_the_folder_of_a_tree_is_not_imported_by_accident(tree, judge):
+    write(tree / "random.py", "raise SystemExit('imported from the current folder')\n")
+    commit(tree)
+    change(tree, ms=1)
+    assert judge().code == DONE
 
 
 def test_a_bench_that_only_the_base_can_run_is_listed(tree, judge):
-    change(tree, ms=1, library="\n\nother = work\n")
-    change(tree, ms=1, bench=BENCH + OTHER)
+    change(tree, ms=1, bench=BENCH + OTHER, library="\n\nother = work\n")
+    change(tree, bench=BENCH)
     refused(judge, BAD_INPUT, "ran on the base and not on the candidate: test_other")
 
 
 def test_all_benches_skipped_is_no_pass(tree, judge):
     change(tree, bench=BENCH.replace("def test", "@pytest.mark.skip\ndef test"))
-    refused(judge, BAD_INPUT, "no bench ran on the base side, or all were skipped")
+    refused(judge, BAD_INPUT, "no bench ran on the candidate side, or all were skipped")
 
 
 def test_benches_that_cannot_be_collected_are_no_pass(tree, judge):
@@ -116,7 +138,7 @@ def test_benches_that_cannot_be_collected_are_no_pass(tree, judge):
 
 
 def test_a_process_that_imports_another_library_is_refused(tree, judge):
-    write(tree / "elsewhere/fairtrial/__init__.py", "work = None\n")
+    write(tree / "elsewhere/fairtrial/__init__.py", "work = now = None\n")
     conftest = tree / "bench/conftest.py"
     write(conftest, f"import sys\nsys.path.insert(0, {str(tree / 'elsewhere')!r})\n" + conftest.read_text())
     commit(tree)
@@ -132,30 +154,30 @@ def test_a_first_commit_falls_back_to_the_stored_baseline_and_says_so(judge, tol
     refused(judge, BAD_INPUT, "no baseline is stored", "--save-baseline")
     save(ask(), 3)
     outcome = judge()
-    assert (outcome.code, outcome.found["mode"]) == (DONE, "stored")
-    assert outcome.found["why"] == "this tree has no commit to compare with"
-    assert outcome.found["labels"] == []
+    assert (outcome.code, outcome.facts["mode"]) == (DONE, "stored")
+    assert outcome.facts["why"] == "this tree has no commit to compare with"
+    assert outcome.facts["labels"] == []
 
 
 def test_a_tree_against_itself_is_fine(judge, speed):
     outcome = judge(aa=True)
-    assert outcome.code == DONE and "A/A" in outcome.found["why"]
+    assert outcome.code == DONE and "A/A" in outcome.facts["why"]
 
 
 def test_a_recorded_gate_is_a_night_of_the_history(judge):
     outcome = judge(aa=True, record=True)
-    night = json.loads(Path(outcome.found["recorded"]).read_text())
+    night = json.loads(Path(outcome.facts["recorded"]).read_text())
     assert list(night["seconds"]) == ["test_work"]
-    assert all(second == pytest.approx(0.001, rel=0.5) for second in night["seconds"]["test_work"])
+    assert all(second == pytest.approx(0.001, rel=0.03) for second in night["seconds"]["test_work"])
 
 
 def test_sigterm_ends_every_process_and_takes_the_worktree_away(tree, tmp_path):
     change(tree, ms=20)
     change(tree, ms=21)
     program = (
-        "import sys, pathlib\nfrom fairtrial.regression import gate as command\n"
+        "import pathlib\nfrom fairtrial.regression import gate as command\n"
         f"command.checkout = lambda: pathlib.Path({str(tree)!r})\n"
-        "command.gate(command.Asked(looks=(50,)))"
+        "command.gate(command.GateOptions(looks=(50,)))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     running = subprocess.Popen(
@@ -200,8 +222,6 @@ def test_a_checkout_is_recognised_by_its_benches(tmp_path, monkeypatch):
         (["--tolerance", "nan"], "not a percentage above 0"),
         (["--launches", "2"], "give at least 3"),
         (["--since", "4000ex"], "not a time above 0"),
-        (["--simulate", "--noise", "-1"], "not a percentage above 0"),
-        (["--prove", "x", "1"], "--prove x"),
         (["--device", "cuda:99"], "cuda:99"),
     ],
 )

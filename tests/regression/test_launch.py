@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.regression.launch import Bed, Launch, Side, run
+from fairtrial.regression.launch import Launch, Setup, Tree, run
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -34,10 +34,8 @@ def test_a_bench_of_one_side_alone_has_no_ratio():
 
 @pytest.mark.slow
 def test_the_benches_of_this_tree_run_in_turns(tmp_path):
-    src = CHECKOUT / "src"
-    found = run(
-        [Side("base", src), Side("candidate", src, plant=100.0)], Bed(CHECKOUT, tmp_path, rounds=8), 0
-    )
+    trees = [Tree("base", CHECKOUT), Tree("candidate", CHECKOUT, plant=100.0)]
+    found = run(trees, Setup(CHECKOUT, tmp_path, rounds=8), 0)
     base, candidate = found.rounds
     assert list(base) == list(candidate) == [
         "test_std_conv[mini]", "test_std_conv[r50x1]", "test_group_norm", "test_step_of_mini",

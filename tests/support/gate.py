@@ -3,20 +3,28 @@
 import subprocess
 from pathlib import Path
 
+# Its time is its own: what a call takes is stated, within 1 %, and no busy machine can change it.
 LIBRARY = '''
-"""Its one function takes a stated time."""
-import time
+"""Its one function takes a stated time of its own clock."""
+import random
+
+SECONDS = 0.0
+
+
+def now():
+    return SECONDS
 
 
 def work(ms={ms}):
-    end = time.perf_counter() + ms / 1000
-    while time.perf_counter() < end:
-        pass
+    global SECONDS
+    SECONDS += ms / 1000 * random.uniform(0.99, 1.01)
 '''
 TURNS = """
 import json, os, socket
 import pytest
 import fairtrial
+
+pytestmark = pytest.mark.benchmark(timer=fairtrial.now)
 
 
 @pytest.fixture(scope="session")

@@ -398,7 +398,7 @@ def _gate(given: Namespace) -> int:
     _results(given.results)
     if given.history:
         return _gate_history(given)
-    from fairtrial.regression import gate_options
+    from fairtrial.cli import gate_options
 
     found, words, code = gate_options.answer(given)
     _show(found, words, given.json)

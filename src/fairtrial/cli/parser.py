@@ -253,19 +253,6 @@ def _gate_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--history", action="store_true", help="find and draw changes of level in the recorded gates"
     )
-    group.add_argument(
-        "--simulate", nargs="?", const="200", metavar="N",
-        help="error rates of the rule in N drawn gates of each kind, default 200",
-    )  # fmt: skip
-    group.add_argument(
-        "--noise", metavar="P", help="of the drawn launches: standard deviation, default 1.4 %%"
-    )
-    group.add_argument(
-        "--prove",
-        nargs=2,
-        metavar=("AA", "PLANTED"),
-        help="error rates here: so many real gates of each kind",
-    )
 
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:

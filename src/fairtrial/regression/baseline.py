@@ -5,16 +5,14 @@ from __future__ import annotations
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
-from fairtrial.regression import timing_machine
 from fairtrial.regression.base_commit import is_ancestor
-from fairtrial.regression.benchmark_reports import CAP, rounds_of
-from fairtrial.storage.atomic import publish, read_json
-from fairtrial.storage.integrity import sealed, unsealed
+from fairtrial.regression.benchmark_records import CAP, differences, folder_name, publish_timings, rounds_of
+from fairtrial.storage.atomic import read_json
+from fairtrial.storage.integrity import unsealed
 
 SCHEMA: Final = 1
 FOLDER: Final = "baselines"
@@ -41,24 +39,15 @@ def save(
     folder: Path, reports: Sequence[Mapping[str, Any]], device: Mapping[str, Any], code: Mapping[str, Any]
 ) -> Path:
     """Publish the reports of several launches as the newest baseline of this device."""
-    now = datetime.now(UTC)
-    record = {
-        "schema": SCHEMA,
-        "kind": "fairtrial gate baseline",
-        "device": dict(device),
-        "code": dict(code),
-        "datetime": now.isoformat(timespec="seconds"),
-        "launches": [_trimmed(report) for report in reports],
-    }  # fmt: skip
-    path = folder / FOLDER / f"{now:%Y%m%dT%H%M%S}-{(str(code.get('commit') or 'unknown'))[:12]}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    publish(path, sealed(record))
-    return path
+    launches = [_trimmed(report) for report in reports]
+    return publish_timings(
+        folder / FOLDER, "fairtrial gate baseline", SCHEMA, device, code, launches=launches
+    )
 
 
 def newest(bench: Path, device: Mapping[str, Any]) -> Path:
     """The newest baseline of this device; a Fault when there is none: exit 4 if other devices have one."""
-    own = bench / timing_machine.folder_name(device) / FOLDER
+    own = bench / folder_name(device) / FOLDER
     if found := sorted(own.glob("*.json")):
         return found[-1]
     others = sorted({path.parents[1].name for path in bench.glob(f"*/{FOLDER}/*.json")})
@@ -98,7 +87,7 @@ def load(path: Path, device: Mapping[str, Any], root: Path, *, other_device: boo
         raise Fault(problems, BAD_INPUT)
     if len({frozenset(launch) for launch in launches}) > 1:
         raise fault("its launches hold different benches", str(path), _MEND, BAD_INPUT)
-    differing = timing_machine.differences(record["device"], device)
+    differing = differences(record["device"], device)
     if differing and not other_device:
         do = f"{MAKE}; or say --other-device to compare all the same, with a label"
         raise fault(f"the baseline comes from another device: {'; '.join(differing)}", str(path), do, REFUSED)

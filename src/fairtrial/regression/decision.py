@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from fairtrial.stats import holm, trimmed_interval, welch_interval
+from fairtrial.study.limits import MIN_UNITS
 
 SLOWER: Final = "slower"
 FINE: Final = "fine"
@@ -167,3 +168,41 @@ def _overall(benches: Sequence[Bench]) -> str:
     if SLOWER in states:
         return SLOWER
     return FINE if states == {FINE} else UNDECIDED
+
+
+def lines(decision: Decision, facts: Mapping[str, Any]) -> list[str]:
+    """Return the decision as a person reads it: benches, what they were compared with, the end."""
+    against = facts.get("base") or facts.get("baseline")
+    said = [f"against    {against} ({facts['why']}), {facts['mode']}"]
+    said += [f"label      {label}" for label in facts["labels"]]
+    if facts["planted"]:
+        said.append(f"planted    StdConv benches of the candidate are slowed by {facts['planted']:g} %")
+    width = max(len(bench.name) for bench in decision.benches)
+    said += [f"bench      {bench.name:<{width}}  {_row(bench)}" for bench in decision.benches]
+    said += [f"bench      {name:<{width}}  new: nothing to compare with" for name in facts["new"]]
+    if "recorded" in facts:
+        said.append(f"recorded   {facts['recorded']}")
+    return [*said, f"gate       {_end(decision)}"]
+
+
+def _row(bench: Bench) -> str:
+    shift = f"{100 * (bench.ratio - 1):+.1f} % time"
+    if math.isinf(bench.high):
+        few = f"fewer than {MIN_UNITS} launches"
+        return f"{shift} (no interval: {few}, or none that differ)  {bench.state}"
+    limits = f"({100 * (bench.low - 1):+.1f} to {100 * (bench.high - 1):+.1f}, 95 %)"
+    p = bench.p_fine if bench.state == FINE else bench.p_slower
+    return f"{shift} {limits}  {bench.state}, p = {p:.1g}"
+
+
+def _end(decision: Decision) -> str:
+    much, after = f"{decision.plan.tolerance:.1%}", f"after {decision.launches} launches"
+    if decision.state == SLOWER:
+        return f"REGRESSION {after}: slower by more than {much}: {', '.join(decision.named(SLOWER))}"
+    if decision.state == FINE:
+        return f"fine {after}: no bench is slower by {much}"
+    names = ", ".join(decision.named(UNDECIDED))
+    return (
+        f"undecided {after}: {names} may or may not be slower by {much}; run it again when the machine is "
+        "quieter, or state a larger --tolerance"
+    )

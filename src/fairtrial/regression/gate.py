@@ -1,9 +1,11 @@
-"""`fairtrial gate`: choose what is compared, launch until the rule decides, say it."""
+"""One run of the gate: which base, launches up to a decision, what is printed and kept."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
+import math
 import signal
 import sys
 import tempfile
@@ -11,33 +13,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple, NoReturn
 
-from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, fault
+from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault, fault
 from fairtrial.installation import checkout
-from fairtrial.regression import base_commit, baseline, gate_messages, history, timing_machine
-from fairtrial.regression.decision import (
-    FINE,
-    SLOWER,
-    UNDECIDED,
-    Decision,
-    Estimate,
-    Plan,
-    paired,
-    plain,
-    unpaired,
-    until_decided,
-)
-from fairtrial.regression.launch import Bed, Launch, Side, run
+from fairtrial.regression import base_commit, baseline, decision, history
+from fairtrial.regression.base_commit import Base
+from fairtrial.regression.benchmark_records import folder_name
+from fairtrial.regression.decision import Decision, Estimate, Plan, paired, unpaired, until_decided
+from fairtrial.regression.launch import BENCHES, Launch, Setup, Tree, run
 from fairtrial.storage.provenance import code_of
 
-CODES: Final = {FINE: DONE, SLOWER: REGRESSION, UNDECIDED: INCOMPLETE}
+CODES: Final = {decision.FINE: DONE, decision.SLOWER: REGRESSION, decision.UNDECIDED: INCOMPLETE}
 PAIRED, STORED = 0.03, 0.05  # what is tolerated: in turns; against another night
 
 
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True)
-class Asked:
-    """What the command line asks of one gate. plant: percent; of a comparison of this tree with itself."""
+class GateOptions:
+    """The options of one gate. plant: percent; of a comparison of this tree with itself."""
 
     results: Path = Path("results")
     base: str | None = None
@@ -53,10 +51,10 @@ class Asked:
     rounds: int | None = None
     looks: tuple[int, ...] = Plan.looks
     record: bool = False
-    tell: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
+    tell: Callable[[str], None] = field(default=_to_stderr)
 
     def plan(self, usual: float) -> Plan:
-        """The rule with the tolerance that was asked for, or the usual one."""
+        """Return the rule with the tolerance that was asked for, or the usual one."""
         return Plan(tolerance=usual if self.tolerance is None else self.tolerance, looks=self.looks)
 
     @property
@@ -68,52 +66,44 @@ class Asked:
 class Outcome(NamedTuple):
     """What is printed as JSON, the same in words, and the exit code."""
 
-    found: dict[str, Any]
+    facts: dict[str, Any]
     lines: list[str]
     code: int
 
 
-class Place(NamedTuple):
-    """The tree that is judged, and where its launches run."""
-
-    root: Path
-    bed: Bed
-    device: dict[str, Any]
+def gate(options: GateOptions) -> Outcome:
+    """Compare with the base in turns where it can be had, else with the stored baseline."""
+    with prepared(options) as setup:
+        return judge(options, setup)
 
 
-def gate(asked: Asked) -> Outcome:
-    """One gate: against the base in turns where it can be had, else against the stored baseline."""
-    with ready(asked) as place:
-        return judged(asked, place)
+def judge(options: GateOptions, setup: Setup) -> Outcome:
+    """Run one gate where its launches can run."""
+    if options.stored or options.baseline is not None:
+        return _against_stored(options, setup, "asked for")
+    if options.aa or options.plant:
+        here = Base(str(code_of(setup.root)["commit"]), "this tree itself: an A/A comparison")
+        return _in_turns(options, setup, here, setup.root)
+    base = base_commit.choose(setup.root, options.base, options.since_s)
+    if base is None:
+        return _against_stored(options, setup, "this tree has no commit to compare with")
+    with base_commit.checked_out(setup.root, base) as root:
+        return _in_turns(options, setup, base, root)
 
 
-def judged(asked: Asked, place: Place) -> Outcome:
-    """The gate, where its launches can run."""
-    if asked.stored or asked.baseline is not None:
-        return _against_stored(asked, place, "asked for")
-    if asked.aa or asked.plant:
-        here = base_commit.Base(str(code_of(place.root)["commit"]), "this tree itself: an A/A comparison")
-        return _in_turns(asked, place, here, place.root / "src")
-    found = base_commit.choose(place.root, asked.base, asked.since_s)
-    if found is None:
-        return _against_stored(asked, place, "this tree has no commit to compare with")
-    with base_commit.checked_out(place.root, found) as tree:
-        return _in_turns(asked, place, found, tree / "src")
-
-
-def save(asked: Asked, launches: int) -> Outcome:
+def save(options: GateOptions, launches: int) -> Outcome:
     """Measure this tree alone and store it as the newest baseline of this device."""
-    with ready(asked) as place:
-        found = _launches(asked, place, [Side("candidate", place.root / "src")], launches)
-        path = baseline.save(
-            _own(asked, place), [one.reports[0] for one in found], place.device, _code(place, found)
-        )
+    with prepared(options) as setup:
+        trees = [Tree("candidate", setup.root)]
+        done = [_launch(options, setup, trees, number) for number in range(launches)]
+        reports = [launch.reports[0] for launch in done]
+        path = baseline.save(_folder(options, setup), reports, setup.machine, _code(setup, done))
     return Outcome({"baseline": str(path), "launches": launches}, [f"baseline: {path}"], DONE)
 
 
 @contextlib.contextmanager
-def ready(asked: Asked) -> Iterator[Place]:
-    """The place of this checkout; a Fault where launches cannot run. SIGTERM ends it as Ctrl-C does."""
+def prepared(options: GateOptions) -> Iterator[Setup]:
+    """Yield the setup of this checkout; a Fault where nothing can run. SIGTERM ends it as Ctrl-C does."""
     root = checkout()
     if root is None:
         do = "run it in a git checkout of fairtrial, installed with `pip install -e .[bench]`"
@@ -124,8 +114,7 @@ def ready(asked: Asked) -> Iterator[Place]:
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         with tempfile.TemporaryDirectory(prefix="fairtrial-bytecode-") as cache:
-            bed = Bed(root, Path(cache), asked.device, asked.threads, asked.rounds)
-            yield Place(root, bed, timing_machine.identity(asked.device, asked.threads))
+            yield Setup(root, Path(cache), options.device, options.threads, options.rounds)
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -134,109 +123,124 @@ def _leave(*_: Any) -> NoReturn:
     raise SystemExit(PREEMPTED)
 
 
-def _in_turns(asked: Asked, place: Place, base: base_commit.Base, src: Path) -> Outcome:
-    plan = asked.plan(PAIRED)
-    pair = [Side("base", src), Side("candidate", place.root / "src", asked.plant)]
-    asked.tell(f"base {base.commit[:12]} ({base.why}); tolerance {plan.tolerance:.1%}")
+def _in_turns(options: GateOptions, setup: Setup, base: Base, root: Path) -> Outcome:
+    plan = options.plan(PAIRED)
+    trees = [Tree("base", root), Tree("candidate", setup.root, options.plant)]
+    options.tell(f"base {base.commit[:12]} ({base.why}); tolerance {plan.tolerance:.1%}")
     done: list[Launch] = []
     new: set[str] = set()
 
     def launch(number: int) -> dict[str, float]:
-        (one,) = _launches(asked, place, pair, 1, first=number)
-        done.append(one)
-        new.update(_new(one))
-        return one.log_ratios()
+        done.append(_launch(options, setup, trees, number))
+        new.update(_new(done[-1]))
+        return done[-1].log_ratios()
 
-    decision = until_decided(plan, launch, _paired)
-    facts = {"mode": "in turns", "base": base.commit, "why": base.why, "labels": [], "new": sorted(new)}
-    rows = [{name: round(value, 6) for name, value in one.log_ratios().items()} for one in done]
-    return _said(asked, place, decision, facts | {"log_ratios": rows}, done)
+    def estimates(rows: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
+        return {name: paired([row[name] for row in rows]) for name in _shared(rows)}
+
+    decided = until_decided(plan, launch, estimates)
+    facts = {
+        "mode": "in turns",
+        "base": base.commit,
+        "why": base.why,
+        "labels": _other_work(root, setup.root),
+        "new": sorted(new),
+        "log_ratios": [{name: round(value, 6) for name, value in one.log_ratios().items()} for one in done],
+    }
+    return _outcome(options, setup, decided, facts, done)
 
 
-def _new(one: Launch) -> list[str]:
+def _other_work(base: Path, candidate: Path) -> list[str]:
+    """A label where the benches of the two trees differ by more than what they import."""
+    if _without_imports(base / BENCHES) == _without_imports(candidate / BENCHES):
+        return []
+    return [f"{BENCHES} of the base differs: the two may time other work"]
+
+
+def _without_imports(path: Path) -> str:
+    lines = (ast.parse(path.read_text(encoding="utf-8"))).body
+    return "\n".join(ast.dump(node) for node in lines if not isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def _new(launch: Launch) -> list[str]:
     """Benches that the base could not run; a Fault for those that only the base could, or if none is left."""
-    before, now = one.rounds
+    before, now = launch.rounds
     if missing := [name for name in before if name not in now]:
-        what = f"benches that ran on the base and not on the candidate: {', '.join(missing)}"
-        raise fault(what, "bench/test_gate.py", "run it by hand: pytest bench/test_gate.py", BAD_INPUT)
+        raise _bench_fault(f"benches that ran on the base and not on the candidate: {', '.join(missing)}")
     new = [name for name in now if name not in before]
     if len(new) == len(now):
         what = f"the base can run no bench of the gate ({', '.join(new)}): nothing to compare with"
-        raise fault(what, "bench/test_gate.py", "choose a later --base", BAD_INPUT)
+        raise fault(what, BENCHES, "choose a later --base", BAD_INPUT)
     return new
 
 
-def _paired(rows: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
-    return {name: paired([row[name] for row in rows]) for name in _same(rows)}
-
-
-def _same(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _shared(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The benches, which every launch has; a Fault names those that only some have."""
     names = list(rows[0])
     if odd := sorted(set().union(*(set(row) ^ set(names) for row in rows))):
-        what = f"benches that ran in some launches only: {', '.join(odd)}"
-        raise fault(what, "bench/test_gate.py", "run it by hand: pytest bench/test_gate.py", BAD_INPUT)
+        raise _bench_fault(f"benches that ran in some launches only: {', '.join(odd)}")
     return names
 
 
-def _against_stored(asked: Asked, place: Place, why: str) -> Outcome:
-    plan = asked.plan(STORED)
+def _bench_fault(what: str) -> Fault:
+    return fault(what, BENCHES, f"run it by hand: pytest {BENCHES}", BAD_INPUT)
+
+
+def _against_stored(options: GateOptions, setup: Setup, why: str) -> Outcome:
+    plan, asked_for = options.plan(STORED), options.baseline
     path = (
-        baseline.inside(asked.baseline, asked.bench)
-        if asked.baseline
-        else baseline.newest(asked.bench, place.device)
+        baseline.inside(asked_for, options.bench)
+        if asked_for
+        else baseline.newest(options.bench, setup.machine)
     )
-    kept = baseline.load(path, place.device, place.root, other_device=asked.other_device)
-    asked.tell(f"baseline {path} ({why}); tolerance {plan.tolerance:.1%}")
-    before = gate_messages.logs(kept.launches)
+    stored = baseline.load(path, setup.machine, setup.root, other_device=options.other_device)
+    options.tell(f"baseline {path} ({why}); tolerance {plan.tolerance:.1%}")
+    before = _logs(stored.launches)
     done: list[Launch] = []
     new: set[str] = set()
 
-    def launch(number: int) -> Launch:
-        done.extend(_launches(asked, place, [Side("candidate", place.root / "src")], 1, first=number))
-        new.update(baseline.compared(kept, list(done[-1].rounds[0]))[1])
-        return done[-1]
+    def launch(number: int) -> dict[str, list[float]]:
+        done.append(_launch(options, setup, [Tree("candidate", setup.root)], number))
+        new.update(baseline.compared(stored, list(done[-1].rounds[0]))[1])
+        return done[-1].rounds[0]
 
-    def estimates(found: Sequence[Launch]) -> dict[str, Estimate]:
-        _same([one.rounds[0] for one in found])
-        now = gate_messages.logs([one.rounds[0] for one in found])
-        return {name: unpaired(now[name], before[name]) for name in now if name in before}
+    def estimates(rows: Sequence[Mapping[str, list[float]]]) -> dict[str, Estimate]:
+        _shared(rows)
+        return {name: unpaired(logs, before[name]) for name, logs in _logs(rows).items() if name in before}
 
-    decision = until_decided(plan, launch, estimates)
-    facts = {
-        "mode": "stored",
-        "baseline": str(path),
-        "why": why,
-        "labels": list(kept.labels),
-        "new": sorted(new),
-    }
-    return _said(asked, place, decision, facts, done)
+    decided = until_decided(plan, launch, estimates)
+    facts = {"mode": "stored", "baseline": str(path), "why": why, "labels": list(stored.labels)}
+    return _outcome(options, setup, decided, facts | {"new": sorted(new)}, done)
 
 
-def _launches(asked: Asked, place: Place, side: Sequence[Side], count: int, first: int = 0) -> list[Launch]:
-    found = []
-    for number in range(first, first + count):
-        start = time.monotonic()
-        found.append(run(side, place.bed, number))
-        asked.tell(f"launch {number + 1}: {time.monotonic() - start:.1f} s")
-    return found
+def _logs(launches: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Bench -> the log of the median seconds of each launch."""
+    return {name: [math.log(median(launch[name])) for launch in launches] for name in launches[0]}
 
 
-def _said(
-    asked: Asked, place: Place, decision: Decision, facts: dict[str, Any], done: Sequence[Launch]
+def _launch(options: GateOptions, setup: Setup, trees: Sequence[Tree], number: int) -> Launch:
+    start = time.monotonic()
+    launch = run(trees, setup, number)
+    options.tell(f"launch {number + 1}: {time.monotonic() - start:.1f} s")
+    return launch
+
+
+def _outcome(
+    options: GateOptions, setup: Setup, decided: Decision, facts: dict[str, Any], done: Sequence[Launch]
 ) -> Outcome:
-    found = {**facts, "device": place.device, "planted": asked.plant, **plain(decision)}
-    if asked.record:
-        seconds = [one.seconds() for one in done]
-        path = history.append(_own(asked, place), seconds, place.device, _code(place, done), plain(decision))
-        found["recorded"] = str(path)
-    return Outcome(found, gate_messages.lines(decision, found), CODES[decision.state])
+    facts = {**facts, "device": setup.machine, "planted": options.plant, **decision.plain(decided)}
+    if options.record:
+        seconds = [launch.seconds() for launch in done]
+        code, kept = _code(setup, done), decision.plain(decided)
+        path = history.append(_folder(options, setup), seconds, setup.machine, code, kept)
+        facts["recorded"] = str(path)
+    return Outcome(facts, decision.lines(decided, facts), CODES[decided.state])
 
 
-def _own(asked: Asked, place: Place) -> Path:
+def _folder(options: GateOptions, setup: Setup) -> Path:
     """The folder of this device."""
-    return asked.bench / timing_machine.folder_name(place.device)
+    return options.bench / folder_name(setup.machine)
 
 
-def _code(place: Place, done: Sequence[Launch]) -> dict[str, Any]:
-    return {**code_of(place.root), "debug": any(one.debug for one in done)}
+def _code(setup: Setup, done: Sequence[Launch]) -> dict[str, Any]:
+    return {**code_of(setup.root), "debug": any(launch.debug for launch in done)}

@@ -11,33 +11,40 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, median
 from typing import IO, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.execution.worker_pool import MALLOC, THREAD_VARIABLES
-from fairtrial.regression.benchmark_reports import CAP, rounds_of
-from fairtrial.regression.referee import PATIENCE_S, Line, referee
+from fairtrial.regression.benchmark_records import CAP, identity, rounds_of
+from fairtrial.regression.interleaving import PATIENCE_S, Connection, take_turns
 from fairtrial.storage.atomic import read_json
 
+BENCHES: Final = "bench/test_gate.py"
 BLOCK: Final = 4  # pairs of rounds
-HANDLE: Final = "FAIRTRIAL_GATE_HANDLE"  # bench/turns.py reads it
-_ASIDE: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTEST_ADDOPTS")  # torch takes long to compile
+HANDLE: Final = "FAIRTRIAL_GATE_HANDLE"  # bench/harness/turns.py reads it
+_UNSET: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTEST_ADDOPTS")  # torch takes long to compile
 
 
 @dataclass(frozen=True)
-class Side:
-    """What one process of a launch measures: the library in `src`, slowed by `plant` percent for a proof."""
+class Tree:
+    """What one process measures: a tree's library with its own benches, slowed by `plant` percent."""
 
     name: str
-    src: Path
+    root: Path
     plant: float = 0.0
+
+    @property
+    def src(self) -> Path:
+        """Where its library lies."""
+        return self.root / "src"
 
 
 @dataclass(frozen=True)
-class Bed:
-    """Where launches run: the tree that has bench/, a folder for bytecode, device and threads."""
+class Setup:
+    """How launches run: the checkout that is judged, a folder for bytecode, device, threads, rounds."""
 
     root: Path
     cache: Path
@@ -45,10 +52,15 @@ class Bed:
     threads: int = 1
     rounds: int | None = None
 
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        """What may not differ between timings that are compared."""
+        return identity(self.device, self.threads)
+
 
 @dataclass(frozen=True)
 class Launch:
-    """What the sides of one launch measured: bench -> seconds per call, one value a round.
+    """What the trees of one launch measured: bench -> seconds per call, one value a round.
 
     debug: torch is a debug build.
     """
@@ -58,7 +70,7 @@ class Launch:
     debug: bool = False
 
     def log_ratios(self) -> dict[str, float]:
-        """Last side over first: the median over blocks ABBABAAB of the mean log ratio of its pairs of rounds.
+        """Last tree over first: the median over blocks ABBABAAB of the mean log ratio of its pairs of rounds.
 
         Within a pair one process may have measured just before, while the other waited: where caches are cold
         that is worth 10 %. Over a block it is even.
@@ -67,8 +79,8 @@ class Launch:
         return {name: _of_blocks(base[name], candidate[name]) for name in candidate if name in base}
 
     def seconds(self) -> dict[str, float]:
-        """Seconds per call of the last side, by the median of its rounds."""
-        return {name: median(found) for name, found in self.rounds[-1].items()}
+        """Seconds per call of the last tree, by the median of its rounds."""
+        return {name: median(rounds) for name, rounds in self.rounds[-1].items()}
 
 
 def _of_blocks(base: Sequence[float], candidate: Sequence[float]) -> float:
@@ -77,114 +89,116 @@ def _of_blocks(base: Sequence[float], candidate: Sequence[float]) -> float:
     return median(fmean(pairs[start : start + BLOCK]) for start in range(0, last, BLOCK))
 
 
-def run(sides: Sequence[Side], bed: Bed, number: int) -> Launch:
-    """Launch `number`: one fresh process per side, all alive at once, that take turns round by round."""
-    with tempfile.TemporaryDirectory(prefix="fairtrial-gate-") as folder, contextlib.ExitStack() as held:
-        reports = [Path(folder) / f"{index}.json" for index in range(len(sides))]
+def run(trees: Sequence[Tree], setup: Setup, number: int) -> Launch:
+    """Run launch `number`: one fresh process per tree, all alive at once, that take turns round by round."""
+    with tempfile.TemporaryDirectory(prefix="fairtrial-gate-") as folder, contextlib.ExitStack() as stack:
+        paths = [Path(folder) / f"{index}.json" for index in range(len(trees))]
         started = [
-            held.enter_context(_process(side, bed, report))
-            for side, report in zip(sides, reports, strict=True)
+            stack.enter_context(_process(tree, setup, path)) for tree, path in zip(trees, paths, strict=True)
         ]
-        debug = _play(sides, started, bed, number)
-        output = tuple(each.ended() for each in started)
-        texts = tuple(_report(path) for path in reports)
-    for side, said, text in zip(sides, output, texts, strict=True):
-        if not text.get("benchmarks"):
-            raise _silent(side, said)
-    found = tuple(rounds_of(text, f"the {side.name} side") for side, text in zip(sides, texts, strict=True))
-    return Launch(found, texts, debug)
+        debug = _measure(trees, started, setup, number)
+        printed = [each.ended() for each in started]
+        reports = tuple(map(_report, paths))
+    for tree, output, report in zip(trees, printed, reports, strict=True):
+        if not report.get("benchmarks"):
+            raise _silent(tree, output)
+    rounds = [rounds_of(report, f"the {tree.name} side") for tree, report in zip(trees, reports, strict=True)]
+    return Launch(tuple(rounds), reports, debug)
 
 
 @dataclass(frozen=True)
 class _Started:
-    """A process of a launch, the line to it, and the file that takes what it prints."""
+    """A process of a launch, the connection to it, and the file that takes what it prints."""
 
     process: subprocess.Popen[bytes]
-    line: Line
+    connection: Connection
     printed: IO[bytes]
 
     def ended(self) -> str:
-        """Wait for its end; what it printed, and the signal that ended it."""
+        """Wait for its end; return what it printed, and the signal that ended it."""
         code = self.process.wait(PATIENCE_S)
         self.printed.seek(0)
-        said = self.printed.read().decode(errors="replace")
-        return f"{said}\nE  ended by signal {-code}" if code < 0 else said
+        output = self.printed.read().decode(errors="replace")
+        return f"{output}\nE  ended by signal {-code}" if code < 0 else output
 
 
-def _play(sides: Sequence[Side], started: Sequence[_Started], bed: Bed, number: int) -> bool:
+def _measure(trees: Sequence[Tree], started: Sequence[_Started], setup: Setup, number: int) -> bool:
     """Check which library each process runs, then let them take turns; whether torch is a debug build."""
-    lines, debug = [each.line for each in started], False
-    for side, each in zip(sides, started, strict=True):
-        said = each.line.hear()
-        if said is None:
-            raise _silent(side, each.ended())
-        _check_library(side, Path(said["file"]))
-        debug |= said["debug"]
-    for side, line in zip(sides, lines, strict=True):
-        line.say(plant=side.plant, device=bed.device, rounds=bed.rounds)
-    heard = [line.hear() for line in lines]
-    for each in started:  # their first bench is built, on as many cores as there are
-        _pin(each.process.pid, bed, number)
-    referee(lines, heard, flip=number % 2 == 1)
+    debug = False
+    for tree, each in zip(trees, started, strict=True):
+        message = each.connection.receive()
+        if message is None:
+            raise _silent(tree, each.ended())
+        _check_library(tree, Path(message["file"]))
+        debug |= message["debug"]
+    connections = [each.connection for each in started]
+    for tree, connection in zip(trees, connections, strict=True):
+        connection.send(plant=tree.plant, device=setup.device, rounds=setup.rounds)
+    messages = [connection.receive() for connection in connections]
+    # Their first bench is now built, on as many cores as there are.
+    for each in started:
+        _pin(each.process.pid, setup, number)
+    take_turns(connections, messages, flip=number % 2 == 1)
     return debug
 
 
-def _check_library(side: Side, file: Path) -> None:
-    if side.src.resolve() not in file.parents:
-        what = f"the {side.name} process runs another fairtrial: {file}"
-        do = f"it should be the one in {side.src}; look at PYTHONPATH and at how fairtrial is installed"
+def _check_library(tree: Tree, file: Path) -> None:
+    if tree.src.resolve() not in file.parents:
+        what = f"the {tree.name} process runs another fairtrial: {file}"
+        do = f"it should be the one in {tree.src}; look at PYTHONPATH and at how fairtrial is installed"
         raise fault(what, "the gate", do, BAD_INPUT)
 
 
-def _pin(pid: int, bed: Bed, number: int) -> None:
+def _pin(pid: int, setup: Setup, number: int) -> None:
     """All processes of a launch on one core, the next launch on the next one: cores differ in speed."""
-    if bed.threads == 1 and bed.device == "cpu" and hasattr(os, "sched_setaffinity"):
+    if setup.threads == 1 and setup.device == "cpu" and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(pid, {cores[number % len(cores)]})
 
 
 @contextlib.contextmanager
-def _process(side: Side, bed: Bed, report: Path) -> Iterator[_Started]:
+def _process(tree: Tree, setup: Setup, report: Path) -> Iterator[_Started]:
     ours, theirs = socket.socketpair()
     printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    # -P: what lies in the folder it starts in is not imported by accident.
     command = [
-        sys.executable, "-m", "pytest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-q",
+        sys.executable, "-P", "-m", "pytest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-q",
         "-o", "addopts=", "--import-mode=importlib", "--benchmark-only", "--benchmark-disable-gc",
-        f"--benchmark-json={report}", "bench/test_gate.py",
+        f"--benchmark-json={report}", BENCHES,
     ]  # fmt: skip
     process = subprocess.Popen(
-        command, cwd=bed.root, env=_environment(side, bed, theirs.fileno()), pass_fds=[theirs.fileno()],
+        command, cwd=tree.root, env=_environment(tree, setup, theirs.fileno()), pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
     )  # fmt: skip
     theirs.close()
-    line = Line(ours)
+    connection = Connection(ours)
     try:
-        yield _Started(process, line, printed)
+        yield _Started(process, connection, printed)
     finally:
-        line.close()
+        connection.close()
         if process.poll() is None:
             process.kill()
         process.wait()
         printed.close()
 
 
-def _environment(side: Side, bed: Bed, handle: int) -> Mapping[str, str]:
-    given = {
+def _environment(tree: Tree, setup: Setup, handle: int) -> Mapping[str, str]:
+    kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in _ASIDE and not name.startswith("PYTEST_")
+        if name not in _UNSET and not name.startswith("PYTEST_")
     }
     if "PYTHONDONTWRITEBYTECODE" in os.environ:  # each process would compile torch anew
-        given.setdefault("PYTHONPYCACHEPREFIX", str(bed.cache))
-    count = str(bed.threads)
-    return {**MALLOC, **given} | {
+        kept.setdefault("PYTHONPYCACHEPREFIX", str(setup.cache))
+    count = str(setup.threads)
+    return {**MALLOC, **kept} | {
         HANDLE: str(handle),
-        "PYTHONPATH": str(side.src),
+        "PYTHONPATH": str(tree.src),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "FAIRTRIAL_BENCH_THREADS": count,
         **dict.fromkeys(THREAD_VARIABLES, count),
-    }  # fmt: skip
+    }
 
 
 def _report(path: Path) -> dict[str, Any]:
@@ -195,9 +209,10 @@ def _report(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _silent(side: Side, output: str) -> Fault:
-    said = [line.strip() for line in output.strip().splitlines()]
-    last = " | ".join([line for line in said if line.startswith("E  ")][:3] or said[-2:]) or "no output"
-    what = f"no bench ran on the {side.name} side, or all were skipped: nothing to compare"
-    return fault(f"{what} ({last})", f"bench/test_gate.py with {side.src}",
-                 "run it by hand: pytest bench/test_gate.py", BAD_INPUT)  # fmt: skip
+def _silent(tree: Tree, output: str) -> Fault:
+    lines = [line.strip() for line in output.strip().splitlines()]
+    last = " | ".join([line for line in lines if line.startswith("E  ")][:3] or lines[-2:]) or "no output"
+    what = f"no bench ran on the {tree.name} side, or all were skipped: nothing to compare"
+    return fault(
+        f"{what} ({last})", f"{BENCHES} with {tree.src}", f"run it by hand: pytest {BENCHES}", BAD_INPUT
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairtrial.cli.main import main
-from fairtrial.regression import history, timing_machine
+from fairtrial.regression import benchmark_records, history
 from fairtrial.reporting.figures import gate_history_figure
 
 
@@ -57,7 +57,7 @@ def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
 
 
 def test_the_command_draws_what_is_recorded(tmp_path, capsys):
-    folder = tmp_path / "bench" / timing_machine.folder_name(timing_machine.identity("cpu", 1))
+    folder = tmp_path / "bench" / benchmark_records.folder_name(benchmark_records.identity("cpu", 1))
     history.append(folder, [{"a": 0.001}, {"a": 0.0011}], {}, {}, None)
     assert main(["gate", "--history", "--results", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

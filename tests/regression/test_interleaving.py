@@ -7,25 +7,25 @@ import threading
 import pytest
 
 from fairtrial.errors import RESOURCES, Fault
-from fairtrial.regression import referee as module
-from fairtrial.regression.referee import Line, referee
+from fairtrial.regression import interleaving
+from fairtrial.regression.interleaving import Connection, take_turns
 
 
 def play(scripts, flip=False):
-    """Run the referee with processes that say their script; in which order they went, what they heard."""
-    went, threads, lines = [], [], []
+    """Give turns to processes that say their script; in which order they went, what they heard."""
+    went, threads, connections = [], [], []
     for name, script in scripts.items():
         ours, theirs = socket.socketpair()
-        lines.append(Line(ours))
+        connections.append(Connection(ours))
         threads.append(threading.Thread(target=_process, args=(name, script, theirs, went)))
     for thread in threads:
         thread.start()
-    referee(lines, [line.hear() for line in lines], flip)
+    take_turns(connections, [each.receive() for each in connections], flip)
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
-    for line in lines:
-        line.close()
+    for connection in connections:
+        connection.close()
     return went
 
 
@@ -64,9 +64,9 @@ def test_one_that_ends_early_leaves_the_turns_to_the_other():
 
 
 def test_one_that_never_says_anything_is_a_fault(monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(interleaving, "PATIENCE_S", 0.05)
     ours, theirs = socket.socketpair()
     with pytest.raises(Fault) as raised:
-        Line(ours).hear()
+        Connection(ours).receive()
     assert raised.value.code == RESOURCES
     theirs.close()

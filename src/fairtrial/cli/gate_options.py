@@ -8,52 +8,37 @@ from typing import Final
 
 from fairtrial.cli import options
 from fairtrial.errors import fault
-from fairtrial.regression import proof, simulate
 from fairtrial.regression.decision import Plan
-from fairtrial.regression.gate import PAIRED, Asked, Outcome, gate, save
+from fairtrial.regression.gate import GateOptions, Outcome, gate, save
+from fairtrial.study.limits import MIN_UNITS
 
 SAVED: Final = 10  # launches of a baseline
-NOISE: Final = 1.4  # percent; standard deviation of launches that was measured on a busy virtual machine
-SLOWER: Final = 5.0  # percent; what a proof plants
-_MODES: Final = ("stored", "baseline", "save_baseline", "aa", "plant", "simulate", "prove", "base", "since")
-_TOGETHER: Final = (  # what goes together; any other two do not
-    {"stored", "baseline"}, {"aa", "plant"}, {"simulate", "plant"}, {"prove", "plant"},
-)  # fmt: skip
+_MODES: Final = ("stored", "baseline", "save_baseline", "aa", "plant", "base", "since")
+_TOGETHER: Final = ({"stored", "baseline"}, {"aa", "plant"})  # any other two do not go together
 
 
 def answer(given: Namespace) -> Outcome:
     """Do what was asked; a Fault names every option that makes no sense."""
     _check_modes(given)
-    found = options.together(
+    values = options.together(
         device=lambda: options.device(given.device),
         threads=lambda: options.count(given.threads, "--threads", options.MOST_SIDE_BY_SIDE),
         since=lambda: None if given.since is None else options.seconds(given.since, "--since"),
         rounds=lambda: _count(given.rounds, "--rounds", 4),
-        launches=lambda: _count(given.launches, "--launches", 3),
+        launches=lambda: _count(given.launches, "--launches", MIN_UNITS),
         tolerance=lambda: _percent(given.tolerance, "--tolerance"),
         plant=lambda: _percent(given.plant, "--plant"),
-        noise=lambda: _percent(given.noise, "--noise"),
-        gates=lambda: _count(given.simulate, "--simulate", 1),
-        proof=lambda: [_count(text, "--prove", 0) for text in given.prove or ()],
     )
-    if "," in found["device"]:
+    if "," in values["device"]:
         raise fault("the gate measures on one GPU", "--device", "name one, such as cuda:0")
-    looks = _looks(found["launches"])
-    tolerance, plant = (None if found[name] is None else found[name] / 100 for name in ("tolerance", "plant"))
-    if found["gates"]:
-        plan = Plan(PAIRED if tolerance is None else tolerance, looks=looks)
-        noise = (found["noise"] or NOISE) / 100
-        rows = simulate.table(plan, SLOWER / 100 if plant is None else plant, found["gates"], noise)
-        shown = {"noise": noise, "plan": vars(plan), "rates": simulate.plain(rows)}
-        return Outcome(shown, list(simulate.lines(rows, plan, noise)), 0)
-    asked = Asked(
-        given.results, given.base, found["since"], given.aa, found["plant"] or 0.0, given.stored,
-        given.baseline, given.other_device, tolerance, found["device"], found["threads"], found["rounds"],
+    looks = _looks(values["launches"])
+    tolerance = None if values["tolerance"] is None else values["tolerance"] / 100
+    wanted = GateOptions(
+        given.results, given.base, values["since"], given.aa, values["plant"] or 0.0, given.stored,
+        given.baseline, given.other_device, tolerance, values["device"], values["threads"], values["rounds"],
         looks, given.record,
     )  # fmt: skip
-    if given.prove:
-        return proof.prove(asked, *found["proof"])
-    return save(asked, found["launches"] or SAVED) if given.save_baseline else gate(asked)
+    return save(wanted, values["launches"] or SAVED) if given.save_baseline else gate(wanted)
 
 
 def _check_modes(given: Namespace) -> None:
@@ -72,8 +57,6 @@ def _looks(launches: int | None) -> tuple[int, ...]:
 def _count(text: str | None, option: str, least: int) -> int | None:
     if text is None:
         return None
-    if least == 0 and text == "0":
-        return 0
     number = options.count(text, option)
     if number < least:
         raise fault(f"{option} {text} is too few", option, f"give at least {least}")

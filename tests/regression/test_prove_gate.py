@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from fairtrial.errors import DONE, FAILED_CELLS
-from fairtrial.regression import proof
-from fairtrial.regression.proof import holds, mixed, prove, rates
+from tests.calibration import prove_gate
+from tests.calibration.prove_gate import holds, mixed, prove, rates
 
 
 def rows(aa=(), planted=()):
@@ -48,12 +48,12 @@ def test_rates_have_exact_intervals():
 
 def test_the_record_is_there_after_each_gate(ask, speed, monkeypatch):
     seen = []
-    real = proof.publish
-    monkeypatch.setattr(proof, "publish", lambda *a, **k: (real(*a, **k), seen.append(json.loads(a[1]))))
+    real = prove_gate.publish
+    monkeypatch.setattr(prove_gate, "publish", lambda *a, **k: (real(*a, **k), seen.append(json.loads(a[1]))))
     outcome = prove(ask(tolerance=0.03), 2, 1)
     assert [len(each["gates"]) for each in seen] == [1, 2, 3]
     assert outcome.code == DONE
-    assert outcome.found["aa"]["fine"] == 2 and outcome.found["planted"]["alarms"] == 1
+    assert outcome.facts["aa"]["fine"] == 2 and outcome.facts["planted"]["alarms"] == 1
     assert len(seen[-1]["gates"][0]["log_ratios"]) == 3
 
 
