@@ -145,6 +145,19 @@ def test_the_status_of_a_cell_that_is_not_required_has_one_home():
 def test_what_a_network_starts_from_is_decided_once():
     """Reports ask `settings.start`; none of them reads the setting `upstream` for itself."""
     reading = {name for name in LIBRARY if name.startswith("fairtrial.reporting")}
-    assert not users(reading, "parse_checkpoint", "starting", "initial_checkpoint.parse")
+    assert not users(reading, "starting", "initial_checkpoint.parse")
     spelled = {name for name in LIBRARY if {"from checkpoints", "from one file"} & strings(name)}
     assert spelled == {"fairtrial.study.initial_checkpoint"}
+
+
+def test_which_ends_are_an_outcome_is_decided_once():
+    """Nobody else lists statuses in a tuple, a list or a set."""
+    ends = {"diverged", "oom", "timeout", "error", "killed", "interrupted"}
+    lists = {
+        name
+        for name in LIBRARY
+        for node in ast.walk(tree(name))
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set))
+        if ends & {each.value for each in node.elts if isinstance(each, ast.Constant)}
+    }
+    assert lists == {"fairtrial.study.failure_policy"}

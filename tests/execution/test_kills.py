@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 
 from fairtrial.errors import FAILED_CELLS, REFUSED
-from fairtrial.storage.store import ENDED, OUTCOMES
+from fairtrial.study.failure_policy import ENDED, OUTCOMES
 from tests.support.toy import children, gone, leases, run, slay, start, store_of, table, until
 
 KILLS = 10

@@ -97,7 +97,7 @@ def test_the_display_suits_where_stderr_goes(books, cells, monkeypatch, terminal
 
 
 def test_every_outcome_has_a_mark():
-    from fairtrial.storage.store import OUTCOMES
+    from fairtrial.study.failure_policy import OUTCOMES
 
     assert set(progress.MARKS) == set(OUTCOMES)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from statistics import fmean
-from typing import Final
 
 from fairtrial.planning.forecast import arm_of
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
-from fairtrial.storage.store import MOST_KILLS, OUTCOMES, Store
+from fairtrial.storage.store import MOST_KILLS, Store
+from fairtrial.study.failure_policy import OUTCOMES, RETRIED
 from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
-
-RETRIED: Final = ("error", "oom", "timeout")  # by --retry; a divergence would only repeat itself
 
 
 class Books:

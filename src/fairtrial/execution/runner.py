@@ -21,7 +21,8 @@ from fairtrial.kernels.compiler import own_kernels
 from fairtrial.planning import forecast
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, cell_message, failure
-from fairtrial.storage.store import FAILED, MOST_KILLS, OUTCOMES, Store
+from fairtrial.storage.store import MOST_KILLS, Store
+from fairtrial.study.failure_policy import OUTCOMES, RETRIED
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
 
@@ -173,8 +174,8 @@ class Driver:
         ends = [status.get(cell.id) for cell in self.wanted]
         if None in ends:
             return INCOMPLETE
-        broken = set(ends) & set(FAILED) - {"diverged"}  # that one scores chance, as declared: it is data
-        return FAILED_CELLS if broken else DONE
+        # a divergence scores chance, as declared: it is data
+        return FAILED_CELLS if set(ends) & set(RETRIED) else DONE
 
     def _work(self, crew: Crew, progress: Progress) -> None:
         beat, reason = time.monotonic(), None

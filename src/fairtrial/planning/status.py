@@ -9,8 +9,9 @@ from typing import Any
 from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.planning.forecast import arm_of
-from fairtrial.storage.record import ENDED, Attempt
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
+from fairtrial.study.failure_policy import ENDED
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import NOT_REQUIRED, Asked
 from fairtrial.study.study import Cell, Study

@@ -30,6 +30,7 @@ from fairtrial.storage.json_fields import (
     is_table,
     parse,
 )  # fmt: skip
+from fairtrial.study.failure_policy import ENDED, OUTCOMES
 from fairtrial.study.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 LONGEST: Final = 2000  # characters kept of an error's text
-OUTCOMES: Final = ("done", "diverged", "oom", "timeout", "error")  # these end a cell
-ENDED: Final = ("killed", "interrupted")  # these leave the cell pending
 _FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
 
 

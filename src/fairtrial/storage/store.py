@@ -22,12 +22,12 @@ from typing import Final
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
-from fairtrial.storage.record import OUTCOMES, Attempt, Calibration, read, read_calibration
+from fairtrial.storage.record import Attempt, Calibration, read, read_calibration
 from fairtrial.study.factors import non_default
+from fairtrial.study.failure_policy import OUTCOMES
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
-FAILED: Final = ("diverged", "oom", "timeout", "error")  # these score chance accuracy
 MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
 # of old records too
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")

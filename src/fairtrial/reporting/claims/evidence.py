@@ -27,6 +27,7 @@ from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
+from fairtrial.study.failure_policy import DIVERGED
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Contrast
 
@@ -196,4 +197,4 @@ def _rate(results: Results, levels: Mapping[str, Any]) -> Interval | None:
     cells = cells[~cells["status"].isin(OPEN)]
     if not len(cells):
         return None
-    return clopper_pearson(int((cells["status"] == "diverged").sum()), len(cells), unit="run")
+    return clopper_pearson(int((cells["status"] == DIVERGED).sum()), len(cells), unit="run")

@@ -15,7 +15,8 @@ import pandas as pd
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.refusals import flaws
 from fairtrial.storage.record import Attempt
-from fairtrial.storage.store import FAILED, Store, outcomes, rows
+from fairtrial.storage.store import Store, outcomes, rows
+from fairtrial.study.failure_policy import FAILED
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS

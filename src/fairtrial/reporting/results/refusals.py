@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.record import OUTCOMES, Attempt, Provenance
+from fairtrial.storage.record import Attempt, Provenance
 from fairtrial.storage.store import is_timing
 from fairtrial.study.budget import Budget
+from fairtrial.study.failure_policy import OUTCOMES, REPEATABLE
 from fairtrial.study.identity import cell_id, digest
 from fairtrial.study.study import Cell, Study
 
@@ -53,7 +54,7 @@ def _twice(records: list[Attempt]) -> Iterator[str]:
     """Yield cells that ended twice with different results, neither a retry: one of them was chosen."""
     ended: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.status in ("done", "diverged"):
+        if record.status in REPEATABLE:
             ended[record.cell].add(digest([record.status, _result(record)]))
     odd = sorted(cell for cell, results in ended.items() if len(results) > 1)
     if odd:
