@@ -9,7 +9,7 @@ from fairtrial import Budget, Contrast, Study, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}
-FULL, SCRATCH, PROBE = {"tune": "full"}, {"tune": "scratch"}, {"tune": "probe"}
+FULL, SCRATCH, PROBE = {"finetune": "full"}, {"finetune": "scratch"}, {"finetune": "linear_probe"}
 
 TRANSFER = (
     Contrast("transfer at 1 shot", treatment=FULL, control=SCRATCH, at={"shots": 1}),
@@ -17,7 +17,7 @@ TRANSFER = (
     Contrast("transfer at 10 shots", treatment=FULL, control=SCRATCH, at={"shots": 10}),
 )
 GN_WS_TRANSFERS = Contrast(
-    "GN+WS transfers better", treatment=GN_WS, control=BN, at={"tune": "full", "shots": 10}
+    "GN+WS transfers better", treatment=GN_WS, control=BN, at={"finetune": "full", "shots": 10}
 )
 
 STUDY = Study(
@@ -26,7 +26,7 @@ STUDY = Study(
     factors={
         "norm": ("bn", "gn"),
         "weight_std": (False, True),
-        "tune": ("full", "scratch", "probe"),
+        "finetune": ("full", "scratch", "linear_probe"),
         "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100),  # the 1..10 curve, and the levels of BiT Fig 1
     },
     only=(BN, GN_WS),
@@ -43,13 +43,13 @@ STUDY = Study(
         Contrast("fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}),
         GN_WS_TRANSFERS,
     ),
-    aa={"norm": "gn", "weight_std": True, "tune": "full", "shots": 5},
+    aa={"norm": "gn", "weight_std": True, "finetune": "full", "shots": 5},
     presets={
         "mini": {
             "factors": {
                 "norm": ("bn", "gn"),
                 "weight_std": (False, True),
-                "tune": ("full", "scratch"),
+                "finetune": ("full", "scratch"),
                 "shots": (1, 5, 10),
             },
             "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
@@ -58,7 +58,10 @@ STUDY = Study(
             "secondary": (GN_WS_TRANSFERS,),
         },
         "bit": {
-            "factors": {"tune": ("full", "probe"), "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100)},
+            "factors": {
+                "finetune": ("full", "linear_probe"),
+                "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100),
+            },
             "only": (),
             "fixed": {
                 "upstream": "BiT-M-R50x1",
@@ -73,7 +76,7 @@ STUDY = Study(
                 "fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}
             ),
             "secondary": (),
-            "aa": {"tune": "full", "shots": 5},
+            "aa": {"finetune": "full", "shots": 5},
         },
     },
 )

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 def test_a_study_loads_under_every_preset(name, preset):
     made = load(find(name)).under(preset)
     assert made.name == name
-    assert made.contrasts and (made.aa is not None or made.settings({})["stage"] == "upstream")
+    assert made.contrasts and (made.aa is not None or made.settings({}).stage == "upstream")
     assert len(made.seeds) >= 3
     cells = made.cells()
     assert len({cell.id for cell in cells}) == len(cells)

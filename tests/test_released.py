@@ -61,7 +61,7 @@ def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
     assert len(records) == 12
     for record in records:
         settings, kept = record.settings, record.measured.checkpoint
-        model = create_model(settings["model"], 10, settings["norm"], settings["weight_std"])
+        model = create_model(settings.model, 10, settings.norm, settings.weight_std)
         source = weights.load(model, UPSTREAM / "weights" / kept.file, head="zero")
         assert (source.sha256, source.metadata["seed"]) == (kept.sha256, record.seed)
     assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 12e6

@@ -52,7 +52,7 @@ def test_set_gives_the_cells_that_a_file_would_give():
 
 
 def test_data_is_a_setting():
-    assert options.apply(study(), data="parquet:/a/cifar10").cells()[0].settings["data"] == "parquet:cifar10"
+    assert options.apply(study(), data="parquet:/a/cifar10").cells()[0].settings.data == "parquet:cifar10"
     swept = study(factors={"data": ("digits", "cifar10")}, **FREE)
     assert options.apply(swept, data="digits").factors == {"data": ("digits",)}
 

@@ -155,7 +155,7 @@ def test_weights_that_change_between_passes_are_seen(kernels, road):
 
 @every_choice
 def test_frozen_layers_have_no_gradient_and_the_others_their_own(kernels):
-    """tune='last': the last block and the head. Their gradients do not know that the rest was frozen."""
+    """finetune='last': the last block and the head. Their gradients do not know that the rest was frozen."""
     model = network(kernels)
     whole = learned(model, images())
     last = {name for name in whole if name.startswith(("body.block3", "head"))}

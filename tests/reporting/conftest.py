@@ -90,7 +90,7 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
     if not isinstance(said, dict):
         said = {"measured": {"test_acc": said}}
     failed = said.get("status", "done") != "done"
-    steps = 3072 // cell.settings["batch_size"]
+    steps = 3072 // cell.settings.batch_size
     result = {
         "status": said.get("status", "done"),
         "spent": {
@@ -107,11 +107,11 @@ def made_up(cell: Cell, said: Any) -> dict[str, Any]:
         },
         "drawn": {
             "subset": f"subset {cell.seed}",
-            "init": f"init {cell.settings['norm']} {cell.seed} {cell.replica}",
+            "init": f"init {cell.settings.norm} {cell.seed} {cell.replica}",
             "order": f"order {cell.seed} {cell.replica}",
             "data": "images",
             "upstream": None if cell.upstream_seed is None else {
-                "file": "weights", "sha256": f"{cell.settings['norm']} {cell.upstream_seed}", "overlap": 0,
+                "file": "weights", "sha256": f"{cell.settings.norm} {cell.upstream_seed}", "overlap": 0,
             },
         },
         "origin": said.get("origin", {}),
@@ -128,10 +128,10 @@ def make_transfer(make_study: Callable[..., Study]) -> Callable[..., Study]:
 
     def make(*, start: dict[str, Any] | None = None, **changed: Any) -> Study:
         fields = {
-            "factors": {"tune": ("full", "scratch"), "shots": (1, 5)},
+            "factors": {"finetune": ("full", "scratch"), "shots": (1, 5)},
             "fixed": start or {"upstream": "upstream", "upstream_seeds": 3},
             "seeds": range(15),
-            "primary": (Contrast("transfer", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5}),),
+            "primary": (Contrast("transfer", {"finetune": "full"}, {"finetune": "scratch"}, {"shots": 5}),),
             "aa": None,
         }
         return make_study(**{**fields, **changed})

@@ -93,7 +93,7 @@ def test_one_odd_checkpoint_does_not_make_a_method(make_transfer, publish):
     for study in range(STUDIES):
 
         def outcome(cell, study=study):
-            full = cell.levels["tune"] == "full"
+            full = cell.levels["finetune"] == "full"
             odd = 0.1 if full and cell.upstream_seed == 0 else 0.0
             return 0.5 + odd + SD * chance(study, cell.seed, cell.levels["shots"], full)
 

@@ -13,6 +13,7 @@ from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import parsed, read
 from fairtrial.storage.store import Store, is_timing, outcomes, rows
+from fairtrial.study.factors import recorded_digest, upgraded
 from fairtrial.study.identity import digest
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
@@ -220,6 +221,7 @@ def test_a_record_of_schema_1_is_read_and_stays_as_it_is():
     assert record["schema"] == 1 and {"compile_s", "checkpoint_s", "joules"} <= record["spent"].keys()
     assert "tune" in record["settings"]
     assert attempt.schema == 2 and attempt.spent.other == {}
+    assert attempt.settings.finetune == record["settings"]["tune"] and attempt.settings.extra == {}
     assert attempt.provenance.kernels == "torch" and "kernels" not in record["origin"]
     assert attempt.measured.test_acc == record["measured"]["test_acc"]
     assert path.read_bytes() == before
@@ -240,7 +242,8 @@ def test_all_that_is_recorded_in_results_is_read():
         for unbooked in ("compile_s", "checkpoint_s", "joules"):
             assert not record["spent"].pop(unbooked)
         known = {name: value for name, value in record.items() if name not in ("schema", "sha256")}
-        known["settings"] = Settings.of(record["settings"]).record()
+        known["settings"] = Settings.of(upgraded(record["settings"])).record()
+        known["levels"] = upgraded(record["levels"])
         assert without_none(known) == without_none(read(path).as_json(), "schema", record["origin"])
 
 
@@ -350,7 +353,7 @@ def test_one_can_go_back_to_an_old_declaration(store, study):
     publish(store, study.cells()[0])
     store.declare(study)
     history = store.declared()["history"]
-    assert [entry["hash"] for entry in history].count(digest(study.declaration())) == 2
+    assert [entry["hash"] for entry in history].count(recorded_digest(study.declaration())) == 2
     assert history[0]["contrasts"] == history[2]["contrasts"]
     assert [entry["seen"] for entry in history] == [0, 0, 1]
 

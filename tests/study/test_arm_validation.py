@@ -16,12 +16,15 @@ def whats(**fixed) -> list[str]:
 @pytest.mark.parametrize(
     ("fixed", "what"),
     [
-        ({"tune": "probe"}, "tune='probe' needs a pre-trained network, but upstream is none"),
-        ({"tune": "last"}, "tune='last' needs a pre-trained network, but upstream is none"),
+        (
+            {"finetune": "linear_probe"},
+            "finetune='linear_probe' needs a pre-trained network, but upstream is none",
+        ),
+        ({"finetune": "last"}, "finetune='last' needs a pre-trained network, but upstream is none"),
         ({"bn_mode": "frozen"}, "bn_mode='frozen' needs a pre-trained network, but upstream is none"),
         (
-            {"tune": "probe", "upstream": "upstream", "mixup": 0.1},
-            "tune='probe' computes the features once, so images cannot be mixed",
+            {"finetune": "linear_probe", "upstream": "upstream", "mixup": 0.1},
+            "finetune='linear_probe' computes the features once, so images cannot be mixed",
         ),
         (
             {"model": "torchvision:resnet18", "norm": "gn"},

@@ -36,7 +36,7 @@ LEVELS = {
     "stage": ("downstream", "upstream"),
     "upstream": ("none", "upstream"),
     "upstream_seeds": (1, 3),
-    "tune": ("full", "scratch"),
+    "finetune": ("full", "scratch"),
     "bn_mode": ("updated", "frozen"),
     "block": ("pre-activation", "post-activation"),
     "stride_on": ("3x3", "1x1"),

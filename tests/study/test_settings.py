@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from fairtrial.cli.options import apply
+from fairtrial.errors import Fault
 from fairtrial.models.resnet import Built
+from fairtrial.study.factors import recorded_digest, upgraded
+from fairtrial.study.identity import digest
 from fairtrial.study.settings import FACTORS, Settings
+from tests.support.studies import study
 
 
 def test_a_start_key_names_what_a_checkpoint_says_of_its_network():
@@ -31,6 +36,29 @@ def test_each_part_of_a_start_key_tells_two_starts_apart(name, value):
 def test_a_start_key_is_blind_to_everything_else():
     more = replace(Settings(), lr=0.3, batch_size=4, shots=5, bn_mode="frozen", upstream_seeds=3)
     assert more.start_key == Settings().start_key
+
+
+def test_a_renamed_factor_keeps_its_cells():
+    """Their id covers `tune` and `probe`, as when the first of them was recorded."""
+    settings = replace(Settings(), finetune="linear_probe")
+    assert settings.identity() == {"tune": "probe"}
+    assert Settings.of(upgraded({"tune": "probe"})) == settings
+
+
+def test_a_renamed_factor_keeps_the_digest_of_a_declaration():
+    old = {"factors": {"tune": ["full", "probe"]}, "aa": {"tune": "probe"}, "only": [{"tune": "full"}]}
+    new = upgraded(old)
+    assert new["factors"] == {"finetune": ["full", "linear_probe"]}
+    assert new["aa"] == {"finetune": "linear_probe"}
+    assert recorded_digest(new) == digest(old)
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"), [("tune=full", "'finetune'"), ("finetune=probe", "'linear_probe'")]
+)
+def test_an_old_spelling_is_answered_with_the_new_one(option, meant):
+    with pytest.raises(Fault, match=f"did you mean {meant}"):
+        apply(study(), settings=[option])
 
 
 def test_settings_are_recorded_in_the_order_of_the_table():

@@ -172,7 +172,7 @@ def test_the_declaration_covers_what_was_decided_beforehand(changes):
 def test_settings_go_default_preset_fixed_level():
     made = study(fixed={"lr": 0.3, "resolution": 24})
     settings = made.settings({"norm": "bn", "batch_size": 4})
-    assert list(settings) == list(factors.FACTORS)
+    assert list(settings.record()) == list(factors.FACTORS)
     assert settings.batch_size == 4  # level
     assert settings.resolution == 24  # fixed, over the preset's
     assert settings.val_per_class == PRESETS["embedded"]["val_per_class"]  # preset

@@ -28,7 +28,7 @@ def tuned(**changes):
 
 def test_seeds_are_dealt_to_the_tuning_studies_in_turn_and_each_arm_gets_its_own_settings():
     cells = [cell for cell in tuned().cells() if cell.levels["batch_size"] == 4]
-    found = [(cell.seed, cell.levels["norm"], cell.settings["lr"]) for cell in cells]
+    found = [(cell.seed, cell.levels["norm"], cell.settings.lr) for cell in cells]
     assert found[:4] == [(0, "bn", 0.1), (0, "gn", 0.01), (1, "bn", 0.2), (1, "gn", 0.02)]
     assert [rate for seed, norm, rate in found if norm == "bn"] == [0.1, 0.2, 0.4, 0.1, 0.2, 0.4, 0.1]
 
@@ -36,7 +36,7 @@ def test_seeds_are_dealt_to_the_tuning_studies_in_turn_and_each_arm_gets_its_own
 def test_the_chosen_settings_are_part_of_a_cells_identity():
     plain = {(c.seed, c.arm): c.id for c in study(seeds=range(7)).cells()}
     for cell in tuned().cells():
-        same = study(seeds=range(7), fixed={"lr": cell.settings["lr"]}).cells()
+        same = study(seeds=range(7), fixed={"lr": cell.settings.lr}).cells()
         assert cell.id in {other.id for other in same}
         assert cell.id != plain[cell.seed, cell.arm]  # the study's own lr is 0.3
 

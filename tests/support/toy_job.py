@@ -20,7 +20,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fairtrial.kernels.compiler import own_kernels
-from fairtrial.study.budget import Budget
 
 STEPS = 20
 
@@ -36,26 +35,25 @@ class Place:
 
 def run_cell(cell, place, step_s=0.0):
     """Twenty steps towards the mean of a few numbers, drawn from what identifies the cell."""
-    settings, seed, replica = (cell[name] for name in ("settings", "seed", "replica"))
-    budget = Budget.parse(cell["budget"])
-    act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings['norm']} {seed}")
+    settings, seed, budget = cell.settings, cell.seed, cell.budget
+    act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings.norm} {seed}")
     if act is not None:
         ACTS[act]()
     time.sleep(float(os.environ.get("TOY_SLEEP_S", "0")))
-    draws = random.Random(json.dumps([settings, str(budget), seed, replica], sort_keys=True))
+    draws = random.Random(json.dumps([settings.record(), str(budget), seed, cell.replica], sort_keys=True))
     weight = draws.random()
     for _ in range(STEPS):
         weight -= 0.1 * (weight - draws.random())
     measured = {
         "classes": 10,
         "train_loss": float("nan") if act == "nan" else weight,
-        "val_acc": 1 - weight if settings["stage"] == "tuning" else None,
+        "val_acc": 1 - weight if settings.stage == "tuning" else None,
         "test_acc": weight,
         "test_loss": 1 - weight,
         "test_reads": 1,
         "weights_sha256": hashlib.sha256(repr(weight).encode()).hexdigest(),
     }
-    steps = budget.steps_for(settings["batch_size"], step_seconds=step_s)
+    steps = budget.steps_for(settings.batch_size, step_seconds=step_s)
     spent = {
         "steps": steps,
         "examples": 0,

@@ -50,10 +50,10 @@ def moved(model, before):
     return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
 
 
-def trained(model, tune="full", bn_mode="updated"):
+def trained(model, finetune="full", bn_mode="updated"):
     """The names of what two updates change."""
     before = state(model)
-    fit(model, task(), RECIPE, 2, Ledger(), mode=freeze(model, tune, bn_mode))
+    fit(model, task(), RECIPE, 2, Ledger(), mode=freeze(model, finetune, bn_mode))
     return moved(model, before)
 
 

@@ -36,7 +36,9 @@ def test_the_last_stage_costs_what_torch_counts_with_the_rest_frozen(name):
 
 
 def test_a_probe_pays_for_its_head_each_step_and_for_the_features_once():
-    assert flops_of_step("mini", 4, 16, 10, "probe") == 2 * 4 * 2 * 256 * 10  # forward, gradient of the map
+    assert (
+        flops_of_step("mini", 4, 16, 10, "linear_probe") == 2 * 4 * 2 * 256 * 10
+    )  # forward, gradient of the map
     with torch.device("meta"):
         network = create_model("mini", 10, "none", False)
         with FlopCounterMode(display=False) as counter:

@@ -183,7 +183,7 @@ def test_real_trials_never_open_the_test_split_and_what_wins_runs_with_fresh_see
     for cell in final.cells():
         mine = [t for t in trials if t.tuning == cell.seed % 2 and t.at == cell.levels]
         top = max(t.value for t in mine)
-        assert cell.settings["lr"] == next(t.set["lr"] for t in mine if t.value == top)
+        assert cell.settings.lr == next(t.set["lr"] for t in mine if t.value == top)
         assert cell.seed not in {record.seed for record in records}
 
 

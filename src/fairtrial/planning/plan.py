@@ -15,7 +15,7 @@ from fairtrial.rng import key, nuisance, prefix, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
-from fairtrial.study.identity import digest
+from fairtrial.study.factors import recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study, look_alpha
 
@@ -48,7 +48,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "study": study.id,
         "question": study.question,
         "preset": study.preset,
-        "hash": digest(study.declaration()),
+        "hash": recorded_digest(study.declaration()),
         "arms": len(study.arms()),
         "seeds": n,
         "aa_cells": n if study.aa is not None else 0,

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
 from fairtrial.storage.atomic import read_json
+from fairtrial.study.factors import upgraded
 from fairtrial.study.identity import digest
 
-SCHEMA: Final = 1  # of everything but attempts
+SCHEMA: Final = 1  # of everything but attempts and declarations
+DECLARATION_SCHEMA: Final = 2  # of study.json; 1: the setting finetune was called tune
 STUDY_CAP: Final = 4 * 1024 * 1024  # bytes of study.json or of a calibration
 PUT_BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
 
@@ -46,7 +48,9 @@ def unsealed(path: Path, whole: Record, *, newest: int = SCHEMA, do: str = PUT_B
 
 def declaration(path: Path) -> Record:
     """Return study.json: declaration and history."""
-    return _with(path, unsealed(path, read_json(path, cap=STUDY_CAP)), ("declaration", "history"))
+    record = unsealed(path, read_json(path, cap=STUDY_CAP), newest=DECLARATION_SCHEMA)
+    record = _with(path, record, ("declaration", "history"))
+    return record | {"declaration": upgraded(record["declaration"])}
 
 
 def measurement(path: Path, name: str) -> Record:

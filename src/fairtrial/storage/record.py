@@ -30,6 +30,7 @@ from fairtrial.storage.json_fields import (
     is_table,
     parse,
 )  # fmt: skip
+from fairtrial.study.factors import upgraded
 from fairtrial.study.failure_policy import ENDED, OUTCOMES
 from fairtrial.study.settings import Settings
 
@@ -224,7 +225,11 @@ def parsed(record: Json, where: str) -> Attempt:
 
 
 def _upgraded(record: Json) -> Json:
-    """The record as the newest schema has it. 1: three accounts were written that nothing ever booked."""
+    """The record as the newest schema has it.
+
+    1: three accounts were written that nothing ever booked, and the setting finetune was called tune.
+    """
+    record = record | {name: upgraded(record[name]) for name in ("settings", "levels") if name in record}
     if record.get("schema") == 1 and isinstance(spent := record.get("spent"), dict):
         unbooked = {"compile_s", "checkpoint_s", "joules"}
         record = record | {"spent": {n: v for n, v in spent.items() if n not in unbooked or v}}

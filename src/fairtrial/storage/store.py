@@ -21,11 +21,10 @@ from typing import Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
-from fairtrial.storage.integrity import SCHEMA, Newer, Record, sealed
+from fairtrial.storage.integrity import DECLARATION_SCHEMA, SCHEMA, Newer, Record, sealed
 from fairtrial.storage.record import Attempt, Calibration, read, read_calibration
-from fairtrial.study.factors import non_default
+from fairtrial.study.factors import non_default, recorded_digest
 from fairtrial.study.failure_policy import OUTCOMES
-from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
 MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
@@ -74,13 +73,13 @@ class Store:
                 return
         finished = outcomes(self.attempts())
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
-        contrasts = {contrast.name: digest([contrast.record(), frame]) for contrast in study.contrasts}
+        contrasts = {each.name: recorded_digest([each.record(), frame]) for each in study.contrasts}
         entry = {
-            "hash": digest(declaration),
+            "hash": recorded_digest(declaration),
             "contrasts": contrasts,
             "seen": sum(cell.id in finished for cell in study.cells()),
         }
-        record = {"schema": SCHEMA, "declaration": declaration, "history": [*history, entry]}
+        record = {"schema": DECLARATION_SCHEMA, "declaration": declaration, "history": [*history, entry]}
         atomic.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
 
     def _same_study(self, past: Record, now: Record) -> None:

@@ -85,13 +85,13 @@ def _start(settings: Settings) -> Found:
     """Ways to fine-tune that need a pre-trained network, and networks that a file does not fit."""
     start = initial_checkpoint.parse(settings.upstream)
     if start.kind == initial_checkpoint.NONE:
-        for name, without in (("tune", ("full", "scratch")), ("bn_mode", ("updated",))):
+        for name, without in (("finetune", ("full", "scratch")), ("bn_mode", ("updated",))):
             if (value := getattr(settings, name)) not in without:
                 what = f"{name}={value!r} needs a pre-trained network, but upstream is none"
                 yield what, (name, "upstream"), f"give {initial_checkpoint.FORMS.removeprefix('none, ')}"
-    if settings.tune == "probe" and settings.mixup:
-        what = "tune='probe' computes the features once, so images cannot be mixed"
-        yield what, ("tune", "mixup"), "set mixup to 0, or fine-tune"
+    if settings.finetune == "linear_probe" and settings.mixup:
+        what = "finetune='linear_probe' computes the features once, so images cannot be mixed"
+        yield what, ("finetune", "mixup"), "set mixup to 0, or fine-tune"
     if start.single and settings.upstream_seeds != 1:
         what = f"upstream_seeds={settings.upstream_seeds}, but {start.name} is one checkpoint"
         yield what, ("upstream_seeds", "upstream"), "set upstream_seeds to 1"
@@ -150,7 +150,7 @@ def _backbones(settings: Settings) -> Found:
 
 def _overruled(study: Study) -> Iterator[Problem]:
     """Settings that a hyperrule sets, written down beside it."""
-    levels = study.factors.get("recipe", (study.settings({})["recipe"],))
+    levels = study.factors.get("recipe", (study.settings({}).recipe,))
     if any(level != "own" for level in levels):
         for name in BY_RULE:
             if _stated(study, name) and name not in PRESETS[study.preset]:
@@ -168,7 +168,7 @@ CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -
         "batch_size", "micro_batch", "block", "stride_on", "head",
     ),
     _start: (
-        "model", "norm", "weight_std", "upstream", "upstream_seeds", "tune", "bn_mode", "mixup", "block",
+        "model", "norm", "weight_std", "upstream", "upstream_seeds", "finetune", "bn_mode", "mixup", "block",
         "stride_on",
     ),
     _order: ("norm", "block"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairtrial.errors import shown
+from fairtrial.study.identity import digest
 from fairtrial.study.settings import FACTORS
 
 
@@ -30,6 +31,39 @@ def identities(levels: Mapping[str, Any]) -> dict[str, Any]:
 def non_default(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that are not at their default: a factor that is added later changes no identity."""
     return {n: v for n, v in settings.items() if n not in FACTORS or v != FACTORS[n].default}
+
+
+def recorded_digest(declaration: Any) -> str:
+    """Return the digest of a declaration as old ones are spelled: a renamed factor changes none."""
+    names = {name: (row.recorded, row.spelled) for name, row in FACTORS.items() if row.recorded}
+    return digest(_renamed(declaration, names))
+
+
+def upgraded(recorded: Any) -> Any:
+    """Return what was recorded before a factor was renamed, by its name and levels of today."""
+    names = {
+        row.recorded: (name, {old: new for new, old in row.spelled.items()})
+        for name, row in FACTORS.items()
+        if row.recorded
+    }
+    return _renamed(recorded, names)
+
+
+def _renamed(value: Any, names: Mapping[Any, tuple[Any, Mapping[Any, Any]]]) -> Any:
+    """A JSON value in which every key of `names` has another name, and its levels another spelling."""
+    if isinstance(value, (list, tuple)):
+        return [_renamed(each, names) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {}
+    for key, inner in value.items():
+        if key in names:
+            key, spelled = names[key]
+            several = isinstance(inner, (list, tuple))
+            found[key] = [spelled.get(each, each) for each in inner] if several else spelled.get(inner, inner)
+        else:
+            found[key] = _renamed(inner, names)
+    return found
 
 
 def label(levels: Mapping[str, Any]) -> str:

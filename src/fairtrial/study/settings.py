@@ -6,7 +6,7 @@ cell; for the same reason a default never changes. To add a factor, add one row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ KERNEL_NAMES: Final = ("fastest", "torch", "plain")  # kernels.dispatch says wha
 FINETUNES: Final = {  # what fine-tuning trains, and how that reads
     "full": "fine-tuned",
     "last": "last stage tuned",
-    "probe": "linear probe",
+    "linear_probe": "linear probe",
     "scratch": "from scratch",
 }
 RECIPES: Final = ("own", "hyperrule-paper", "hyperrule-code", "hyperrule-code-light")
@@ -84,7 +84,7 @@ def row(kind: Kind, default: Any, label: str | Mapping[str, str], **more: Any) -
 
 
 @dataclass(frozen=True)
-class Settings(Mapping[str, Any]):
+class Settings:
     """Every setting of one arm. extra: recorded settings that this version does not know."""
 
     model: str = row(choice(*MODEL_NAMES, *BACKBONES), "mini", "{}", start=True)
@@ -129,7 +129,9 @@ class Settings(Mapping[str, Any]):
     )
     # seed s starts from s modulo this
     upstream_seeds: int = row(whole(1, 1000), 1, "{} upstream seeds", clock=False)
-    tune: str = row(choice(*FINETUNES), "full", FINETUNES)
+    finetune: str = row(
+        choice(*FINETUNES), "full", FINETUNES, recorded="tune", spelled={"linear_probe": "probe"}
+    )
     # what fine-tuning does to running statistics
     bn_mode: str = row(choice(*BN_MODES), "updated", BN_MODES)
     block: str = row(choice(*BLOCKS), "pre-activation", "{}", start=True)
@@ -167,11 +169,11 @@ class Settings(Mapping[str, Any]):
     @property
     def start(self) -> InitialCheckpoint:
         """Where its network starts; the kind is "none" from scratch."""
-        return starting(self.upstream, self.tune)
+        return starting(self.upstream, self.finetune)
 
     @property
     def starts_from_checkpoint(self) -> bool:
-        """Whether its network starts from a checkpoint; `tune="scratch"` leaves that aside."""
+        """Whether its network starts from a checkpoint; `finetune="scratch"` leaves that aside."""
         return self.start.kind != initial_checkpoint.NONE
 
     def upstream_seed(self, seed: int) -> int | None:
@@ -183,15 +185,6 @@ class Settings(Mapping[str, Any]):
         """What tells its initial checkpoint from another one."""
         network = {n: getattr(self, n) for n, factor in FACTORS.items() if factor.start and n != "upstream"}
         return StartKey(self.upstream, tuple(network.items()))
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name) if name in FACTORS else self.extra[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*FACTORS, *self.extra))
-
-    def __len__(self) -> int:
-        return len(FACTORS) + len(self.extra)
 
 
 FACTORS: Final[dict[str, Factor]] = {

@@ -18,15 +18,15 @@ Network = ResNetV2 | Backbone
 Mode = Callable[[nn.Module], object]
 
 
-def freeze(model: Network, tune: str, bn_mode: str) -> Mode:
+def freeze(model: Network, finetune: str, bn_mode: str) -> Mode:
     """Take the gradient from what stays -> the training mode of the rest, for `train.fit`.
 
-    tune "last": the last block and the head are trained. What stays is in evaluation mode: its BN keeps the
-    running statistics. bn_mode "frozen" or "re-estimated": every BN does, while its scale and shift are
+    finetune "last": the last block and the head are trained. What stays is in evaluation mode: its BN keeps
+    the running statistics. bn_mode "frozen" or "re-estimated": every BN does, while its scale and shift are
     trained with the rest.
     """
     moving: tuple[nn.Module, ...] = (model,)
-    if tune == "last":
+    if finetune == "last":
         model.requires_grad_(False)
         moving = (model.body[-1], model.head) if isinstance(model, ResNetV2) else last_stage(model)
         for module in moving:

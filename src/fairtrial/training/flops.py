@@ -17,22 +17,22 @@ from fairtrial.study.backbone_names import backbone
 
 @cache
 def flops_of_step(
-    model: str, batch_size: int, resolution: int, classes: int, tune: str = "full", stride_on: str = "3x3"
+    model: str, batch_size: int, resolution: int, classes: int, finetune: str = "full", stride_on: str = "3x3"
 ) -> int:
     """Forward and backward of one step: convolutions and the head, a multiply-accumulate counting 2.
 
     As torch's FlopCounterMode counts (test), from shapes alone: that counter runs the network on the meta
     device, which imports torch's compiler in every job. Equal for all norms by definition, so a budget in
     flops is blind to the price of a norm. A layer costs its forward pass once, and once more each for the
-    gradients of its filters and of its input; nobody asks for the gradient of the images. tune "last": what
-    is frozen has a forward pass alone. "probe": the head, as its features are computed once.
+    gradients of its filters and of its input; nobody asks for the gradient of the images. finetune "last":
+    what is frozen has a forward pass alone. "linear_probe": the head, as its features are computed once.
     """
     layers = macs_by_layer(model, resolution, classes, stride_on)
     first, head = next(iter(layers)), list(layers)[-1]
-    if tune == "probe":
+    if finetune == "linear_probe":
         return 2 * batch_size * 2 * layers[head]
     price = dict.fromkeys(layers, 3) | {first: 2}
-    if tune == "last":
+    if finetune == "last":
         price = {layer: 3 if layer.startswith(_last(model)) else 1 for layer in layers}
     return 2 * batch_size * sum(price[layer] * macs for layer, macs in layers.items())
 
@@ -54,7 +54,7 @@ def macs_by_layer(model: str, resolution: int, classes: int, stride_on: str = "3
 
 @cache
 def _last(model: str) -> tuple[str, ...]:
-    """The first letters of the layers that tune "last" trains."""
+    """The first letters of the layers that finetune "last" trains."""
     with torch.device("meta"):
         if not backbone(model):
             network = create_model(model, 1, "none", False)

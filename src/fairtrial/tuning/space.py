@@ -81,6 +81,6 @@ def _taken(name: str, study: Study) -> Iterator[tuple[str, str]]:
     """Why a setting is not free to be tuned."""
     if name in study.factors:
         yield f"{name} is swept by the study", "tune what the study does not compare"
-    recipes = {study.settings(levels)["recipe"] for levels in study.arms()}
+    recipes = {study.settings(levels).recipe for levels in study.arms()}
     if name in BY_RULE and recipes != {"own"}:
         yield f"{name} is set by recipe={max(recipes - {'own'})!r}", "tune an arm with recipe='own'"

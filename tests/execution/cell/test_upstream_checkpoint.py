@@ -60,7 +60,7 @@ def place(results: Path) -> Place:
 
 
 def records(results: Path):
-    return {(r.seed, r.settings["norm"]): r for r in Store(results / "up").attempts()}
+    return {(r.seed, r.settings.norm): r for r in Store(results / "up").attempts()}
 
 
 def rewrite(results: Path, record: Attempt, **changes) -> None:
@@ -86,7 +86,7 @@ def test_every_arm_and_seed_keeps_its_network_without_the_head(pre_trained):
 
 def test_pre_training_draws_from_streams_of_its_own(pre_trained):
     record = records(pre_trained)[0, "gn"]
-    downstream = run_cell(transfer(tune="scratch"), Place())
+    downstream = run_cell(transfer(finetune="scratch"), Place())
     for name in ("init", "order"):
         assert getattr(record.drawn, name) != downstream["drawn"][name]
     other = records(pre_trained)[1, "gn"]
@@ -110,16 +110,16 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
 
 
 def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_order(results):
-    tuned, scratch = (run_cell(transfer(tune=tune), place(results)) for tune in ("full", "scratch"))
-    assert transfer(tune="scratch").upstream_seed is None and "upstream" not in scratch["drawn"]
+    tuned, scratch = (run_cell(transfer(finetune=tune), place(results)) for tune in ("full", "scratch"))
+    assert transfer(finetune="scratch").upstream_seed is None and "upstream" not in scratch["drawn"]
     assert all(tuned["drawn"][name] == scratch["drawn"][name] for name in ("subset", "order", "data"))
     assert tuned["drawn"]["init"] != scratch["drawn"]["init"]
 
 
-@pytest.mark.parametrize("tune", ["full", "last", "probe"])
+@pytest.mark.parametrize("finetune", ["full", "last", "linear_probe"])
 @pytest.mark.parametrize("bn_mode", ["updated", "frozen", "re-estimated"])
-def test_every_mode_of_transfer_runs_and_repeats_itself(results, tune, bn_mode):
-    bn = {"norm": "bn", "weight_std": False, "tune": tune, "bn_mode": bn_mode}
+def test_every_mode_of_transfer_runs_and_repeats_itself(results, finetune, bn_mode):
+    bn = {"norm": "bn", "weight_std": False, "finetune": finetune, "bn_mode": bn_mode}
     first, again = (run_cell(transfer(**bn), place(results)) for _ in range(2))
     assert first["status"] == "done" and first["measured"] == again["measured"]
 

@@ -21,7 +21,7 @@ def planted(make_study, publish, noise):
 
     def make(loss, gain, primary=(INTERACTION, LARGE), **changed):
         def acc(cell):
-            gn, ws = cell.settings["norm"] == "gn", cell.settings["weight_std"]
+            gn, ws = cell.settings.norm == "gn", cell.settings.weight_std
             return 0.8 + 0.003 * noise(cell, "acc") - loss * gn + gain * (gn and ws)
 
         return load.load(publish(make_study(primary=primary, **changed), acc))
@@ -67,10 +67,10 @@ def test_transfer_speaks_over_upstream_seeds_only(make_transfer, publish, noise)
     """Fifteen subsets that all gain five points, below two checkpoints: nothing is decided."""
 
     def gain(cell):
-        return 0.6 + 0.002 * noise(cell, "acc") + 0.05 * (cell.settings["norm"] == "gn")
+        return 0.6 + 0.002 * noise(cell, "acc") + 0.05 * (cell.settings.norm == "gn")
 
-    factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "tune": ("full", "scratch")}
-    contrast = Contrast("transfers", GN_WS, BN, {"tune": "full"})
+    factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "finetune": ("full", "scratch")}
+    contrast = Contrast("transfers", GN_WS, BN, {"finetune": "full"})
     said = {}
     for number in (2, 3):
         study = make_transfer(
@@ -94,7 +94,7 @@ def test_the_rate_of_divergence_has_its_exact_interval(make_study, publish, nois
     store = publish(
         make_study(),
         lambda cell: (
-            "diverged" if cell.settings["norm"] == "gn" and cell.seed < 5 else 0.8 + 0.01 * noise(cell, "a")
+            "diverged" if cell.settings.norm == "gn" and cell.seed < 5 else 0.8 + 0.01 * noise(cell, "a")
         ),
     )
     each = next(one for one in found(load.load(store), "gn-ws-halves-throughput").evidence)

@@ -48,8 +48,8 @@ def planted(treatment=(0.65, 0.16), control=(0.5, 0.4), seconds=(6.0, 4.0), jitt
     """Treatment minus control is 0.15 - 0.24 f after a part f of the schedule, unless told otherwise."""
 
     def outcome(cell):
-        ahead = {name: cell.settings[name] for name in GN_WS} == GN_WS
-        steps = 3072 // cell.settings["batch_size"]
+        ahead = {name: getattr(cell.settings, name) for name in GN_WS} == GN_WS
+        steps = 3072 // cell.settings.batch_size
         shift = jitter * (2 * (cell.seed % 2) - 1) * ahead
         start, slope = treatment if ahead else control
         looks = curve(steps, start, slope, shift)
@@ -263,8 +263,8 @@ def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_s
 def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
     def outcome(cell):
         gain = 0.1 + 0.02 * (cell.seed % 3 - 1) + 0.003 * (cell.seed // 3)
-        start = 0.3 + gain * (cell.settings["tune"] == "full")
-        return {"measured": {"val_curve": curve(3072 // cell.settings["batch_size"], start, 0.2)}}
+        start = 0.3 + gain * (cell.settings.finetune == "full")
+        return {"measured": {"val_curve": curve(3072 // cell.settings.batch_size, start, 0.2)}}
 
     results = load.load(publish(make_transfer(), outcome))
     steps = find_crossovers(results, False)[0].curves[0]

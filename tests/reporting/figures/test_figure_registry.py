@@ -32,9 +32,13 @@ def drawn(make_study, publish, outcome, factors, seeds=6, **fixed):
         ({**NORMS, "stat_batch": (2, 16)}, {}, ["test-acc-by-stat-batch", "norm-by-weight-std"]),
         (NORMS, {"stage": "upstream"}, ["test-acc-by-arm", "norm-by-weight-std"]),
         ({"mixup": (0.0, 0.2), "shots": (5, 50)}, {}, ["test-acc-by-shots", "mixup-gain-by-shots"]),
-        ({"tune": ("full", "scratch"), "shots": (1, 5)}, UP, ["test-acc-by-shots", "transfer-gain-by-shots"]),
         (
-            {"norm": ("bn", "gn"), "tune": ("full", "scratch"), "shots": (1, 5)},
+            {"finetune": ("full", "scratch"), "shots": (1, 5)},
+            UP,
+            ["test-acc-by-shots", "transfer-gain-by-shots"],
+        ),
+        (
+            {"norm": ("bn", "gn"), "finetune": ("full", "scratch"), "shots": (1, 5)},
             UP,
             ["test-acc-by-shots", "test-acc-few-shot", "transfer-gain-by-shots"],
         ),
@@ -99,7 +103,7 @@ def test_norms_that_are_not_crossed_have_no_square(make_study, publish, noise):
 
 
 def test_an_arm_keeps_its_colour_in_every_figure(make_study, publish, noise):
-    factors = {**NORMS, "tune": ("full", "scratch"), "shots": (1, 5)}
+    factors = {**NORMS, "finetune": ("full", "scratch"), "shots": (1, 5)}
     made = drawn(make_study, publish, lambda c: 0.5 + 0.01 * noise(c, "acc"), factors, **UP)
     mine = looks([GN_WS])[0]
     for _, figure in made.values():
@@ -113,7 +117,7 @@ def test_an_arm_keeps_its_colour_in_every_figure(make_study, publish, noise):
 
 
 def test_many_lines_get_a_panel_per_way_of_tuning(make_study, publish, noise):
-    factors = {**NORMS, "tune": ("full", "probe", "scratch"), "shots": (*range(1, 11), 25)}
+    factors = {**NORMS, "finetune": ("full", "linear_probe", "scratch"), "shots": (*range(1, 11), 25)}
     made = drawn(make_study, publish, lambda c: 0.5 + 0.01 * noise(c, "acc"), factors, 3, **UP)
     _, figure = made["test-acc-by-shots"]
     assert [ax.get_title() for ax in figure.axes] == ["fine-tuned", "linear probe", "from scratch"]
@@ -128,12 +132,12 @@ def test_the_layout_of_figure_6_shows_medians_of_runs(make_study, publish, noise
     def outcome(cell):
         return 0.5 + 0.1 * abs(noise(cell, "acc"))  # skewed: the mean is elsewhere
 
-    factors = {"norm": ("bn", "gn"), "tune": ("full", "scratch"), "shots": (1, 5, 25)}
+    factors = {"norm": ("bn", "gn"), "finetune": ("full", "scratch"), "shots": (1, 5, 25)}
     made = drawn(make_study, publish, outcome, factors, 7, **UP)
     caption, figure = made["test-acc-few-shot"]
     assert [ax.get_title() for ax in figure.axes] == ["1 image per class", "5 images per class"]
     study = make_study(factors=factors, fixed=UP, primary=(), aa=None, seeds=range(7))
-    runs = [outcome(c) for c in study.cells() if c.levels == {"norm": "gn", "tune": "full", "shots": 5}]
+    runs = [outcome(c) for c in study.cells() if c.levels == {"norm": "gn", "finetune": "full", "shots": 5}]
     lines = [list(line.get_ydata()) for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
     assert any(line[1] == pytest.approx(100 * median(runs)) for line in lines)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["bn", "gn"]
@@ -142,7 +146,7 @@ def test_the_layout_of_figure_6_shows_medians_of_runs(make_study, publish, noise
 
 
 def test_an_incomplete_study_shows_its_dots_and_claims_nothing(make_study, publish, noise):
-    factors = {"tune": ("full", "scratch"), "shots": (1, 5)}
+    factors = {"finetune": ("full", "scratch"), "shots": (1, 5)}
 
     def half(cell):
         return 0.5 + 0.01 * noise(cell, "acc") if cell.seed < 3 else None

@@ -40,7 +40,10 @@ def test_arms_that_share_a_norm_still_look_different():
 
 
 def test_ways_of_tuning_are_variants_of_their_arm_and_the_same_everywhere():
-    arms = [{"norm": "gn", "weight_std": True, "tune": tune} for tune in ("full", "probe", "scratch", "last")]
+    arms = [
+        {"norm": "gn", "weight_std": True, "finetune": tune}
+        for tune in ("full", "linear_probe", "scratch", "last")
+    ]
     full, probe, scratch, _ = found = looks(arms)
     assert full == looks([{"norm": "gn", "weight_std": True}])[0]
     assert len({look.color for look in found}) == len({look.dash for look in found}) == 4
@@ -52,7 +55,7 @@ def test_ways_of_tuning_are_variants_of_their_arm_and_the_same_everywhere():
 def test_no_upstream_looks_like_training_from_scratch():
     arm = {"norm": "gn", "weight_std": True}
     none, first, second = looks([arm | {"upstream": each} for each in ("none", "upstream", "upstream-mini")])
-    assert none == looks([arm | {"tune": "scratch"}])[0]
+    assert none == looks([arm | {"finetune": "scratch"}])[0]
     assert first == looks([arm])[0] and second not in (none, first)
 
 

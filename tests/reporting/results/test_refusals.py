@@ -16,7 +16,7 @@ from tests.reporting.conftest import ORIGIN, made_up
 
 def outcome(noise, **origin):
     def said(cell):
-        acc = 0.8 + 0.01 * noise(cell, "acc") + 0.05 * (cell.settings["norm"] == "gn")
+        acc = 0.8 + 0.01 * noise(cell, "acc") + 0.05 * (cell.settings.norm == "gn")
         return {"measured": {"test_acc": acc}, "origin": origin}
 
     return said
@@ -119,7 +119,7 @@ def test_a_row_under_another_seed_is_refused_even_with_a_fresh_seal(make_study, 
 
 def test_seeds_that_change_nothing_are_refused(make_study, publish):
     def said(cell):
-        acc = 0.8 + 0.05 * (cell.settings["norm"] == "gn")
+        acc = 0.8 + 0.05 * (cell.settings.norm == "gn")
         return {"measured": {"test_acc": acc, "weights_sha256": None}}
 
     store = publish(make_study(), said)

@@ -23,7 +23,7 @@ from fairtrial.study.study import Contrast
 
 OF_CHECKPOINT = (0.03, 0.0, -0.03)
 OF_SUBSET = (-0.002, -0.001, 0.0, 0.001, 0.002)
-TUNE = Contrast("transfer", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
+TUNE = Contrast("transfer", {"finetune": "full"}, {"finetune": "scratch"}, {"shots": 5})
 
 
 def judged(store, **options):
@@ -35,9 +35,9 @@ def judged(store, **options):
 
 def nested(cell, gain=0.02):
     """Fine-tuning gains 2 points, give or take 3 by checkpoint and far less by subset; both average to 0."""
-    if cell.settings["tune"] == "scratch":
+    if cell.settings.finetune == "scratch":
         return 0.5
-    checkpoint = cell.seed % cell.settings["upstream_seeds"]
+    checkpoint = cell.seed % cell.settings.upstream_seeds
     return 0.5 + gain + OF_CHECKPOINT[checkpoint] + OF_SUBSET[cell.seed // 3 % 5]
 
 
@@ -89,7 +89,7 @@ def test_more_seeds_are_more_checkpoints(make_transfer, publish):
 
 def test_few_checkpoints_that_agree_decide(make_transfer, publish):
     def outcome(cell):
-        return nested(cell, 0.2) - OF_CHECKPOINT[cell.seed % 3] * (cell.settings["tune"] == "full") * 0.9
+        return nested(cell, 0.2) - OF_CHECKPOINT[cell.seed % 3] * (cell.settings.finetune == "full") * 0.9
 
     (finding,), (text,) = judged(publish(make_transfer(), outcome))
     assert finding.verdict == "better" and finding.stamps == ()
@@ -98,10 +98,10 @@ def test_few_checkpoints_that_agree_decide(make_transfer, publish):
 
 
 def test_an_interaction_counts_checkpoints_too(make_transfer, publish):
-    contrast = Contrast("fewer shots", {"tune": "full"}, {"tune": "scratch"}, by={"shots": (1, 5)})
+    contrast = Contrast("fewer shots", {"finetune": "full"}, {"finetune": "scratch"}, by={"shots": (1, 5)})
 
     def outcome(cell):
-        return nested(cell) + (0.1 if cell.levels == {"tune": "full", "shots": 1} else 0.0) * (
+        return nested(cell) + (0.1 if cell.levels == {"finetune": "full", "shots": 1} else 0.0) * (
             1 + cell.seed % 3
         )
 
@@ -113,8 +113,8 @@ def test_an_interaction_counts_checkpoints_too(make_transfer, publish):
 
 
 def test_arms_from_scratch_alone_count_seeds(make_transfer, publish, noise):
-    contrast = Contrast("norm", {"norm": "gn"}, {"norm": "bn"}, {"tune": "scratch"})
-    study = make_transfer(factors={"tune": ("full", "scratch"), "norm": ("bn", "gn")}, primary=contrast)
+    contrast = Contrast("norm", {"norm": "gn"}, {"norm": "bn"}, {"finetune": "scratch"})
+    study = make_transfer(factors={"finetune": ("full", "scratch"), "norm": ("bn", "gn")}, primary=contrast)
     (finding,), (text,) = judged(publish(study, lambda cell: 0.5 + 0.01 * noise(cell, "acc")))
     assert (finding.interval.n, finding.interval.unit) == (15, "seed")
     assert "n = 15 paired seeds" in text and "from scratch" in text
@@ -135,21 +135,21 @@ def test_unequal_upstream_seeds_are_refused(make_transfer, publish):
 
 def test_the_record_is_believed_before_the_settings(make_transfer, publish):
     def outcome(cell):
-        moved = cell.seed == 4 and cell.settings["tune"] == "full"
+        moved = cell.seed == 4 and cell.settings.finetune == "full"
         return {"measured": {"test_acc": nested(cell)}, **({"upstream_seed": 2} if moved else {})}
 
     results = load.load(publish(make_transfer(), outcome))
-    assert unit_of(results, results.where({"tune": "full", "shots": 5})).groups[4] == 2
+    assert unit_of(results, results.where({"finetune": "full", "shots": 5})).groups[4] == 2
 
 
 def test_a_failed_run_keeps_the_checkpoint_it_was_to_start_from(make_transfer, publish):
     def outcome(cell):
-        failed = cell.seed == 7 and cell.settings["tune"] == "full"
+        failed = cell.seed == 7 and cell.settings.finetune == "full"
         return {"status": "oom", "drawn": {"upstream": None}} if failed else nested(cell)
 
     results = load.load(publish(make_transfer(), outcome))
     frame = results.frame.assign(upstream_seed=results.frame["upstream_seed"])
-    assert set(frame[(frame["seed"] == 7) & (frame["tune"] == "full")]["upstream_seed"]) == {1}
+    assert set(frame[(frame["seed"] == 7) & (frame["finetune"] == "full")]["upstream_seed"]) == {1}
     (finding,), (text,) = judged(publish(make_transfer(), outcome))
     assert finding.interval.n == 3 and "1 of 15 runs of fine-tuned, 5-shot ran out of memory" in text
 
@@ -164,7 +164,7 @@ def test_a_failed_run_keeps_the_checkpoint_it_was_to_start_from(make_transfer, p
 )
 def test_one_checkpoint_gives_a_conditional_verdict_over_subsets(make_transfer, publish, noise, start):
     def outcome(cell):
-        return 0.5 + 0.1 * (cell.settings["tune"] == "full") + 0.01 * noise(cell, "acc")
+        return 0.5 + 0.1 * (cell.settings.finetune == "full") + 0.01 * noise(cell, "acc")
 
     (finding,), (text,) = judged(publish(make_transfer(start=start), outcome))
     assert (finding.interval.n, finding.interval.unit) == (15, "few-shot subset")
@@ -175,8 +175,8 @@ def test_one_checkpoint_gives_a_conditional_verdict_over_subsets(make_transfer, 
 
 def test_a_file_beside_own_checkpoints_is_conditional_on_the_file(make_transfer, publish):
     results = load.load(publish(make_transfer(), nested))
-    file = results.where({"tune": "scratch"}).assign(start=FILE, upstream_seed=0)
-    unit = unit_of(results, results.where({"tune": "full"}), file)
+    file = results.where({"finetune": "scratch"}).assign(start=FILE, upstream_seed=0)
+    unit = unit_of(results, results.where({"finetune": "full"}), file)
     assert (unit.name, unit.planned, unit.checkpoints) == ("upstream checkpoint", 3, 1)
 
 
@@ -210,7 +210,7 @@ def test_a_partial_look_says_how_many_of_both(make_transfer, publish):
 )
 def test_test_images_seen_upstream_are_stamped(make_transfer, publish, images, says):
     def outcome(cell):
-        seen = cell.seed == 3 and cell.settings["tune"] == "full"
+        seen = cell.seed == 3 and cell.settings.finetune == "full"
         drawn = {"upstream": {"file": "w", "sha256": "0", "overlap": images if seen else None}}
         return {"measured": {"test_acc": nested(cell)}, **({"drawn": drawn} if seen else {})}
 
@@ -222,7 +222,7 @@ def test_test_images_seen_upstream_are_stamped(make_transfer, publish, images, s
 def test_subsets_are_named_after_their_size(make_transfer, publish):
     def named(*shots):
         study = make_transfer(
-            factors={"tune": ("full", "scratch"), "shots": shots}, primary=(), seeds=range(6)
+            factors={"finetune": ("full", "scratch"), "shots": shots}, primary=(), seeds=range(6)
         )
         return unit_of(results := load.load(publish(study, nested)), results.frame).inner
 
@@ -230,7 +230,7 @@ def test_subsets_are_named_after_their_size(make_transfer, publish):
 
 
 def test_the_twin_counts_seeds_whatever_the_checkpoint(make_transfer, publish, noise):
-    study = make_transfer(aa={"tune": "full", "shots": 5})
+    study = make_transfer(aa={"finetune": "full", "shots": 5})
     found = aa_check.compare(load.load(publish(study, lambda c: nested(c) + 0.01 * noise(c, "a"))))
     assert found.holds and found.interval.n == 15  # equal arms differ by their own draws alone
 
@@ -271,7 +271,7 @@ def test_an_incomplete_caption_counts_nothing_yet(make_transfer, publish):
 
 def test_the_mean_of_an_arm_is_that_of_its_checkpoints(make_transfer, publish):
     results = load.load(publish(make_transfer(seeds=range(4)), nested))  # two seeds of the first checkpoint
-    tuned = gather(results, ["tune"], "test_acc", intervals=True)[0]
+    tuned = gather(results, ["finetune"], "test_acc", intervals=True)[0]
     first = np.mean([nested_acc(seed) for seed in (0, 3)])
     assert tuned.centre == pytest.approx(np.mean([first, nested_acc(1), nested_acc(2)]))
     assert tuned.mean.estimate == pytest.approx(tuned.centre) and (tuned.n, tuned.mean.n) == (3, 3)
@@ -313,7 +313,7 @@ def test_fairness_knows_the_checkpoint(make_transfer, publish):
 
     def swapped(cell):
         drawn = {"upstream": {"file": "w", "sha256": "other", "overlap": None}}
-        return {"drawn": drawn} if cell.seed == 3 and cell.settings["tune"] == "full" else nested(cell)
+        return {"drawn": drawn} if cell.seed == 3 and cell.settings.finetune == "full" else nested(cell)
 
     rows = fairness(load.load(publish(make_transfer(name="swapped"), swapped))).frame.set_index("promise")
     assert rows.loc["same checkpoint"].iloc[0] == "NO"
@@ -331,8 +331,8 @@ def test_a_transfer_study_has_a_report_that_says_its_unit(make_transfer, publish
 @pytest.mark.parametrize(
     "at, by, says",
     [
-        ({"tune": "full"}, {}, "gn against bn when fine-tuned"),
-        ({"tune": "probe", "shots": 5}, {}, "gn against bn with a linear probe at 5-shot"),
+        ({"finetune": "full"}, {}, "gn against bn when fine-tuned"),
+        ({"finetune": "linear_probe", "shots": 5}, {}, "gn against bn with a linear probe at 5-shot"),
         ({"bn_mode": "frozen"}, {}, "gn against bn with BN frozen"),
         ({"upstream": "none"}, {}, "gn against bn without upstream"),
     ],

@@ -82,7 +82,7 @@ def test_networks_of_another_shape_or_head_are_not_held_against_each_other(
     make_study, publish, factor, levels
 ):
     def outcome(cell):
-        init = f"{cell.settings['norm']} {cell.settings[factor]} {cell.seed}"
+        init = f"{cell.settings.norm} {getattr(cell.settings, factor)} {cell.seed}"
         return {"drawn": {"init": "another" if spoiled and cell.arm.startswith("gn+ws, ") else init}}
 
     factors = {"norm": ("bn", "gn"), "weight_std": (False, True), factor: levels}

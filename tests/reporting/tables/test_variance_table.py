@@ -25,7 +25,7 @@ PLAIN = {
     "primary": Contrast("n", {"norm": "gn"}, {"norm": "bn"}),
     "aa": {"norm": "gn"},
 }
-TRANSFER = {"aa": {"tune": "full", "shots": 5}}
+TRANSFER = {"aa": {"finetune": "full", "shots": 5}}
 
 
 def draw(*words):
@@ -118,7 +118,7 @@ def test_the_planted_variances_come_back(make_transfer, publish):
     study = make_transfer(**TRANSFER, start={"upstream": "upstream", "upstream_seeds": 40}, seeds=range(160))
 
     def score(cell):
-        if cell.levels["tune"] != "full" or cell.levels["shots"] != 5:
+        if cell.levels["finetune"] != "full" or cell.levels["shots"] != 5:
             return None  # the other arms have no part in it
         return planted(cell, checkpoint=0.04, subset=0.03, draws=0.02, outer=40)
 

@@ -30,7 +30,7 @@ OFFICIAL = {"upstream": "BiT-M-R50x1"}
             "trained from scratch; not a BiT result",
         ),
         (
-            {"tune": ("full", "scratch")},
+            {"finetune": ("full", "scratch")},
             {"upstream": "upstream"},
             "mini network pre-trained (study `upstream`) or trained from scratch; not a BiT result",
         ),
@@ -40,14 +40,14 @@ OFFICIAL = {"upstream": "BiT-M-R50x1"}
             "mini network from official BiT-M-R50x1 weights; " + BIT,
         ),
         (
-            {"tune": ("full", "scratch")},
+            {"finetune": ("full", "scratch")},
             OFFICIAL,
             "mini network from official BiT-M-R50x1 weights or trained from scratch; only arms fine-tuned "
             "from official weights are BiT results",
         ),
         (
             TWO,
-            OFFICIAL | {"tune": "probe"},
+            OFFICIAL | {"finetune": "linear_probe"},
             "mini network from official BiT-M-R50x1 weights; not a BiT result",
         ),
         (

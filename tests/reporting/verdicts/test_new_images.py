@@ -18,7 +18,7 @@ def right(cell):
     """Which images a cell gets right; gn+ws gets more of them."""
     draw = np.random.default_rng([int(cell.id, 16)])
     hard = np.random.default_rng(7).random(IMAGES)
-    return draw.random(IMAGES) < 0.4 + 0.3 * hard + 0.2 * (cell.settings["weight_std"])
+    return draw.random(IMAGES) < 0.4 + 0.3 * hard + 0.2 * (cell.settings.weight_std)
 
 
 def outcome(cell):

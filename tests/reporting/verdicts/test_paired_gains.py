@@ -35,13 +35,15 @@ UP = {"upstream": "upstream", "upstream_seeds": 3}
 
 
 def test_fine_tuning_is_held_against_every_other_way_that_is_swept(make_study):
-    panels = of(make_study, tunings, tune=("full", "probe", "scratch"), norm=("bn", "gn"), fixed=UP)
+    panels = of(
+        make_study, tunings, finetune=("full", "linear_probe", "scratch"), norm=("bn", "gn"), fixed=UP
+    )
     assert titles(panels) == ["fine-tuned minus from scratch", "fine-tuned minus linear probe"]
     assert [line.name for line in panels[0].lines] == ["bn", "gn"]
-    assert titles(of(make_study, tunings, tune=("probe", "scratch"), fixed=UP)) == [
+    assert titles(of(make_study, tunings, finetune=("linear_probe", "scratch"), fixed=UP)) == [
         "linear probe minus from scratch"
     ]
-    assert of(make_study, tunings, tune=("probe", "last"), fixed=UP) == []
+    assert of(make_study, tunings, finetune=("linear_probe", "last"), fixed=UP) == []
 
 
 def test_an_upstream_is_held_against_none(make_study):
@@ -80,14 +82,14 @@ def test_bn_modes_are_compared_in_bn_arms_alone(make_study):
 
 def transfer_gain(cell):
     """5 points at one shot, 20 at five, give or take 2 by checkpoint."""
-    if cell.settings["tune"] == "scratch":
+    if cell.settings.finetune == "scratch":
         return 0.3
     gain = 0.05 if cell.levels["shots"] == 1 else 0.2
     return 0.3 + gain + 0.02 * (cell.seed % 3 - 1) + 0.001 * (cell.seed // 3 % 2)
 
 
 def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
-    contrast = Contrast("at 5", {"tune": "full"}, {"tune": "scratch"}, {"shots": 5})
+    contrast = Contrast("at 5", {"finetune": "full"}, {"finetune": "scratch"}, {"shots": 5})
     results = load.load(publish(make_transfer(primary=contrast), transfer_gain))
     (panel,) = tunings(results.study)
     (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
@@ -111,10 +113,10 @@ def test_holm_runs_over_all_points_of_a_figure(make_transfer, publish):
 
 def test_what_95_percent_excludes_holm_may_not(make_transfer, publish):
     def outcome(cell):  # beyond five shots fine-tuning gains nothing
-        more = cell.levels["shots"] > 5 and cell.settings["tune"] == "full"
+        more = cell.levels["shots"] > 5 and cell.settings.finetune == "full"
         return 0.3 + 0.02 * (cell.seed % 3 - 1) if more else transfer_gain(cell)
 
-    study = make_transfer(factors={"tune": ("full", "scratch"), "shots": (1, 5, 6, 7)})
+    study = make_transfer(factors={"finetune": ("full", "scratch"), "shots": (1, 5, 6, 7)})
     (points,) = measure(
         load.load(publish(study, outcome)), tunings(study), "shots", "test_acc", intervals=True
     ).values()
@@ -151,7 +153,7 @@ def test_a_failed_seed_is_a_cross(make_transfer, publish):
     def outcome(cell):
         return (
             "diverged"
-            if cell.seed == 2 and cell.levels == {"tune": "full", "shots": 5}
+            if cell.seed == 2 and cell.levels == {"finetune": "full", "shots": 5}
             else transfer_gain(cell)
         )
 

@@ -145,11 +145,11 @@ class Price(NamedTuple):
     @classmethod
     def of(cls, settings: Settings, ready: Ready) -> Price:
         """What an arm costs by what it trains; from scratch that is all of the network."""
-        tune = settings.tune if ready.begun else "full"
+        finetune = settings.finetune if ready.begun else "full"
         side = settings.resolution if ready.rule is None else ready.rule.crop
         model, classes, stride_on = settings.model, ready.dataset.num_classes, settings.stride_on
-        step = flops_of_step(model, settings.batch_size, side, classes, tune, stride_on)
-        images = len(ready.subset.train) if tune == "probe" else 0
+        step = flops_of_step(model, settings.batch_size, side, classes, finetune, stride_on)
+        images = len(ready.subset.train) if finetune == "linear_probe" else 0
         return cls(flops_of_features(model, images, side, classes, stride_on), step)
 
 
@@ -161,9 +161,9 @@ def tuned(
         return model, task, nn.Module.train
     if settings.bn_mode == "re-estimated":
         re_estimate(model, task, subset.train, settings.batch_size)
-    if settings.tune == "probe":
+    if settings.finetune == "linear_probe":
         return Probe(model), Features.of(model, task, subset.train), nn.Module.train
-    return model, task, freeze(model, settings.tune, settings.bn_mode)
+    return model, task, freeze(model, settings.finetune, settings.bn_mode)
 
 
 def _followed(ready: Ready, outcome: Outcome) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _same(one: Group, other: Group, axis: str) -> bool:
 def _facet(study: Study, axis: str) -> str | None:
     """The factor that gets a panel per level, where one panel would hold too many lines."""
     others = [name for name in study.factors if name != axis]
-    fits = [name for name in ("tune", "upstream", "mixup", "model", *others) if name in others]
+    fits = [name for name in ("finetune", "upstream", "mixup", "model", *others) if name in others]
     fits = [name for name in fits if 1 < len(study.factors[name]) <= MOST_PANELS and name not in NORM]
     return fits[0] if len(combinations(study, others)) > _MOST_LINES and fits else None
 
@@ -242,8 +242,8 @@ def _bn_modes(results: Results, partial: bool) -> Made:
 PLATES: Final = (
     Plate((), _against),
     Plate((("norm",), ("weight_std",)), _two_by_two),
-    Plate((("shots",), ("model", "norm", "weight_std"), ("model", "tune", "upstream")), _few_shot),
-    Plate((("shots",), ("tune", "upstream")), _transfer),
+    Plate((("shots",), ("model", "norm", "weight_std"), ("model", "finetune", "upstream")), _few_shot),
+    Plate((("shots",), ("finetune", "upstream")), _transfer),
     Plate((("shots",), ("mixup",)), _mixup),
     Plate((("shots",), ("bn_mode",)), _bn_modes),
 )

@@ -29,7 +29,7 @@ def sides_of(study: Study) -> tuple[list[str], list[str]]:
     """The factors along the axis, architecture or norm, and those that make lines."""
     norms = [name for name in NORM if len(study.factors.get(name, ())) > 1]
     along = ["model"] if len(study.factors.get("model", ())) > 1 else norms
-    lines = [name for name in (*norms, "tune", "upstream") if name in study.factors and name not in along]
+    lines = [name for name in (*norms, "finetune", "upstream") if name in study.factors and name not in along]
     return along, lines
 
 

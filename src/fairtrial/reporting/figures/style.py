@@ -84,7 +84,7 @@ _LOOKS: Final = {
 }
 # Arms of one norm that differ in something else: paler, or darker, with a dash of their own.
 _TINTS: Final = ((0.0, None), (0.3, DASHED), (0.5, DOTTED), (-0.45, MIXED))
-_TUNES: Final = {"full": 0, "probe": 1, "scratch": 2, "last": 3}  # the same in every figure
+_FINETUNES: Final = {"full": 0, "linear_probe": 1, "scratch": 2, "last": 3}  # the same in every figure
 
 VERDICT: Final = {
     "better": "#0b6e4f",
@@ -121,10 +121,10 @@ def _ranks(arms: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[int]
     for index, arm in enumerate(arms):
         taken = [rank for rank, name in zip(ranks, names[:index], strict=True) if name == names[index]]
         others = set(arm) - {"norm", "weight_std"}
-        if others == {"tune"}:
-            ranks.append(_TUNES[arm["tune"]])
+        if others == {"finetune"}:
+            ranks.append(_FINETUNES[arm["finetune"]])
         elif others == {"upstream"}:
-            order = [_TUNES["scratch"]] if arm["upstream"] == initial_checkpoint.NONE else [0, 1, 3]
+            order = [_FINETUNES["scratch"]] if arm["upstream"] == initial_checkpoint.NONE else [0, 1, 3]
             ranks.append(next((rank for rank in order if rank not in taken), len(_TINTS)))
         else:
             ranks.append(len(taken))

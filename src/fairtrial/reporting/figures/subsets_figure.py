@@ -20,7 +20,7 @@ from fairtrial.reporting.verdicts.captions import commits
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 
-ARM: Final = {"norm": "gn", "weight_std": True, "tune": "full"}  # as BiT
+ARM: Final = {"norm": "gn", "weight_std": True, "finetune": "full"}  # as BiT
 SHOTS: Final = (1, 5)
 TARGETS: Final = (2.0, 1.0)  # points
 MOST: Final = 64

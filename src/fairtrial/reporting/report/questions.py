@@ -60,7 +60,7 @@ QUESTIONS: Final = {
             "Anything about BiT-M or BiT-L, where the caption says that the networks are not official ones.",
             "That small networks win on small data. BiT says that the gain of larger ones shrinks.",
         ),
-        about=_changes("tune", "upstream"),
+        about=_changes("finetune", "upstream"),
     ),
     "Q2": Question(
         slug="bit-over-resnet",

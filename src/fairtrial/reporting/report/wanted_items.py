@@ -82,13 +82,13 @@ WANTED: Final = {
         "Transfer against scratch", ("Q1",), REPORT,
         "the paired gain of fine-tuning at each number of images per class",
         "fairtrial run shots; on CIFAR-10: fairtrial run shots --preset mini --data parquet:DIR",
-        (Cells("transfer-gain-by-shots", {"tune": ("full", "scratch")}, pretrained=True),),
+        (Cells("transfer-gain-by-shots", {"finetune": ("full", "scratch")}, pretrained=True),),
     ),
     "F1.2": Wanted(
         "Probe against fine-tune", ("Q1",), REPORT,
         "the paired gain of tuning the whole network over a linear probe on frozen features",
-        "fairtrial run shots --set tune=full,scratch,probe,last --results results/last",
-        (Cells("transfer-gain-by-shots", {"tune": ("full", "probe")}, pretrained=True),),
+        "fairtrial run shots --set finetune=full,scratch,linear_probe,last --results results/last",
+        (Cells("transfer-gain-by-shots", {"finetune": ("full", "linear_probe")}, pretrained=True),),
         "the arm that tunes the last stage, where no line of it is drawn",
     ),
     "F1.3": Wanted(

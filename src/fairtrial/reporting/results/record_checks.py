@@ -16,7 +16,8 @@ from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import DECLARATION
 from fairtrial.study.budget import Budget
-from fairtrial.study.identity import cell_id, digest
+from fairtrial.study.factors import recorded_digest
+from fairtrial.study.identity import cell_id
 
 Record = Mapping[str, Any]
 _PUT: Final = "put the file back from version control, or pre-train again"
@@ -40,7 +41,7 @@ def problems(store: Store) -> Iterator[Problem]:
 
 
 def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
-    last, now = declared["history"][-1]["hash"], digest(declared["declaration"])
+    last, now = declared["history"][-1]["hash"], recorded_digest(declared["declaration"])
     if last != now:
         what = f"the declaration was edited: its hash is {now[:12]}..., its history says {last[:12]}..."
         yield Problem(what, str(path), _BACK)

@@ -82,7 +82,7 @@ def _start(results: Results) -> Row:
 
 def _source(results: Results) -> tuple[str, ...]:
     """What the first weights also depend on where some arms start from a checkpoint."""
-    return ("start_key", "tune") if _below(results) else ()
+    return ("start_key", "finetune") if _below(results) else ()
 
 
 def _below(results: Results) -> list[ReplicationUnit]:
@@ -221,7 +221,7 @@ def _tuning(results: Results) -> Iterator[Row]:
         kept = any(NORM_TABLE[norm].running_statistics for norm in norms)
         modes = f"; statistics of BN {_said(_values(results, 'bn_mode'))}" if kept else ""
 
-        yield "transfer", "as stated", f"tune {_said(_values(results, 'tune'))}{modes}"
+        yield "transfer", "as stated", f"finetune {_said(_values(results, 'finetune'))}{modes}"
 
 
 def _machine(results: Results) -> Row:

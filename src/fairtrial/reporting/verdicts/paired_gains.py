@@ -73,11 +73,11 @@ class GainPoint:
 
 def tunings(study: Study) -> list[GainPanel]:
     """Return fine-tuning minus training from scratch, and minus each other way to tune that is swept."""
-    levels = study.factors.get("tune", ())
-    others = [each for each in ("scratch", "probe", "last") if each in levels and "full" in levels]
+    levels = study.factors.get("finetune", ())
+    others = [each for each in ("scratch", "linear_probe", "last") if each in levels and "full" in levels]
     if not others and "scratch" in levels:
-        return [_panel(study, "tune", each, "scratch") for each in levels if each != "scratch"]
-    return [_panel(study, "tune", "full", each) for each in others] or _uppers(study)
+        return [_panel(study, "finetune", each, "scratch") for each in levels if each != "scratch"]
+    return [_panel(study, "finetune", "full", each) for each in others] or _uppers(study)
 
 
 def _uppers(study: Study) -> list[GainPanel]:

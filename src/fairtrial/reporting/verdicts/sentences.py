@@ -15,10 +15,10 @@ from fairtrial.study.study import Contrast
 
 _NORM: Final = ("norm", "weight_std")
 _WHERE: Final = {  # levels that do not read with "at"
-    ("tune", "full"): "when fine-tuned",
-    ("tune", "last"): "with the last stage tuned",
-    ("tune", "probe"): "with a linear probe",
-    ("tune", "scratch"): "from scratch",
+    ("finetune", "full"): "when fine-tuned",
+    ("finetune", "last"): "with the last stage tuned",
+    ("finetune", "linear_probe"): "with a linear probe",
+    ("finetune", "scratch"): "from scratch",
     ("upstream", initial_checkpoint.NONE): "without upstream",
 }
 _SORTS: Final = (*_NORM, "model", "data")
@@ -84,8 +84,8 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
 
 def _where(levels: dict[str, Any]) -> str:
     """Return ' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
-    own = [_place(name, levels[name]) for name in levels if name in ("tune", *_WITH)]
-    rest = {name: value for name, value in levels.items() if name not in ("tune", *_WITH)}
+    own = [_place(name, levels[name]) for name in levels if name in ("finetune", *_WITH)]
+    rest = {name: value for name, value in levels.items() if name not in ("finetune", *_WITH)}
     word = "with" if {*_SORTS} & {*rest} else "at"
     return "".join(f" {words}" for words in [*own, *([f"{word} {_name(rest)}"] if rest else [])])
 
