@@ -14,7 +14,6 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import parsed, read
 from fairtrial.storage.store import Store, is_timing, outcomes, rows
 from fairtrial.study.factors import recorded_digest, upgraded
-from fairtrial.study.identity import digest
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
 from tests.support.records import ORIGIN, done, killed, publish

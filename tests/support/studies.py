@@ -6,8 +6,7 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast, Study
 
 TEXT = """\
-from fairtrial.study.budget import Budget
-from fairtrial.study import Contrast, Study
+from fairtrial import Budget, Contrast, Study
 
 STUDY = Study(
     name="small",

@@ -68,7 +68,7 @@ def run_cell(cell, place, step_s=0.0):
         "status": "done",
         "spent": spent,
         "measured": measured,
-        "drawn": {"data": dataset_of(cell["data"], 8, False).sha256},
+        "drawn": {"data": dataset_of(cell.data, 8, False).sha256},
     }
 
 
