@@ -24,9 +24,9 @@ def two(make_study, publish, noise):
         def said(gains):
             def acc(cell):
                 levels = cell.settings
-                both = levels["norm"] == "gn" and levels["weight_std"]
-                gain = gains[0 if levels["batch_size"] == 4 else 1] * both
-                gain += gains[2] * (levels["norm"] == "bn" and levels["weight_std"])
+                both = levels.norm == "gn" and levels.weight_std
+                gain = gains[0 if levels.batch_size == 4 else 1] * both
+                gain += gains[2] * (levels.norm == "bn" and levels.weight_std)
                 return 0.7 + gain + 0.002 * noise(cell, "acc")
 
             return acc

@@ -135,7 +135,7 @@ def _may_be_called(arms: Iterable[Settings]) -> str:
 
 
 def _bit_name(settings: Settings) -> str:
-    kind = settings.start.kind if settings.tune == "full" else ""
+    kind = settings.start.kind if settings.finetune == "full" else ""
     return {"official": _BIT, "npz": _UNSURE}.get(kind, "")
 
 
