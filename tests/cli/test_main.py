@@ -1,6 +1,7 @@
 """The command line: commands, exit codes, JSON, and what it does with what it cannot read."""
 
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -354,7 +355,7 @@ def test_a_damaged_file_is_refused_by_fetch(official, tmp_path, capsys):
 
 
 def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypatch, capsys):
-    from fairtrial.weights import official_weights
+    official_weights = importlib.import_module("fairtrial.weights.fetch")
 
     part = tmp_path / "tiny-up.npz.part"
     part.write_bytes(bytes(1_500_000))
@@ -363,7 +364,7 @@ def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypa
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     told = ""
-    with official_weights.telling(part):
+    with official_weights.progress_of(part):
         for size, words in ((1_500_000, "tiny-up.npz  2 of 3 MB"), (3_000_000, "tiny-up.npz  checking it")):
             part.write_bytes(bytes(size))
             for _ in range(500):
@@ -374,6 +375,6 @@ def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypa
             assert words in told
     assert capsys.readouterr().err.endswith("\r\x1b[K")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    with official_weights.telling(part):
+    with official_weights.progress_of(part):
         time.sleep(0.1)
     assert capsys.readouterr().err == ""

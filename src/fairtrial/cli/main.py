@@ -377,13 +377,13 @@ def _doctor(given: Namespace) -> int:
 
 
 def _fetch(given: Namespace) -> int:
-    from fairtrial.weights import official_weights
+    from fairtrial.weights.fetch import fetched, fetched_lines, known, known_lines
 
     if given.name is None:
-        rows = official_weights.known()
-        return _show({"files": rows}, official_weights.known_lines(rows), given.json)
-    found = official_weights.fetched(given.name, None if given.to is None else _results(given.to, "--to"))
-    return _show(found, official_weights.fetched_lines(found), given.json)
+        rows = known()
+        return _show({"files": rows}, known_lines(rows), given.json)
+    found = fetched(given.name, None if given.to is None else _results(given.to, "--to"))
+    return _show(found, fetched_lines(found), given.json)
 
 
 def _probe(given: Namespace) -> int:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
 from fairtrial.models.resnet import Built, ResNetV2
 from fairtrial.storage.atomic import publish
-from fairtrial.weights.fingerprint import probe, same
-from fairtrial.weights.header import AGAIN, DTYPES, KEY, SCHEMA, read_header
 from fairtrial.weights.load_arrays import HEAD, any_head, check_head, compare, fill, not_finite
 from fairtrial.weights.weights_source import Source, held, readable, taken
 
+SCHEMA: Final = 1
+KEY: Final = "fairtrial"  # the one entry of safetensors' metadata; two would be written in any order
+HEADER_CAP: Final = 2**20  # bytes; R152x4 needs 60 kB, and safetensors would take 100 MB
+DTYPES: Final = {"F32": torch.float32, "I64": torch.int64}
+AGAIN: Final = "take an undamaged copy of the file, or train it again"
 # What a file says that was saved before these were options.
 LATER: Final = {"block": Built.block, "stride_on": Built.stride_on}
+SIDE: Final = 64  # pixels of the fingerprint's image; every network here leaves 2x2 or more of it
+COUNT: Final = 8  # features in it
+CLOSE: Final = 0.02  # of the largest feature: rounding of TF32 stays far below it, a wrong layout does not
 
 
 def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head: bool = True) -> Source:
@@ -44,7 +54,7 @@ def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head
     facts = {
         "schema": SCHEMA,
         "built": asdict(model.built),
-        "probe": [round(value, 7) for value in probe(model)],
+        "probe": [round(value, 7) for value in fingerprint(model)],
         "metadata": dict(metadata),
     }
     try:
@@ -68,36 +78,86 @@ def load(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source:
     check_head(head)
     state = model.state_dict()
     expected = {name: tuple(value.shape) for name, value in state.items()}
-    with readable(path) as file:
+    with readable(path) as file, contextlib.ExitStack() as stack:
         size, sha256, _ = held(path, file)
-        header = read_header(path, file, size)
-        _refuse_other_network(path, header.record["built"], model, head)
-        found = {name: entry.shape for name, entry in header.entries.items()}
+        archive, record, seal = stack.enter_context(_opened(path, file, size))
+        slices = {name: archive.get_slice(name) for name in archive.keys()}  # noqa: SIM118 - no mapping
+        _refuse_other_network(path, record["built"], model, head)
+        found = {name: tuple(part.get_shape()) for name, part in slices.items()}
         if head != "keep":
             expected = any_head(expected, found, *HEAD, axis=0)
             if not found.keys() & set(HEAD):  # it was left out when the file was saved
                 expected = {name: shape for name, shape in expected.items() if name not in HEAD}
         compare(path, found, expected, model.built.model)
         arrays, problems = {}, []
-        for name, entry in header.entries.items():
-            if (entry.dtype == "F32") is not state[name].is_floating_point():
-                what = f"{entry.dtype} values where {state[name].dtype} is expected"
+        for name, part in slices.items():
+            if DTYPES.get(part.get_dtype()) is not state[name].dtype:
+                what = f"{part.get_dtype()} values where {state[name].dtype} is expected"
                 problems.append(Problem(what, f"{path}, {name}", AGAIN))
-            file.seek(entry.begin)
-            data = bytearray(file.read(entry.end - entry.begin))  # torch wants memory that it may write
-            arrays[name] = np.frombuffer(data, DTYPES[entry.dtype]).reshape(entry.shape)
+            else:
+                arrays[name] = archive.get_tensor(name)
     problems += not_finite(path, arrays)
-    if not problems and (seal := _seal(header.record, arrays)) != header.seal:
-        what = f"sha256 of the contents: expected {shown(header.seal)}, found {seal}"
+    if not problems and (computed := _seal(record, arrays)) != seal:
+        what = f"sha256 of the contents: expected {shown(seal)}, found {computed}"
         problems = [Problem(what, str(path), AGAIN)]
     if problems:
         raise Fault(problems, BAD_INPUT)
     fill(model, arrays, head)
-    if not same(header.record["probe"], now := probe(model)):
-        what = f"features of the probe image: expected {header.record['probe']}, found {now}"
+    if not same(record["probe"], now := fingerprint(model)):
+        what = f"features of the fingerprint's image: expected {record['probe']}, found {now}"
         do = "the values are used in another layout than they were saved in: report it"
         raise fault(what, str(path), do, BAD_INPUT)
-    return _source(path, size, sha256, header.record)
+    return _source(path, size, sha256, record)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, file: BufferedReader, size: int) -> Iterator[tuple[Any, dict[str, Any], str]]:
+    """The arrays of a file, its record (schema, built, probe, metadata) and its seal; a Fault if unsound.
+
+    What safetensors does not say is looked at before: how much is missing, and a key that stands twice.
+    """
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(HEADER_CAP, size - 8):
+        what = f"a header of {length:,} bytes in a file of {size:,}, at most {HEADER_CAP:,}"
+        raise _refused(path, f"{what}: cut, or no safetensors")
+    try:
+        header = json.loads(file.read(length), object_pairs_hook=_no_duplicates)
+        whole = json.loads(header.pop("__metadata__")[KEY], object_pairs_hook=_no_duplicates)
+        record, seal = _checked(whole["record"]), str(whole["sha256"])
+        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
+        if expected != size:
+            what = f"{size:,} bytes found, {expected:,} expected: the file is cut, or goes on"
+            raise _refused(path, what)
+        archive = safe_open(path, framework="numpy")
+    except (
+        SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError,
+    ) as error:  # fmt: skip
+        why = f"{type(error).__name__}: {error}"
+        raise _refused(path, f"not a checkpoint of fairtrial, or damaged: {why[:200]}") from None
+    with archive:
+        yield archive, record, seal
+
+
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"schema {shown(record['schema'])}; this version reads {SCHEMA}")
+    sound = isinstance(record["built"], dict) and isinstance(record["metadata"], dict)
+    if not sound or len([float(value) for value in record["probe"]]) != COUNT:
+        raise ValueError("a record that is not ours")
+    return record
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
+
+
+def _refused(path: Path, what: str) -> Fault:
+    return fault(what, f"{path}, its header", AGAIN, BAD_INPUT)
 
 
 def _refuse_other_network(path: Path, there: Mapping[str, Any], model: ResNetV2, head: str) -> None:
@@ -133,3 +193,23 @@ def _source(path: Path, size: int, sha256: str, record: Mapping[str, Any]) -> So
         upstream=upstream if isinstance(upstream, str) else None,
         metadata=metadata,
     )
+
+
+@torch.no_grad()
+def fingerprint(model: ResNetV2) -> list[float]:
+    """Return eight features of one fixed image, in evaluation mode; they do not depend on the head.
+
+    A square kernel with its channels exchanged has the right shape, and other features.
+    """
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, SIDE, SIDE)).astype(np.float32)
+    like = model.head.conv.weight
+    training = model.training
+    model.eval()
+    features = model.features(torch.from_numpy(image).to(like.device, like.dtype))[0].double().cpu()
+    model.train(training)
+    return features[:: len(features) // COUNT][:COUNT].tolist()
+
+
+def same(expected: list[float], found: list[float]) -> bool:
+    """Whether two fingerprints are of the same weights in the same layout."""
+    return np.allclose(found, expected, rtol=0, atol=CLOSE * np.abs(expected).max())

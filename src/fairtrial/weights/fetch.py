@@ -1,18 +1,28 @@
-"""Download an official file, which is shown under its name only when it is sound."""
+"""`fairtrial fetch`: the official files that are known, and one that is downloaded and found sound."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.errors import USAGE, did_you_mean, fault
-from fairtrial.storage.download import Opener, download_file
+from fairtrial.errors import USAGE, Fault, did_you_mean, fault
+from fairtrial.storage import user_cache
+from fairtrial.storage.atomic import read_json
+from fairtrial.storage.download import Opener, download_file, state_of
 from fairtrial.weights.bit import LARGEST, read_all
 from fairtrial.weights.npz import opened
 from fairtrial.weights.official_files import OFFICIAL, Official
-from fairtrial.weights.weights_source import must_equal, write_side
+from fairtrial.weights.weights_source import must_equal, side_of, write_side
 
+TICK_S: Final = 0.3  # between two readings of how much has come
 FIRST_USE: Final = "first use: no digest is published; later reads are held to this one"
+
+Row = dict[str, Any]
 
 
 def fetch(name: str, folder: Path | str, *, opener: Opener | None = None) -> Path:
@@ -51,3 +61,69 @@ def _examine(file: Path, name: str, row: Official, path: Path, state: dict[str, 
         "trust": "pinned" if row.sha256 else FIRST_USE,
     }
     write_side(path, record)
+
+
+def known() -> list[Row]:
+    """Every official file: name, model, classes, upstream, url, and size and sha256 where they are known."""
+    return [_row(name) for name in OFFICIAL]
+
+
+def known_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """One line a file."""
+    for row in rows:
+        size = "" if row["size"] is None else f"  {row['size']:,} bytes"
+        yield f"{row['name']:<25}{row['model']:<8}{row['upstream']}{size}"
+    yield "fetch one with: fairtrial fetch NAME"
+
+
+def fetched(name: str, folder: Path | None) -> Row:
+    """Bring one file into a folder -> its row, with file, size, sha256 and trust.
+
+    folder: None stands for `weights` in the cache folder. Faults are those of `fetch`.
+    """
+    folder = user_cache.folder() / "weights" if folder is None else folder
+    with progress_of(folder / f"{name}.npz.part"):
+        path = fetch(name, folder)
+    side = read_json(side_of(path))
+    return _row(name) | {"file": str(path), **{key: side.get(key) for key in ("size", "sha256", "trust")}}
+
+
+def fetched_lines(row: Row) -> Iterator[str]:
+    """A file as a person reads it."""
+    yield f"file      {row['file']}"
+    yield f"size      {row['size']:,} bytes"
+    yield f"sha256    {row['sha256']}"
+    yield f"upstream  {row['upstream']}"
+    yield f"network   {row['model']}, {row['classes']} classes"
+    yield f"trust     {row['trust']}"
+
+
+@contextlib.contextmanager
+def progress_of(part: Path) -> Iterator[None]:
+    """One line on a terminal, while a download grows; nothing in a log."""
+    if not sys.stderr.isatty() or os.environ.get("CI"):
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_show, args=(part, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _show(part: Path, ended: threading.Event) -> None:
+    while not ended.wait(TICK_S):
+        with contextlib.suppress(OSError, Fault, KeyError):  # not there yet, or no longer
+            have, size = part.stat().st_size, read_json(state_of(part))["size"]
+            words = "checking it" if have == size else f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB"
+            print(f"\r\x1b[K{part.name.removesuffix('.part')}  {words}", end="", file=sys.stderr, flush=True)
+
+
+def _row(name: str) -> Row:
+    row = OFFICIAL[name]
+    shown = ("model", "classes", "upstream", "url", "size", "sha256")
+    return {"name": name, **{key: getattr(row, key) for key in shown}}

@@ -47,7 +47,6 @@ class Member:
     """One array by its header."""
 
     info: zipfile.ZipInfo
-    header: int  # bytes
     shape: tuple[int, ...]
     dtype: np.dtype
     fortran: bool
@@ -68,9 +67,9 @@ class Npz:
         """The values as float32, in C order."""
         member = self.members[key]
         with _damage(self.path, key), self._archive.open(member.info) as stream:
-            stream.read(member.header)
-            flat = np.frombuffer(stream.read(), member.dtype)  # to the end, where zipfile compares checksums
-            array = flat.reshape(member.shape, order="F" if member.fortran else "C")
+            array = npy.read_array(stream, allow_pickle=False, max_header_size=HEADER_CAP)
+            # to the end, where zipfile compares checksums
+            stream.read()
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and is refused as that
             return array.astype(np.float32, order="C")
 
@@ -186,7 +185,7 @@ def _member(path: Path, key: str, info: zipfile.ZipInfo, head: bytes) -> Member:
     if expected != info.file_size:
         what = f"shape {shape} of {dtype} takes {expected:,} bytes; the member declares {info.file_size:,}"
         raise refused(what)
-    return Member(info, stream.tell(), shape, dtype, fortran)
+    return Member(info, shape, dtype, fortran)
 
 
 @contextlib.contextmanager
