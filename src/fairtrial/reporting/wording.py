@@ -94,11 +94,11 @@ def gap(value: float | None) -> str:
     return f"{100 * value:.2g} %" if value < 1 else f"x{1 + value:.3g}"
 
 
-def describe_interval(scale: Scale, found: Interval) -> str:
+def describe_interval(scale: Scale, interval: Interval) -> str:
     """Return '3.1 points [1.0, 5.2], n = 8'; no brackets where there is no interval."""
-    bounds = f" {scale.bounds(found.low, found.high)}" if math.isfinite(found.low) else ""
-    unit = "" if found.unit == SEED else f" {found.unit}{'s' if found.n > 1 else ''}"
-    return f"{scale.gap(found.estimate)}{bounds}, n = {found.n}{unit}"
+    bounds = f" {scale.bounds(interval.low, interval.high)}" if math.isfinite(interval.low) else ""
+    unit = "" if interval.unit == SEED else f" {interval.unit}{'s' if interval.n > 1 else ''}"
+    return f"{scale.gap(interval.estimate)}{bounds}, n = {interval.n}{unit}"
 
 
 def duration(seconds: float) -> str:

@@ -28,12 +28,12 @@ def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
     """
     study = results.study
     if part.design.get("by") and ANY in part.design["by"].values():
-        return [(each, True) for each in study.contrasts if _same_names(part, each)]
-    found = [each for each in _candidates(part, study) if _stands(part, results, each)]
-    named = [(_declared(study, each), each) for each in found]
+        return [(contrast, True) for contrast in study.contrasts if _same_names(part, contrast)]
+    standing = [contrast for contrast in _candidates(part, study) if _stands(part, results, contrast)]
+    named = [(_declared(study, contrast), contrast) for contrast in standing]
     if any(own for own, _ in named):
         return [(own, True) for own, _ in named if own is not None]
-    return [(found[-1], False)] if found else []
+    return [(standing[-1], False)] if standing else []
 
 
 def arm(part: Part, results: Results) -> Levels | None:
@@ -102,8 +102,8 @@ def _stands(part: Part, results: Results, contrast: Contrast) -> bool:
 
 
 def _settings(study: Study, levels: Levels) -> Levels:
-    found = study.settings(levels)
-    return {**found.record(), "start": found.start.source, "budget": study.budget.kind}
+    settings = study.settings(levels)
+    return {**settings.record(), "start": settings.start.source, "budget": study.budget.kind}
 
 
 def _declared(study: Study, contrast: Contrast) -> Contrast | None:

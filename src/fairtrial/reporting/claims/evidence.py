@@ -79,22 +79,22 @@ def examine(results: Results, *, partial: bool = False) -> list[Evidence]:
         for contrast, own in contrasts(part, results)
     ]
     findings = _findings(results, [(contrast, own) for _, _, contrast, own in wanted], partial)
-    told = [
+    evidence = [
         _of_contrast(results, claim, part, findings[_key(contrast)], own)
         for claim, part, contrast, own in wanted
     ]
-    told += [
-        each for claim in claims() for part in claim.parts for each in _others(results, claim, part, partial)
+    evidence += [
+        one for claim in claims() for part in claim.parts for one in _others(results, claim, part, partial)
     ]
     order = [part for claim in claims() for part in claim.parts]
-    return sorted(told, key=lambda each: order.index(each.part))
+    return sorted(evidence, key=lambda one: order.index(one.part))
 
 
 def _findings(results: Results, asked: list[tuple[Contrast, bool]], partial: bool) -> dict[str, Finding]:
     declared = judge(results, partial=partial) if any(own for _, own in asked) else ()
     others = {_key(contrast): contrast for contrast, own in asked if not own}
     measured = [measure(results, contrast, partial=partial) for contrast in others.values()]
-    return {_key(each.contrast): each for each in (*declared, *decide(results, measured))}
+    return {_key(finding.contrast): finding for finding in (*declared, *decide(results, measured))}
 
 
 def _key(contrast: Contrast) -> str:
@@ -109,13 +109,13 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
     stamps = finding.stamps or (() if ruling is None else ruling.stamps)
     if not own and _EXPLORATORY not in stamps:
         stamps = (*stamps, _EXPLORATORY)
-    said = answer(part, low, high, margin=finding.margin, inside=inside, units=unit.checkpoints)
+    answered = answer(part, low, high, margin=finding.margin, inside=inside, units=unit.checkpoints)
     few = part.unit is not None and (unit.checkpoints or 0) < MIN_UNITS
     return Evidence(
         claim=claim,
         part=part,
         results=results,
-        answer=said,
+        answer=answered,
         scale=scale_of(claim, every_setting(results.study, finding.contrast)),
         arms=title(finding.contrast),
         reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else "",
@@ -138,9 +138,9 @@ def _others(results: Results, claim: Claim, part: Part, partial: bool) -> Iterat
     elif part.measure in ("sd", "rate"):
         levels = arm(part, results)
         if levels is not None:
-            found = _spread(results, levels) if part.measure == "sd" else _rate(results, levels)
+            interval = _spread(results, levels) if part.measure == "sd" else _rate(results, levels)
             settings = [results.study.settings(levels).record()]
-            yield _weighed(results, claim, part, settings, clean(factors.label(levels)), found, partial)
+            yield _weighed(results, claim, part, settings, clean(factors.label(levels)), interval, partial)
 
 
 def _weighed(
@@ -149,18 +149,18 @@ def _weighed(
     part: Part,
     settings: list[dict[str, Any]],
     arms: str,
-    found: Interval | None,
+    interval: Interval | None,
     partial: bool,
 ) -> Evidence:
     scale, quiet = scale_of(claim, settings), SHOWN if part.rule == SHOWN else UNDECIDED
-    if not (results.sound or partial) or found is None:
+    if not (results.sound or partial) or interval is None:
         reason = "no finished run of it yet" if results.sound else results.unsound
         return Evidence(claim, part, results, quiet, scale, arms, reason)
     stamps = () if results.sound else (results.unsound,)
     return Evidence(
-        claim, part, results, answer(part, found.low, found.high), scale, arms,
-        reason=next(iter(found.warnings), ""), estimate=found.estimate, low=found.low, high=found.high,
-        level=found.level, n=found.n, unit=found.unit, stamps=stamps,
+        claim, part, results, answer(part, interval.low, interval.high), scale, arms,
+        reason=next(iter(interval.warnings), ""), estimate=interval.estimate, low=interval.low,
+        high=interval.high, level=interval.level, n=interval.n, unit=interval.unit, stamps=stamps,
     )  # fmt: skip
 
 

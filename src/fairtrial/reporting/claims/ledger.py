@@ -40,14 +40,14 @@ class ClaimEntry:
     @property
     def lacking(self) -> tuple[str, ...]:
         """The parts that decide, and that no study measures."""
-        held = {each.part.name for each in self.evidence}
+        held = {evidence.part.name for evidence in self.evidence}
         return tuple(p.name for p in self.claim.parts if p.rule != SHOWN and p.name not in held)
 
 
 def entries(studies: Sequence[Results], *, partial: bool = False) -> list[ClaimEntry]:
     """Return every claim with its evidence. Where one has the published setting, only such studies decide."""
-    found = [each for results in studies for each in examine(results, partial=partial)]
-    return [_entry(claim, [each for each in found if each.claim is claim]) for claim in claims()]
+    evidence = [one for results in studies for one in examine(results, partial=partial)]
+    return [_entry(claim, [one for one in evidence if one.claim is claim]) for claim in claims()]
 
 
 def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
@@ -65,15 +65,15 @@ def ledger(studies: Sequence[Results], *, partial: bool = False) -> Table:
 
 def sentences(studies: Sequence[Results], *, partial: bool = False, bearing: bool = False) -> list[str]:
     """Return the ledger in sentences, one per claim. bearing: only claims that these studies bear on."""
-    found = entries(studies, partial=partial)
-    return [_sentence(entry) for entry in found if entry.evidence or not bearing]
+    every = entries(studies, partial=partial)
+    return [_sentence(entry) for entry in every if entry.evidence or not bearing]
 
 
 def record(
     studies: Sequence[Results], *, partial: bool = False, bearing: bool = False
 ) -> list[dict[str, Any]]:
     """Return the ledger, ready for JSON."""
-    found = [entry for entry in entries(studies, partial=partial) if entry.evidence or not bearing]
+    kept = [entry for entry in entries(studies, partial=partial) if entry.evidence or not bearing]
     return [
         {
             "id": entry.claim.id,
@@ -86,19 +86,19 @@ def record(
             "needs": entry.claim.needs if entry.lacking or not entry.evidence else "",
             "cautions": list(entry.claim.cautions),
             "published": list(entry.claim.published),
-            "evidence": [_record(each) for each in entry.evidence],
+            "evidence": [_record(evidence) for evidence in entry.evidence],
         }
-        for entry in found
+        for entry in kept
     ]
 
 
 def _entry(claim: Claim, evidence: list[Evidence]) -> ClaimEntry:
-    deciding = [each for each in evidence if each.part.rule != SHOWN]
-    same = [each for each in deciding if each.scale == SAME]
+    deciding = [one for one in evidence if one.part.rule != SHOWN]
+    same = [one for one in deciding if one.scale == SAME]
     parts = [part for part in claim.parts if part.rule != SHOWN]
-    said = [[each.answer for each in same or deciding if each.part is part] for part in parts]
+    answers = [[one.answer for one in same or deciding if one.part is part] for part in parts]
     scale = NOT_COMPARABLE if not deciding else SAME if same else deciding[0].scale
-    return ClaimEntry(claim, tuple(evidence), together(said), scale)
+    return ClaimEntry(claim, tuple(evidence), together(answers), scale)
 
 
 def _rows(entry: ClaimEntry) -> list[dict[str, str]]:
@@ -107,7 +107,7 @@ def _rows(entry: ClaimEntry) -> list[dict[str, str]]:
     if not entry.evidence:
         own = _range(claim.published, None)
         return [_row(first, scale=entry.scale, published=own, note=f"needs {claim.needs}")]
-    return [_row(first, **_cells(each)) for each in entry.evidence]
+    return [_row(first, **_cells(evidence)) for evidence in entry.evidence]
 
 
 def _row(first: dict[str, str], **cells: str) -> dict[str, str]:
@@ -118,21 +118,21 @@ def _row(first: dict[str, str], **cells: str) -> dict[str, str]:
     return {**first, **{name: cells.get(name, "") for name in names}}
 
 
-def _cells(each: Evidence) -> dict[str, str]:
-    study = each.results.study
+def _cells(evidence: Evidence) -> dict[str, str]:
+    study = evidence.results.study
     return {
-        "part": each.part.name,
+        "part": evidence.part.name,
         "study": f"{clean(study.name)} ({clean(study.preset)})",
-        "arms": each.arms,
-        "says": each.answer,
-        "measured": "" if each.estimate is None else show(each.part, each.estimate),
-        "interval": _interval(each),
-        "n": f"{each.n} {each.unit}{'s' if each.n != 1 else ''}",
+        "arms": evidence.arms,
+        "says": evidence.answer,
+        "measured": "" if evidence.estimate is None else show(evidence.part, evidence.estimate),
+        "interval": _interval(evidence),
+        "n": f"{evidence.n} {evidence.unit}{'s' if evidence.n != 1 else ''}",
         "budget": study.budget.words,
-        "scale": each.scale,
-        "published": _range(each.part.published, each.part),
-        "distance": "" if each.distance is None else _signed(each.part, each.distance),
-        "note": "; ".join([*each.stamps, *([clean(each.reason)] if each.reason else [])]),
+        "scale": evidence.scale,
+        "published": _range(evidence.part.published, evidence.part),
+        "distance": "" if evidence.distance is None else _signed(evidence.part, evidence.distance),
+        "note": "; ".join([*evidence.stamps, *([clean(evidence.reason)] if evidence.reason else [])]),
     }
 
 
@@ -141,34 +141,34 @@ def _sentence(entry: ClaimEntry) -> str:
     head = (
         f"{claim.claim[0].upper()}{claim.claim[1:]} ({claim.figure}): {entry.answer}, setting {entry.scale}."
     )
-    told = [head, *(_words(each) for each in entry.evidence)]
+    texts = [head, *(_words(evidence) for evidence in entry.evidence)]
     if not entry.evidence and claim.published:
-        told.append(f"Published: {_range(claim.published, None)}.")
+        texts.append(f"Published: {_range(claim.published, None)}.")
     if not entry.evidence:
-        told.append(f"Needs {claim.needs}.")
+        texts.append(f"Needs {claim.needs}.")
     elif entry.lacking:
-        told.append(f"No study measures: {'; '.join(entry.lacking)}. Needs {claim.needs}.")
-    return " ".join([*told, *(f"Caution: {caution}." for caution in claim.cautions)])
+        texts.append(f"No study measures: {'; '.join(entry.lacking)}. Needs {claim.needs}.")
+    return " ".join([*texts, *(f"Caution: {caution}." for caution in claim.cautions)])
 
 
-def _words(each: Evidence) -> str:
+def _words(evidence: Evidence) -> str:
     """Return one study's evidence in a sentence; the preset says what it may be called."""
-    cells, study = _cells(each), each.results.study
-    name = f"{each.part.name[0].upper()}{each.part.name[1:]}, study {clean(study.name)}"
+    cells, study = _cells(evidence), evidence.results.study
+    name = f"{evidence.part.name[0].upper()}{evidence.part.name[1:]}, study {clean(study.name)}"
     value = f"{cells['measured']} {cells['interval']}".strip() or "no number"
     published = f"; published {cells['published']}, distance {cells['distance']}" if cells["distance"] else ""
     note = f" ({cells['note']})" if cells["note"] else ""
     return (
-        f"{name}: {each.answer}, {value}, n = {cells['n']}, {cells['budget']}{published}{note}; "
+        f"{name}: {evidence.answer}, {value}, n = {cells['n']}, {cells['budget']}{published}{note}; "
         f"{preset(study)}."
     )
 
 
-def _interval(each: Evidence) -> str:
-    if not (math.isfinite(each.low) and math.isfinite(each.high)):
+def _interval(evidence: Evidence) -> str:
+    if not (math.isfinite(evidence.low) and math.isfinite(evidence.high)):
         return ""
-    low, high = (show(each.part, value, unit=False) for value in (each.low, each.high))
-    return f"[{low}, {high}] at {100 * each.level:.4g} %"
+    low, high = (show(evidence.part, value, unit=False) for value in (evidence.low, evidence.high))
+    return f"[{low}, {high}] at {100 * evidence.level:.4g} %"
 
 
 def show(part: Part | None, value: float, *, unit: bool = True) -> str:
@@ -189,29 +189,29 @@ def _range(values: Sequence[float], part: Part | None) -> str:
     """Return published values with the digits of their source; a quotient of two with two digits."""
     ends = dict.fromkeys((min(values), max(values))) if values else ()
     ratio = part is not None and part.measure == "ratio"
-    told = (show(part, value) if ratio else f"{round(100 * value, 2):g} {_POINTS.unit}" for value in ends)
-    return " to ".join(told)
+    texts = (show(part, value) if ratio else f"{round(100 * value, 2):g} {_POINTS.unit}" for value in ends)
+    return " to ".join(texts)
 
 
-def _record(each: Evidence) -> dict[str, Any]:
-    study = each.results.study
+def _record(evidence: Evidence) -> dict[str, Any]:
+    study = evidence.results.study
     return {
-        "part": each.part.name,
+        "part": evidence.part.name,
         "study": study.name,
         "preset": study.preset,
         "called": preset(study),
-        "arms": each.arms,
-        "answer": each.answer,
-        "estimate": plain(each.estimate),
-        "low": plain(each.low),
-        "high": plain(each.high),
-        "level": each.level,
-        "n": each.n,
-        "unit": each.unit,
+        "arms": evidence.arms,
+        "answer": evidence.answer,
+        "estimate": plain(evidence.estimate),
+        "low": plain(evidence.low),
+        "high": plain(evidence.high),
+        "level": evidence.level,
+        "n": evidence.n,
+        "unit": evidence.unit,
         "budget": str(study.budget),
-        "scale": each.scale,
-        "published": list(each.part.published),
-        "distance": plain(each.distance),
-        "reason": each.reason,
-        "stamps": list(each.stamps),
+        "scale": evidence.scale,
+        "published": list(evidence.part.published),
+        "distance": plain(evidence.distance),
+        "reason": evidence.reason,
+        "stamps": list(evidence.stamps),
     }

@@ -39,10 +39,10 @@ def rows(
 
 def value(metric: str, **which: Any) -> float:
     """Return the one number that fits; a LookupError where none does, or several do."""
-    found = rows(metric=metric, **which)
-    if len(found) != 1:
-        raise LookupError(f"{len(found)} rows of {metric} fit {which}; expected one")
-    return float(found[0]["value"])
+    fitting = rows(metric=metric, **which)
+    if len(fitting) != 1:
+        raise LookupError(f"{len(fitting)} rows of {metric} fit {which}; expected one")
+    return float(fitting[0]["value"])
 
 
 def quotable(row: Row) -> bool:

@@ -81,10 +81,10 @@ def references() -> list[Row]:
 def row_of(reference: Mapping[str, Any]) -> Row:
     """Return the one row with these values that may be quoted; a ValueError for none or several."""
     which = {name: reference.get(name) for name in ("source", "table", "metric")}
-    found = published.rows(**which, **reference.get("setting", {}))
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} published rows fit {dict(reference)}; one is needed")
-    return found[0]
+    fitting = published.rows(**which, **reference.get("setting", {}))
+    if len(fitting) != 1:
+        raise ValueError(f"{len(fitting)} published rows fit {dict(reference)}; one is needed")
+    return fitting[0]
 
 
 def scale_of(claim: Claim, arms: Iterable[Mapping[str, Any]]) -> str:
@@ -132,12 +132,12 @@ def together(answers: Sequence[Sequence[str]]) -> str:
     Contradicted when a part is, supported when every part is. Studies that disagree leave a part undecided,
     and a part without any study leaves the claim undecided; without any study at all it is not comparable.
     """
-    found = [_agreed(each) for each in answers]
+    agreed = [_agreed(of_part) for of_part in answers]
     if not any(map(len, answers)):
         return NOT_COMPARABLE
-    if CONTRADICTED in found:
+    if CONTRADICTED in agreed:
         return CONTRADICTED
-    return SUPPORTED if all(each == SUPPORTED for each in found) else UNDECIDED
+    return SUPPORTED if all(of_part == SUPPORTED for of_part in agreed) else UNDECIDED
 
 
 def distance(value: float, published: Sequence[float]) -> float | None:
@@ -158,8 +158,8 @@ def _claim(record: Row) -> Claim:
     parts = tuple(_part(part) for part in record["parts"])
     own = _values(record.get("published", ()), "contrast")
     plain = ("id", "claim", "figure", "question", "rule", "source", "setting", "needs")
-    told = {name: record[name] for name in plain}
-    return Claim(**told, cautions=tuple(record["cautions"]), parts=parts, published=own)
+    fields = {name: record[name] for name in plain}
+    return Claim(**fields, cautions=tuple(record["cautions"]), parts=parts, published=own)
 
 
 def _part(record: Row) -> Part:
@@ -178,12 +178,12 @@ def _part(record: Row) -> Part:
 
 def _values(groups: Sequence[Row], measure: str) -> tuple[float, ...]:
     """Return the published values, in the unit of our records: percent and points become fractions."""
-    found = []
+    values = []
     for group in groups:
         plus = sum(row_of(reference)["value"] for reference in group["plus"])
         minus = sum(row_of(reference)["value"] for reference in group.get("minus", ()))
-        found.append(plus / minus if measure == "ratio" else (plus - minus) / 100)
-    return tuple(sorted(found))
+        values.append(plus / minus if measure == "ratio" else (plus - minus) / 100)
+    return tuple(sorted(values))
 
 
 def _equal(value: Any, wanted: Any) -> bool:

@@ -54,15 +54,15 @@ class Group:
 
 def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bool) -> list[Group]:
     """Return a group per combination of levels of `names` with arms; others are averaged within a seed."""
-    found = []
+    groups = []
     for arm in combinations(results.study, names):
         cells = results.where(arm)
         values = per_seed(cells, metric)
         lost = frozenset(int(seed) for seed in cells["seed"][cells["failed"].astype(bool)])
         unit = unit_of(results, cells)
         mean = _interval(values, unit) if intervals else None
-        found.append(Group(arm, values, lost, unit, mean, identity(results.study, arm)))
-    return found
+        groups.append(Group(arm, values, lost, unit, mean, identity(results.study, arm)))
+    return groups
 
 
 def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,5 +95,5 @@ def axis_of(study: Study) -> str | None:
         name: sum(isinstance(level, (int, float)) and not isinstance(level, bool) for level in levels)
         for name, levels in study.factors.items()
     }
-    name = max(sizes, key=lambda each: (sizes[each], each in _AXES))
+    name = max(sizes, key=lambda factor: (sizes[factor], factor in _AXES))
     return name if sizes[name] >= 2 else None

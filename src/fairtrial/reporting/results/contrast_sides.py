@@ -67,8 +67,8 @@ def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[in
 
 def overlap(results: Results, cells: Iterable[str]) -> int:
     """Return the largest number of test images that a checkpoint of these cells was trained on."""
-    drawn = (results.records[cell].drawn.upstream for cell in cells if cell in results.records)
-    return max((each.overlap or 0 for each in drawn if each), default=0)
+    checkpoints = (results.records[cell].drawn.upstream for cell in cells if cell in results.records)
+    return max((upstream.overlap or 0 for upstream in checkpoints if upstream), default=0)
 
 
 def overlap_words(images: int) -> str:
@@ -101,6 +101,6 @@ def interval(
     return paired_interval(columns[0], columns[1], level, groups=unit.labels(kept), unit=unit.name)
 
 
-def has_limits(found: PairedInterval | None) -> bool:
+def has_limits(interval: PairedInterval | None) -> bool:
     """Say whether there is an interval at all: three units or more, and some variance."""
-    return found is not None and math.isfinite(found.low)
+    return interval is not None and math.isfinite(interval.low)

@@ -41,35 +41,35 @@ class InferenceRule:
         kind = "t confidence sequences" if self.sequence else "paired t intervals"
         return f"{100 * self.level:.4g} % {kind}"
 
-    def limits(self, found: PairedInterval, values: Sequence[float], level: float) -> PairedInterval:
+    def limits(self, interval: PairedInterval, values: Sequence[float], level: float) -> PairedInterval:
         """Return the interval of a contrast; of a sequence its last limits, and p = 1 / E (arXiv 2310.03722).
 
         found: the paired t interval of `values` at this level.
         """
-        if not self.sequence or math.isinf(found.low):
-            return found
-        run = confidence_sequence(values, alpha=1 - level, unit=found.unit)
+        if not self.sequence or math.isinf(interval.low):
+            return interval
+        run = confidence_sequence(values, alpha=1 - level, unit=interval.unit)
         low, high = float(run.low[-1]), float(run.high[-1])
         wide = (f"no interval at n = {len(values)}: the confidence sequence has no limits yet",)
         return replace(
-            found,
+            interval,
             low=low,
             high=high,
             p=_p(run.e_value[-1], 1),
             method=run.method,
-            warnings=found.warnings + (wide if math.isinf(low) else ()),
+            warnings=interval.warnings + (wide if math.isinf(low) else ()),
         )
 
     def equivalence(self, values: Sequence[float], margin: float, unit: str) -> Equivalence:
         """Say whether the 1 - 2 alpha limits lie inside the margin; each margin is tested at alpha."""
-        found = tost(values, margin=margin, alpha=self.alpha, unit=unit)
-        if not self.sequence or math.isinf(found.low):
-            return found
+        by_t = tost(values, margin=margin, alpha=self.alpha, unit=unit)
+        if not self.sequence or math.isinf(by_t.low):
+            return by_t
         run = confidence_sequence(values, alpha=2 * self.alpha)
         low, high = float(run.low[-1]), float(run.high[-1])
         p_lower, p_upper = (self._beyond(values, sign * margin, -sign) for sign in (-1, 1))
         return replace(
-            found,
+            by_t,
             low=low,
             high=high,
             method=f"two one-sided {run.method}s",

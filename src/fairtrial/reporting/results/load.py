@@ -151,12 +151,12 @@ def load(store: Store) -> Results:
     cells = study.cells()
     plain = rows(cells, attempts)
     known = outcomes(attempts)
-    mine = {cell.id: known[cell.id] for cell in cells if cell.id in known}
-    frame = pd.DataFrame(list(_scored(study, plain, mine)), dtype=object)
+    used = {cell.id: known[cell.id] for cell in cells if cell.id in known}
+    frame = pd.DataFrame(list(_scored(study, plain, used)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
-    wrong = flaws(study, attempts, mine)
-    return Results(study, declared, frame, plain, mine, _block_s(study, mine), wrong)
+    wrong = flaws(study, attempts, used)
+    return Results(study, declared, frame, plain, used, _block_s(study, used), wrong)
 
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
@@ -175,8 +175,8 @@ def _started(study: Study, row: Record, record: Attempt | None) -> Record:
     """Return where a cell's weights come from; without a record of it, what its settings say."""
     settings = study.settings({name: row[name] for name in study.factors})
     planned = settings.upstream_seed(row["seed"])
-    told = None if record is None or planned is None else record.upstream_seed
-    return {"start": settings.start.source, "upstream_seed": planned if told is None else told}
+    recorded = None if record is None or planned is None else record.upstream_seed
+    return {"start": settings.start.source, "upstream_seed": planned if recorded is None else recorded}
 
 
 def chance(classes: int | None) -> dict[str, float]:

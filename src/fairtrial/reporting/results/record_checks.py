@@ -50,9 +50,9 @@ def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
 def _contradictions(record: Attempt) -> Iterator[str]:
     """Say what one record says twice, and not the same."""
     settings, measured = record.settings, record.measured
-    told = cell_id(settings, Budget.parse(record.budget), record.seed, record.replica)
-    if told != record.cell:
-        yield f"its settings, budget and seed are those of cell {told}, not of {record.cell}"
+    identity = cell_id(settings, Budget.parse(record.budget), record.seed, record.replica)
+    if identity != record.cell:
+        yield f"its settings, budget and seed are those of cell {identity}, not of {record.cell}"
     for name, level in record.levels.items():
         if (value := settings.record().get(name)) != level:
             yield f"levels.{name} is {level!r}, settings.{name} is {value!r}"
@@ -68,9 +68,9 @@ def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
     if not kept or not path.is_file():
         return
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != kept.sha256:
-        what = f"sha256 of the file is {found[:12]}..., its record says {kept.sha256[:12]}..."
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != kept.sha256:
+        what = f"sha256 of the file is {actual[:12]}..., its record says {kept.sha256[:12]}..."
         yield Problem(what, str(path), _PUT)
 
 
@@ -87,8 +87,8 @@ def _right(packed: str | None) -> int | None:
 def _pointed(problem: Problem, folder: Path) -> Problem:
     """Return the problem, with the values of an edited record that summary.csv knows otherwise."""
     path = Path(problem.where.partition(", byte")[0])
-    said = "; ".join(_against_summary(path, folder / "summary.csv"))
-    return Problem(f"{problem.what}; {said}" if said else problem.what, problem.where, problem.do)
+    otherwise = "; ".join(_against_summary(path, folder / "summary.csv"))
+    return Problem(f"{problem.what}; {otherwise}" if otherwise else problem.what, problem.where, problem.do)
 
 
 def _against_summary(path: Path, summary: Path) -> Iterator[str]:

@@ -67,8 +67,8 @@ def _result(record: Attempt) -> dict[str, Any]:
 
 def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
     """Yield seeds of the declared arms that were recorded, but that the declaration leaves out."""
-    mine = {cell.id for cell in cells}
-    seeds = sorted({r.seed for r in records if r.cell not in mine and r.status in OUTCOMES})
+    own = {cell.id for cell in cells}
+    seeds = sorted({r.seed for r in records if r.cell not in own and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
     arms = {(cell.replica, str(cell.budget), digest(cell.settings.identity())): cell for cell in cells}
     known = {r.cell for r in records if r.status in OUTCOMES}
@@ -85,9 +85,9 @@ def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
 
 
 def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:
-    found = {tuple(_code(record.provenance)) for record in used.values()}
-    if len(found) > 1:
-        yield f"mixed code: cells of {listed(sorted(' '.join(each) for each in found)[:5])}"
+    versions = {tuple(_code(record.provenance)) for record in used.values()}
+    if len(versions) > 1:
+        yield f"mixed code: cells of {listed(sorted(' '.join(version) for version in versions)[:5])}"
 
 
 def _code(origin: Provenance) -> Iterator[str]:

@@ -70,7 +70,7 @@ class ReplicationUnit:
         members: dict[int, list[float]] = {}
         for seed, value in values.items():
             members.setdefault(self.groups[seed], []).append(value)
-        return [math.fsum(each) / len(each) for each in members.values()]
+        return [math.fsum(of_unit) / len(of_unit) for of_unit in members.values()]
 
     def describe(self, seeds: Iterable[int], before: str = "") -> str:
         """Return '10 seeds', '3 upstream checkpoints (15 few-shot subsets)'; before: of a plain unit."""
@@ -109,15 +109,15 @@ def _untuned(results: Results, cells: pd.DataFrame) -> ReplicationUnit:
     if not len(started):
         return ReplicationUnit(results.seeds)
     inner, kept = _inner(results, started), started[started["start"] == KEPT]
-    found: dict[int, set[int]] = {}
+    labels_of: dict[int, set[int]] = {}
     for seed, label in zip(kept["seed"], kept["upstream_seed"], strict=True):
-        found.setdefault(int(seed), set()).add(int(label))
-    for seed, labels in found.items():
+        labels_of.setdefault(int(seed), set()).add(int(label))
+    for seed, labels in labels_of.items():
         if len(labels) > 1:
             numbers = " and ".join(map(str, sorted(labels)))
             problem = f"at seed {seed} its cells start from different upstream seeds ({numbers}): not paired"
             return ReplicationUnit(results.seeds, inner, problem=problem)
-    groups = {seed: min(labels) for seed, labels in found.items()}
+    groups = {seed: min(labels) for seed, labels in labels_of.items()}
     several = len(set(groups.values()))
     fewest = 1 if FILE in set(started["start"]) else several
     return ReplicationUnit(results.seeds, inner, groups if several > 1 else None, fewest)

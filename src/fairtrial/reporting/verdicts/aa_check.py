@@ -57,12 +57,17 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
         return AACheck(arm, scale, None, results.unsound, differences)
     if not seeds:
         return AACheck(arm, scale, None, "no complete pair yet")
-    found = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)
+    interval = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)
     if not any(differences.values()) and len(seeds) > 1:
         same = "both runs gave the same values: do the draws reach the network at all?"
         return AACheck(arm, scale, False, same, differences)
-    if not math.isfinite(found.low):
-        return AACheck(arm, scale, None, found.warnings[0], differences)
+    if not math.isfinite(interval.low):
+        return AACheck(arm, scale, None, interval.warnings[0], differences)
     return AACheck(
-        arm, scale, found.low <= 0 <= found.high, describe_interval(scale, found), differences, found
+        arm,
+        scale,
+        interval.low <= 0 <= interval.high,
+        describe_interval(scale, interval),
+        differences,
+        interval,
     )

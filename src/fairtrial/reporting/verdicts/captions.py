@@ -38,50 +38,50 @@ def seeds(results: Results) -> str:
     return counted(results, units(results))
 
 
-def counted(results: Results, found: Sequence[tuple[ReplicationUnit, str]]) -> str:
+def counted(results: Results, units_of_arms: Sequence[tuple[ReplicationUnit, str]]) -> str:
     """Say what n counts, of units with the arms that they belong to."""
     if not results.complete or results.not_required:
         how = "so far" if not results.complete else "as the stopping rule gave them"
         return "; ".join(
-            f"n: {unit.name}s {how}, of {unit.describe(unit.seeds)}{arms}" for unit, arms in found
+            f"n: {unit.name}s {how}, of {unit.describe(unit.seeds)}{arms}" for unit, arms in units_of_arms
         )
-    told = [
+    counts = [
         f"n{arms}: see the table of arms" if unit.problem else f"n = {unit.describe(unit.seeds)}{arms}"
-        for unit, arms in found
+        for unit, arms in units_of_arms
     ]
-    told[0] += "" if found[0][0].problem else ", the replication unit"
-    if any(unit.checkpoints == 1 for unit, _ in found):
-        told.append("conditional on this checkpoint")
-    return "; ".join(told)
+    counts[0] += "" if units_of_arms[0][0].problem else ", the replication unit"
+    if any(unit.checkpoints == 1 for unit, _ in units_of_arms):
+        counts.append("conditional on this checkpoint")
+    return "; ".join(counts)
 
 
 def units(results: Results) -> list[tuple[ReplicationUnit, str]]:
     """Return the units of a study's arms, each with the arms it belongs to where they are not all."""
     cells = results.frame[results.frame["replica"] == 0]
     starts = dict.fromkeys(cells["start"])
-    found = [(unit_of(results, cells[cells["start"] == start]), start) for start in starts]
-    found.sort(key=lambda pair: pair[0].groups is None)
-    return [(unit, f" for arms {start}" if len(starts) > 1 else "") for unit, start in found]
+    pairs = [(unit_of(results, cells[cells["start"] == start]), start) for start in starts]
+    pairs.sort(key=lambda pair: pair[0].groups is None)
+    return [(unit, f" for arms {start}" if len(starts) > 1 else "") for unit, start in pairs]
 
 
 def upstream_images(results: Results) -> str | None:
     """Return the images that every checkpoint was trained on, where the records name them."""
-    drawn = (record.drawn.upstream for record in results.records.values())
-    names = {each.upstream for each in drawn if each}
+    checkpoints = (record.drawn.upstream for record in results.records.values())
+    names = {checkpoint.upstream for checkpoint in checkpoints if checkpoint}
     name = names.pop() if len(names) == 1 else None
     return clean(name) if isinstance(name, str) else None
 
 
 def commits(results: Results) -> str:
     """Return 'commit 1a2b3c4, modified'; every code version that a used record came from."""
-    found = {
+    versions = {
         (clean(origin.commit)[:7] if origin.commit else None, bool(_modified(origin)))
         for origin in (record.provenance for record in results.records.values())
     }
-    named = sorted(f"{commit}, modified" if modified else commit for commit, modified in found if commit)
+    named = sorted(f"{commit}, modified" if modified else commit for commit, modified in versions if commit)
     if not named:
         return "commit not recorded"
-    unknown = ["unrecorded"] if any(commit is None for commit, _ in found) else []
+    unknown = ["unrecorded"] if any(commit is None for commit, _ in versions) else []
     return f"commit{'s' if len(named + unknown) > 1 else ''} {listed(named + unknown)}"
 
 

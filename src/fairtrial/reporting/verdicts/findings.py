@@ -84,10 +84,10 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     are then used; the analysis is stamped exploratory, because it was not declared, and with what is wrong
     with the records.
     """
-    found = decide(
+    decided = decide(
         results, [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]
     )
-    return tuple(finding if finding.ruling is None else _complete(results, finding) for finding in found)
+    return tuple(finding if finding.ruling is None else _complete(results, finding) for finding in decided)
 
 
 def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
@@ -218,8 +218,8 @@ def _cost(results: Results, unit: ReplicationUnit) -> float | None:
 def registered(results: Results, contrast: Contrast) -> bool:
     """Say whether the contrast, as it stands, was declared before any cell of its study had an outcome."""
     history = results.declared["history"]
-    mine = history[-1]["contrasts"].get(contrast.name)
-    return any(entry["seen"] == 0 and mine in entry["contrasts"].values() for entry in history)
+    declared = history[-1]["contrasts"].get(contrast.name)
+    return any(entry["seen"] == 0 and declared in entry["contrasts"].values() for entry in history)
 
 
 def _effect(finding: Finding) -> float | None:
@@ -270,8 +270,8 @@ def _seen(finding: Finding) -> Iterator[str]:
 
 def _turned(results: Results, finding: Finding) -> Iterator[str]:
     """Yield a note where the sign turns on the logit scale: the ceiling may have made it (STATISTICS 3)."""
-    tests, found = _test_images(results), finding.interval
-    if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or found is None:
+    tests, interval = _test_images(results), finding.interval
+    if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or interval is None:
         return
     cells = [{seed: part.values[seed] for seed in finding.differences} for part in finding.sides]
     logit = interaction_interval(
@@ -283,5 +283,5 @@ def _turned(results: Results, finding: Finding) -> Iterator[str]:
         n_test=tests,
         groups=finding.unit.labels(finding.differences),
     )
-    if logit.estimate * found.estimate < 0:
+    if logit.estimate * interval.estimate < 0:
         yield "scale-dependent: the sign turns on the logit scale"

@@ -30,10 +30,10 @@ def open_study(folder: Path, *, partial: bool = False) -> Results:
 def read_spreads(store: Store, contrasts: Sequence[Contrast]) -> list[tuple[str, float, int]]:
     """Return (contrast, sd of its paired differences, n) where a pilot recorded three pairs or more."""
     results = replay(load.load(store))
-    found = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
+    pilots = [(contrast, measure(results, contrast, partial=True).interval) for contrast in contrasts]
     return [
         (contrast.name, interval.sd, interval.n)
-        for contrast, interval in found
+        for contrast, interval in pilots
         if interval is not None and has_limits(interval)
     ]
 
@@ -48,9 +48,9 @@ def replay(results: Results) -> Results:
     """Return the results with the seeds at which each contrast is read, and the cells not required."""
     if results.study.rule is None:
         return results
-    read, found = _replayed(results, results.study.rule)
+    read, asked = _replayed(results, results.study.rule)
     not_required = [
-        status == "pending" and cell not in found.cells
+        status == "pending" and cell not in asked.cells
         for status, cell in zip(results.frame["status"], results.cells, strict=True)
     ]
     frame = results.frame.copy()
@@ -70,25 +70,28 @@ def _replayed(results: Results, rule: Stopping) -> tuple[dict[str, int], Asked]:
     """
     study = results.study
     planned = rule.at(len(results.seeds))
-    read, settled = dict.fromkeys((each.name for each in study.contrasts), planned[0]), dict[str, Finding]()
-    cells, said = _cells(results, study.contrasts, planned[0], everything=True), list[str]()
+    read, settled = (
+        dict.fromkeys((contrast.name for contrast in study.contrasts), planned[0]),
+        dict[str, Finding](),
+    )
+    cells, lines = _cells(results, study.contrasts, planned[0], everything=True), list[str]()
     for number, n in enumerate(planned):
-        waiting = [each for each in study.contrasts if each.name not in settled]
-        read |= {each.name: n for each in waiting}
+        waiting = [contrast for contrast in study.contrasts if contrast.name not in settled]
+        read |= {contrast.name: n for contrast in waiting}
         cells |= _cells(results, waiting, n)
         if _missing(results, cells):
             break
         here = replace(results, read=read)
-        measured = [settled.get(each.name) or measure(here, each, partial=True) for each in study.contrasts]
+        measured = [settled.get(one.name) or measure(here, one, partial=True) for one in study.contrasts]
         ruled = decide(here, measured)
-        decided = [each for each in ruled if each.contrast in waiting and each.verdict != "inconclusive"]
-        settled |= {each.contrast.name: each for each in decided}
-        left = [each for each in waiting if each.name not in settled]
+        decided = [f for f in ruled if f.contrast in waiting and f.verdict != "inconclusive"]
+        settled |= {finding.contrast.name: finding for finding in decided}
+        left = [contrast for contrast in waiting if contrast.name not in settled]
         if decided or not rule.sequence or n == planned[-1]:
-            said.append(_describe(number, planned, rule, decided, left))
+            lines.append(_describe(number, planned, rule, decided, left))
         if not left:
             break
-    return read, Asked(cells, tuple(said))
+    return read, Asked(cells, tuple(lines))
 
 
 def _cells(results: Results, waiting: Sequence[Contrast], n: int, *, everything: bool = False) -> set[str]:
@@ -120,8 +123,8 @@ def _describe(
 ) -> str:
     """Return 'interim analysis 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
     place = f"after {planned[number]} seeds" if rule.sequence else _place(number, planned)
-    verdicts = [f"{clean(each.contrast.name)} ({each.verdict.replace('_', ' ')})" for each in decided]
-    names = [clean(each.name) for each in left]
+    verdicts = [f"{clean(f.contrast.name)} ({f.verdict.replace('_', ' ')})" for f in decided]
+    names = [clean(contrast.name) for contrast in left]
     return f"{place}: decided {listed(verdicts) or 'none'}; open {listed(names) or 'none'}"
 
 

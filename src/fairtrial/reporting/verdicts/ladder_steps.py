@@ -54,7 +54,9 @@ def ladder(study: Study) -> Ladder | None:
     None below three steps, and where several chains are as long: nobody has said which is meant.
     """
     names = list(study.factors)
-    edges = [edge for index, each in enumerate(study.contrasts) if (edge := _edge(study, index, each))]
+    edges = [
+        edge for index, contrast in enumerate(study.contrasts) if (edge := _edge(study, index, contrast))
+    ]
     chains = [chain for edge in edges for chain in _chains((edge,), edges)]
     most = max(map(len, chains), default=0)
     longest = [chain for chain in chains if len(chain) == most]
@@ -71,15 +73,15 @@ def ladder(study: Study) -> Ladder | None:
     return Ladder(tuple(rungs), tuple(steps))
 
 
-def rung_names(found: Ladder) -> list[str]:
+def rung_names(whole: Ladder) -> list[str]:
     """Return the first arm in words, then what each step changes: '+ gn'."""
-    first = clean(factors.label(found.rungs[0]))
-    return [first, *(f"+ {level(step.factor, step.level)}" for step in found.steps)]
+    first = clean(factors.label(whole.rungs[0]))
+    return [first, *(f"+ {level(step.factor, step.level)}" for step in whole.steps)]
 
 
 def _chains(begun: tuple[_Edge, ...], edges: Sequence[_Edge]) -> list[tuple[_Edge, ...]]:
     """Return every way to go on from a chain; an arm is entered once, and a factor changed once."""
-    fit = [e for e in edges if e.low == begun[-1].high and e.factor not in {each.factor for each in begun}]
+    fit = [e for e in edges if e.low == begun[-1].high and e.factor not in {past.factor for past in begun}]
     return [begun, *(chain for edge in fit for chain in _chains((*begun, edge), edges))]
 
 
@@ -96,5 +98,5 @@ def _edge(study: Study, index: int, contrast: Contrast) -> _Edge | None:
 def _arm(study: Study, levels: Arm) -> tuple | None:
     """Return the one arm of these levels; None where there are several, which are averaged over."""
     known = factors.identities(levels)
-    found = [arm for arm in study.arms() if known.items() <= factors.identities(arm).items()]
-    return tuple(found[0].values()) if len(found) == 1 else None
+    arms = [arm for arm in study.arms() if known.items() <= factors.identities(arm).items()]
+    return tuple(arms[0].values()) if len(arms) == 1 else None

@@ -111,18 +111,18 @@ class Crossover:
 def find_crossovers(results: Results, partial: bool) -> list[Crossover]:
     """Return the first declared contrasts of two arms whose runs were all evaluated on their way."""
     primary: tuple[Contrast, ...] = results.study.primary  # type: ignore[assignment]
-    found = (_crossover(results, contrast, partial) for contrast in primary)
-    return [crossover for crossover in found if crossover is not None][:MOST]
+    crossovers = (_crossover(results, contrast, partial) for contrast in primary)
+    return [crossover for crossover in crossovers if crossover is not None][:MOST]
 
 
 def _crossover(results: Results, contrast: Contrast, partial: bool) -> Crossover | None:
     cells = [results.where(levels) for levels in corners(contrast)]
-    if len(cells) != 2 or not all(each["seed"].is_unique for each in cells):
+    if len(cells) != 2 or not all(side["seed"].is_unique for side in cells):
         return None
     pairs = _pairs(results, contrast, cells)
     if not pairs:
         return None
-    used = {cell: results.records[cell] for each in cells for cell in each["cell"] if cell in results.records}
+    used = {cell: results.records[cell] for side in cells for cell in side["cell"] if cell in results.records}
     mixed = "; ".join(mixed_hardware(used))
     rates = {record.settings.batch_size for record in used.values()}
     clocks = [STEPS if len(rates) == 1 else IMAGES, *([] if mixed else [SECONDS])]
@@ -213,16 +213,16 @@ def _places(curves: Iterable[Curve], clock: str) -> np.ndarray | None:
 def find_sign_changes(xs: Sequence[float], mean: Sequence[float]) -> list[float]:
     """Return the places where a curve changes its sign; of a stretch at 0 between two signs its middle."""
     signed = [index for index, value in enumerate(mean) if value]
-    found = []
+    places = []
     for one, other in pairwise(signed):
         if (mean[one] < 0) != (mean[other] < 0):
             between = xs[one + 1 : other]
-            found.append(
+            places.append(
                 (between[0] + between[-1]) / 2
                 if between
                 else xs[one] + (xs[other] - xs[one]) * mean[one] / (mean[one] - mean[other])
             )
-    return found
+    return places
 
 
 def find_undecided(xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> list[Span]:
@@ -232,13 +232,13 @@ def find_undecided(xs: Sequence[float], low: Sequence[float], high: Sequence[flo
     hold every sign change of the true curve, straight between the same points, with the band's confidence.
     """
     lows, highs = ([min(max(value, -_FAR), _FAR) for value in side] for side in (low, high))
-    found = []
+    spans = []
     for (x0, low0, high0), (x1, low1, high1) in pairwise(zip(xs, lows, highs, strict=True)):
         start, end = _below(low0, low1), _below(-high0, -high1)
         if start and end and max(start[0], end[0]) <= min(start[1], end[1]):
             at, to = max(start[0], end[0]), min(start[1], end[1])
-            found.append((x0 + at * (x1 - x0), x0 + to * (x1 - x0)))
-    return merge_spans(found)
+            spans.append((x0 + at * (x1 - x0), x0 + to * (x1 - x0)))
+    return merge_spans(spans)
 
 
 def _below(first: float, last: float) -> Span | None:
@@ -253,13 +253,13 @@ def _below(first: float, last: float) -> Span | None:
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """Return the spans, those that touch as one."""
-    found: list[Span] = []
+    merged: list[Span] = []
     for span in sorted(spans):
-        if found and span[0] <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], span[1])
+        if merged and span[0] <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], span[1])
         else:
-            found.append(span)
-    return found
+            merged.append(span)
+    return merged
 
 
 def find_gaps(spans: Sequence[Span], low: float, high: float) -> list[Span]:

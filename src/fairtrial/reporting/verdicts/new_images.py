@@ -47,11 +47,11 @@ def right(results: Results, levels: Mapping[str, Any], replica: int = 0) -> dict
     for seed, cell in results.where(levels, replica)[["seed", "cell"]].itertuples(index=False):
         record = results.records.get(cell)
         runs[int(seed)].append(None if record is None else _bits(record.measured))
-    whole = {seed: [run for run in each if run is not None] for seed, each in runs.items()}
+    whole = {seed: [run for run in of_seed if run is not None] for seed, of_seed in runs.items()}
     return {
-        seed: np.mean(each, axis=0)
-        for seed, each in whole.items()
-        if len(each) == len(runs[seed]) and len({len(run) for run in each}) == 1
+        seed: np.mean(of_seed, axis=0)
+        for seed, of_seed in whole.items()
+        if len(of_seed) == len(runs[seed]) and len({len(run) for run in of_seed}) == 1
     }
 
 

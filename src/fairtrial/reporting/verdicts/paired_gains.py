@@ -74,35 +74,35 @@ class GainPoint:
 def tunings(study: Study) -> list[GainPanel]:
     """Return fine-tuning minus training from scratch, and minus each other way to tune that is swept."""
     levels = study.factors.get("finetune", ())
-    others = [each for each in ("scratch", "linear_probe", "last") if each in levels and "full" in levels]
+    others = [mode for mode in ("scratch", "linear_probe", "last") if mode in levels and "full" in levels]
     if not others and "scratch" in levels:
-        return [_panel(study, "finetune", each, "scratch") for each in levels if each != "scratch"]
-    return [_panel(study, "finetune", "full", each) for each in others] or _uppers(study)
+        return [_panel(study, "finetune", mode, "scratch") for mode in levels if mode != "scratch"]
+    return [_panel(study, "finetune", "full", mode) for mode in others] or _uppers(study)
 
 
 def _uppers(study: Study) -> list[GainPanel]:
     """Return each upstream minus none."""
     levels = study.factors.get("upstream", ())
     above = (
-        [each for each in levels if each != initial_checkpoint.NONE]
+        [upstream for upstream in levels if upstream != initial_checkpoint.NONE]
         if initial_checkpoint.NONE in levels
         else []
     )
-    return [_panel(study, "upstream", each, initial_checkpoint.NONE) for each in above][:_PANELS]
+    return [_panel(study, "upstream", upstream, initial_checkpoint.NONE) for upstream in above][:_PANELS]
 
 
 def mixups(study: Study) -> list[GainPanel]:
     """Return each MixUp minus none."""
     levels = study.factors.get("mixup", ())
-    return [_panel(study, "mixup", each, 0.0) for each in levels if each and 0.0 in levels][:_PANELS]
+    return [_panel(study, "mixup", alpha, 0.0) for alpha in levels if alpha and 0.0 in levels][:_PANELS]
 
 
 def bn_modes(study: Study) -> list[GainPanel]:
     """Return each other treatment of BN's running statistics minus updating them; of BN arms alone."""
     levels = study.factors.get("bn_mode", ())
-    found = [_panel(study, "bn_mode", each, "updated") for each in levels if each != "updated"]
-    lines = [[line for line in panel.lines if _keeps_statistics(line)] for panel in found]
-    kept = [replace(panel, lines=tuple(mine)) for panel, mine in zip(found, lines, strict=True) if mine]
+    panels = [_panel(study, "bn_mode", mode, "updated") for mode in levels if mode != "updated"]
+    lines = [[line for line in panel.lines if _keeps_statistics(line)] for panel in panels]
+    kept = [replace(panel, lines=tuple(mine)) for panel, mine in zip(panels, lines, strict=True) if mine]
     return kept if "updated" in levels else []
 
 
@@ -149,10 +149,10 @@ def measure(
     """Return each line's points; Holm runs over all of them together."""
     lines = [line for panel in panels for line in panel.lines]
     declared = {line: list(_declared(results.study, line, axis, metric)) for line in lines}
-    found = [_point(results, *each, intervals) for line in lines for each in declared[line]]
+    measured = [_point(results, *at_level, intervals) for line in lines for at_level in declared[line]]
     alpha = results.declared["declaration"]["alpha"]
-    steps = holm([1.0 if point.interval is None else point.interval.p for point in found], alpha=alpha)
-    points = iter(replace(point, excludes=steps.at(i).reject) for i, point in enumerate(found))
+    steps = holm([1.0 if point.interval is None else point.interval.p for point in measured], alpha=alpha)
+    points = iter(replace(point, excludes=steps.at(i).reject) for i, point in enumerate(measured))
     return {line: [next(points) for _ in declared[line]] for line in lines}
 
 
@@ -177,5 +177,5 @@ def _point(results: Results, value: Any, contrast: Contrast, intervals: bool) ->
     parts, unit = sides(results, contrast), unit_of_contrast(results, contrast)
     values = differences(parts, results.seeds)
     lost = frozenset[int]().union(*(part.failed_seeds for part in parts))
-    found = interval(parts, unit, 0.95) if intervals and values and not unit.problem else None
-    return GainPoint(value, values, lost, unit, found if has_limits(found) else None)
+    paired = interval(parts, unit, 0.95) if intervals and values and not unit.problem else None
+    return GainPoint(value, values, lost, unit, paired if has_limits(paired) else None)

@@ -50,22 +50,22 @@ def compare(
     if names[0] != names[1]:
         what = f"{names[0]} and {names[1]} are different studies"
         raise fault(what, "agree FIRST SECOND", "give two presets of one study, such as shots and shots-mini")
-    found = pairs(*both, partial=partial)
-    if not found:
+    shared = pairs(*both, partial=partial)
+    if not shared:
         raise fault("the two declare no contrast in common", "agree FIRST SECOND", "compare others")
-    return _record(both, found), _lines(both, found), all(results.sound for results in both)
+    return _record(both, shared), _lines(both, shared), all(results.sound for results in both)
 
 
 def pairs(first: Results, second: Results, *, partial: bool = False) -> list[Pair]:
     """Return the contrasts that both declare, in the order of the first."""
-    others = {_key(each): each for each in judge(second, partial=partial)}
-    mine = [each for each in judge(first, partial=partial) if _key(each) in others]
-    return [_pair(each, others[_key(each)]) for each in mine]
+    others = {_key(finding): finding for finding in judge(second, partial=partial)}
+    ours = [finding for finding in judge(first, partial=partial) if _key(finding) in others]
+    return [_pair(finding, others[_key(finding)]) for finding in ours]
 
 
-def ranks(found: Sequence[Pair]) -> tuple[int, float | None, float | None]:
+def ranks(shared: Sequence[Pair]) -> tuple[int, float | None, float | None]:
     """Return n, Spearman's and Kendall's correlation of the differences; None below 3 pairs or in ties."""
-    known = [(a.estimate, b.estimate) for a, b in (_intervals(pair) for pair in found) if a and b]
+    known = [(a.estimate, b.estimate) for a, b in (_intervals(pair) for pair in shared) if a and b]
     columns = [list(column) for column in zip(*known, strict=True)]
     if len(known) < MIN_UNITS or any(len(set(column)) == 1 for column in columns):
         return len(known), None, None
@@ -89,15 +89,15 @@ def _intervals(pair: Pair) -> tuple[Any, Any]:
     return pair.first.interval, pair.second.interval
 
 
-def _lines(both: Sequence[Results], found: Sequence[Pair]) -> list[str]:
+def _lines(both: Sequence[Results], shared: Sequence[Pair]) -> list[str]:
     lines = [f"{_name(results)}: {preset(results.study)}." for results in both]
-    for pair in found:
+    for pair in shared:
         sides = " | ".join(
             f"{_name(results)} {finding.verdict.replace('_', ' ')}, {_said(finding)}"
             for results, finding in zip(both, (pair.first, pair.second), strict=True)
         )
         lines.append(f"{clean(pair.name)}: {sides}; {_judged(pair)}.")
-    return [*lines, _signs(found), _ranked(found), _far(found)]
+    return [*lines, _signs(shared), _ranked(shared), _far(shared)]
 
 
 def _name(results: Results) -> str:
@@ -114,8 +114,8 @@ def _judged(pair: Pair) -> str:
     return f"{sign}, {apart}"
 
 
-def _signs(found: Sequence[Pair]) -> str:
-    known = [pair.same_sign for pair in found if pair.same_sign is not None]
+def _signs(shared: Sequence[Pair]) -> str:
+    known = [pair.same_sign for pair in shared if pair.same_sign is not None]
     if not known:
         return "Signs: nothing to compare."
     share = clopper_pearson(sum(known), len(known), unit="contrast")
@@ -126,21 +126,21 @@ def _signs(found: Sequence[Pair]) -> str:
     )
 
 
-def _ranked(found: Sequence[Pair]) -> str:
-    n, spearman, kendall = ranks(found)
+def _ranked(shared: Sequence[Pair]) -> str:
+    n, spearman, kendall = ranks(shared)
     if spearman is None or kendall is None:
         return f"Ranks of the differences: no correlation, n = {plural(n, 'contrast')}."
     return f"Ranks of the differences: Spearman {spearman:.2f}, Kendall {kendall:.2f}, n = {n} contrasts."
 
 
-def _far(found: Sequence[Pair]) -> str:
-    names = [clean(pair.name) for pair in found if pair.apart]
+def _far(shared: Sequence[Pair]) -> str:
+    names = [clean(pair.name) for pair in shared if pair.apart]
     return f"Beyond their 95 % intervals differ: {listed(names) if names else 'none'}."
 
 
-def _record(both: Sequence[Results], found: Sequence[Pair]) -> dict[str, Any]:
-    n, spearman, kendall = ranks(found)
-    known = [pair.same_sign for pair in found if pair.same_sign is not None]
+def _record(both: Sequence[Results], shared: Sequence[Pair]) -> dict[str, Any]:
+    n, spearman, kendall = ranks(shared)
+    known = [pair.same_sign for pair in shared if pair.same_sign is not None]
     return {
         "study": both[0].study.name,
         "presets": [results.study.preset for results in both],
@@ -149,11 +149,11 @@ def _record(both: Sequence[Results], found: Sequence[Pair]) -> dict[str, Any]:
             {
                 "name": pair.name,
                 "verdicts": [pair.first.verdict, pair.second.verdict],
-                "intervals": [plain(each) for each in _intervals(pair)],
+                "intervals": [plain(interval) for interval in _intervals(pair)],
                 "same_sign": pair.same_sign,
                 "apart": pair.apart,
             }
-            for pair in found
+            for pair in shared
         ],
         "signs": {"agree": sum(known), "n": len(known)},
         "ranks": {"n": n, "spearman": spearman, "kendall": kendall},

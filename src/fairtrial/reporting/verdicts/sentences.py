@@ -50,8 +50,8 @@ def grounds(finding: Finding) -> str:
     outer = f"{100 * step.step_level:.4g} % interval {scale.bounds(ruling.low, ruling.high)}"
     limits = scale.bounds(ruling.equivalence_low, ruling.equivalence_high)
     holm = [f"Holm, step {step.step} of {step.family}"] if step.family > 1 else []
-    told = [*holm, *([finding.analysis] if finding.analysis else [])]
-    place = f" ({'; '.join(told)})" if told else ""
+    where = [*holm, *([finding.analysis] if finding.analysis else [])]
+    place = f" ({'; '.join(where)})" if where else ""
     inner = f"{100 * (ruling.equivalence_level or 0):g} % interval {limits}"
     return (
         f"Decided by the {outer}{place}, which {verb} 0, and the {inner}, "
@@ -172,10 +172,10 @@ def _margin(finding: Finding) -> str:
 
 def _bounds(finding: Finding) -> str:
     """Return the interval in the direction in which the sentence tells the difference."""
-    found = finding.interval
-    assert found is not None
-    low, high = (found.low, found.high) if found.estimate > 0 else (-found.high, -found.low)
-    return finding.scale.bounds(low, high) + _level(found.level)
+    interval = finding.interval
+    assert interval is not None
+    low, high = (interval.low, interval.high) if interval.estimate > 0 else (-interval.high, -interval.low)
+    return finding.scale.bounds(low, high) + _level(interval.level)
 
 
 def _level(level: float) -> str:
@@ -185,27 +185,27 @@ def _level(level: float) -> str:
 
 def _shown(finding: Finding) -> str:
     """Return the signed difference; an equivalence shows the interval that decided it."""
-    found = finding.interval
-    assert found is not None
+    interval = finding.interval
+    assert interval is not None
     if finding.verdict == "equivalent" and finding.equivalence is not None:
         inner = finding.equivalence
         bounds = finding.scale.bounds(inner.low, inner.high)
-        return f"{finding.scale.gap(found.estimate)} {bounds}{_level(inner.level)}"
-    return describe_interval(finding.scale, found).rpartition(",")[0] + (
-        _level(found.level) if has_limits(found) else ""
+        return f"{finding.scale.gap(interval.estimate)} {bounds}{_level(inner.level)}"
+    return describe_interval(finding.scale, interval).rpartition(",")[0] + (
+        _level(interval.level) if has_limits(interval) else ""
     )
 
 
 def _evidence(finding: Finding, kind: str) -> str:
     """Return ', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
-    found, step = finding.interval, finding.step
-    assert found is not None and step is not None
+    interval, step = finding.interval, finding.step
+    assert interval is not None and step is not None
     analysis = f" ({finding.analysis})" if finding.analysis else ""
     words = [
         f"n = {finding.unit.describe(finding.differences, 'paired ')}{analysis}",
         parity_words(finding.gap, kind),
     ]
-    if not has_limits(found):
+    if not has_limits(interval):
         words.append(finding.reason)
     elif finding.verdict == "equivalent" and finding.equivalence is not None:
         words.append(_adjusted(finding, finding.equivalence.p, "TOST"))
@@ -231,12 +231,12 @@ def parity_words(gap: float | None, kind: str) -> str:
 
 def _failures(finding: Finding) -> list[str]:
     """Return ['2 of 10 seeds of bn at batch 4 diverged and score chance']."""
-    told = []
+    texts = []
     for side in finding.sides:
         for status, number in sorted(side.failures.items()):
             unit = "seeds" if side.per_seed == 1 and finding.unit.checkpoints is None else "runs"
-            told.append(f"{number} of {side.runs} {unit} of {side.name} {_WORDS[status]} and score chance")
-    return told
+            texts.append(f"{number} of {side.runs} {unit} of {side.name} {_WORDS[status]} and score chance")
+    return texts
 
 
 def _wishes(finding: Finding) -> list[str]:

@@ -65,7 +65,7 @@ class VarianceSources:
     def here(self) -> VarianceSource:
         """One run on this test set: the sum of all above it."""
         return VarianceSource(
-            "one run, this test set", sum(each.variance for each in (*self.between, self.draws))
+            "one run, this test set", sum(source.variance for source in (*self.between, self.draws))
         )
 
     @property
@@ -139,8 +139,8 @@ def _drawn(settings: Settings) -> list[str]:
 def _draws(pairs: Mapping[int, tuple[float, float]], name: str) -> VarianceSource:
     """Return the component within the pairs: a degree of freedom each, and chi-squared is exact."""
     values = [value for pair in pairs.values() for value in pair]
-    found = sd_interval(dict(enumerate(values)), groups={i: i // 2 for i in range(len(values))})
-    return VarianceSource(name, found.sd**2, len(pairs), interval=found)
+    interval = sd_interval(dict(enumerate(values)), groups={i: i // 2 for i in range(len(values))})
+    return VarianceSource(name, interval.sd**2, len(pairs), interval=interval)
 
 
 def _between(
@@ -155,7 +155,7 @@ def _between(
     members: dict[int, list[float]] = {}
     for seed, label in (unit.labels(means) or {}).items():
         members.setdefault(label, []).append(means[seed])
-    sizes = {len(each) for each in members.values()}
+    sizes = {len(of_unit) for of_unit in members.values()}
     if len(members) > 1 and len(sizes) == 1 and min(sizes) > 1:
         above = nested_components(list(members.values()), groups=unit.outer)
         inner = above.ms_within - below.ms_within / 2
