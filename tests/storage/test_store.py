@@ -11,8 +11,8 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
-from fairtrial.storage.record import parsed, read
-from fairtrial.storage.store import Store, is_timing, outcomes, rows
+from fairtrial.storage.record import is_timing, parsed, read
+from fairtrial.storage.store import Store, outcomes, rows
 from fairtrial.study.factors import recorded_digest, upgraded
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast

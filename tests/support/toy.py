@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fairtrial.storage.store import Store, is_timing, rows
+from fairtrial.storage.record import is_timing
+from fairtrial.storage.store import Store, rows
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 

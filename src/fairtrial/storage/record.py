@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 LONGEST: Final = 2000  # characters kept of an error's text
+_TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 _FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
 
 
@@ -274,3 +275,8 @@ def failure(status: str, what: str, where: str, lost_s: float) -> Json:
         "drawn": {},
         "error": {"what": what, "where": where},
     }
+
+
+def is_timing(column: str) -> bool:
+    """Say whether a column of a record differs from run to run; all the others repeat bit for bit."""
+    return _TIMING.fullmatch(column) is not None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ from fairtrial.study.study import Cell, Study
 
 MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
 # of old records too
-_TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 
 
 @dataclass(frozen=True)
@@ -249,11 +247,6 @@ def _row(cell: Cell, attempt: Attempt | None) -> Record:
     if attempt is None:
         return row | {"status": "pending"}
     return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
-
-
-def is_timing(column: str) -> bool:
-    """Whether a column of `rows` differs from one run to the next; all the others repeat bit for bit."""
-    return _TIMING.fullmatch(column) is not None
 
 
 def _without_defaults(declaration: Record) -> Record:

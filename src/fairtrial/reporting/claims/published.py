@@ -7,12 +7,12 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-Row = dict[str, Any]
+PublishedRow = dict[str, Any]
 SUSPECT: Final = "suspect"  # a note that begins so: never printed
 
 
 @cache
-def _all() -> tuple[Row, ...]:
+def _all() -> tuple[PublishedRow, ...]:
     file = resources.files("fairtrial.reporting.claims").joinpath("published.json")
     text = file.read_text(encoding="utf-8")
     return tuple({"row": number, **row} for number, row in enumerate(json.loads(text)))
@@ -20,7 +20,7 @@ def _all() -> tuple[Row, ...]:
 
 def rows(
     source: str | None = None, table: str | None = None, metric: str | None = None, **setting: Any
-) -> list[Row]:
+) -> list[PublishedRow]:
     """Return the rows that may be quoted: verified, primary, and not under suspicion; in the file's order.
 
     source: a part of the source's name, such as "1912.11370v3". table, metric: exact. setting: equal values
@@ -45,7 +45,7 @@ def value(metric: str, **which: Any) -> float:
     return float(fitting[0]["value"])
 
 
-def quotable(row: Row) -> bool:
+def quotable(row: PublishedRow) -> bool:
     """Say whether a row was read at its source and nothing speaks against it."""
     suspected = str(row.get("note", "")).startswith(SUSPECT)
     return bool(row["verified"] and row["primary_source"] and not suspected)

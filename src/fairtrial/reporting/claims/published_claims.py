@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fairtrial.reporting.claims import published
+from fairtrial.reporting.claims.published import PublishedRow
 from fairtrial.study.limits import MIN_UNITS
 
 ANSWERS: Final = ("supported", "contradicted", "undecided", "not comparable")
@@ -23,8 +24,6 @@ SAME, SCALED = "same", "scaled down"
 SHOWN: Final = "shown"  # the rule of a part that stands beside the others and decides nothing
 MEASURES: Final = ("contrast", "ratio", "sd", "rate")
 RULES: Final = ("above", "below", "no gain", "flat", SHOWN)
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,14 +70,14 @@ def claims() -> tuple[Claim, ...]:
     return tuple(_claim(record) for record in _read())
 
 
-def references() -> list[Row]:
+def references() -> list[PublishedRow]:
     """Return every published row that the claims rest on."""
     parts = [part for record in _read() for part in (record, *record["parts"])]
     groups = [group for part in parts for group in part.get("published", ())]
     return [row_of(ref) for group in groups for ref in (*group["plus"], *group.get("minus", ()))]
 
 
-def row_of(reference: Mapping[str, Any]) -> Row:
+def row_of(reference: Mapping[str, Any]) -> PublishedRow:
     """Return the one row with these values that may be quoted; a ValueError for none or several."""
     which = {name: reference.get(name) for name in ("source", "table", "metric")}
     fitting = published.rows(**which, **reference.get("setting", {}))
@@ -154,7 +153,7 @@ def _agreed(answers: Sequence[str]) -> str:
     return decided.pop() if len(decided) == 1 else UNDECIDED
 
 
-def _claim(record: Row) -> Claim:
+def _claim(record: Mapping[str, Any]) -> Claim:
     parts = tuple(_part(part) for part in record["parts"])
     own = _values(record.get("published", ()), "contrast")
     plain = ("id", "claim", "figure", "question", "rule", "source", "setting", "needs")
@@ -162,7 +161,7 @@ def _claim(record: Row) -> Claim:
     return Claim(**fields, cautions=tuple(record["cautions"]), parts=parts, published=own)
 
 
-def _part(record: Row) -> Part:
+def _part(record: Mapping[str, Any]) -> Part:
     return Part(
         name=record["name"],
         measure=record["measure"],
@@ -176,7 +175,7 @@ def _part(record: Row) -> Part:
     )
 
 
-def _values(groups: Sequence[Row], measure: str) -> tuple[float, ...]:
+def _values(groups: Sequence[Mapping[str, Any]], measure: str) -> tuple[float, ...]:
     """Return the published values, in the unit of our records: percent and points become fractions."""
     values = []
     for group in groups:

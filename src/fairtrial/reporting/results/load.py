@@ -14,6 +14,7 @@ import pandas as pd
 
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.refusals import flaws
+from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, outcomes, rows
 from fairtrial.study.failure_policy import FAILED
@@ -21,7 +22,6 @@ from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
 
-Record = dict[str, Any]
 OPEN: Final = ("pending", NOT_REQUIRED)  # without an outcome
 STABLE: Final = (
     "status",

@@ -7,11 +7,12 @@ import binascii
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fairtrial.errors import Fault, Problem
+from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import DECLARATION
@@ -19,7 +20,6 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.identity import cell_id
 
-Record = Mapping[str, Any]
 _PUT: Final = "put the file back from version control, or pre-train again"
 _BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
 

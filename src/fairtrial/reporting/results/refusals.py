@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.record import Attempt, Provenance
-from fairtrial.storage.store import is_timing
+from fairtrial.storage.record import Attempt, Provenance, is_timing
 from fairtrial.study.budget import Budget
 from fairtrial.study.failure_policy import OUTCOMES, REPEATABLE
 from fairtrial.study.identity import cell_id, digest

@@ -35,7 +35,7 @@ def exhibit(results: Path) -> Exhibit:
     return Exhibit("T5.2", "table", Table("retinanet", caption, pd.DataFrame(lines)), caption)
 
 
-def lines_of(detector: Mapping[str, Any], cited: list[published.Row]) -> list[dict[str, str]]:
+def lines_of(detector: Mapping[str, Any], cited: list[published.PublishedRow]) -> list[dict[str, str]]:
     """A line per part, and one of the whole with the published AP of this backbone."""
     parts = dict(detector["parts"])
     parts[WHOLE] = {name: sum(part[name] for part in parts.values()) for name in ("parameters", "macs")}

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from fairtrial.reporting.claims import published
-from fairtrial.reporting.claims.published import Row
+from fairtrial.reporting.claims.published import PublishedRow
 from fairtrial.reporting.report.report_item import Exhibit
 from fairtrial.reporting.tables.table import Table
 
@@ -50,7 +50,7 @@ def _lines(
     purpose: str, source: str, table: str, metric: str, named: tuple[str, ...]
 ) -> list[dict[str, str]]:
     """One line per model and upstream set, in the order of the source."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[PublishedRow]] = {}
     for row in published.rows(source, table, metric):
         if not model_of(row["setting"]).startswith(OTHERS):
             key = model_of(row["setting"]), str(row["setting"].get("upstream") or "")
@@ -74,7 +74,7 @@ def model_of(setting: dict[str, Any]) -> str:
     return f"BiT-{letter} {setting['model']}" if letter else str(setting["model"])
 
 
-def values_of(rows: list[Row], named: tuple[str, ...]) -> str:
+def values_of(rows: list[PublishedRow], named: tuple[str, ...]) -> str:
     """'cifar10 1 54.1 to 57.9, cifar10 5 82.3 to 83.3': values under the settings that name them."""
     groups: dict[str, list[float]] = {}
     for row in rows:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, level
 from fairtrial.study import factors
-from fairtrial.study.contrast import corners
+from fairtrial.study.contrast import Levels, corners
 from fairtrial.study.study import Contrast, Study
 
 FEWEST: Final = 3  # steps; fewer are a pair of contrasts
-
-Arm = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Step:
 class Ladder:
     """The arms from the first to the last, one more than there are steps."""
 
-    rungs: tuple[Arm, ...]
+    rungs: tuple[Levels, ...]
     steps: tuple[Step, ...]
 
 
@@ -95,7 +93,7 @@ def _edge(study: Study, index: int, contrast: Contrast) -> _Edge | None:
     return _Edge(index, changed[0], low, high) if len(changed) == 1 else None
 
 
-def _arm(study: Study, levels: Arm) -> tuple | None:
+def _arm(study: Study, levels: Levels) -> tuple | None:
     """Return the one arm of these levels; None where there are several, which are averaged over."""
     known = factors.identities(levels)
     arms = [arm for arm in study.arms() if known.items() <= factors.identities(arm).items()]

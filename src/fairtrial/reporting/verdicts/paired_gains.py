@@ -22,11 +22,10 @@ from fairtrial.reporting.wording import clean, level
 from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors, initial_checkpoint
+from fairtrial.study.contrast import Levels
 from fairtrial.study.study import Contrast, Study
 
 _PANELS: Final = 3
-
-Levels = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
