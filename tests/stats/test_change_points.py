@@ -60,3 +60,10 @@ def test_the_same_generator_gives_the_same_p():
 def test_chance_needs_a_generator():
     with pytest.raises(ValueError, match="pass rng"):
         change_points([1.0, 2.0, 3.0])
+
+
+def test_a_long_series_is_searched_in_blocks():
+    """10^5 values: all random orders at once would take 8 GB."""
+    values = np.repeat([0.0, 1.0], 50_000) + np.random.default_rng(0).normal(0, 0.1, 100_000)
+    (change,) = change_points(values, resamples=19, alpha=0.05, least=40_000, rng=0)
+    assert change.at == 50_000

@@ -95,16 +95,16 @@ def load(path: Path, device: Mapping[str, Any], root: Path, *, other_device: boo
     return Baseline(path, tuple(launches), tuple(labels))
 
 
-def compared(baseline: Baseline, candidate: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(benches in both, those that are new); a Fault (exit 3) lists what the baseline has and we have not."""
-    theirs = baseline.launches[0]
-    new = [name for name in candidate if name not in theirs]
-    if missing := [name for name in theirs if name not in candidate]:
+def new_benches(baseline: Baseline, candidate: Sequence[str]) -> list[str]:
+    """Return the benches that the baseline lacks; a Fault (exit 3) lists those that only it has."""
+    stored = baseline.launches[0]
+    new = [name for name in candidate if name not in stored]
+    if missing := [name for name in stored if name not in candidate]:
         renamed = f"; new here: {', '.join(new)}" if new else ""
         what = f"benches of the baseline that did not run: {', '.join(missing)}{renamed}"
         do = "renamed or removed on purpose? make a new baseline: fairtrial gate --save-baseline"
         raise fault(what, str(baseline.path), do, BAD_INPUT)
-    return [name for name in candidate if name in theirs], new
+    return new
 
 
 def _trimmed(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _against_stored(options: GateOptions, setup: Setup, why: str) -> Outcome:
 
     def launch(number: int) -> dict[str, list[float]]:
         done.append(_launch(options, setup, [Tree("candidate", setup.root)], number))
-        new.update(baseline.compared(stored, list(done[-1].rounds[0]))[1])
+        new.update(baseline.new_benches(stored, list(done[-1].rounds[0])))
         return done[-1].rounds[0]
 
     def estimates(rows: Sequence[Mapping[str, list[float]]]) -> dict[str, Estimate]:

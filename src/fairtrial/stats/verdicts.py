@@ -44,52 +44,55 @@ def verdict(
 
     difference: the interval at the level of the Holm step; equivalence: the 1 - 2·alpha interval; records, or
     bare (low, high). Excluding 0 and lying inside the margin are strict. margin: delta or (low, high);
-    without a margin or an equivalence interval, equivalence is never claimed. No interval gives
-    `inconclusive`.
-
+    without it or the equivalence interval, equivalence is never claimed. No interval gives `inconclusive`.
     parity_gap: (max - min)/min of the declared budgets; above PARITY_LIMIT the verdict is `refused`.
-    tuning_trials: trials per arm of a "tuned" claim; unequal ones refuse it.
-    checkpoints: upstream checkpoints per arm, None without upstream.
+    tuning_trials: per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream ones per arm.
     declared: contrast, look and margin stood in the study before the first run. planned: the units planned.
-    n, sd: pairs and sd of the paired differences, taken from `difference` where it has them; with a margin
-    they give `more`, the seeds an inconclusive contrast asks for, and cost_s prices them. holm:
-    `holm(p).at(i)`, kept for the record.
+    n, sd: pairs and sd of the differences, where `difference` lacks them; with a margin they give `more`, the
+    seeds an inconclusive contrast asks for, priced by cost_s. holm: `holm(p).at(i)`, kept for the record.
     """
     bounds = None if margin is None else limits(margin)
     outer, inner = _limits(difference, "difference"), _limits(equivalence, "equivalence")
     n = n if n is not None else getattr(difference, "n", None)
     sd = sd if sd is not None else getattr(difference, "sd", None)
-    side, inside = _side(outer, higher_is_better), _inside(inner, bounds)
-    word, more = _WORDS[side, inside and _finite(outer)], None
-    unit = getattr(difference, "unit", "seed")
-    refusal = _refusal(parity_gap, tuning_trials)
-    if refusal:
+    inside, unit = _inside(inner, bounds) and _finite(outer), getattr(difference, "unit", "seed")
+    word, more = _WORDS[_side(outer, higher_is_better), inside], None
+    if refusal := _refusal(parity_gap, tuning_trials):
         word, reason = "refused", refusal
     else:
         more = _more(bounds, n, sd, _level(difference), cost_s, unit) if word == "inconclusive" else None
         reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(more)
     return Verdict(
-        method="difference and equivalence intervals against 0 and the margin",
+        **_judged(difference, equivalence, outer, inner),
         n=0 if n is None else n,
-        unit=unit,
-        scope=getattr(difference, "scope", "this test set"),
-        warnings=_warnings(difference, equivalence),
         verdict=word,
         reason=reason,
         stamps=_stamps(checkpoints, declared, n, planned, unit),
-        estimate=getattr(difference, "estimate", None),
-        low=outer[0],
-        high=outer[1],
-        level=_level(difference),
-        equivalence_low=inner[0],
-        equivalence_high=inner[1],
-        equivalence_level=_level(equivalence),
         margin=bounds,
         higher_is_better=higher_is_better,
         parity_gap=parity_gap,
         holm=holm,
         more=more,
     )
+
+
+def _judged(
+    difference: Limits, equivalence: Limits | None, outer: tuple[float, float], inner: tuple[float, float]
+) -> dict[str, Any]:
+    """What a verdict keeps of the two intervals."""
+    return {
+        "method": "difference and equivalence intervals against 0 and the margin",
+        "unit": getattr(difference, "unit", "seed"),
+        "scope": getattr(difference, "scope", "this test set"),
+        "warnings": _warnings(difference, equivalence),
+        "estimate": getattr(difference, "estimate", None),
+        "low": outer[0],
+        "high": outer[1],
+        "level": _level(difference),
+        "equivalence_low": inner[0],
+        "equivalence_high": inner[1],
+        "equivalence_level": _level(equivalence),
+    }
 
 
 def _limits(interval: Limits | None, name: str) -> tuple[float, float]:
