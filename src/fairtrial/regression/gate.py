@@ -158,8 +158,11 @@ def _other_work(base: Path, candidate: Path) -> list[str]:
 
 
 def _without_imports(path: Path) -> str:
-    lines = (ast.parse(path.read_text(encoding="utf-8"))).body
-    return "\n".join(ast.dump(node) for node in lines if not isinstance(node, ast.Import | ast.ImportFrom))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not isinstance(each, ast.Import | ast.ImportFrom)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
 
 
 def _new(launch: Launch) -> list[str]:
