@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = 2
 LONGEST: Final = 2000  # characters kept of an error's text
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
+_NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of nothing
 _FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
 
 
@@ -127,6 +128,11 @@ class Provenance(Group):
     data: Text | None = None
     data_notes: Texts | None = None
     ended: Number | None = None
+
+    @property
+    def modified(self) -> bool:
+        """Whether the tree held changes that its commit does not."""
+        return bool(self.dirty) and self.dirty != _NO_CHANGES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,6 @@ from fairtrial.study.study import Cell, Study
 
 CODE: Final = ("commit", "dirty", "fairtrial")
 HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend on
-_CLEAN: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
 
 
 def flaws(study: Study, attempts: Iterable[Attempt], used: Mapping[str, Attempt]) -> tuple[str, ...]:
@@ -92,7 +91,7 @@ def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:
 def _code(origin: Provenance) -> Iterator[str]:
     yield f"fairtrial {clean(origin.fairtrial)}"
     yield f"commit {clean(origin.commit)[:7]}" if origin.commit else "commit not recorded"
-    if origin.dirty and origin.dirty != _CLEAN:
+    if origin.modified:
         yield f"modified {clean(origin.dirty)[:7]}"
 
 

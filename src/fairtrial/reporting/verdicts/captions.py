@@ -9,7 +9,6 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean, listed, share
 from fairtrial.stats import clopper_pearson
-from fairtrial.storage.record import Provenance
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Study
@@ -75,7 +74,7 @@ def upstream_images(results: Results) -> str | None:
 def commits(results: Results) -> str:
     """Return 'commit 1a2b3c4, modified'; every code version that a used record came from."""
     versions = {
-        (clean(origin.commit)[:7] if origin.commit else None, bool(_modified(origin)))
+        (clean(origin.commit)[:7] if origin.commit else None, origin.modified)
         for origin in (record.provenance for record in results.records.values())
     }
     named = sorted(f"{commit}, modified" if modified else commit for commit, modified in versions if commit)
@@ -83,11 +82,6 @@ def commits(results: Results) -> str:
         return "commit not recorded"
     unknown = ["unrecorded"] if any(commit is None for commit, _ in versions) else []
     return f"commit{'s' if len(named + unknown) > 1 else ''} {listed(named + unknown)}"
-
-
-def _modified(origin: Provenance) -> bool:
-    clean_tree = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no difference
-    return bool(origin.dirty) and origin.dirty != clean_tree
 
 
 def failures(results: Results) -> str:
