@@ -167,3 +167,16 @@ def test_whether_code_had_changes_is_decided_once():
     nothing = "e3b0c44298fc1c14"  # the first digits of the sha256 of no changes
     found = {name for name in LIBRARY if any(text.startswith(nothing) for text in strings(name))}
     assert found == {"fairtrial.storage.record"}
+
+
+def test_the_replication_unit_has_one_home():
+    """One module makes a unit; which checkpoint a seed starts from is counted in one place."""
+    assert users(ALL, "ReplicationUnit") == {"fairtrial.reporting.results.replication_units"}
+    counting = {
+        name
+        for name in LIBRARY
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod)
+        if "upstream_seeds" in ast.unparse(node.right)
+    }
+    assert counting == {"fairtrial.study.initial_checkpoint"}
