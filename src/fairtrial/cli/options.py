@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
@@ -195,3 +196,12 @@ def device(name: str) -> str:
     if len(set(asked)) < len(asked):
         raise fault(f"--device {name} names a GPU twice", "--device", "name each once")
     return ",".join(asked)
+
+
+def results_folder(folder: Path, option: str = "--results") -> Path:
+    """Return a folder that is given; a Fault where a file lies in its place."""
+    if folder.exists() and not folder.is_dir():
+        raise fault(
+            f"{str(folder)!r} is a file, not a folder", option, "give a folder, or a name that is free"
+        )
+    return folder

@@ -1,0 +1,229 @@
+"""The options of the commands, in groups that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fairtrial.study import stopping
+from fairtrial.study.presets import DEFAULT, PRESETS
+from fairtrial.study.tuning_design import SAMPLERS
+
+
+def claims_options(commands: Any) -> None:
+    """Add the claims options."""
+    says = "published claims, and what the recorded studies say of each"
+    ledger = commands.add_parser("claims", help=says, description=says)
+    says = "two presets of a study: do their verdicts agree?"
+    agree = commands.add_parser("agree", help=says, description=says)
+    for which in ("first", "second"):
+        agree.add_argument(which, metavar=which.upper(), help="a study's folder, or its name in the results")
+    for command in (ledger, agree):
+        command.add_argument(
+            "--results", type=Path, nargs="+", default=[Path("results")], metavar="DIR",
+            help="where recorded studies lie, themselves or in released/; default: results",
+        )  # fmt: skip
+        json_option(command)
+        report_options(command)
+
+
+def study_options(parser: argparse.ArgumentParser) -> None:
+    """Add the study options."""
+    folder_options(parser)
+    group = parser.add_argument_group("the study")
+    group.add_argument(
+        "--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR, folder:DIR or folder:ARCHIVE"
+    )
+    group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
+    group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")
+    group.add_argument(
+        "--micro-batch", metavar="N", help="images per forward pass; auto halves it whenever memory runs out"
+    )
+    group.add_argument("--precision", metavar="P", help="fp32 (default) or bf16; part of a cell's identity")
+    group.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="FACTOR=LEVEL,...",
+        help="other levels of a factor, e.g. norm=bn,gn; may be given for several factors",
+    )  # fmt: skip
+    group = parser.add_argument_group("the machine")
+    group.add_argument(
+        "--device", default="cpu", metavar="NAME", help="cpu (default), cuda: every GPU, cuda:1"
+    )
+    group.add_argument("--jobs", metavar="N", help="cells side by side; default: one per core")
+    group.add_argument(
+        "--threads", default="1", metavar="N", help="threads per cell, default 1; part of the record"
+    )
+
+
+def stop_option(parser: argparse.ArgumentParser) -> None:
+    """Add the stop option."""
+    parser.add_argument(
+        "--stop", metavar="RULE",
+        help=f"stop early, error rates kept, seeds to what is undecided: {stopping.SAYS}",
+    )  # fmt: skip
+
+
+def folder_options(parser: argparse.ArgumentParser) -> None:
+    """What finds a study's folder; what stands in it is as it was declared."""
+    parser.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
+    results_options(parser)
+
+
+def results_options(parser: argparse.ArgumentParser) -> None:
+    """Add the results options."""
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+    )
+    json_option(parser)
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """Add the json option."""
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
+    )
+
+
+def probe_options(commands: Any) -> None:
+    """What needs no study: sizes of networks, and measurements of layers and starts."""
+    says = "parameters, operations and memory of every network, to results/networks"
+    results_options(commands.add_parser("networks", help=says, description=says))
+    says = "measure what some figures need beside studies, to results/probes"
+    probe = commands.add_parser("probe", help=says, description=says)
+    probe.add_argument(
+        "probe", metavar="WHAT", choices=("axes", "signal", "statistics"),
+        help="axes: what each norm averages over; signal: its size at the start, by depth; "
+        "statistics: how noisy those of BN are",
+    )  # fmt: skip
+    probe.add_argument("--data", metavar="SPEC", help="images for statistics; default: digits")
+    results_options(probe)
+
+
+def verify_options(parser: argparse.ArgumentParser) -> None:
+    """Add the verify options."""
+    parser.add_argument(
+        "of", nargs="*", metavar="STUDY|FOLDER", help="default: every report in the --results folder"
+    )
+    folder_options(parser)
+    parser.add_argument("--allow-partial", action="store_true", help="the report was drawn with this option")
+
+
+def gate_options(parser: argparse.ArgumentParser) -> None:
+    """Add the gate options."""
+    results_options(parser)
+    group = parser.add_argument_group("what is compared; by default this tree with its base, in turns")
+    group.add_argument("--base", metavar="REV", help="default: the merge base with the main branch")
+    group.add_argument("--since", metavar="T", help="with the newest commit that is at least so old: 24h")
+    group.add_argument("--stored", action="store_true", help="with the newest stored baseline of this device")
+    group.add_argument("--baseline", type=Path, metavar="FILE", help="with this baseline")
+    group.add_argument(
+        "--other-device", action="store_true", help="also with a baseline of another device, under a label"
+    )
+    group.add_argument("--aa", action="store_true", help="with itself: nothing should be found")
+    group.add_argument(
+        "--plant", metavar="P", help="with itself, its StdConv benches slowed by P %%: this should be found"
+    )
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "--tolerance",
+        metavar="P",
+        help="slower by P %% is no regression; default 3, stored 5; hosted: say 10",
+    )
+    group.add_argument("--launches", metavar="N", help="at most N launches; default 24")
+    group.add_argument("--rounds", metavar="N", help="rounds of each bench; default: as many as it says")
+    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda:N")
+    group.add_argument("--threads", default="1", metavar="N", help="threads of each process, default 1")
+    group.add_argument("--record", action="store_true", help="add this gate to the history of the device")
+    group = parser.add_argument_group("instead of a gate")
+    group.add_argument(
+        "--save-baseline", action="store_true", help="measure this tree alone and store that as the baseline"
+    )
+    group.add_argument(
+        "--history", action="store_true", help="find and draw changes of level in the recorded gates"
+    )
+
+
+def plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add the plan options."""
+    parser.add_argument(
+        "--calibrate", action="store_true", help="measure the seconds of one step of each arm first"
+    )
+    parser.add_argument(
+        "--audit", action="store_true", help="a digest per stream and arm; equal means equal draws"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
+
+
+def tune_options(parser: argparse.ArgumentParser) -> None:
+    """Add the tune options."""
+    group = parser.add_argument_group("the tuning, the same for every arm")
+    group.add_argument("--trials", required=True, metavar="K", help="trials of each arm in each tuning study")
+    group.add_argument(
+        "--studies",
+        default="3",
+        metavar="T",
+        help="independent tuning studies; default 3, the least for a claim",
+    )
+    group.add_argument(
+        "--space", action="append", metavar="NAME=LOW:HIGH[:log]",
+        help="what is tuned, default lr=0.01:1:log; may be given for several settings",
+    )  # fmt: skip
+    group.add_argument(
+        "--sampler", choices=SAMPLERS, default="random", help="random (default): independent trials; or tpe"
+    )
+
+
+def tuned_option(parser: argparse.ArgumentParser) -> None:
+    """Add --tuned."""
+    parser.add_argument(
+        "--tuned", action="store_true", help="with the settings that `fairtrial tune` chose for each arm"
+    )
+
+
+def size_options(parser: argparse.ArgumentParser) -> None:
+    """Add the size options."""
+    group = parser.add_argument_group("how many seeds an effect takes")
+    group.add_argument("--effect", metavar="E", help="to be seen: percentage points for accuracies")
+    group.add_argument("--power", default="0.8", metavar="P", help="chance to see it, default 0.8")
+    group.add_argument(
+        "--pilot", metavar="STUDY", help="recorded study or folder with the spread; default: this study's own"
+    )
+    group.add_argument("--sd", metavar="S", help="spread of the paired differences, where there is no pilot")
+    group.add_argument("--total-budget", metavar="T", help="also the effect that so much device time can see")
+
+
+def run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the run options."""
+    work_options(parser)
+    parser.add_argument(
+        "--retry", action="store_true", help="run cells again that ended in error, oom or timeout"
+    )
+    report_options(parser)
+
+
+def work_options(parser: argparse.ArgumentParser) -> None:
+    """Add the work options."""
+    parser.add_argument(
+        "--total-budget", metavar="T", help="stop before the study has cost more device time: 30m"
+    )
+    parser.add_argument("--limit", metavar="N", help="run at most N cells now")
+    parser.add_argument("--cell-timeout", metavar="T", help="end a cell that takes longer: 20m")
+    parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
+    parser.add_argument(
+        "--allow-mixed", action="store_true", help="allow cells of other versions, threads, devices"
+    )
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Add the report options."""
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="draw although cells are missing, with a stamp"
+    )
+
+
+def whole_options(parser: argparse.ArgumentParser) -> None:
+    """Add the whole options."""
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR",
+        help="without STUDY: where the report on all recorded studies goes; default: report in the results",
+    )  # fmt: skip

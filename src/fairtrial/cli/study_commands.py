@@ -1,0 +1,231 @@
+"""The commands on one study, a function for each."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fairtrial.cli import options
+from fairtrial.cli.options import results_folder
+from fairtrial.cli.output import show
+from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
+from fairtrial.execution.runner import Options
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
+from fairtrial.study.loader import find, load
+from fairtrial.study.stopping import Asked
+from fairtrial.study.study import Study
+from fairtrial.study.tuning_design import CHOSEN, MOST_TRIALS, Tuning
+
+
+def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
+    """The study and the way to run it, with every option merged in; a Fault names all that are wrong."""
+    found = options.together(
+        results=lambda: results_folder(given.results),
+        study=lambda: options.apply(
+            study,
+            preset=given.preset,
+            data=given.data,
+            budget=given.budget,
+            seeds=given.seeds,
+            stop=getattr(given, "stop", None),
+            settings=[*given.settings, *_shortcuts(given)],
+        ),
+        how=lambda: _how(given),
+    )
+    study = found["study"]
+    if getattr(given, "tuned", False):
+        from fairtrial.tuning.trials import tuned
+
+        study = tuned(study, given.results)
+    return study, found["how"]
+
+
+def _shortcuts(given: Namespace) -> list[str]:
+    """Settings with an option of their own, as --set writes them."""
+    names = ("micro_batch", "precision")
+    return [f"{name}={getattr(given, name)}" for name in names if getattr(given, name) is not None]
+
+
+def _how(given: Namespace) -> Options:
+    def number(name: str, read: Callable[..., Any], *most: int) -> Callable[[], Any]:
+        text = getattr(given, name, None)
+        return lambda: None if text is None else read(text, f"--{name.replace('_', '-')}", *most)
+
+    how = options.together(
+        device=lambda: options.device(given.device),
+        jobs=number("jobs", options.count, options.MOST_SIDE_BY_SIDE),
+        threads=number("threads", options.count, options.MOST_SIDE_BY_SIDE),
+        limit=number("limit", options.count),
+        total_budget_s=number("total_budget", options.seconds),
+        cell_timeout_s=number("cell_timeout", options.seconds),
+    )
+    for name in ("download", "retry", "allow_mixed"):
+        how[name] = getattr(given, name, False)
+    return Options(results=given.results, **how)
+
+
+def plan(study: Study, given: Namespace) -> int:
+    """Say what a study will do, cost and be able to see."""
+    from fairtrial.execution import runner
+    from fairtrial.planning import plan
+
+    study, how = _asked(study, given)
+    if given.audit:
+        table = plan.audit(study)
+        return show(table, plan.audit_lines(table), given.json)
+    if given.calibrate:
+        runner.calibrate(study, how)
+    found = plan.plan(study, how)
+    words: list[str] = []
+    if given.effect is None and (given.sd or given.pilot or given.total_budget):
+        what = "--sd, --pilot and --total-budget say nothing without an effect to be seen"
+        raise fault(what, "--effect", "write for example --effect 2")
+    if given.effect is not None:
+        found["size"], words = _size(study, how, given)
+    return show(found, [*plan.lines(found), *words], given.json)
+
+
+def _size(study: Study, how: Options, given: Namespace) -> tuple[dict[str, Any], list[str]]:
+    from fairtrial.planning import power
+
+    scale = power.unit(study)
+    asked = options.together(
+        effect=lambda: options.positive(given.effect, "--effect"),
+        sd=lambda: None if given.sd is None else options.positive(given.sd, "--sd"),
+        power=lambda: options.power(given.power),
+    )
+    if asked["sd"] is not None:
+        known = [power.Spread(each.name, asked["sd"] * scale) for each in study.contrasts]
+    else:
+        known = _spreads(study, given)
+    found = power.size(study, how, known, effect=asked["effect"] * scale, power=asked["power"])
+    return found, list(power.lines(found, scale))
+
+
+def _spreads(study: Study, given: Namespace) -> list[Any]:
+    """The spread of each contrast in the pilot, or in the study's own cells; a Fault where there is none."""
+    store = Store.of(study, given.results)
+    if given.pilot is not None:
+        folder = Path(given.pilot)
+        store = Store(folder) if folder.is_dir() else Store.of(load(find(given.pilot)), given.results)
+    do = "give --sd POINTS, or --pilot: a study, or a folder, with three complete pairs or more"
+    if not is_study(store.folder):
+        raise fault("no cells are recorded from which a spread could be taken", str(store.folder), do)
+    from fairtrial.planning import power
+    from fairtrial.reporting.verdicts.interim_analyses import read_spreads
+
+    known = [power.Spread(*pilot) for pilot in read_spreads(store, study.contrasts)]
+    if not known:
+        raise fault("no contrast of the study has three recorded pairs there", str(store.folder), do)
+    return known
+
+
+def tune(study: Study, given: Namespace) -> int:
+    """Give each arm the same tuning trials."""
+    from fairtrial.tuning import space
+
+    study, how = _asked(study, given)
+    asked = options.together(
+        trials=lambda: options.count(given.trials, "--trials", MOST_TRIALS),
+        studies=lambda: options.count(given.studies, "--studies", MOST_TRIALS),
+        space=lambda: space.parse(given.space or space.DEFAULT, study),
+    )
+    texts = tuple(dimension.text for dimension in asked["space"])
+    design = Tuning(asked["trials"], asked["studies"], given.sampler, texts)
+    from fairtrial.tuning import tune
+
+    code = tune.tune(study, asked["space"], design, how)
+    from fairtrial.reporting.report import tuning_report
+
+    found = tuning_report.build(study, Store.of(tune.sibling(study), given.results))
+    show(found.data, found.lines, given.json)
+    return code
+
+
+def run(study: Study, given: Namespace) -> int:
+    """Run what is missing of a study, then report."""
+    from fairtrial.execution import runner
+    from fairtrial.planning import plan
+
+    study, how = _asked(study, given)
+    plan.refuse_unaffordable(study, how)
+    code = runner.run(study, how, _rule(study, given))
+    if code in (DONE, FAILED_CELLS) or given.allow_partial:
+        _build(Store.of(study, given.results), given)
+    else:
+        _state(study, given)
+        print("the study is incomplete; the same command goes on where it stopped", file=sys.stderr)
+    return code
+
+
+def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
+    """Which cells the study's stopping rule asks for, by what is recorded; None where it has no rule."""
+    if study.rule is None:
+        return None
+    from fairtrial.reporting.verdicts.interim_analyses import ask_rule
+
+    return lambda: ask_rule(Store.of(study, given.results))
+
+
+def status(study: Study, given: Namespace) -> int:
+    """Say how far a study is."""
+    return _state(_asked(study, given)[0], given)
+
+
+def _state(study: Study, given: Namespace) -> int:
+    from fairtrial.planning import status
+
+    store, rule = Store.of(study, given.results), _rule(study, given)
+    asked = rule() if rule is not None and is_study(store.folder) else None
+    found = status.status(study, store, asked)
+    return show(found, status.lines(found), given.json)
+
+
+def recorded(study: Study, given: Namespace) -> Store:
+    """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
+    study = study if given.preset is None else study.under(given.preset)
+    study = study.called(study.name + CHOSEN) if getattr(given, "tuned", False) else study
+    return Store.of(study, results_folder(given.results))
+
+
+def report(study: Study, given: Namespace) -> int:
+    """Draw the report of one study."""
+    if given.to is not None:
+        raise fault("--to is for the report over all studies", "--to", f"leave out {given.study!r} or --to")
+    return DONE if _build(recorded(study, given), given) else INCOMPLETE
+
+
+def verdict(study: Study, given: Namespace) -> int:
+    """Say the verdict sentences of a study."""
+    from fairtrial.reporting.claims.claims_answer import told
+
+    found, words, complete = told(recorded(study, given), given.contrast, allow_partial=given.allow_partial)
+    show(found, words, given.json)
+    return DONE if complete else INCOMPLETE
+
+
+def _build(store: Store, given: Namespace) -> bool:
+    from fairtrial.reporting.report.study_report import build
+
+    report = build(store, allow_partial=given.allow_partial)
+    found = {
+        "report": str(report.path),
+        "sentences": list(report.sentences),
+        "warnings": list(report.warnings),
+    }
+    show(found, [*report.sentences, *report.warnings, f"report: {report.path}"], given.json)
+    return report.complete
+
+
+def repair(study: Study, given: Namespace) -> int:
+    """Move damaged records of a study away."""
+    store = recorded(study, given)
+    with store.locked():
+        moved, left = store.set_aside(), store.sweep()
+    found = {"moved": [str(path) for path in moved], "deleted": [str(path) for path in left]}
+    words = [f"moved    {path}" for path in moved] + [f"deleted  {path}" for path in left]
+    return show(found, words or ["nothing to repair"], given.json)
