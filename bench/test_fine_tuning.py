@@ -12,7 +12,8 @@ from bench.harness.passes import LAYOUTS
 from bench.harness.reference_loop import reference_loop
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
-from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.batches import Order, Task
+from fairtrial.training.loop import update
 from fairtrial.training.optimizer import SGD
 
 IMAGES, ALPHA = 512, 0.1

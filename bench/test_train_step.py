@@ -11,7 +11,8 @@ import torch
 from bench.harness.bare import bare_convolutions
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
-from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.batches import Order, Task
+from fairtrial.training.loop import update
 from fairtrial.training.optimizer import SGD
 
 ARMS = {"bn": ("bn", False), "bn+ws": ("bn", True), "gn": ("gn", False), "gn+ws": ("gn", True)}

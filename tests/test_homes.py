@@ -4,6 +4,7 @@ import ast
 
 import pytest
 
+from fairtrial.norm_table import NORM_TABLE
 from tests.support.house import ALL, LIBRARY, called, calls, imports, keyword, text, tops, tree
 
 
@@ -180,3 +181,63 @@ def test_the_replication_unit_has_one_home():
         if "upstream_seeds" in ast.unparse(node.right)
     }
     assert counting == {"fairtrial.study.initial_checkpoint"}
+
+
+IN_A_CELL_ID = {"settings", "budget", "seed", "replica"}
+
+
+def literals(name, kinds):
+    """The constants of every literal of these kinds in a module: of a dict, its keys."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, kinds):
+            inner = node.keys if isinstance(node, ast.Dict) else node.elts
+            yield {each.value for each in inner if isinstance(each, ast.Constant)}
+
+
+def test_the_id_of_a_cell_has_one_home():
+    assert [name for name in LIBRARY if IN_A_CELL_ID in literals(name, ast.Dict)] == [
+        "fairtrial.study.identity"
+    ]
+    defining = {"digest", "canonical", "cell_id"}
+    homes = {
+        name
+        for name in LIBRARY
+        for node in tree(name).body
+        if isinstance(node, ast.FunctionDef) and node.name in defining
+    }
+    assert homes == {"fairtrial.study.identity"}
+
+
+def test_what_tells_two_starts_apart_has_one_home():
+    """The rows of the table say it; the checks of an arm list the settings that they read."""
+    assert [name for name in LIBRARY if "StartKey" in map(called, calls(name))] == [
+        "fairtrial.study.settings"
+    ]
+    naming = [
+        name
+        for name in LIBRARY
+        if any({"norm", "stride_on"} <= found for found in literals(name, (ast.Tuple, ast.List, ast.Set)))
+    ]
+    assert naming == ["fairtrial.study.arm_validation"]
+
+
+def names_a_norm(node):
+    """Whether a comparison decides by the name of a norm: `== "bn"`, `in ("in", "frn")`."""
+    if not isinstance(node, ast.Compare):
+        return False
+    sides = [node.left, *node.comparators]
+    if any(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops):
+        sides += [each for side in sides if isinstance(side, (ast.Tuple, ast.List)) for each in side.elts]
+    # "none" is also the name of other things that are left out
+    names = {*NORM_TABLE} - {"none"}
+    return any(isinstance(side, ast.Constant) and side.value in names for side in sides)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_what_a_norm_does_is_asked_of_its_row(name):
+    assert not [ast.unparse(node) for node in ast.walk(tree(name)) if names_a_norm(node)]
+
+
+def test_a_decision_by_the_name_of_a_norm_would_be_seen():
+    for code in ('norm == "bn"', 'norm in ("in", "frn")', '"bn" in norms', 'settings.norm != "gn"'):
+        assert names_a_norm(ast.parse(code, mode="eval").body)

@@ -281,8 +281,8 @@ def official(monkeypatch):
         here = f"http://127.0.0.1:{server.server_port}/tiny-up.npz"
         monkeypatch.setitem(MODELS, "tiny", Spec(*LAYOUTS["tiny"]))
         monkeypatch.setitem(OFFICIAL, "tiny-up", Official("tiny", 7, "stars, then flowers", "tiny-up"))
-        fetching = sys.modules["fairtrial.weights.fetch"]
-        monkeypatch.setattr(fetching, "_over_the_network", lambda request: urlopen(here, timeout=10))
+        opened = staticmethod(lambda request: urlopen(here, timeout=10))
+        monkeypatch.setattr("fairtrial.storage.download._Transfer._over_the_network", opened)
         yield SimpleNamespace(body=body.getvalue(), asked=asked)
         server.shutdown()
         thread.join()

@@ -12,7 +12,7 @@ from fairtrial.kernels.standardization import DEFINITIONS, WAYS, ways_on
 from fairtrial.layers import made_once
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights
 from fairtrial.study.recipes import Recipe
-from fairtrial.training import loop
+from fairtrial.training import batches, loop
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import Ledger
 
@@ -114,8 +114,8 @@ def trained(norm: str, recipe: Recipe, numbers: str = "fp32") -> tuple[loop.Outc
     draw = np.random.default_rng(0)
     images = torch.from_numpy(draw.integers(0, 256, (64, 3, 32, 32), dtype=np.uint8)).to(GPU)
     labels = (torch.arange(64) % 10).to(GPU)
-    order = loop.Order(np.arange(64), 0)
-    task = loop.Task(images, labels, images[:8], labels[:8], 10, order, "none", 0, 0)
+    order = batches.Order(np.arange(64), 0)
+    task = batches.Task(images, labels, images[:8], labels[:8], 10, order, "none", 0, 0)
     model = create_model("mini", 10, norm)
     init_weights(model, lambda name: np.random.default_rng([0, len(name)]))
     model = model.to(GPU)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from fairtrial.data import digits
 from fairtrial.kernels.dispatch import KERNELS
 from fairtrial.study.recipes import Recipe
-from fairtrial.training.loop import Order, Task, update
+from fairtrial.training.batches import Order, Task
+from fairtrial.training.loop import update
 from fairtrial.training.optimizer import SGD
 from tests.support.filters import need
 from tests.support.networks import network

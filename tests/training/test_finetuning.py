@@ -7,8 +7,9 @@ import torch
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
 from fairtrial.study.recipes import Recipe
+from fairtrial.training.batches import Order, Task
 from fairtrial.training.finetuning import Features, Probe, freeze, re_estimate
-from fairtrial.training.loop import Order, Task, fit
+from fairtrial.training.loop import fit
 from fairtrial.training.timing import Ledger
 
 IDS = np.arange(12)

@@ -11,8 +11,9 @@ from torch import nn
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
 from fairtrial.study.recipes import Recipe
+from fairtrial.training.batches import Order, Task
 from fairtrial.training.cuda_graph import kept
-from fairtrial.training.loop import Order, Task, evaluate, fit, update, weights_digest
+from fairtrial.training.loop import evaluate, fit, update, weights_digest
 from fairtrial.training.optimizer import SGD
 from fairtrial.training.timing import Ledger
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.models.torchvision_backbones import Backbone, last_stage
-from fairtrial.training.loop import Order, Task, looks
+from fairtrial.training.batches import Order, Task
+from fairtrial.training.loop import eval_batches
 
 Network = ResNetV2 | Backbone
 Mode = Callable[[nn.Module], object]
@@ -104,7 +105,7 @@ def seen(model: Network, task: Task, images: Tensor) -> Tensor:
     model.eval()
     if not len(images):
         return images.new_zeros(0, dtype=torch.float32)
-    return torch.cat([model.features(part).float() for part in looks(images, task.view)])
+    return torch.cat([model.features(part).float() for part in eval_batches(images, task.view)])
 
 
 def _originals(task: Task, ids: np.ndarray) -> Tensor:

@@ -17,8 +17,8 @@ from fairtrial.study.backbone_names import backbone
 from fairtrial.study.recipes import rule_of
 from fairtrial.study.settings import DRAWN, Settings
 from fairtrial.training.augmentation import padded
+from fairtrial.training.batches import Order, Task, pad_of
 from fairtrial.training.finetuning import Network
-from fairtrial.training.loop import Order, Task, pad_of
 
 
 @cache

@@ -21,9 +21,10 @@ from fairtrial.models.resnet import ResNetV2
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
+from fairtrial.training.batches import Batches, Task
 from fairtrial.training.finetuning import Features, Mode, Network, Probe, freeze, re_estimate
 from fairtrial.training.flops import flops_of_features, flops_of_step
-from fairtrial.training.loop import Batches, Outcome, Task, evaluate, fit, weights_digest
+from fairtrial.training.loop import Outcome, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import Ledger, ledger_of
 
