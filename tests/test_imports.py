@@ -35,7 +35,7 @@ COMMANDS = (
 ALLOWED_S = 0.3  # of CPU, beyond the interpreter's start
 WITH_NUMPY = """
 import sys
-from fairtrial.cli import main
+from fairtrial.cli.main import main
 try:
     main(sys.argv[1:])
 finally:

@@ -3,8 +3,14 @@
 A study file needs no more than `from fairtrial import Budget, Contrast, Study, drive`.
 """
 
-from importlib import import_module
-from typing import Any
+# as typing.TYPE_CHECKING, without the import: the package itself stays light
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fairtrial.cli.main import drive
+    from fairtrial.study.budget import Budget
+    from fairtrial.study.contrast import Contrast
+    from fairtrial.study.study import Study
+    from fairtrial.study.tuning_design import Tuning
 
 __version__ = "0.1.0"
 
@@ -18,8 +24,10 @@ _HOMES = {
 __all__ = ["Budget", "Contrast", "Study", "Tuning", "__version__", "drive"]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: the package itself stays light."""
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for."""
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
