@@ -33,7 +33,7 @@ Pairs = Mapping[int, tuple["Curve", "Curve"]]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """What one run reached on its way. at: clock -> when it was looked at; a failed run has chance always."""
+    """What one run reached on its way. at: clock -> when it was evaluated; a failed run has chance always."""
 
     at: Mapping[str, np.ndarray]
     accuracy: np.ndarray
@@ -156,21 +156,21 @@ def _curve(record: Attempt, row: Mapping[Any, Any]) -> Curve | None:
     if row["failed"]:
         chance = float(row["val_acc"])
         return Curve({}, np.array([chance]), 0, failed=True) if math.isfinite(chance) else None
-    spent, looks = record.spent, record.measured.val_curve or []
-    if len(looks) < 2 or not _whole(looks, spent):
+    spent, evaluations = record.spent, record.measured.val_curve or []
+    if len(evaluations) < 2 or not _whole(evaluations, spent):
         return None
-    steps = np.array([look[0] for look in looks], dtype=float)
+    steps = np.array([evaluation[0] for evaluation in evaluations], dtype=float)
     images = record.settings.val_per_class * (record.measured.classes or 0)
     scale = {IMAGES: spent.examples, SECONDS: spent.train_s}
     at = {STEPS: steps} | {clock: steps * (total / spent.steps) for clock, total in scale.items()}
-    return Curve(at, np.array([look[1] for look in looks], dtype=float), images)
+    return Curve(at, np.array([evaluation[1] for evaluation in evaluations], dtype=float), images)
 
 
-def _whole(looks: Sequence[Sequence[Any]], spent: Spent) -> bool:
+def _whole(evaluations: Sequence[Sequence[Any]], spent: Spent) -> bool:
     """Say whether the steps rise up to the last one."""
     if not (spent.steps and spent.examples and spent.train_s):
         return False
-    steps = [0, *(look[0] for look in looks)]
+    steps = [0, *(evaluation[0] for evaluation in evaluations)]
     rising = all(one < other for one, other in pairwise(steps))
     return rising and steps[-1] == spent.steps
 
@@ -201,13 +201,13 @@ def _lead_curve(
 
 def _places(curves: Iterable[Curve], clock: str) -> np.ndarray | None:
     """Return where all were evaluated; else as many places as a curve has, even over the range of all."""
-    looks = [curve.at[clock] for curve in curves]
-    if not looks:
+    points = [curve.at[clock] for curve in curves]
+    if not points:
         return None
-    if all(np.array_equal(look, looks[0]) for look in looks):
-        return looks[0]
-    low, high = max(look[0] for look in looks), min(look[-1] for look in looks)
-    return np.linspace(low, high, min(map(len, looks))) if low < high else None
+    if all(np.array_equal(one, points[0]) for one in points):
+        return points[0]
+    low, high = max(one[0] for one in points), min(one[-1] for one in points)
+    return np.linspace(low, high, min(map(len, points))) if low < high else None
 
 
 def find_sign_changes(xs: Sequence[float], mean: Sequence[float]) -> list[float]:

@@ -40,7 +40,7 @@ class VarianceSource:
 
 @dataclass(frozen=True)
 class VarianceSources:
-    """The components of one arm, from its runs and those of its A/A twin, which keep the seed's images.
+    """The components of one arm, from its runs and those of its A/A arm, which keep the seed's images.
 
     unit: the replication unit. n: seeds with both runs. kept, drawn: what the two runs of a seed share, and
     what they do not, in words. between: down to the subset; draws: below it. Their sum is the variance of one
