@@ -476,10 +476,10 @@ def test_links_below_a_part_are_deleted_and_not_followed(tmp_path, cache_home):
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, cache_home, monkeypatch):
-    def full(path, member, new):
+    def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archive, "_copy", full)
+    monkeypatch.setattr(archive.shutil, "copyfileobj", full)
     path = write(tmp_path / "pets.zip")
     assert "No space left on device" in failed(path, RESOURCES).problems[0].what
     assert archives(cache_home) == []
@@ -496,7 +496,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, cache_home, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(archive, "_copy", interrupt)
+    monkeypatch.setattr(archive.shutil, "copyfileobj", interrupt)
     with pytest.raises(KeyboardInterrupt):
         open_dataset(f"folder:{write(tmp_path / 'pets.zip')}")
     assert archives(cache_home) == []

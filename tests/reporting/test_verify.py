@@ -405,9 +405,9 @@ def test_a_changed_digit_in_a_probe_is_named(name, tmp_path, capsys):
 
 
 def test_the_probes_that_are_verified_are_those_that_are_measured():
-    from fairtrial.measurements.command import PROBES
+    from fairtrial.measurements.command import MEASUREMENTS
 
-    assert set(record.NAMES) == set(PROBES)
+    assert set(record.NAMES) == set(MEASUREMENTS)
     shipped = {
         path.stem for part in ("networks", "probes") for path in (ROOT / "results" / part).glob("*.json")
     }

@@ -185,6 +185,23 @@ def test_every_impossible_field_of_a_file_is_named_at_once(store, study):
     assert len(damaged.value.problems) == 2
 
 
+def test_whatever_stands_in_a_field_is_read_or_refused():
+    """Only our own error, whatever a sealed record holds."""
+    (file,) = (OLD / "cells").glob("*.json")
+    body = json.loads(file.read_text())
+    refused = 0
+    for path in [(name,) for name in body] + [(g, n) for g in body if type(body[g]) is dict for n in body[g]]:
+        for value in (None, [], {}, "x", -1, True, 2.5, [[1]], {"a": {}}, 10**30):
+            spoilt = json.loads(json.dumps(body))
+            (spoilt[path[0]] if len(path) == 2 else spoilt)[path[-1]] = value
+            try:
+                parsed(spoilt, "here").as_json()
+            except Fault as error:
+                refused += 1
+                assert error.code == 3
+    assert refused > 300
+
+
 def test_a_trial_is_done_with_validation_images_alone(store, study):
     body = publish(store, study.cells()[0]).as_json()
     body["settings"] = body["settings"] | {"stage": "tuning"}

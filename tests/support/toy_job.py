@@ -63,7 +63,7 @@ def run_cell(cell, place, step_s=0.0):
         "load_s": 0.0,
         "lost_s": 0.0,
     }
-    spent |= {"compile_s": 0.0, "checkpoint_s": 0.0, "parameters": 1, "calibrated_step_s": step_s or None}
+    spent |= {"parameters": 1, "calibrated_step_s": step_s or None}
     return {
         "status": "done",
         "spent": spent,

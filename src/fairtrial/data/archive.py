@@ -1,6 +1,7 @@
 """An image folder in a zip or tar file, unpacked into the cache once, through a folder that appears whole.
 
-Members are written here and not by zipfile or tarfile, whose own checks differ between versions of Python.
+zipfile and tarfile read the members; they are written here under names that were checked here, because the
+libraries' own checks differ between versions of Python and were bypassed before (CVE-2025-4517).
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from fairtrial.data.archive_members import CHUNK, SUFFIXES, Member, checked, damage
 from fairtrial.data.split_arrays import Arrays, Source
@@ -58,12 +59,12 @@ def unpacked(path: Path) -> Path:
             if target.exists():
                 _log.warning("the unpacked files of %s have changed (%s); unpacking again", path, target)
             with checked(path, file) as members:
-                settle(target, partial(_fill, path, members, target), _whole)
+                fill_folder(target, partial(_fill, path, members, target), _whole)
     tops = [entry for entry in target.iterdir() if (entry / "train").is_dir()]
     return tops[0] if len(tops) == 1 and not (target / "train").exists() else target
 
 
-def settle(
+def fill_folder(
     target: Path,
     fill: Callable[[Path], None],
     whole: Callable[[Path], bool],
@@ -108,22 +109,9 @@ def _fill(path: Path, members: list[Member], target: Path, part: Path) -> None:
         own = part.joinpath(*member.parts)
         (own if member.folder else own.parent).mkdir(parents=True, exist_ok=True)
         if not member.folder:
-            with own.open("xb") as new:
-                _copy(path, member, new)
+            with own.open("xb") as new, damage(path, member.name), member.open() as stream:
+                shutil.copyfileobj(stream, new, CHUNK)
     publish(_record(target), json.dumps(_tally(part)), overwrite=True)
-
-
-def _copy(path: Path, member: Member, new: IO[bytes]) -> None:
-    left = member.size
-    with damage(path, member.name):
-        stream = member.open()
-    while left:
-        with damage(path, member.name):
-            data = stream.read(min(CHUNK, left))  # a zip's checksum is compared with the last of them
-            if not data:
-                raise EOFError(f"{left:,} of {member.size:,} bytes are missing")
-        left -= len(data)
-        new.write(data)
 
 
 def _record(target: Path) -> Path:
@@ -160,6 +148,8 @@ def _as_members(path: Path, folder: Path) -> Iterator[None]:
     """Faults about unpacked files speak of the archive that a person gave."""
     try:
         yield
-    except Fault as found:
-        told = [replace(one, where=one.where.replace(f"{folder}/", f"{path}, ")) for one in found.problems]
-        raise Fault(told, found.code) from None
+    except Fault as error:
+        problems = [
+            replace(one, where=one.where.replace(f"{folder}/", f"{path}, ")) for one in error.problems
+        ]
+        raise Fault(problems, error.code) from None

@@ -87,6 +87,9 @@ def damage(path: Path, member: str = "") -> Iterator[None]:
     except Fault:
         raise
     except Exception as error:
+        # the disk that is written to, and not the archive; gzip's own errors have no number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         what = f"expected a whole {_suffix(path)} archive: {error}"[:300]
         where = f"{path}, {member}" if member else str(path)
         raise fault(what, where, "fetch or make the archive again", BAD_INPUT) from None
@@ -190,7 +193,7 @@ def _of_tar(file: _Bounded, most: int) -> Iterator[Member]:
             wrong = "a sparse file"
         elif not info.isdir() and info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             wrong = _TYPES.get(info.type, f"an entry of type {info.type!r}")
-        yield Member(info.name, info.isdir(), info.size, wrong, partial(_Part, file, info.offset_data))
+        yield Member(info.name, info.isdir(), info.size, wrong, partial(archive.extractfile, info))
     file.seek(archive.offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it is cut, or damaged, where a header should be")
@@ -217,11 +220,3 @@ class _Bounded:
         if len(data) > self._most:
             raise ValueError(f"a header of more than {self._most:,} bytes")
         return data
-
-
-class _Part:
-    """A file from an offset on."""
-
-    def __init__(self, file: _Bounded, offset: int) -> None:
-        file.seek(offset)
-        self.read = file.read

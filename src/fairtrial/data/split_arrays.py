@@ -86,14 +86,14 @@ def decoded(
     leaks = _leaks(train, test, prints)
     if leaks and not known:
         where = listed([f"{train.where(a)} = {test.where(b)}" for a, b in leaks], "; ")
-        problems.append(Problem(_told(leaks, train, test), where, "remove each from one of the two splits"))
+        problems.append(Problem(_leaked(leaks, train, test), where, "remove each from one of the two splits"))
     if problems:
         raise Fault(problems, BAD_INPUT)
     if known:
         notes += known.notes
     if known and leaks:
         pairs = listed([f"{a} = {b}" for a, b in leaks])
-        notes += (f"{known.name} as published: {_told(leaks, train, test)} (train = test: {pairs})",)
+        notes += (f"{known.name} as published: {_leaked(leaks, train, test)} (train = test: {pairs})",)
     untested = sorted(set(range(len(classes))) - set(test.labels.tolist()))
     if untested:
         notes += (f"without a test image: {listed([classes[label] for label in untested])}",)
@@ -167,6 +167,6 @@ def _leaks(train: Split, test: Split, prints: list[bytes]) -> list[tuple[int, in
     return [(homes[one], row) for row, one in enumerate(prints[count:]) if one in homes]
 
 
-def _told(leaks: list[tuple[int, int]], train: Split, test: Split) -> str:
+def _leaked(leaks: list[tuple[int, int]], train: Split, test: Split) -> str:
     differ = sum(int(train.labels[a] != test.labels[b]) for a, b in leaks)
     return f"{len(leaks)} test images are byte-identical to training images, {differ} with another label"

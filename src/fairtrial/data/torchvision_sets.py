@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial.data.archive import settle
+from fairtrial.data.archive import fill_folder
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.storage import user_cache
@@ -78,7 +78,7 @@ def _download(name: str, root: Path) -> None:
     torchvision writes under the last name from the first byte on, and believes some sets by their folders.
     """
     part = root.with_name(f"{name}.part")
-    settle(root, partial(_fetch, name, root), partial(_stands, name), partial(_believed, name, part))
+    fill_folder(root, partial(_fetch, name, root), partial(_stands, name), partial(_believed, name, part))
 
 
 def _stands(name: str, root: Path) -> bool:

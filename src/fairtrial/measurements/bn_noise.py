@@ -40,8 +40,8 @@ def measure(dataset: Dataset, upstream: Path, *, batches: int = BATCHES) -> dict
         network, sha256 = _network(record, upstream)
         rows = batches_of(record.seed, len(images), batches)
         nets.append({"upstream_seed": record.seed, "sha256": sha256, **noise(network, images, rows)})
-    told = {"data": dataset.name, "data_sha256": dataset.sha256, "sizes": list(SIZES), "batches": batches}
-    return {**told, "side": int(images.shape[-1]), "nets": nets}
+    facts = {"data": dataset.name, "data_sha256": dataset.sha256, "sizes": list(SIZES), "batches": batches}
+    return {**facts, "side": int(images.shape[-1]), "nets": nets}
 
 
 def checkpoints(upstream: Path) -> list[Attempt]:
@@ -98,7 +98,7 @@ def noise(network: ResNetV2, images: Tensor, rows: np.ndarray) -> dict[str, Any]
         gaps.append(float((square / len(rows)) ** 0.5 / scale))
         for watch in layers.values():
             watch.close()
-    return {"layers": {name: watch.told() for name, watch in layers.items()}, "gap": gaps}
+    return {"layers": {name: watch.deviations() for name, watch in layers.items()}, "gap": gaps}
 
 
 class Watch:
@@ -122,7 +122,7 @@ class Watch:
         self._closed.append((means, variances))
         self._open = []
 
-    def told(self) -> Mapping[str, Any]:
+    def deviations(self) -> Mapping[str, Any]:
         """Pixels, and both deviations by size."""
         own = np.sqrt(self._closed[-1][1].mean(0) + self.eps)  # of each channel, from the largest batches
         return {

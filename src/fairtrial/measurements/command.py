@@ -16,11 +16,11 @@ from fairtrial.storage.study_folders import is_study
 
 
 def run(name: str, results: Path, data: str | None) -> tuple[Path, dict[str, Any]]:
-    """Measure one probe on one thread; its file and its values."""
+    """Measure on one thread -> the file and its values."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        values = PROBES[name](results, data)
+        values = MEASUREMENTS[name](results, data)
     finally:
         torch.set_num_threads(threads)
     flags = {"instructions": torch.backends.cpu.get_cpu_capability()}
@@ -36,7 +36,7 @@ def _statistics(results: Path, data: str | None) -> dict[str, Any]:
     return bn_noise.measure(open_dataset(data or "digits"), upstream)
 
 
-PROBES: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {
+MEASUREMENTS: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "networks": lambda results, data: network_costs.table(),
     "axes": lambda results, data: axes.measure(),
     "signal": lambda results, data: signal_propagation.measure(),

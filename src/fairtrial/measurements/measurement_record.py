@@ -1,4 +1,4 @@
-"""The file of a probe: values and origin, sealed as every record is; reading it needs no torch."""
+"""The file of a measurement: values and origin, sealed as every record is; reading it needs no torch."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from fairtrial.storage.integrity import SCHEMA, Record, sealed
 NAMES: Final = ("networks", "axes", "signal", "statistics")
 
 
-def write(path: Path, probe: str, values: Record, origin: Record) -> Path:
-    """Publish a probe under its path, over an older one; the same values and origin give the same bytes."""
+def write(path: Path, name: str, values: Record, origin: Record) -> Path:
+    """Publish a measurement, over an older one; the same values and origin give the same bytes."""
     with atomic.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"schema": SCHEMA, "probe": probe, "values": values, "origin": origin}
+    record = {"schema": SCHEMA, "probe": name, "values": values, "origin": origin}
     atomic.publish(path, sealed(record), overwrite=True)
     return path
 
 
-def path_of(results: Path, probe: str) -> Path:
-    """Where a probe lies in a folder of results."""
-    return results / ("networks" if probe == "networks" else "probes") / f"{probe}.json"
+def path_of(results: Path, name: str) -> Path:
+    """Return where a measurement lies in a folder of results."""
+    return results / ("networks" if name == "networks" else "probes") / f"{name}.json"
 
 
-def command(probe: str) -> str:
+def command(name: str) -> str:
     """What measures it."""
-    return "fairtrial networks" if probe == "networks" else f"fairtrial probe {probe}"
+    return "fairtrial networks" if name == "networks" else f"fairtrial probe {name}"
 
 
-def read(path: Path, probe: str) -> Record:
-    """The record of a probe; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
+def read(path: Path, name: str) -> Record:
+    """Return a measurement; FileNotFoundError, or a Fault when it is damaged, edited or another one."""
     try:
-        return integrity.measurement(path, probe)
+        return integrity.measurement(path, name)
     except integrity.Newer:
         raise
     except Fault as error:
-        do = f"put the file back from version control, or measure anew: {command(probe)}"
+        do = f"put the file back from version control, or measure anew: {command(name)}"
         raise Fault([replace(each, do=do) for each in error.problems], error.code) from None
 
 

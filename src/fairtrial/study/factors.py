@@ -60,7 +60,11 @@ def _renamed(value: Any, names: Mapping[Any, tuple[Any, Mapping[Any, Any]]]) -> 
         if key in names:
             key, spelled = names[key]
             several = isinstance(inner, (list, tuple))
-            found[key] = [spelled.get(each, each) for each in inner] if several else spelled.get(inner, inner)
+            levels = [
+                spelled.get(one, one) if isinstance(one, str) else one
+                for one in (inner if several else [inner])
+            ]
+            found[key] = levels if several else levels[0]
         else:
             found[key] = _renamed(inner, names)
     return found

@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-ACCOUNTS: Final = ("train", "eval", "load", "compile", "checkpoint")
+ACCOUNTS: Final = ("train", "eval", "load")
 
 
 @dataclass

@@ -120,7 +120,6 @@ def run_cell(cell: Cell, place: Place, step_s: float = 0) -> dict[str, Any]:
         "lost_s": 0.0,
         "calibrated_step_s": step_s or None,
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-        "joules": None,  # no counter is read; never an estimate
     }
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn}
 
