@@ -200,7 +200,7 @@ def test_only_the_loader_of_study_files_runs_a_program(name):
     assert found == ({"exec", "compile"} if name == "fairtrial.study.loader" else set())
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("bench")])
+@pytest.mark.parametrize("name", ALL)
 def test_the_path_of_imports_is_edited_by_the_loader_of_study_files_alone(name):
     edits = {called(call) for call in calls(name) if ast.unparse(call.func).startswith("sys.path.")}
     assert not edits or name == "fairtrial.study.loader"
