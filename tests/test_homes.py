@@ -1,6 +1,7 @@
 """Rules that have one home each: a second one breaks a test here."""
 
 import ast
+import re
 
 import pytest
 
@@ -241,3 +242,28 @@ def test_what_a_norm_does_is_asked_of_its_row(name):
 def test_a_decision_by_the_name_of_a_norm_would_be_seen():
     for code in ('norm == "bn"', 'norm in ("in", "frn")', '"bn" in norms', 'settings.norm != "gn"'):
         assert names_a_norm(ast.parse(code, mode="eval").body)
+
+
+ROOMS = ("fairtrial.reporting.figures.", "fairtrial.reporting.tables.")
+REGISTRY = "fairtrial.reporting.report.figure_registry"
+
+
+def test_figures_and_tables_have_one_registry():
+    """A row stands in the file of its figure; what nothing draws yet stands in the registry."""
+    listing = {name for name in LIBRARY if {"RegistryRow", "ReportItem"} & set(map(called, calls(name)))}
+    listing |= {name for name in LIBRARY if any(re.fullmatch(r"[FT][1-5E]\.\d+", s) for s in strings(name))}
+    assert {name for name in listing if not name.startswith(ROOMS)} == {REGISTRY}
+    assert users(LIBRARY, "RegistryRow") <= {name for name in listing if name.startswith(ROOMS)}
+
+
+def test_every_file_of_figures_and_tables_is_in_the_registry():
+    """Those without a row are what figures and tables are made with."""
+    tools = {"arm_rows", "curves", "figure_files", "figure_layout", "style", "table"}
+    rows = users(LIBRARY, "RegistryRow")
+    missing = {name for name in LIBRARY if name.startswith(ROOMS)} - rows
+    assert {name.rpartition(".")[2] for name in missing} == tools | {"gate_history_figure"}
+
+
+def test_derived_files_are_written_in_one_place():
+    reporting = {name for name in LIBRARY if name.startswith("fairtrial.reporting")}
+    assert users(reporting, "publish", ".mkdir") == {"fairtrial.reporting.derived_files"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial.reporting import verify
-from fairtrial.reporting.report import full_report
+from fairtrial.reporting.report import full_report, latex
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import accuracy
 
@@ -39,7 +39,7 @@ def test_a_changed_digit_in_a_macro_a_page_and_a_table_is_named(report):
     page = next(path for path in sorted(report.glob("*.md")) if re.search(r"n = 4", path.read_text()))
     table = sorted((report / "tables").glob("*.csv"))[0]
     for path, pattern in (
-        (report / full_report.MACROS, r"\\newcommand\{\\ft\w+\}\{-?\d"),
+        (report / latex.MACROS, r"\\newcommand\{\\ft\w+\}\{-?\d"),
         (page, "n = 4"),
         (table, r"\d"),
     ):
@@ -47,6 +47,6 @@ def test_a_changed_digit_in_a_macro_a_page_and_a_table_is_named(report):
         end = re.search(pattern, text).end()
         path.write_text(text[: end - 1] + str((int(text[end - 1]) + 3) % 10) + text[end:])
     assert named(report).keys() == {
-        str(path.relative_to(report)) for path in (report / full_report.MACROS, page, table)
+        str(path.relative_to(report)) for path in (report / latex.MACROS, page, table)
     }
     assert all("expected" in what for what in named(report).values())

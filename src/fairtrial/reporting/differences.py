@@ -1,147 +1,187 @@
-"""Two texts that should say the same -> each number or line in which they differ, with its place."""
+"""A file of a report beside the same file made anew: where they differ, and what another library explains.
+
+Texts and tables must be equal to the letter. In verdicts.json a float may differ beyond its ninth digit:
+versions of scipy do. A picture says which matplotlib drew it. By the same version it must be the same one. By
+another version its drawing is not compared, and that is noted; the texts in an svg are, and a page around its
+figures.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
-from itertools import zip_longest
-from typing import Any, Final
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import Final
+
+import matplotlib
+import numpy as np
+from matplotlib.image import imread
 
 NUMBER: Final = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-LAST_DIGITS: Final = 1e-9  # relative; what another version of scipy may change in a float
+_MADE_BY: Final = re.compile(
+    rb'(?:<dc:title>|/Creator \(|Software\x00|name="generator" content=")matplotlib ([\w.+-]+)'
+)
+_LAST_DIGITS: Final = 1e-9  # relative; what another version of scipy may change in a float
+_MOST_PLACES: Final = 20  # of one file that are listed
 _AROUND: Final = 24  # characters shown around a place
-_MOST_ALIGNED: Final = 2000  # lines; more are compared in their order
 
 
-def of_text(found: str, expected: str) -> Iterator[str]:
-    """Each differing number of each differing line; lines that are missing or too many."""
-    mine, theirs = found.splitlines(), expected.splitlines()
-    for here, old, new in _aligned(mine, theirs):
-        if old is None:
-            yield f"line {here + 1}: missing before it: {_cut(new or '')}"
-        elif new is None:
-            yield f"line {here + 1}: nothing of the kind follows from the records: {_cut(old)}"
-        else:
-            yield from (f"line {here + 1}{what}" for what in _of_line(old, new))
-    if mine == theirs and found != expected:
+@dataclass(frozen=True)
+class Difference:
+    """places: where a file does not say what the records say. note: what a library's version explains."""
+
+    places: tuple[str, ...] = ()
+    note: str = ""
+
+
+def count_numbers(kind: str, data: bytes) -> int:
+    """Count the numbers in a file; those of a drawing are none."""
+    return 0 if kind in (".svg", ".png", ".pdf") else len(NUMBER.findall(_without_drawings(data.decode())))
+
+
+def compare(kind: str, found: bytes, expected: bytes) -> Difference:
+    """Compare two files of a kind, such as '.csv'."""
+    if found == expected:
+        return Difference()
+    note = _other_version(found) if kind in (".svg", ".png", ".pdf", ".html") else ""
+    if kind in (".png", ".pdf"):
+        same = note or _content(kind, found) == _content(kind, expected)
+        return Difference(() if same else ("the picture is not the one that the records give",), note)
+    try:
+        old, new = found.decode(), expected.decode()
+    except UnicodeDecodeError as error:
+        return Difference((f"not UTF-8 text: {error.reason} at byte {error.start}",))
+    if kind == ".json":
+        return _of_json(old, new)
+    if kind == ".csv":
+        return Difference(_listed(_cells(old, new)))
+    if kind == ".svg" and _drawing_of(old) == _drawing_of(new):
+        return Difference()
+    if kind == ".svg" and note:
+        return Difference(_listed(_lines(_texts_of(old), _texts_of(new))), f"{note}; its texts are")
+    if kind == ".html" and note:
+        old, new = (_without_drawings(_MADE_BY.sub(b"", page).decode()) for page in (found, expected))
+    return Difference(_listed(_lines(old, new)), note)
+
+
+def _other_version(found: bytes) -> str:
+    """Return what to say if another matplotlib drew a file; the empty text if it was this one."""
+    made_by = _MADE_BY.search(found)
+    version = made_by[1].decode() if made_by else None
+    if version == matplotlib.__version__:
+        return ""
+    by = f"drawn by matplotlib {version}" if version else "it does not say which matplotlib drew it"
+    return f"{by}, this is {matplotlib.__version__}: the drawing is not compared"
+
+
+def _without_drawings(page: str) -> str:
+    """Return the page without its figures, with its lines where they were."""
+    return re.sub(r"<svg.*?</svg>", lambda svg: "\n" * svg[0].count("\n"), page, flags=re.DOTALL)
+
+
+def _drawing_of(svg: str) -> str:
+    """Return an svg without what is said about it."""
+    return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+
+
+def _texts_of(svg: str) -> str:
+    """Return the texts of a drawing, one a line: matplotlib draws letters as paths, with a comment."""
+    return "\n".join(" ".join(text.split()) for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL))
+
+
+def _content(kind: str, data: bytes) -> object:
+    """Return the pixels of a png, the unpacked streams of a pdf: another zlib packs them otherwise."""
+    if kind == ".png":
+        try:
+            pixels = imread(io.BytesIO(data))
+        except (OSError, SyntaxError, ValueError):
+            return data
+        return pixels.shape, np.asarray(pixels).tobytes()
+    objects = re.sub(rb"/Length \d+|\d+ 0 obj\s+\d+\s+endobj", b"", data[: data.rfind(b"\nxref")])
+    return re.sub(rb"(?<=stream\n)(.*?)(?=\nendstream)", _unpacked, objects, flags=re.DOTALL)
+
+
+def _unpacked(stream: re.Match[bytes]) -> bytes:
+    try:
+        return zlib.decompress(stream[1])
+    except zlib.error:
+        return stream[1]
+
+
+def _listed(places: Iterator[str]) -> tuple[str, ...]:
+    listed = tuple(islice(places, _MOST_PLACES))
+    more = sum(1 for _ in places)
+    return (*listed, f"and {more} more") if more else listed
+
+
+def _lines(found: str, expected: str) -> Iterator[str]:
+    """Yield each line that differs; where one has more lines than the other, the first alone."""
+    old_lines, new_lines = found.splitlines(), expected.splitlines()
+    for number, (old, new) in enumerate(zip_longest(old_lines, new_lines), 1):
+        if old != new:
+            yield f"line {number}{_parted(old, new)}"
+            if len(old_lines) != len(new_lines):
+                yield f"it has {len(old_lines)} lines, expected {len(new_lines)}"
+                return
+    if old_lines == new_lines and found != expected:
         yield "the ends of its lines differ"
 
 
-def _aligned(mine: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, str | None, str | None]]:
-    """(line number, line found, line expected) where they differ."""
-    if len(mine) == len(theirs):
-        yield from ((n, *pair) for n, pair in enumerate(zip(mine, theirs, strict=True)) if len({*pair}) > 1)
+def _parted(old: str | None, new: str | None) -> str:
+    """Return both texts around the place where they part: ': "by 7.4 points", expected "by 7.2 points"'."""
+    pairs = zip_longest(old or "", new or "")
+    first = next((at for at, (one, other) in enumerate(pairs) if one != other), 0)
+    low, high = max(0, first - _AROUND), first + _AROUND
+
+    def excerpt(line: str | None) -> str:
+        if line is None:
+            return "nothing"
+        return f'"{"..." * (low > 0)}{line[low:high].strip()}{"..." * (high < len(line))}"'
+
+    return f": {excerpt(old)}, expected {excerpt(new)}"
+
+
+def _cells(found: str, expected: str) -> Iterator[str]:
+    """Yield each cell that differs, by its row and column."""
+    old_rows, new_rows = (list(csv.reader(io.StringIO(text))) for text in (found, expected))
+    if old_rows[:1] != new_rows[:1] or len(old_rows) != len(new_rows) or old_rows == new_rows:
+        yield from _lines(found, expected)
         return
-    head = _alike(mine, theirs)
-    tail = min(_alike(mine[::-1], theirs[::-1]), min(len(mine), len(theirs)) - head)
-    mine, theirs = mine[head : len(mine) - tail], theirs[head : len(theirs) - tail]
-    blocks = [("replace", 0, len(mine), 0, len(theirs))]
-    if max(len(mine), len(theirs)) <= _MOST_ALIGNED:
-        blocks = list(SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes())
-    for tag, a, b, c, d in blocks:
-        if tag != "equal":
-            pairs = zip_longest(mine[a:b], theirs[c:d])
-            yield from ((head + min(a + n, b), old, new) for n, (old, new) in enumerate(pairs) if old != new)
+    for number, (old_row, new_row) in enumerate(zip(old_rows, new_rows, strict=True), 1):
+        for column, old, new in zip_longest(new_rows[0], old_row, new_row, fillvalue=""):
+            if old != new:
+                place = f"row {number} ({', '.join(new_row[:2])[: 2 * _AROUND]}), column {column!r}"
+                whole = f": {old or 'nothing'}, expected {new or 'nothing'}"
+                yield place + (_parted(old, new) if max(len(old), len(new)) > 2 * _AROUND else whole)
 
 
-def _alike(mine: Sequence[str], theirs: Sequence[str]) -> int:
-    """How many lines are the same before the first that is not."""
-    pairs = zip(mine, theirs, strict=False)
-    return next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(mine), len(theirs)))
+def _of_json(found: str, expected: str) -> Difference:
+    """Compare value by value, which stand on a line each; a float may differ in its last digits."""
+    old_lines, new_lines = found.splitlines(), expected.splitlines()
+    if len(old_lines) != len(new_lines):
+        return Difference(_listed(_lines(found, expected)))
+    close = [at for at, pair in enumerate(zip(old_lines, new_lines, strict=True)) if _nearly(*pair)]
+    for at in close:
+        old_lines[at] = new_lines[at]
+    places = _listed(_lines("\n".join(old_lines), "\n".join(new_lines)))
+    if not places and not close:
+        places = _listed(_lines(found, expected))
+    note = f"{len(close)} floats differ beyond their ninth digit, as versions of scipy do" if close else ""
+    return Difference(places, note)
 
 
-def _of_line(old: str, new: str) -> Iterator[str]:
-    """Number by number where the words are the same; else the first place where the lines part."""
-    mine, theirs = list(NUMBER.finditer(old)), list(NUMBER.finditer(new))
-    if NUMBER.sub("0", old) == NUMBER.sub("0", new):
-        for one, other in zip(mine, theirs, strict=True):
-            if one[0] != other[0]:
-                yield f' ("{_excerpt(old, one.start())}"): {one[0]}, expected {other[0]}'
-        return
-    start = next(n for n, (one, other) in enumerate(zip_longest(old, new)) if one != other)
-    yield f': "{_excerpt(old, start)}", expected "{_excerpt(new, start)}"'
-
-
-def _excerpt(line: str, at: int) -> str:
-    low, high = max(0, at - _AROUND), at + _AROUND
-    return f"{'...' if low else ''}{line[low:high].strip()}{'...' if high < len(line) else ''}"
-
-
-def _cut(text: str) -> str:
-    return f'"{_excerpt(text.strip(), 0)}"'
-
-
-def of_csv(found: str, expected: str) -> Iterator[str]:
-    """Each differing cell, by the name of its row and column."""
-    mine, theirs = (list(csv.reader(io.StringIO(text))) for text in (found, expected))
-    if mine[:1] != theirs[:1] or len(mine) != len(theirs):
-        yield from of_text(found, expected)
-        return
-    header = theirs[0] if theirs else []
-    for number, (old, new) in enumerate(zip(mine, theirs, strict=True), 1):
-        for column, one, other in zip_longest(header, old, new, fillvalue=""):
-            if one != other:
-                place = f"row {number} ({_named(new)}), column {column!r}"
-                yield from (f"{place}{what}" for what in _of_cell(one, other))
-    if mine == theirs and found != expected:
-        yield from of_text(found, expected)
-
-
-def _of_cell(old: str, new: str) -> Iterator[str]:
-    """A short cell as a whole, a long one as a line."""
-    if max(len(old), len(new)) > 2 * _AROUND:
-        return _of_line(old, new)
-    return iter([f": {old or 'nothing'}, expected {new or 'nothing'}"])
-
-
-def _named(row: Sequence[str]) -> str:
-    return ", ".join(row[:2])[: 2 * _AROUND]
-
-
-def of_json(found: str, expected: str) -> tuple[list[str], int]:
-    """Each differing value by its path; and how many floats differ in their last digits alone."""
-    try:
-        mine, theirs = json.loads(found), json.loads(expected)
-    except ValueError as error:
-        return [f"not JSON: {error}"], 0
-    named: list[str] = []
-    tiny = 0
-    for path, old, new in _of_values(mine, theirs, ""):
-        if _nearly(old, new):
-            tiny += 1
-        else:
-            named.append(f"{path}: {_value(old)}, expected {_value(new)}")
-    if not named and not tiny:
-        named = list(of_text(found, expected))  # a key that stands twice, or other spaces
-    return named, tiny
-
-
-class _Nothing:
-    """A value that is not there."""
-
-
-def _of_values(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys((*new, *old)):
-            inner = f"{path}.{key}" if path else key
-            yield from _of_values(old.get(key, _Nothing()), new.get(key, _Nothing()), inner)
-    elif isinstance(old, list) and isinstance(new, list):
-        for index, (one, other) in enumerate(zip_longest(old, new, fillvalue=_Nothing())):
-            yield from _of_values(one, other, f"{path}[{index}]")
-    elif type(old) is not type(new) or old != new:
-        yield path, old, new
-
-
-def _nearly(old: Any, new: Any) -> bool:
-    floats = isinstance(old, float) and isinstance(new, float)
-    return floats and math.isclose(old, new, rel_tol=LAST_DIGITS, abs_tol=1e-12)
-
-
-def _value(value: Any) -> str:
-    text = "nothing" if isinstance(value, _Nothing) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _nearly(old: str, new: str) -> bool:
+    """Return whether two lines differ in the last digits of a float alone."""
+    if old == new or NUMBER.sub("", old) != NUMBER.sub("", new):
+        return False
+    pairs = list(zip(NUMBER.findall(old), NUMBER.findall(new), strict=True))
+    apart = [(one, other) for one, other in pairs if one != other]
+    return all(
+        "." in one + other and math.isclose(float(one), float(other), rel_tol=_LAST_DIGITS, abs_tol=1e-12)
+        for one, other in apart
+    )

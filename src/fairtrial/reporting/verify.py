@@ -1,23 +1,25 @@
 """Recomputes every number of a report from the records, and names each that differs.
 
-A report is drawn anew into an empty folder and held against the one that stands. Of the kinds of files (svg,
-pdf, png, csv, md, tex, html) a folder may keep some: a kind that it has no file of is told, not missed, as
-long as each document is there in one kind. What it has of a kind, it must have whole.
+A report is made anew in memory and compared with the one that stands. Of the kinds of files (svg, pdf, png,
+csv, md, tex, html) a folder may keep some: a kind that it has no file of is noted, not missed, as long as
+each document is there in one kind. What it has of a kind, it must have whole.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial as bind
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.measurements import measurement_record as record
-from fairtrial.reporting.comparison import compare, numbers
-from fairtrial.reporting.report import full_report, speed_report, study_report
+from fairtrial.reporting.differences import compare, count_numbers
+from fairtrial.reporting.figures.figure_files import FORMATS
+from fairtrial.reporting.report import full_report, latex, speed_report, study_report
 from fairtrial.reporting.results import record_checks
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
@@ -25,16 +27,20 @@ from fairtrial.storage.study_folders import is_study
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
 
 
+Files = Mapping[str, str | bytes]
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A kind of report. is_here: whether a folder holds what it is made from. draw: (folder, to, partial).
+    """A kind of report. is_here: whether a folder holds what it is made from.
 
-    Nothing is drawn beside probes: their seals alone are looked at here.
+    make: (folder, partial, formats of its figures) -> its files. Nothing is made of measurements: their seals
+    alone are checked here.
     """
 
     is_here: Callable[[Path], bool]
     problems: Callable[[Path], Iterable[Problem]]
-    draw: Callable[[Path, Path, bool], object] | None
+    make: Callable[[Path, bool, Collection[str]], Files] | None
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,15 @@ class Checked:
         return {"folder": str(self.folder), **kept, "problems": len(self.problems)}
 
 
-def _study(folder: Path, to: Path, partial: bool) -> object:
-    return study_report.build(Store(folder), allow_partial=partial, to=to)
+def _study(folder: Path, partial: bool, formats: Collection[str]) -> Files:
+    return study_report.report_files(judge_study(Store(folder), partial=partial), formats)
 
 
-def _probes(folder: Path) -> list[Path]:
+def _full(folder: Path, partial: bool, formats: Collection[str]) -> Files:
+    return full_report.report_files(folder.parent, partial=partial, formats=formats)[0]
+
+
+def _measurements(folder: Path) -> list[Path]:
     return [path for name in record.NAMES if (path := folder / f"{name}.json").is_file()]
 
 
@@ -88,28 +98,21 @@ def _unsound(paths: Iterable[Path]) -> Iterator[Problem]:
             yield from error.problems
 
 
-KINDS: Final = {
-    "study": Kind(
+KINDS: Final = (
+    Kind(
         is_study,
         lambda folder: record_checks.problems(Store(folder)),
         _study,
     ),
-    "bench": Kind(
+    Kind(
         lambda folder: any(folder.glob("*-torch-*.json")),
-        lambda folder: (),
-        lambda folder, to, partial: speed_report.draw(folder, to),
+        lambda _: (),
+        lambda folder, _, formats: speed_report.report_files(folder, formats),
     ),
-    "probes": Kind(
-        lambda folder: bool(_probes(folder)),
-        lambda folder: _unsound(_probes(folder)),
-        None,
-    ),
-    "whole": Kind(
-        lambda folder: (folder / full_report.MACROS).is_file(),
-        lambda folder: (),  # of the records: each study's own
-        lambda folder, to, partial: full_report.build(folder.parent, to, allow_partial=partial),
-    ),
-}
+    Kind(lambda folder: bool(_measurements(folder)), lambda folder: _unsound(_measurements(folder)), None),
+    # the problems of its records are those of each study
+    Kind(lambda folder: (folder / latex.MACROS).is_file(), lambda _: (), _full),
+)
 
 
 def folders(given: Path) -> list[Path]:
@@ -125,74 +128,77 @@ def folders(given: Path) -> list[Path]:
 
 
 def _kind(folder: Path) -> Kind | None:
-    return next((kind for kind in KINDS.values() if kind.is_here(folder)), None)
+    return next((kind for kind in KINDS if kind.is_here(folder)), None)
 
 
 def check(folder: Path, *, partial: bool = False) -> Checked:
-    """Draw the report of a folder anew elsewhere and compare. partial: it was drawn with --allow-partial."""
+    """Make the report of a folder anew and compare. partial: it was made with --allow-partial."""
     kind = _kind(folder)
     assert kind is not None, "of `folders`"
-    wrong = list(kind.problems(folder))
-    if kind.draw is None:
-        return Checked(folder, 0, 0, tuple(wrong), (), sealed=len(_probes(folder)))
-    if not wrong:
-        with tempfile.TemporaryDirectory(prefix="fairtrial-verify-") as name:
-            try:
-                kind.draw(folder, Path(name), partial)
-            except Fault as error:
-                wrong += error.problems
-            else:
-                return held(folder, Path(name))
+    problems = list(kind.problems(folder))
+    if kind.make is None:
+        return Checked(folder, 0, 0, tuple(problems), (), sealed=len(_measurements(folder)))
+    if not problems:
+        kept = {path.suffix[1:] for path in (folder / "figures").glob("*")} & set(FORMATS)
+        try:
+            expected = kind.make(folder, partial, kept or FORMATS)
+        except Fault as error:
+            problems += error.problems
+        else:
+            return compare_files(folder, expected)
     note = "nothing was recomputed: mend the records first"
-    return Checked(folder, 0, 0, tuple(wrong), (note,))
+    return Checked(folder, 0, 0, tuple(problems), (note,))
 
 
-def held(folder: Path, anew: Path) -> Checked:
-    """Every file of a report beside the one of the same name in a folder that was just drawn."""
-    expected = _files(anew)
+def compare_files(folder: Path, expected: Files) -> Checked:
+    """Compare every file of a report with the one of the same name that was just made."""
     found = _derived(folder, expected)
     if not found:
         return Checked(folder, 0, 0, (), ())
     kept = {path.suffix for path in found}
     stems = {path.with_suffix("") for path in found}
-    missing = [path for path in expected if path not in found]
+    missing = [path for path in map(Path, expected) if path not in found]
     lost = [path for path in missing if path.suffix in kept or path.with_suffix("") not in stems]
-    wrong, notes = _absent(folder, lost, [path for path in found if path not in expected]), []
-    for path in (path for path in found if path in expected):
-        said = compare(path.suffix, (folder / path).read_bytes(), (anew / path).read_bytes())
-        notes += [f"{path}: {note}" for note in said.noted]
-        if said.named:
-            wrong.append(Problem(_told(said.named), str(folder / path), _ANEW))
-    unkept = sorted({path.suffix for path in missing} - kept)
+    extra = [path for path in found if str(path) not in expected]
+    problems, notes, numbers = _absent(folder, lost, extra), [], 0
+    for path in (path for path in found if str(path) in expected):
+        content = expected[str(path)]
+        data = content.encode() if isinstance(content, str) else content
+        difference = compare(path.suffix, (folder / path).read_bytes(), data)
+        notes += [f"{path}: {difference.note}"] if difference.note else []
+        if difference.places:
+            problems.append(Problem(_places(difference.places), str(folder / path), _ANEW))
+        numbers += count_numbers(path.suffix, data)
+    # formats of figures that are not kept were not even drawn
+    unkept = sorted(({path.suffix for path in missing} | {f".{kind}" for kind in _drawn(expected)}) - kept)
     notes += [f"not kept here, not compared: {listed(unkept)}"] if unkept else []
-    told = sum(numbers(path.suffix, (anew / path).read_bytes()) for path in found if path in expected)
-    return Checked(folder, len(found), told, tuple(wrong), tuple(notes))
+    return Checked(folder, len(found), numbers, tuple(problems), tuple(notes))
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+def _drawn(expected: Files) -> Collection[str]:
+    return FORMATS if any(name.startswith("figures/") for name in expected) else ()
 
 
-def _derived(folder: Path, expected: Sequence[Path]) -> list[Path]:
-    """The files that a report has here: those expected, and all beside them in folders of its own."""
-    own = {path.parent for path in expected} - {Path()}
+def _derived(folder: Path, expected: Files) -> list[Path]:
+    """Return the files that a report has here: those expected, and all beside them in folders of its own."""
+    own = {Path(name).parent for name in expected} - {Path()}
     beside = [path for part in own for path in (folder / part).glob("*") if path.is_file()]
-    top = [folder / path for path in expected if path.parent == Path() and (folder / path).is_file()]
+    top = [folder / name for name in expected if Path(name).parent == Path() and (folder / name).is_file()]
     return sorted(path.relative_to(folder) for path in (*beside, *top))
 
 
-def _absent(folder: Path, lost: Sequence[Path], more: Sequence[Path]) -> list[Problem]:
+def _absent(folder: Path, lost: Sequence[Path], extra: Sequence[Path]) -> list[Problem]:
     gone = [Problem("the file is missing", str(folder / path), _ANEW) for path in lost]
-    extra = "no record gives this file: nothing in it can be verified"
-    return gone + [Problem(extra, str(folder / path), "delete it, or keep it elsewhere") for path in more]
+    what = "no record gives this file: nothing in it can be verified"
+    return gone + [Problem(what, str(folder / path), "delete it, or keep it elsewhere") for path in extra]
 
 
-def _told(named: Sequence[str]) -> str:
-    count = "one place is" if len(named) == 1 else f"{len(named)} places are"
-    return f"{count} not what the records say: {'; '.join(named)}"
+def _places(places: Sequence[str]) -> str:
+    count = "one place is" if len(places) == 1 else f"{len(places)} places are"
+    return f"{count} not what the records say: {'; '.join(places)}"
 
 
-def verify(given: Iterable[Path], *, partial: bool = False) -> Iterator[Checked]:
-    """Each folder of those given, once."""
-    every = dict.fromkeys(folder for path in given for folder in folders(path))
-    yield from (check(folder, partial=partial) for folder in every)
+def verify(given: Iterable[Path], *, partial: bool = False) -> list[Checked]:
+    """Check each folder of those given, once; several at a time."""
+    every = list(dict.fromkeys(folder for path in given for folder in folders(path)))
+    return full_report.in_processes(bind(check, partial=partial), every)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from fairtrial.reporting.figures.axis import Axis, positions
+from fairtrial.reporting.figures.figure_layout import Axis, positions
 
 
 def test_levels_stand_at_their_logarithm_or_one_after_the_other():

@@ -12,13 +12,12 @@ from matplotlib.colors import to_hex
 from scipy.stats import t as student
 
 from fairtrial.reporting import verify
-from fairtrial.reporting.figures import figure_files
-from fairtrial.reporting.figures.crossover_figure import crossover_figure
+from fairtrial.reporting.figures.crossover_figure import draw_crossovers
 from fairtrial.reporting.figures.style import ALARM, look_of_norm
 from fairtrial.reporting.report import study_report
-from fairtrial.reporting.report.wanted_items import WANTED
+from fairtrial.reporting.report.figure_registry import draw_study, report_items
 from fairtrial.reporting.results import load
-from fairtrial.reporting.tables.crossover_table import crossover_table
+from fairtrial.reporting.tables.crossover_table import crossover_tables
 from fairtrial.reporting.verdicts.crossover_sentences import describe_leads
 from fairtrial.reporting.verdicts.learning_curve_crossover import (
     IMAGES,
@@ -30,6 +29,7 @@ from fairtrial.reporting.verdicts.learning_curve_crossover import (
     find_undecided,
 )
 from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -155,9 +155,9 @@ def test_too_few_seeds_give_a_sign_change_without_an_interval(planted_curves, ma
     )
     assert told(seconds).endswith("at second 2.05")
     results = load.load(publish(make_study(name="few", seeds=range(2), aa=None), planted()))
-    ((_, caption, _),) = crossover_figure(results, find_crossovers(results, False))
+    ((_, caption, _),) = draw_crossovers(judge_results(results))
     assert "no intervals" in caption and "n = 2 seeds" in caption
-    made = crossover_table(results, find_crossovers(results, False))
+    (made,) = crossover_tables(judge_results(results))
     assert set(made.frame["simultaneous low"]) == set(made.frame["leads"]) == {""}
 
 
@@ -189,10 +189,9 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
     steps = find_crossovers(results, False)[0].curves[0]
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
-    more = crossover_figure(results, find_crossovers(results, False))
-    drawn = {each.name: each for each in figure_files.draw(results, (), None, partial=False, more=more)}
+    drawn = {figure.name: figure for figure in draw_study(judge_results(results), ())}
     assert "2 of 80 runs failed" in drawn["crossover"].caption  # this arm at both batches
-    ((_, _, figure),) = crossover_figure(results, find_crossovers(results, False))
+    ((_, _, figure),) = draw_crossovers(judge_results(results))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [to_hex(line.get_color()) for line in crosses] == [ALARM]
 
@@ -215,8 +214,8 @@ def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish,
         return said | {"measured": {"val_curve": looks}} if hit else said
 
     results = load.load(publish(make_study(), broken))
-    assert find_crossovers(results, False) == [] == list(crossover_figure(results, []))
-    assert crossover_table(results, []) is None
+    assert find_crossovers(results, False) == [] == list(draw_crossovers(judge_results(results)))
+    assert crossover_tables(judge_results(results)) == []
     study_report.build(publish(make_study(name="again"), broken))
 
 
@@ -233,7 +232,7 @@ def test_interactions_and_averages_are_not_drawn_and_two_contrasts_at_most(make_
     )
     results = load.load(publish(make_study(primary=primary), planted()))
     assert [crossover.contrast.name for crossover in find_crossovers(results, False)] == ["first", "second"]
-    ((_, _, figure),) = crossover_figure(results, find_crossovers(results, False))
+    ((_, _, figure),) = draw_crossovers(judge_results(results))
     assert len(figure.axes) == 4
 
 
@@ -252,7 +251,7 @@ def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_s
     apart = publish(make_study(name="apart"), planted(seconds=(20.0, 4.0)))  # 5 to 20 s, 1 to 4 s
     results = load.load(apart)
     (crossover,) = find_crossovers(results, False)
-    ((_, caption, figure),) = crossover_figure(results, find_crossovers(results, False))
+    ((_, caption, figure),) = draw_crossovers(judge_results(results))
     assert [curve.clock for curve in crossover.curves] == [STEPS] and len(figure.axes) == 1
     assert "not shown by seconds: no second lies within the curves of both arms" in caption
 
@@ -269,13 +268,13 @@ def test_subsets_are_averaged_within_their_checkpoint(make_transfer, publish):
     means = [0.1 + 0.02 * (label - 1) + 0.003 * 2 for label in range(3)]
     half = student.ppf(1 - 0.05 / 8, 2) * np.std(means, ddof=1) / math.sqrt(3)
     assert steps.band.high == pytest.approx([np.mean(means) + half] * 4)
-    ((_, caption, _),) = crossover_figure(results, find_crossovers(results, False))
+    ((_, caption, _),) = draw_crossovers(judge_results(results))
     assert "3 upstream checkpoints (15 few-shot subsets)" in caption and "means over checkpoints" in caption
 
 
 def test_arms_keep_their_colours_and_stand_where_they_lead_curve(make_study, publish):
     results = load.load(publish(make_study(), planted()))
-    ((name, caption, figure),) = crossover_figure(results, find_crossovers(results, False))
+    ((name, caption, figure),) = draw_crossovers(judge_results(results))
     ax = figure.axes[-1]
     marks = [to_hex(line.get_color()) for line in ax.lines if line.get_markersize() == 4.5]
     gn, bn = (look_of_norm(each).color for each in ("gn+ws", "bn"))
@@ -305,9 +304,9 @@ def test_the_report_holds_figure_and_table_and_verify_names_a_changed_digit(make
 
 
 def test_the_written_report_takes_it_from_studies_of_the_four_arms(make_study):
-    (source,) = WANTED["F3.12"].sources
-    assert source.shows("crossover") and source.fits(make_study())
-    assert not source.fits(make_study(factors={"mixup": (0.0, 0.1)}, primary=(), aa=None))
+    item, row = report_items()["F3.12"]
+    assert row.make is draw_crossovers and item.includes("crossover") and item.cells.fits(make_study())
+    assert not item.cells.fits(make_study(factors={"mixup": (0.0, 0.1)}, primary=(), aa=None))
 
 
 def bands(mean, seeds, rng, draws=20_000):

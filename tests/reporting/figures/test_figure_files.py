@@ -7,12 +7,14 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from fairtrial.reporting.figures import figure_files, style
+from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.curves import crowd, curves
 from fairtrial.reporting.figures.forest import forest, rows_of
+from fairtrial.reporting.report.figure_registry import draw_study
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import axis_of, gather
 from fairtrial.reporting.verdicts import aa_check, findings
+from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.reporting.wording import SCALES
 
 
@@ -91,7 +93,7 @@ def test_the_axis_is_the_number_with_most_levels(make_study):
 def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish, noise):
     store = publish(make_study(), lambda cell: 0.9 + 0.01 * noise(cell, "a") if cell.seed < 5 else None)
     results = load.load(store)
-    drawn = figure_files.draw(results, findings.judge(results), aa_check.compare(results), partial=False)
+    drawn = draw_study(judge_results(results), ())
     assert all("Incomplete: 45 of 90 cells" in figure.caption for figure in drawn)
     assert all(f"{kind} intervals" not in drawn[1].caption for kind in ("t", "95 % t"))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=False)
@@ -101,5 +103,5 @@ def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish
 def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
     before = dict(matplotlib.rcParams)
     results = load.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
-    figure_files.draw(results, findings.judge(results), aa_check.compare(results), partial=False)
+    draw_study(judge_results(results))
     assert dict(matplotlib.rcParams) == before

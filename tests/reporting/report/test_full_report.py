@@ -15,9 +15,10 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
 from fairtrial.reporting.report import full_report
-from fairtrial.reporting.report.latex_macros import Macros, name_of
+from fairtrial.reporting.report.figure_registry import report_items
+from fairtrial.reporting.report.latex import Macros, name_of
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.wanted_items import NIGHTLY, WANTED
+from fairtrial.reporting.report_item import NIGHTLY, RESULTS
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
 
@@ -82,7 +83,7 @@ def test_there_is_a_page_per_question_and_one_that_holds_them_all(built):
 def test_what_is_drawn_and_what_is_missing_make_up_the_list(built):
     made, folder = built
     missing = {line.split(" ")[0] for line in made.missing}
-    assert missing <= set(WANTED) and made.drawn == len(WANTED) - len(missing)
+    assert missing <= set(report_items()) and made.drawn == len(report_items()) - len(missing)
     assert {"F1.1", "F3.1", "F3.4", "F4.3"} <= missing
     assert not {"F3.3", "F4.2"} & missing
     text = Page((folder / "normalization.html").read_text()).text
@@ -120,7 +121,7 @@ def test_what_answers_two_questions_is_shown_once_and_pointed_to(make_study, pub
 
 
 def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
-    (cells,) = WANTED["F3.11"].sources
+    cells = report_items()["F3.11"][0].cells
     arms = {"norm": ("bn", "gn"), "weight_decay": (0.0, 1e-4)}
     assert cells.fits(make_study(factors=arms, primary=(), aa=None))
     assert not cells.fits(make_study(factors=arms | {"weight_decay": (1e-4,)}, primary=(), aa=None))
@@ -189,12 +190,15 @@ def test_an_incomplete_study_is_told_and_so_is_one_that_ships_beside_ones_own(
 
 
 def test_the_list_is_whole_and_every_row_can_be_acted_on():
-    ids = set(WANTED)
-    assert {f"F{q}" for q in ("1.1", "1.2", "3.5", "3.12", "4.1", "4.3")} | {"T2.2", "T5.2", "FE.1"} <= ids
-    assert len(ids) == 35
-    for name, wanted in WANTED.items():
-        assert wanted.serves and set(wanted.serves) <= set(QUESTIONS), name
-        assert wanted.fill and wanted.claim and wanted.tier in ("smoke", "report", NIGHTLY)
+    ids = list(report_items())
+    assert {f"F{q}" for q in ("1.1", "1.2", "3.5", "3.12", "4.1", "4.3")} | {"T2.2", "T5.2", "FE.1"} <= set(
+        ids
+    )
+    assert len(ids) == 35 and ids[:5] == ["F1.1", "F1.2", "F1.3", "F1.4", "T1.5"] and ids[-1] == "FE.3"
+    for name, (item, row) in report_items().items():
+        assert item.questions and set(item.questions) <= set(QUESTIONS), name
+        assert item.claim and item.tier in ("smoke", "report", NIGHTLY)
+        assert item.fill or row.source == RESULTS, "a Fault names the command"
 
 
 def test_what_cannot_be_reported_is_refused_in_words(tmp_path, capsys):

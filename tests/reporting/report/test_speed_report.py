@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.reporting.figures.speed_figures import pictures
+from fairtrial.reporting.figures.speed_figures import speed_figures
 from fairtrial.reporting.report import speed_report
 from fairtrial.reporting.results.timings import machine_of, read_timings
-from fairtrial.reporting.tables.speed_tables import table
+from fairtrial.reporting.tables.speed_tables import speed_table
 
 MACHINE = {"cpu_model": "AMD EPYC", "gpu": None, "threads": 2, "torch": "2.15.0"}
 
@@ -46,7 +46,7 @@ def test_a_race_gives_back_what_was_planted(tmp_path):
 
 
 def test_the_table_has_a_row_per_subject_with_rates_by_hand(tmp_path):
-    frame = table(read_timings(write(tmp_path, row()))).frame.set_index("subject")
+    frame = speed_table(read_timings(write(tmp_path, row()))).frame.set_index("subject")
     fastest = frame.loc["fastest"]
     assert fastest["median ms"] == "600"
     assert fastest["times reference"] == "1.200"
@@ -58,7 +58,7 @@ def test_the_table_has_a_row_per_subject_with_rates_by_hand(tmp_path):
 
 
 def test_what_nobody_counted_is_left_empty(tmp_path):
-    frame = table(read_timings(write(tmp_path, row(flops=None, roofline_s=None, roof=...)))).frame
+    frame = speed_table(read_timings(write(tmp_path, row(flops=None, roofline_s=None, roof=...)))).frame
     assert set(frame["GFLOP/s"]) == set(frame["share of roofline"]) == {""}
 
 
@@ -77,7 +77,7 @@ def test_pictures_come_with_their_files(tmp_path):
 
 def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
     timings = read_timings(write(tmp_path, *(row(batch_size=size) for size in (2, 8, 32))))
-    made = {name: figure for name, _, figure in pictures(timings)}
+    made = {name: figure for name, _, figure in speed_figures(timings)}
     left, right = made["throughput-mini"].axes
     np.testing.assert_allclose(left.lines[0].get_ydata(), [2 / 0.5, 8 / 0.5, 32 / 0.5])
     assert (
@@ -88,7 +88,7 @@ def test_throughput_is_images_over_seconds_and_every_round_is_drawn(tmp_path):
 
 def test_the_quartiles_of_a_ratio_are_inside_the_frame(tmp_path):
     rounds = {"conv": [1.0] * 3 + [0.1] * 2, "fastest": [1.0] * 5}  # median 1, third quartile 10
-    (_, _, figure), *_ = pictures(read_timings(write(tmp_path, row(rounds_s=rounds))))
+    (_, _, figure), *_ = speed_figures(read_timings(write(tmp_path, row(rounds_s=rounds))))
     (axes,) = figure.axes
     low, high = axes.get_xlim()
     (bar,) = (line for line in axes.collections if hasattr(line, "get_segments"))
@@ -98,7 +98,7 @@ def test_the_quartiles_of_a_ratio_are_inside_the_frame(tmp_path):
 @pytest.mark.parametrize("sizes", [(2, 8), (2,)])
 def test_a_line_needs_three_batch_sizes(tmp_path, sizes):
     timings = read_timings(write(tmp_path, *(row(batch_size=size) for size in sizes)))
-    assert [name for name, _, _ in pictures(timings)] == ["ratios-steps", "roofline"]
+    assert [name for name, _, _ in speed_figures(timings)] == ["ratios-steps", "roofline"]
 
 
 def test_benches_that_raced_nobody_are_passed_over(tmp_path):

@@ -10,7 +10,7 @@ from fairtrial.reporting.report import tuning_report
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.budget_parity import parity
 from fairtrial.reporting.tables.fairness import fairness
-from fairtrial.reporting.tables.variance_table import variance_table
+from fairtrial.reporting.tables.variance_table import variance_tables
 from fairtrial.reporting.verdicts import findings
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
@@ -195,7 +195,7 @@ def test_the_table_of_variance_has_a_row_for_tunings(make_study, publish):
     def score(cell):  # the tuning study moves a result by 0.02, its seeds and their runs by less
         return 0.5 + 0.02 * (cell.seed % 3) + 0.002 * (cell.seed // 3) + 0.0005 * cell.replica
 
-    made = variance_table(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), score)))
+    (made,) = variance_tables(load.load(publish(make_study(tuning=chosen(), seeds=range(9)), score)))
     rows = made.frame.set_index("source")
     # by hand: means of tunings 0.02 apart, of seeds 0.002 apart, each pair 0.0005 apart
     draws = 0.0005**2 / 2

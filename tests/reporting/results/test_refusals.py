@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.errors import BAD_INPUT, Fault
-from fairtrial.reporting.report.study_report import build, sentences
+from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.study_verdicts import sentences
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest

@@ -14,7 +14,7 @@ from statsmodels.stats.anova import anova_lm
 from fairtrial.reporting import verify
 from fairtrial.reporting.report import study_report
 from fairtrial.reporting.results import load
-from fairtrial.reporting.tables.variance_table import variance_table
+from fairtrial.reporting.tables.variance_table import variance_tables
 from fairtrial.reporting.verdicts import variance_sources
 from fairtrial.study.study import Contrast
 
@@ -51,7 +51,7 @@ def frame_of(study, score, groups=1):
 
 
 def sized(results, **how):
-    made = variance_table(results, **how)
+    (made,) = variance_tables(results, **how)
     return made, made.frame.set_index("source")
 
 
@@ -195,7 +195,7 @@ def test_failed_runs_stay_in_as_chance(make_study, publish):
     ],
 )
 def test_there_is_no_table_without_pairs_to_rest_on(make_study, publish, changed, outcome):
-    assert variance_table(load.load(publish(make_study(**PLAIN | changed), outcome))) is None
+    assert variance_tables(load.load(publish(make_study(**PLAIN | changed), outcome))) == []
 
 
 def test_an_incomplete_study_has_one_when_its_pairs_are_asked_for(make_study, publish):

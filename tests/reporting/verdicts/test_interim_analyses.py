@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from fairtrial.reporting.report import study_report
+from fairtrial.reporting.verdicts import study_verdicts
 from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.interim_analyses import ask_rule, open_study
 from fairtrial.reporting.verify import verify
@@ -114,7 +115,7 @@ def test_a_look_has_its_part_of_alpha(grown):
     assert (clear.interval.low, clear.interval.high) == pytest.approx(tuple(t.confidence_interval(0.975)))
     assert clear.step.step_level == pytest.approx(1 - 0.025 / 2)
     assert open_.step.step_level == pytest.approx(1 - 0.025)
-    said = study_report.sentences(store)[0]
+    said = study_verdicts.sentences(store)[0]
     assert "(97.5 %), n = 5 paired seeds (interim analysis 1 of 2)" in said[0]
     assert "Holm and interim analyses p" in said[0]
 

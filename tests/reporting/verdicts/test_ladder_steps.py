@@ -6,9 +6,9 @@ import pytest
 
 from fairtrial.reporting.figures.ladder_figure import ladder_figure
 from fairtrial.reporting.results import load as table
-from fairtrial.reporting.tables.ladder_table import ladder_table
-from fairtrial.reporting.verdicts.findings import judge
+from fairtrial.reporting.tables.ladder_table import ladder_tables
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Contrast
 
@@ -80,14 +80,14 @@ def test_two_chains_of_one_length_are_none(study):
 def test_each_step_earns_what_it_was_given(study, publish, noise):
     made = study()
     results = table.load(publish(made, lambda cell: truth(cell, noise)))
-    told = ladder_table(results, judge(results), False)
+    (told,) = ladder_tables(judge_results(results))
     rows = told.frame.to_dict("records")
     assert [row["added"].split(" ")[0] for row in rows] == ["", "4.0", "4.0", "-2.0"]
     assert [row["left out of the last"].split(" ")[0] for row in rows] == ["", "7.0", "4.0", "-2.0"]
     assert [row["verdict"] for row in rows] == ["", "better", "better", "worse"]
     mean = sum(made.seeds) / len(made.seeds) / 10  # points
     assert float(rows[2]["test accuracy, %"]) == pytest.approx(58 + mean, abs=0.06)
-    ((name, caption, figure),) = ladder_figure(results, judge(results), False)
+    ((name, caption, figure),) = ladder_figure(judge_results(results))
     assert name == "ladder"
     assert "left out of the last rung" in caption and f"n = {len(made.seeds)}" in caption
     left, right = figure.axes
@@ -102,9 +102,9 @@ def test_an_incomplete_ladder_has_no_interval(study, publish, noise):
     made = study()
     last = made.seeds[-1]
     results = table.load(publish(made, lambda cell: None if cell.seed == last else truth(cell, noise)))
-    told = ladder_table(results, judge(results), False)
+    (told,) = ladder_tables(judge_results(results))
     assert not any("[" in row["added"] for row in told.frame.to_dict("records"))
-    ((_, caption, _),) = ladder_figure(results, judge(results), False)
+    ((_, caption, _),) = ladder_figure(judge_results(results))
     assert "no intervals" in caption
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
 from fairtrial.reporting.claims import ledger
-from fairtrial.reporting.report import study_report
+from fairtrial.reporting.verdicts import study_verdicts
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
@@ -21,7 +21,7 @@ def told(store: Store, contrast: str | None, *, allow_partial: bool = False) -> 
 
     As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
     """
-    said, complete = study_report.sentences(store, allow_partial=allow_partial)
+    said, complete = study_verdicts.sentences(store, partial=allow_partial)
     results = open_study(store.folder, partial=allow_partial)
     names = [each.name for each in results.study.contrasts]
     if contrast is not None:

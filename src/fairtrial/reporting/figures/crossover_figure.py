@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairtrial.reporting.figures.figure_layout import Made
+from fairtrial.reporting.figures.figure_layout import Figures
 from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
+from fairtrial.reporting.report_item import FOUR_ARMS, REPORT, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import NORM, identity
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.crossover_sentences import (
@@ -25,6 +26,7 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
 )
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import listed
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
@@ -34,8 +36,9 @@ _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 
 
-def crossover_figure(results: Results, found: Sequence[Crossover]) -> Made:
-    """A row for each of these contrasts: by steps, by seconds; nothing without any."""
+def draw_crossovers(verdicts: StudyVerdicts) -> Figures:
+    """Draw a row for each contrast with curves: by steps, by seconds; nothing without any."""
+    results, found = verdicts.results, verdicts.crossovers
     if not found:
         return
     columns = max(len(crossover.curves) for crossover in found)
@@ -147,3 +150,16 @@ def _caption(results: Results, found: Sequence[Crossover]) -> str:
         f"seed (crosses: a run of that seed failed, and has chance at every point); thick: {unit}; {bands}. "
         f"{describe_crossovers(found)} {describe_accuracies(found)} {CAUTION}. {count_units(results, found)}."
     )
+
+
+ROWS = (
+    RegistryRow(STUDY, draw_crossovers, rank=8, items=(
+        ReportItem(
+            "F3.12", "Who leads at each step and each second", ("Q3",), REPORT,
+            "where the lead changes hands within one schedule, on validation images, with its confidence set",
+            "fairtrial run norm; upstream with more seeds: "
+            "fairtrial run upstream --data parquet:DIR --seeds 10",
+            ("crossover",), Cells(FOUR_ARMS), "a narrow band upstream, where three seeds are few",
+        ),
+    )),
+)  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.axes import Axes
 
-from fairtrial.reporting.figures.axis import Axis, Places
+from fairtrial.reporting.figures.figure_layout import Axis, Places
 from fairtrial.reporting.figures.style import ALARM, QUIET, Look, looks, spread
 from fairtrial.reporting.results.arms import Group
 from fairtrial.reporting.wording import Scale, clean

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from fairtrial.reporting.figures.figure_layout import Figures, side_by_side
 from fairtrial.reporting.figures.style import ALARM, BAND, INK, QUIET, VERDICT
+from fairtrial.reporting.report_item import STUDY, RegistryRow
+from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.verdicts.aa_check import LEVEL, AACheck
+from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import Scale, clean
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+from fairtrial.reporting.wording import SCALES, Scale, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name
@@ -181,3 +186,31 @@ def _say(row: Row, y: int, ax: Axes) -> None:
     ax.text(1.03, y - 0.02, word, transform=beside, color=row.color, va="bottom", fontweight="bold")
     text = f"{numbers}\nn = {row.n}"
     ax.text(1.03, y + 0.02, text, transform=beside, va="top", fontsize=6.5)
+
+
+def contrast_forests(study: StudyVerdicts) -> Figures:
+    """Draw the declared contrasts, one figure per metric."""
+    results, findings = study.results, study.findings
+    for metric in dict.fromkeys(finding.contrast.metric for finding in findings):
+        compared = [finding for finding in findings if finding.contrast.metric == metric]
+        rows = rows_of(compared, study.control if metric == metric_of(results.study) else None)
+        near = crowd(rows)
+        figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
+        for ax, view in zip(axes, (None, near), strict=False):
+            forest(rows, ax, view, left=view is None, right=near is None or view is not None)
+        m, rule = len(findings), results.inference
+        wide = f"{100 - 100 * rule.alpha / m:.4g}"
+        thin = f"thin whiskers {wide} % (Bonferroni over {m} contrasts); " if m > 1 else ""
+        thick = f"thick bars: {rule.name}, not adjusted; {thin}"
+        thick = thick if any(row.bounds for row in rows) else "no intervals; "
+        closer = "; right: the same, enlarged around 0" if near else ""
+        means = "means" + next((f" over{f.unit.short}" for f in compared if f.unit.short), "")
+        caption = (
+            f"Paired differences, treatment minus control, in {SCALES[metric].name}. Dots: one per seed "
+            f"(crosses: a run of that seed failed); diamonds: {means}; {thick}grey band: margin{closer}. "
+            f"{seeds(results)}."
+        )
+        yield "contrasts" + ("" if metric == metric_of(results.study) else f"-{metric}"), caption, figure
+
+
+ROWS = (RegistryRow(STUDY, contrast_forests, rank=1),)

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial as bind
 
 from matplotlib.axes import Axes
 
-from fairtrial.reporting.figures.axis import CROWDED, Axis, name_of
 from fairtrial.reporting.figures.curves import dots, mark, name_ends
-from fairtrial.reporting.figures.figure_layout import Made, arranged, averaged, capital, label_once
+from fairtrial.reporting.figures.figure_layout import (
+    CROWDED,
+    Axis,
+    Figures,
+    arranged,
+    averaged,
+    capital,
+    factor_name,
+    label_once,
+)
 from fairtrial.reporting.figures.style import BAND, INK, looks
+from fairtrial.reporting.report_item import NIGHTLY, REPORT, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import counted
-from fairtrial.reporting.verdicts.paired_gains import GainLine, GainPanel, GainPoint, measure
+from fairtrial.reporting.verdicts.paired_gains import (
+    GainLine,
+    GainPanel,
+    GainPoint,
+    bn_modes,
+    measure,
+    mixups,
+    tunings,
+)
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale
+from fairtrial.study.study import Study
 
 Measured = Mapping[GainLine, Sequence[GainPoint]]
 
@@ -44,13 +64,14 @@ def gains(panel: GainPanel, points: Measured, axis: str, scale: Scale, margin: f
     return ax
 
 
-def gained(
-    results: Results, partial: bool, name: str, what: str, axis: str, panels: Sequence[GainPanel]
-) -> Made:
-    """A figure of its own for these panels; none where there is no panel."""
+def draw_gains(
+    verdicts: StudyVerdicts, name: str, what: str, panels_of: Callable[[Study], Sequence[GainPanel]]
+) -> Figures:
+    """Draw the paired gains of a study against its images per class; none where it has no such panel."""
+    results, partial, axis = verdicts.results, verdicts.partial, "shots"
+    study, metric, panels = results.study, metric_of(results.study), panels_of(results.study)
     if not panels:
         return
-    study, metric = results.study, metric_of(results.study)
     points = measure(results, panels, axis, metric, intervals=results.sound or partial)
     crowded = len(study.factors[axis]) > CROWDED
     figure, axes = arranged(len(panels), crowded=crowded, wide=len(panels) > 1 or crowded)
@@ -58,7 +79,7 @@ def gained(
         gains(panel, points, axis, SCALES[metric], study.margin, ax)
     label_once(figure, axes, SCALES[metric].gap_axis)
     titles = "; ".join(panel.title for panel in panels)
-    told = f"{what} against {name_of(axis)}: {titles}. {capital(how(results, points))}."
+    told = f"{what} against {factor_name(axis)}: {titles}. {capital(how(results, points))}."
     mean = averaged(study, [axis, *(each for panel in panels for line in panel.lines for each in line.named)])
     caption = f"{told}{mean} Exploratory where no verdict above says the same. {_units(results, points)}."
     yield f"{name}-by-{axis}".replace("_", "-"), caption, figure
@@ -77,3 +98,67 @@ def _units(results: Results, points: Measured) -> str:
     every = [point.unit for line in points.values() for point in line]
     found = {unit.describe(unit.seeds): unit for unit in every}
     return counted(results, [(unit, "") for unit in found.values()])
+
+
+ROWS = (
+    RegistryRow(
+        STUDY, bind(draw_gains, name="transfer-gain", what="What fine-tuning gains", panels_of=tunings),
+        sweeps=(("shots",), ("finetune", "upstream")), rank=5,
+        items=(
+            ReportItem(
+                "F1.1", "Transfer against scratch", ("Q1",), REPORT,
+                "the paired gain of fine-tuning at each number of images per class",
+                "fairtrial run shots; on CIFAR-10: fairtrial run shots --preset mini --data parquet:DIR",
+                ("transfer-gain-by-shots",), Cells({"finetune": ("full", "scratch")}, pretrained=True),
+            ),
+            ReportItem(
+                "F1.2", "Probe against fine-tune", ("Q1",), REPORT,
+                "the paired gain of tuning the whole network over a linear probe on frozen features",
+                "fairtrial run shots --set finetune=full,scratch,linear_probe,last --results results/last",
+                ("transfer-gain-by-shots",), Cells({"finetune": ("full", "linear_probe")}, pretrained=True),
+                "the arm that tunes the last stage, where no line of it is drawn",
+            ),
+        ),
+    ),
+    RegistryRow(
+        STUDY, bind(draw_gains, name="mixup-gain", what="What MixUp gains", panels_of=mixups),
+        sweeps=(("shots",), ("mixup",)), rank=6,
+        items=(
+            ReportItem(
+                "F4.2", "MixUp against the number of images", ("Q4",), REPORT,
+                "the paired gain at each number of images",
+                "fairtrial run mixup; up to 2000 per class: --preset mini --data parquet:DIR",
+                ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (100,)}),
+                "500 and 2000 images per class, where the axis ends before them: the digits are too few",
+            ),
+            ReportItem(
+                "F4.3", "MixUp at 1 to 10 images", ("Q4",), REPORT,
+                "the paired gain where BiT does without MixUp",
+                "fairtrial run mixup --set shots=1,2,5,10,100 --seeds 20 --results results/few",
+                ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (1, 2, 5, 10)}),
+            ),
+            ReportItem(
+                "F4.4", "Dose of MixUp", ("Q4",), NIGHTLY, "a dose response in alpha",
+                "fairtrial run mixup --set mixup=0,0.05,0.1,0.2,0.4,1 --results results/alpha",
+                ("mixup-gain-by-shots",), Cells({"mixup": (0.0, 0.1, 0.4, 1.0)}),
+            ),
+            ReportItem(
+                "F4.5", "MixUp with each norm", ("Q4", "Q3"), NIGHTLY,
+                "an interaction: only its own interval may be quoted", "fairtrial run mixup",
+                ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "norm": ("bn", "gn")}),
+            ),
+        ),
+    ),
+    RegistryRow(
+        STUDY, bind(draw_gains, name="bn-mode-gain", what="What BN's statistics change", panels_of=bn_modes),
+        sweeps=(("shots",), ("bn_mode",)), rank=7,
+        items=(
+            ReportItem(
+                "F3.9", "BN's running statistics in transfer", ("Q3",), NIGHTLY,
+                "what frozen or estimated statistics change, paired with updated ones",
+                "fairtrial run shots --set bn_mode=updated,frozen,re-estimated --results results/bn-modes",
+                ("bn-mode-gain-by-shots",), Cells({"bn_mode": ("updated", "frozen")}, pretrained=True),
+            ),
+        ),
+    ),
+)  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -10,21 +9,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_files import render, styled
 from fairtrial.reporting.wording import clean
 from fairtrial.stats.change_points import Change, change_points
-from fairtrial.storage.atomic import publish
 
 ALPHA: Final = 0.01
 _SEED: Final = 0  # the same nights give the same picture
-_FORMATS: Final[dict[str, dict[str, Any]]] = {
-    "svg": {"metadata": {"Date": None, "Creator": None}},
-    "png": {"metadata": {"Software": None}},
-}
 
 
 class Series(NamedTuple):
@@ -56,25 +51,16 @@ def _series(name: str, nights: Sequence[Mapping[str, Any]]) -> Series:
 
 
 def draw(found: Sequence[Series], device: str, folder: Path) -> tuple[list[Path], str]:
-    """Write history.svg and history.png into the folder; their paths and the caption."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(style.RC)
+    """Write history.svg, history.png and history.txt into the folder; return their paths and the caption."""
+    with styled():
         figure = Figure(figsize=(style.PAGE, 0.4 + 1.5 * len(found)), layout="constrained")
         axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
         for one, ax in zip(found, axes, strict=True):
             drift(one, ax)
         axes[-1].set_xlabel("night")
-        paths = []
-        for kind, options in _FORMATS.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, **options)
-            paths.append(folder / f"history.{kind}")
-            publish(paths[-1], buffer.getvalue(), overwrite=True)
-    text = caption(found, device)
-    paths.append(folder / "history.txt")
-    publish(paths[-1], text + "\n", overwrite=True)
-    return paths, text
+        history = render("history", caption(found, device), figure, ("png",))
+    files = {f"history.{kind}": data for kind, data in history.formats.items()}
+    return write_files(folder, {**files, "history.txt": history.caption + "\n"}), history.caption
 
 
 def drift(one: Series, ax: Axes) -> Axes:

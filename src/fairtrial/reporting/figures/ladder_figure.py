@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
 
-from fairtrial.reporting.figures.figure_layout import RUNS, Made, bars, side_by_side
-from fairtrial.reporting.figures.forest_rows import PITCH, dots, named, row
+from fairtrial.reporting.figures.arm_rows import PITCH, dots, named, row
+from fairtrial.reporting.figures.figure_layout import RUNS, Figures, bars, side_by_side
 from fairtrial.reporting.figures.style import BAND, INK, QUIET, Look, look_of_norm
+from fairtrial.reporting.report_item import REPORT, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
-from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale
 
 _APART: Final = 0.2  # of a rung, between what is added and what is left out
@@ -23,8 +23,9 @@ _ADDED, _LEFT_OUT = look_of_norm("gn+ws"), look_of_norm("bn")
 _RUNG: Final = Look(INK, "D")
 
 
-def ladder_figure(results: Results, findings: Sequence[Finding], partial: bool) -> Made:
-    """The rungs from top to bottom; nothing where the study declares no ladder."""
+def ladder_figure(verdicts: StudyVerdicts) -> Figures:
+    """Draw the rungs from top to bottom; nothing where the study declares no ladder."""
+    results, findings, partial = verdicts.results, verdicts.findings, verdicts.partial
     found = ladder(results.study)
     if found is None:
         return
@@ -81,3 +82,16 @@ def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> No
         color=look.color if added else "white", markeredgecolor="white" if added else look.color,
         markeredgewidth=0.5 if added else 1,
     )  # fmt: skip
+
+
+ROWS = (
+    RegistryRow(STUDY, ladder_figure, rank=9, items=(
+        ReportItem(
+            "T2.1", "From ResNet to BiT, step by step", ("Q2",), REPORT,
+            "what each step is worth in this order, and left out of the whole; "
+            "another order may pay otherwise",
+            "fairtrial run ladder; on CIFAR-10: --preset mini --data parquet:DIR", ("ladder",),
+            Cells({"block": ("post-activation", "pre-activation"), "stride_on": (), "head": ()}),
+        ),
+    )),
+)  # fmt: skip

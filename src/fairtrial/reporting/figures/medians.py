@@ -9,10 +9,22 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 
-from fairtrial.reporting.figures.curves import chance_line, dots, mark
+from fairtrial.reporting.figures.curves import chance_line, dots, mark, name_ends, within
+from fairtrial.reporting.figures.figure_layout import (
+    RUNS,
+    Figures,
+    averaged,
+    capital,
+    chance_of,
+    gathered,
+    side_by_side,
+)
 from fairtrial.reporting.figures.style import INK, QUIET, Look, looks
-from fairtrial.reporting.results.arms import NORM, Group
-from fairtrial.reporting.wording import Scale, clean
+from fairtrial.reporting.report_item import NIGHTLY, STUDY, Cells, RegistryRow, ReportItem
+from fairtrial.reporting.results.arms import NORM, Group, metric_of
+from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+from fairtrial.reporting.wording import SCALES, Scale, clean
 from fairtrial.study import factors
 from fairtrial.study.study import Study
 
@@ -97,3 +109,42 @@ def _without(levels: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def _label(group: Group, names: Sequence[str]) -> str:
     levels = _only(group.levels, names)
     return clean(factors.label(levels)) if levels else ""
+
+
+def few_shot_medians(verdicts: StudyVerdicts) -> Figures:
+    """Draw medians in the layout of BiT Figure 6."""
+    results = verdicts.results
+    study, metric = results.study, metric_of(results.study)
+    along, across = sides_of(study)
+    scale, names = SCALES[metric], ["shots", *along, *across]
+    groups = gathered(results, names, partial=False)
+    shots = shots_of(study)
+    figure, axes = side_by_side(len(shots), 2.6, wide=True, sharey=True)
+    for ax, value in zip(axes, shots, strict=True):
+        mine = [group for group in groups if group.levels["shots"] == value]
+        ends = medians(mine, along, scale, chance_of(results, metric), ax)
+        ax.set_title(f"{value} image{'s' if value != 1 else ''} per class")
+    within(scale, axes[0])
+    name_ends(ends, axes[-1])
+    axes[0].set_ylabel(scale.axis)
+    by = "architecture" if along == ["model"] else "norm"
+    what = f"{capital(scale.name)} by {by}, in the layout of BiT Figure 6"
+    marks = f"{RUNS}; large marks and lines: medians over runs, without intervals, as there"
+    caption = f"{what}.{averaged(study, names)} {marks}. {seeds(results)}."
+    yield f"{metric}-few-shot".replace("_", "-"), caption, figure
+
+
+ROWS = (
+    RegistryRow(
+        STUDY, few_shot_medians, rank=4,
+        sweeps=(("shots",), ("model", "norm", "weight_std"), ("model", "finetune", "upstream")),
+        items=(
+            ReportItem(
+                "FE.2", "The layout of BiT Figure 6", ("EC",), NIGHTLY,
+                "medians, as there; no interval, so no ranking", "fairtrial run shots",
+                ("*-few-shot",), Cells({"shots": (1, 5)}, pretrained=True),
+                "several architectures and upstream sets, where its axis shows norms",
+            ),
+        ),
+    ),
+)  # fmt: skip

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_layout import Figures
+from fairtrial.reporting.report_item import BENCH, SMOKE, RegistryRow, ReportItem
 from fairtrial.reporting.results.timings import Numbers, Timing, machine_of, number
 from fairtrial.study.limits import MIN_UNITS
 
-Made = Iterator[tuple[str, str, Figure]]
 LOOKS: Final = {  # of subjects, the same in every picture
     "conv": style.Look("#3d3d3d", "o", style.DASHED),
     "bn": style.Look("#c8500a", "o", style.DASHED),
@@ -39,8 +40,8 @@ def look_of(name: str) -> style.Look:
     return LOOKS.get(name) or LOOKS.get(name.rpartition(" ")[2], OTHER)
 
 
-def pictures(timings: Sequence[Timing]) -> Made:
-    """Every picture that the timings allow."""
+def speed_figures(timings: Sequence[Timing]) -> Figures:
+    """Draw every figure that the timings allow."""
     models = _by_model(timings)
     for model, mine in models.items():
         yield f"throughput-{model}", _throughput_caption(model, mine), throughput(mine)
@@ -280,3 +281,14 @@ def _roofline_caption(timings: Sequence[Timing]) -> str:
 def _span(counts: Iterator[int]) -> str:
     found = sorted(set(counts))
     return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+ROWS = (
+    RegistryRow(BENCH, speed_figures, items=(
+        ReportItem(
+            "F2.4", "What standardized filters cost", ("Q2",), SMOKE,
+            "a ratio of times on the machine that is named, with its quartiles; no accuracy",
+            "tox -e bench", ("ratios-filters", "throughput-*", "speed"),
+        ),
+    )),
+)  # fmt: skip

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.figures.figure_layout import capital
-from fairtrial.reporting.report.report_item import Exhibit
+from fairtrial.reporting.figures.figure_layout import Figures, capital
+from fairtrial.reporting.report_item import REPORT, RESULTS, RegistryRow, ReportItem
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.load import per_seed
 from fairtrial.reporting.verdicts.captions import commits
@@ -62,8 +62,8 @@ def spread_of(values: np.ndarray, level: float = 0.95) -> Spread:
     return Spread(sd, low, high, n)
 
 
-def exhibit(results: Path) -> Exhibit:
-    """Published SDs beside those of the recorded study `shots`."""
+def subsets_needed_figure(results: Path) -> Figures:
+    """Draw published SDs beside those of the recorded study `shots`."""
     told = {
         shots: Spread(published.value("subset_sd_points_estimate", downstream="cifar10", shots=shots))
         for shots in SHOTS
@@ -89,7 +89,7 @@ def exhibit(results: Path) -> Exhibit:
         f"SD over seeds (subset, order and checkpoint vary; two seeds share a checkpoint): {here}. "
         f"{capital(commits(study))}, study hash {study.hash}."
     )
-    return Exhibit("FE.3", "figure", draw(told, ours, data), caption)
+    yield "fe-3", caption, draw(told, ours, data)
 
 
 def _folder(results: Path) -> Path:
@@ -135,3 +135,13 @@ def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread], data: str) -> F
     ax.set_ylabel("half width of the interval, points")
     ax.legend(frameon=False, fontsize=6.5)
     return figure
+
+
+ROWS = (
+    RegistryRow(RESULTS, subsets_needed_figure, items=(
+        ReportItem(
+            "FE.3", "Noise and power of few-shot results", ("EC",), REPORT,
+            "how many subsets an interval of a wanted width takes",
+        ),
+    )),
+)  # fmt: skip

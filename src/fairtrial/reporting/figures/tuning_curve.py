@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures.curves import name_ends, within
-from fairtrial.reporting.figures.figure_layout import side_by_side
+from fairtrial.reporting.figures.figure_layout import Figures, side_by_side
 from fairtrial.reporting.figures.style import Look, looks
+from fairtrial.reporting.report_item import TUNING, RegistryRow, TuningTrials
 from fairtrial.reporting.wording import SCALES, clean
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
@@ -56,18 +56,21 @@ def _best(arm: str, look: Look, studies: list[list[float]], sampler: str) -> Bes
     return Best(arm, look, each, np.mean(each, axis=0), -nowhere, nowhere)
 
 
-def draw(found: Sequence[Best], design: Tuning) -> tuple[str, str, Figure]:
-    """Name, caption and figure: a line per arm over the number of trials, a thin one per tuning study."""
+def best_of_k(trials: TuningTrials) -> Figures:
+    """Draw a line per arm over the number of trials, a thin one per tuning study, where an arm is whole."""
+    found, design = curves(trials.arms, trials.design), trials.design
+    if not found:
+        return
     figure, (ax,) = side_by_side(1, 2.6)
     for best in found:
         _line(best, ax)
-    trials = len(found[0].mean)
-    ax.set_xlim(1, max(trials, 2))
+    ax.set_xlim(1, max(len(found[0].mean), 2))
     ax.set_xlabel("trials k of a tuning study")
     ax.set_ylabel(f"best of k: {_SCALE.axis}")
     within(_SCALE, ax)
     name_ends([(clean(best.arm), best.mean[-1] * _SCALE.factor, best.look) for best in found], ax)
-    return "best-of-k", _caption(design, banded=any(np.isfinite(best.low).any() for best in found)), figure
+    caption = _caption(design, banded=any(np.isfinite(best.low).any() for best in found))
+    yield "best-of-k", f"{caption} {trials.provenance}", figure
 
 
 def _line(best: Best, ax: Axes) -> None:
@@ -97,3 +100,6 @@ def _caption(design: Tuning, *, banded: bool) -> str:
         "A trial that failed counts as 0. The value of the winner is chosen among k and reads too high; "
         "what is reported comes from fresh seeds on test images."
     )
+
+
+ROWS = (RegistryRow(TUNING, best_of_k),)

@@ -1,159 +1,245 @@
-"""One page of the whole report as HTML and as Markdown; every string of a record stays text."""
+"""The pages of the report over all studies, as HTML and as Markdown: each figure stands once on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report import study_page
-from fairtrial.reporting.report.page_content import Document, Item, Picture, Section
-from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.recorded_studies import Recorded
-from fairtrial.reporting.tables.table import Table, markdown_text
+from fairtrial.reporting.report.missing_items import CoveredItem, Drawings
+from fairtrial.reporting.report.questions import QUESTIONS, Question
+from fairtrial.reporting.report.recorded_studies import RecordedStudy
+from fairtrial.reporting.report.study_page import render_page, table_content
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.tables.table import markdown_text as text
 
 
-def html(document: Document) -> str:
-    """The page: figures stand in it as SVG, nothing is loaded, no script."""
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+@dataclass(frozen=True, eq=False)
+class PlacedFigure:
+    """A figure at one place; `first` is where the page draws it, if that is elsewhere."""
+
+    source: str
+    figure: RenderedFigure
+    first: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedItem:
+    """An item at one place; `first` is its id, if an earlier section of the page shows it."""
+
+    covered: CoveredItem
+    figures: tuple[PlacedFigure, ...]
+    first: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One question with what is recorded on it. sentences: (study, its sentences about the question)."""
+
+    key: str
+    question: Question
+    sentences: tuple[tuple[RecordedStudy, tuple[str, ...]], ...]
+    forests: tuple[PlacedFigure, ...]
+    items: tuple[PlacedItem, ...]
+    more: tuple[PlacedFigure, ...]  # figures of its studies that no item asks for
+    missing: tuple[CoveredItem, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One page: its name, its title, its sections, the studies that it tells in full."""
+
+    name: str
+    title: str
+    sections: tuple[Section, ...]
+    studies: tuple[RecordedStudy, ...]
+    overview: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class _Places:
+    """Where a page has already drawn what."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, str] = {}
+
+    def put(self, source: str, figure: RenderedFigure, place: str) -> PlacedFigure:
+        return PlacedFigure(source, figure, self.first(figure.name, place))
+
+    def first(self, name: str, place: str) -> str:
+        """Return where it stands already; empty the first time, which is noted."""
+        if name in self.places:
+            return self.places[name]
+        self.places[name] = place
+        return ""
+
+
+def pages(
+    studies: Sequence[RecordedStudy],
+    drawings: Mapping[str, Drawings],
+    covered: Sequence[CoveredItem],
+    overview: Sequence[Table],
+) -> list[Page]:
+    """Return the index, a page per question, and the report that holds them all."""
+    warnings = tuple(f"{study.label}: {warning}" for study in studies for warning in study.verdicts.warnings)
+    made = [Page("index", "Big Transfer: what the recorded trials say", (), (), tuple(overview), warnings)]
+    for key, question in QUESTIONS.items():
+        section = _section(key, studies, drawings, covered, _Places())
+        keys = {study.key for study, _ in section.sentences}
+        keys |= {key for item in section.items for key in item.covered.studies}
+        in_full = tuple(study for study in studies if study.key in keys)  # for their fairness
+        made.append(Page(question.slug, question.title, (section,), in_full))
+    places = _Places()
+    sections = tuple(_section(key, studies, drawings, covered, places) for key in QUESTIONS)
+    return [*made, Page("report", made[0].title, sections, tuple(studies), tuple(overview), warnings)]
+
+
+def _section(
+    key: str,
+    studies: Sequence[RecordedStudy],
+    drawings: Mapping[str, Drawings],
+    covered: Sequence[CoveredItem],
+    places: _Places,
+) -> Section:
+    about = [(study, study.sentences_about(QUESTIONS[key].about)) for study in studies]
+    sentences = tuple((study, lines) for study, lines in about if lines)
+    asked = [item for item in covered if key in item.item.questions]
+    items = tuple(_placed(item, places) for item in asked if item.drawn)
+    wanted = {figure.name for item in covered for _, figure in item.figures}
+    forests: list[PlacedFigure] = []
+    more: list[PlacedFigure] = []
+    for study, _ in sentences:
+        for figure in drawings[study.key].figures:
+            if drawings[study.key].short_name(figure).startswith("contrasts"):
+                forests.append(places.put(study.name, figure, f"{key}-verdicts"))
+            elif figure.name not in wanted:
+                more.append(places.put(study.name, figure, f"{key}-more"))
+    missing = tuple(item for item in asked if not item.drawn)
+    return Section(key, QUESTIONS[key], sentences, tuple(forests), items, tuple(more), missing)
+
+
+def _placed(covered: CoveredItem, places: _Places) -> PlacedItem:
+    figures = tuple(places.put(source, figure, covered.item.id) for source, figure in covered.figures)
+    return PlacedItem(covered, figures, places.first(f"item {covered.item.id}", covered.item.id))
+
+
+def html(page: Page) -> str:
+    """Return the page: figures stand in it as SVG, nothing is loaded, no script."""
+    return render_page(
+        "full_page.html",
+        document=page,
+        questions=QUESTIONS,
+        overview=[table_content(table) for table in page.overview],
+        sections=[_section_content(section) for section in page.sections],
+        studies=[_study_content(study) for study in page.studies],
     )
-    told = {
-        "document": document,
-        "questions": QUESTIONS,
-        "overview": [_table(each) for each in document.overview],
-        "sections": [_section(each) for each in document.sections],
-        "studies": [_study(each) for each in document.studies],
-    }
-    return env.get_template("full_page.html").render(**told) + "\n"
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _section_content(section: Section) -> dict[str, Any]:
     return {
         "key": section.key,
         "question": section.question,
-        "said": [(study.key, study.name, texts) for study, texts in section.said],
-        "forests": [_picture(each) for each in section.forests],
-        "items": [_item(each) for each in section.items],
-        "more": [_picture(each) for each in section.more],
+        "said": [(study.key, study.name, lines) for study, lines in section.sentences],
+        "forests": [_figure_content(figure) for figure in section.forests],
+        "items": [_item_content(item) for item in section.items],
+        "more": [_figure_content(figure) for figure in section.more],
         "missing": section.missing,
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item_content(placed: PlacedItem) -> dict[str, Any]:
+    tables = placed.covered.tables
     return {
-        "id": item.shown.id,
-        "wanted": item.shown.wanted,
-        "pictures": [_picture(each) for each in item.pictures],
-        "tables": [] if item.first else [_table(each) for each in item.tables],
-        "first": item.first,
-        "elsewhere": bool(item.first and item.tables),
+        "item": placed.covered.item,
+        "pictures": [_figure_content(figure) for figure in placed.figures],
+        "tables": [] if placed.first else [table_content(table) for table in tables],
+        "first": placed.first,
+        "elsewhere": bool(placed.first and tables),
     }
 
 
-def _picture(picture: Picture) -> dict[str, Any]:
-    drawn = picture.drawn
+def _figure_content(placed: PlacedFigure) -> dict[str, Any]:
+    figure = placed.figure
     return {
-        "source": picture.source,
-        "name": drawn.name,
-        "caption": drawn.caption,
-        "wide": drawn.wide,
-        "first": picture.first,
-        "svg": "" if picture.first else Markup(drawn.svg),
+        "source": placed.source,
+        "name": figure.name,
+        "caption": figure.caption,
+        "wide": figure.wide,
+        "first": placed.first,
+        "svg": "" if placed.first else Markup(figure.svg),
     }
 
 
-def _table(table: Table) -> dict[str, Any]:
-    return {
-        "name": table.name,
-        "caption": table.caption,
-        "columns": [(column, column in table.marked) for column in table.frame.columns],
-        "rows": table.frame.astype(str).values.tolist(),
-    }
-
-
-def _study(study: Recorded) -> dict[str, Any]:
-    seen = study.seen
-    told = study_page.facts(seen.results, seen.findings, seen.said, seen.control)
+def _study_content(study: RecordedStudy) -> dict[str, Any]:
+    verdicts = study.verdicts
+    content, control = study_page.facts(verdicts), verdicts.control
     return {
         "key": study.key,
         "name": study.name,
-        "question": told["question"],
-        "facts": told["facts"],
-        "alarm": seen.control.sentence if seen.control is not None and seen.control.alarm else "",
-        "control": seen.control.sentence if seen.control is not None else "No A/A arm was run.",
-        "incomplete": "" if seen.results.complete else told["progress"],
-        "warnings": seen.warnings,
-        "tables": [_table(each) for each in study.tables],
+        "question": content["question"],
+        "facts": content["facts"],
+        "alarm": control.sentence if control is not None and control.alarm else "",
+        "control": control.sentence if control is not None else "No A/A arm was run.",
+        "incomplete": "" if verdicts.results.complete else content["progress"],
+        "warnings": verdicts.warnings,
+        "tables": [table_content(table) for table in study.tables],
     }
 
 
-def markdown(document: Document) -> str:
-    """The same page for a repository or a notebook; figures are linked."""
-    lines = [f"# {_text(document.title)}", ""]
-    if document.overview and not document.sections:
+def markdown(page: Page) -> str:
+    """Return the same page for a repository or a notebook; figures are linked."""
+    lines = [f"# {text(page.title)}", ""]
+    if page.overview and not page.sections:
         lines += [f"- [{question.title}]({question.slug}.md)" for question in QUESTIONS.values()]
-    if document.warnings:
-        lines += ["", "## Warnings", "", *(f"- {_text(each)}" for each in document.warnings)]
-    for table in document.overview:
-        lines += ["", f"## {_text(table.name)}", "", _text(table.caption), "", table.markdown().rstrip()]
-    for section in document.sections:
-        lines += ["", *_asked(section)]
-    for study in document.studies:
-        lines += ["", f"## Study {_text(study.name)}", ""]
+    if page.warnings:
+        lines += ["", "## Warnings", "", *(f"- {text(warning)}" for warning in page.warnings)]
+    for table in page.overview:
+        lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
+    for section in page.sections:
+        lines += ["", *_section_lines(section)]
+    for study in page.studies:
+        lines += ["", f"## Study {text(study.name)}", ""]
         for table in study.tables:
-            lines += [f"### {_text(table.name)}", "", _text(table.caption), "", table.markdown()]
+            lines += [f"### {text(table.name)}", "", text(table.caption), "", table.markdown()]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _asked(section: Section) -> Iterator[str]:
+def _section_lines(section: Section) -> Iterator[str]:
     question = section.question
     yield from (f"## {question.title}", "", question.asks)
-    for study, texts in section.said:
-        yield from ("", f"**{_text(study.name)}**", "", *(f"- {_text(each)}" for each in texts))
-    yield from ("", "May be claimed:", "", *(f"- {_text(each)}" for each in question.may))
-    yield from ("", "May not be claimed:", "", *(f"- {_text(each)}" for each in question.may_not))
-    yield from _linked(section.forests)
-    for item in section.items:
-        yield from ("", f"### {item.shown.id} {item.shown.wanted.title}", "", _quoted(item))
-        yield from _linked(item.pictures)
-        if item.first and item.tables:
-            yield from ("", f"Its table stands above, under {item.first}.")
-        for table in () if item.first else item.tables:
-            yield from ("", _text(table.caption), "", table.markdown().rstrip())
+    for study, sentences in section.sentences:
+        yield from ("", f"**{text(study.name)}**", "", *(f"- {text(sentence)}" for sentence in sentences))
+    yield from ("", "May be claimed:", "", *(f"- {text(claim)}" for claim in question.may))
+    yield from ("", "May not be claimed:", "", *(f"- {text(claim)}" for claim in question.may_not))
+    yield from _links(section.forests)
+    for placed in section.items:
+        item = placed.covered.item
+        lacks = f" Left out: {item.lacks}; it takes: {item.fill}." if item.lacks else ""
+        quoted = text(f"To be quoted for: {item.claim}.{lacks}")
+        yield from ("", f"### {item.id} {item.title}", "", quoted)
+        yield from _links(placed.figures)
+        if placed.first and placed.covered.tables:
+            yield from ("", f"Its table stands above, under {placed.first}.")
+        for table in () if placed.first else placed.covered.tables:
+            yield from ("", text(table.caption), "", table.markdown().rstrip())
     if section.more:
-        yield from ("", "### More from these studies", *_linked(section.more))
+        yield from ("", "### More from these studies", *_links(section.more))
     if section.missing:
         yield from ("", "### Not drawn", "")
-        yield from (f"- {each.id} {each.wanted.title} needs: {_text(each.needs)}" for each in section.missing)
+        yield from (
+            f"- {lost.item.id} {lost.item.title} needs: {text(lost.needs)}" for lost in section.missing
+        )
 
 
-def _quoted(item: Item) -> str:
-    wanted = item.shown.wanted
-    lacks = f" Left out: {wanted.lacks}; it takes: {wanted.fill}." if wanted.lacks else ""
-    return _text(f"To be quoted for: {wanted.claim}.{lacks}")
-
-
-def _linked(pictures: Sequence[Picture]) -> Iterator[str]:
-    for each in pictures:
-        name = each.drawn.name
-        if each.first:
-            yield from ("", f"`{name}` stands above, under {each.first}.")
+def _links(figures: Sequence[PlacedFigure]) -> Iterator[str]:
+    for placed in figures:
+        name = placed.figure.name
+        if placed.first:
+            yield from ("", f"`{name}` stands above, under {placed.first}.")
         else:
-            yield from (
-                "",
-                f"![{name}](figures/{name}.svg)",
-                "",
-                _text(f"{each.source}: {each.drawn.caption}"),
-            )
-
-
-def _text(text: str) -> str:
-    return markdown_text(text)
+            caption = text(f"{placed.source}: {placed.figure.caption}")
+            yield from ("", f"![{name}](figures/{name}.svg)", "", caption)

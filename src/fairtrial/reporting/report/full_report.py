@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+import multiprocessing
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from fairtrial.reporting.figures import figure_files
-from fairtrial.reporting.report import full_page, latex_macros, recorded_studies
-from fairtrial.reporting.report.drawing import Hung, Task, exhibits, hang
-from fairtrial.reporting.report.latex_macros import escaped
-from fairtrial.reporting.report.missing_items import Shown, cover, coverage_table, study_table
-from fairtrial.reporting.report.page_content import about, documents
-from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.recorded_studies import Recorded
-from fairtrial.reporting.report.wanted_items import WANTED
-from fairtrial.reporting.results.timings import timing_folders
-from fairtrial.reporting.tables import table as tables
-from fairtrial.reporting.tables.table import Table
-from fairtrial.storage import atomic
+from fairtrial.errors import INCOMPLETE, Fault
+from fairtrial.reporting.claims.ledger import ledger
+from fairtrial.reporting.derived_files import write_files
+from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
+from fairtrial.reporting.report import figure_registry, full_page, latex
+from fairtrial.reporting.report.missing_items import (
+    CoveredItem,
+    Drawings,
+    cover,
+    coverage_table,
+    study_table,
+)
+from fairtrial.reporting.report.recorded_studies import RecordedStudy, read_studies
+from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY
+from fairtrial.reporting.results import timings
+from fairtrial.reporting.tables.table import table_files
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
+from fairtrial.storage.store import Store
 
-MACROS: Final = "macros.tex"
+MOST_PROCESSES: Final = 4  # each takes about 200 MB
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Whole:
+class FullReport:
     """What was written, and what it could not show: 'F1.3 needs ...'."""
 
     path: Path
@@ -39,85 +47,110 @@ class Whole:
     complete: bool
 
 
-def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> Whole:
-    """One report over every study under `results`; equal records give equal bytes, whatever `jobs` is."""
-    studies = recorded_studies.read(results, partial=allow_partial)
-    benches = {f"bench-{path.name}": path for path in timing_folders(results / "bench")}
-    hung = {each.key: each for each in hang(_tasks(results, studies, benches, allow_partial), jobs)}
-    shown = cover(studies, hung, list(benches))
-    overview = [study_table(studies), coverage_table(shown), *_ledger(studies, allow_partial)]
-    pages = documents(studies, hung, shown, overview)
-    to.mkdir(parents=True, exist_ok=True)
-    for page in pages:
-        atomic.publish(to / f"{page.name}.html", full_page.html(page), overwrite=True)
-        atomic.publish(to / f"{page.name}.md", full_page.markdown(page), overwrite=True)
-    figure_files.write([figure for each in hung.values() for figure in each.figures], to / "figures")
-    tables.write([*overview, *_tables(studies, hung)], to / "tables")
-    _latex(studies, shown, to)
-    return Whole(
+@dataclass(frozen=True)
+class DrawingTask:
+    """What one process draws. key: of a study or bench, or id of an item."""
+
+    source: str
+    key: str
+    folder: Path
+    partial: bool = False
+    formats: Collection[str] = FORMATS
+
+
+def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> FullReport:
+    """Write one report over every study under `results`; equal records give equal bytes for any `jobs`."""
+    files, studies, covered = report_files(results, partial=allow_partial, jobs=jobs)
+    write_files(to, files)
+    warnings = [f"{study.label}: {text}" for study in studies for text in study.verdicts.warnings]
+    return FullReport(
         path=to / "report.html",
-        cells=sum(study.seen.results.done for study in studies),
+        cells=sum(study.verdicts.results.done for study in studies),
         studies=len(studies),
-        drawn=sum(each.drawn for each in shown),
-        missing=tuple(f"{each.id} needs: {each.needs}" for each in shown if not each.drawn),
-        warnings=pages[0].warnings,
-        complete=all(study.seen.results.complete for study in studies),
+        drawn=sum(item.drawn for item in covered),
+        missing=tuple(f"{item.item.id} needs: {item.needs}" for item in covered if not item.drawn),
+        warnings=tuple(warnings),
+        complete=all(study.verdicts.results.complete for study in studies),
     )
 
 
-def _ledger(studies: Sequence[Recorded], partial: bool) -> list[Table]:
-    """What the records say of published claims; nothing in a tree without the ledger."""
-    if importlib.util.find_spec("fairtrial.reporting.claims.ledger") is None:
-        return []
-    made = importlib.import_module("fairtrial.reporting.claims.ledger").ledger
-    told: Table = made([study.seen.results for study in studies], partial=partial)
-    return [told]
+def report_files(
+    results: Path,
+    *,
+    partial: bool = False,
+    jobs: int | None = None,
+    formats: Collection[str] = FORMATS,
+) -> tuple[dict[str, str | bytes], list[RecordedStudy], list[CoveredItem]]:
+    """Return the files of the report by their names, and the studies and items that they show."""
+    studies = read_studies(results, partial=partial)
+    benches = {f"bench-{path.name}": path for path in timings.timing_folders(results / "bench")}
+    tasks = _tasks(results, studies, benches, partial, formats)
+    drawings = {drawn.key: drawn for drawn in in_processes(draw, tasks, jobs)}
+    covered = cover(studies, drawings, list(benches))
+    claims = ledger([study.verdicts.results for study in studies], partial=partial)
+    overview = [study_table(studies), coverage_table(covered), claims]
+    files: dict[str, str | bytes] = {}
+    for page in full_page.pages(studies, drawings, covered, overview):
+        files[f"{page.name}.html"] = full_page.html(page)
+        files[f"{page.name}.md"] = full_page.markdown(page)
+    files |= figure_files(figure for drawn in drawings.values() for figure in drawn.figures)
+    files |= table_files([*overview, *(table for drawn in drawings.values() for table in drawn.tables)])
+    for study in studies:
+        files |= table_files(replace(table, name=f"{study.key}-{table.name}") for table in study.tables)
+    return files | latex.files(studies, covered), studies, covered
 
 
 def _tasks(
-    results: Path, studies: Sequence[Recorded], benches: Mapping[str, Path], partial: bool
-) -> list[Task]:
-    """The largest first, so that no process is left alone with it."""
-    largest = sorted(studies, key=lambda study: -study.seen.results.done)
+    results: Path,
+    studies: Sequence[RecordedStudy],
+    benches: Mapping[str, Path],
+    partial: bool,
+    formats: Collection[str],
+) -> list[DrawingTask]:
+    """Return what is to be drawn; the largest first, so that no process is left alone with it."""
+    largest = sorted(studies, key=lambda study: -study.verdicts.results.done)
+    items = figure_registry.report_items().values()
     return [
-        *(Task("study", study.key, study.folder, partial) for study in largest),
-        *(Task("bench", key, folder) for key, folder in benches.items()),
-        *(Task("exhibit", name, results) for name in WANTED if name in exhibits()),
+        *(DrawingTask(STUDY, study.key, study.folder, partial, formats) for study in largest),
+        *(DrawingTask(BENCH, key, folder, partial, formats) for key, folder in benches.items()),
+        *(
+            DrawingTask(RESULTS, item.id, results, partial, formats)
+            for item, row in items
+            if row is not None and row.source == RESULTS
+        ),
     ]
 
 
-def _tables(studies: Sequence[Recorded], hung: Mapping[str, Hung]) -> Iterator[Table]:
-    for study in studies:
-        yield from (replace(table, name=f"{study.key}-{table.name}") for table in study.tables)
-    for each in hung.values():
-        yield from each.tables
+def in_processes(
+    function: Callable[[Given], Answer], given: Sequence[Given], jobs: int | None = None
+) -> list[Answer]:
+    """Return function(each) in their order, in as many processes as there are cores."""
+    jobs = min(jobs or os.cpu_count() or 1, len(given), MOST_PROCESSES)
+    if jobs < 2 or multiprocessing.parent_process() is not None:
+        return [function(one) for one in given]
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(function, given))
 
 
-def _latex(studies: Sequence[Recorded], shown: Sequence[Shown], to: Path) -> None:
-    """macros.tex, and report.tex that sets sentences and figures with it."""
-    made, names = latex_macros.define(studies)
-    atomic.publish(to / MACROS, made.text(), overwrite=True)
-    lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
-    placed: set[str] = set()
-    for key, question in QUESTIONS.items():
-        lines += ["", f"\\subsection*{{{escaped(question.title)}}}"]
-        for study in studies:
-            mine = about(key, study)
-            pairs = zip(study.seen.said, names[study.key], strict=False)  # the A/A check has no contrast
-            said = [f"\\{name}{{}}" for text, name in pairs if text in mine]
-            lines += [f"\\paragraph{{{escaped(study.name)}}}", *said] if said else []
-        mine_first = [each for each in shown if each.wanted.serves[0] == key]
-        for figure in (figure for each in mine_first for _, figure in each.figures):
-            lines += [] if figure.name in placed else _figure(figure)
-            placed.add(figure.name)
-    atomic.publish(to / "report.tex", "\n".join(lines) + "\n", overwrite=True)
-
-
-def _figure(drawn: figure_files.Drawn) -> list[str]:
-    star = "*" if drawn.wide else ""
-    return [
-        f"\\begin{{figure{star}}}",
-        f"\\centering\\includegraphics{{figures/{drawn.name}.pdf}}",
-        f"\\caption{{{escaped(drawn.caption)}}}\\label{{fig:{drawn.name}}}",
-        f"\\end{{figure{star}}}",
-    ]
+def draw(task: DrawingTask) -> Drawings:
+    """Make the figures and tables of one task."""
+    if task.source == STUDY:
+        verdicts = judge_study(Store(task.folder), partial=task.partial)
+        figures = [
+            replace(figure, name=f"{task.key}-{figure.name}")
+            for figure in figure_registry.draw_study(verdicts, task.formats)
+        ]
+        return Drawings(task.key, figures)
+    if task.source == BENCH:
+        timed = timings.read_timings(task.folder)
+        figures = figure_registry.draw_rows(BENCH, timed, f"{task.key}-", task.formats)
+        tables = figure_registry.tabulate_rows(BENCH, timed)
+        return Drawings(task.key, figures, [replace(t, name=f"{task.key}-{t.name}") for t in tables])
+    try:
+        return Drawings(task.key, *figure_registry.draw_item(task.key, task.folder, task.formats))
+    except Fault as error:
+        if error.code != INCOMPLETE:
+            raise
+        # a report names no path of a machine
+        needs = error.problems[0].do.replace(f" --results {task.folder}", "")
+        return Drawings(task.key, needs=needs)

@@ -1,27 +1,44 @@
-"""Which wanted exhibits the recorded cells can show, each with its figures, or with what it needs."""
+"""What the written report wants: each item with the figures and tables that show it, or what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from fairtrial.reporting.figures.figure_files import Drawn
-from fairtrial.reporting.report.drawing import Hung
-from fairtrial.reporting.report.recorded_studies import Recorded
-from fairtrial.reporting.report.wanted_items import WANTED, Bench, Cells, Wanted
+from fairtrial.reporting.figures.figure_files import RenderedFigure
+from fairtrial.reporting.report.figure_registry import report_items
+from fairtrial.reporting.report.recorded_studies import RecordedStudy
+from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY, ReportItem
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean, plural
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """One exhibit of the list. figures: (what it was drawn from, figure); needs: what would fill it."""
+class Drawings:
+    """What came of one source; its figures are called KEY-NAME. needs: what an item without cells lacks."""
 
-    id: str
-    wanted: Wanted
-    figures: tuple[tuple[str, Drawn], ...]
+    key: str
+    figures: Sequence[RenderedFigure] = ()
+    tables: Sequence[Table] = ()
+    needs: str = ""
+
+    def short_name(self, figure: RenderedFigure | Table) -> str:
+        """Return the name of a figure without the key: 'contrasts'."""
+        return figure.name.removeprefix(f"{self.key}-")
+
+    def figures_of(self, item: ReportItem) -> list[RenderedFigure]:
+        """Return the figures that belong to an item."""
+        return [figure for figure in self.figures if item.includes(self.short_name(figure))]
+
+
+@dataclass(frozen=True, eq=False)
+class CoveredItem:
+    """One item of the list. figures: (what it was drawn from, figure); needs: what would fill it."""
+
+    item: ReportItem
+    figures: tuple[tuple[str, RenderedFigure], ...]
     tables: tuple[Table, ...]
     studies: tuple[str, ...]  # keys of those that it was drawn from
     needs: str
@@ -32,72 +49,68 @@ class Shown:
         return bool(self.figures or self.tables)
 
 
-def cover(studies: Sequence[Recorded], hung: Mapping[str, Hung], benches: Sequence[str]) -> list[Shown]:
-    """The whole list in its order. hung: by key of a study, of a bench, or id of an exhibit."""
-    return [_shown(name, wanted, studies, hung, benches) for name, wanted in WANTED.items()]
+def cover(
+    studies: Sequence[RecordedStudy], drawings: Mapping[str, Drawings], benches: Sequence[str]
+) -> list[CoveredItem]:
+    """Return the whole list in its order. drawings: by key of a study, of a bench, or id of an item."""
+    covered = []
+    for item, row in report_items().values():
+        figures: list[tuple[str, RenderedFigure]] = []
+        tables: list[Table] = []
+        keys: list[str] = []
+        needs = ""
+        if row is not None and row.source == STUDY:
+            for study in studies:
+                fitting = item.cells.fits(study.verdicts.results.study)
+                own = drawings[study.key].figures_of(item) if fitting else []
+                figures += [(study.name, figure) for figure in own]
+                keys += [study.key] if own else []
+        elif row is not None and row.source == BENCH:
+            for part in (replace(item, shows=(pattern,)) for pattern in item.shows):
+                for bench in (drawings[key] for key in benches):
+                    figures += [("bench", figure) for figure in bench.figures_of(part)]
+                    tables += [table for table in bench.tables if part.includes(bench.short_name(table))]
+        elif row is not None and row.source == RESULTS:
+            made = drawings[item.id]
+            figures, tables = [("without cells", figure) for figure in made.figures], list(made.tables)
+            needs = made.needs
+        needs = "" if figures or tables else needs or item.fill
+        covered.append(CoveredItem(item, tuple(figures), tuple(tables), tuple(keys), needs))
+    return covered
 
 
-def _shown(
-    name: str, wanted: Wanted, studies: Sequence[Recorded], hung: Mapping[str, Hung], benches: Sequence[str]
-) -> Shown:
-    figures: list[tuple[str, Drawn]] = []
-    tables: list[Table] = []
-    keys = []
-    for source in wanted.sources:
-        if isinstance(source, Bench):
-            for key in benches:
-                figures += [("bench", f) for f in hung[key].figures if source.shows(hung[key].short(f))]
-                mine = (table for table in hung[key].tables)
-                tables += [table for table in mine if source.shows(table.name.removeprefix(f"{key}-"))]
-            continue
-        for study in studies:
-            found = _of(study, source, hung[study.key])
-            figures += [(study.name, figure) for figure in found]
-            keys += [study.key] if found else []
-    if name in hung:
-        figures += [("without cells", figure) for figure in hung[name].figures]
-        tables += hung[name].tables
-    needs = "" if figures or tables else (hung[name].needs if name in hung else "") or wanted.fill
-    return Shown(name, wanted, tuple(figures), tuple(tables), tuple(dict.fromkeys(keys)), needs)
-
-
-def _of(study: Recorded, source: Cells, hung: Hung) -> list[Drawn]:
-    if not source.fits(study.seen.results.study):
-        return []
-    return [figure for figure in hung.figures if source.shows(hung.short(figure))]
-
-
-def coverage_table(shown: Sequence[Shown]) -> Table:
-    """One row per exhibit: drawn, from what; or the command that would fill it."""
+def coverage_table(covered: Sequence[CoveredItem]) -> Table:
+    """Make a row per item: drawn, from what; or the command that would fill it."""
     rows = [
         {
-            "id": each.id,
-            "exhibit": each.wanted.title,
-            "serves": ", ".join(each.wanted.serves),
-            "tier": each.wanted.tier,
-            "state": ("drawn in part" if each.wanted.lacks else "drawn") if each.drawn else "not drawn",
+            "id": each.item.id,
+            "exhibit": each.item.title,
+            "serves": ", ".join(each.item.questions),
+            "tier": each.item.tier,
+            "state": ("drawn in part" if each.item.lacks else "drawn") if each.drawn else "not drawn",
             "from": ", ".join(dict.fromkeys(label for label, _ in each.figures)),
-            "needs": each.needs or _lacks(each.wanted),
+            "needs": each.needs or _lacks(each.item),
         }
-        for each in shown
+        for each in covered
     ]
-    done = sum(each.drawn for each in shown)
-    caption = f"{done} of {plural(len(shown), 'exhibit')} can be shown from what is recorded."
+    done = sum(each.drawn for each in covered)
+    caption = f"{done} of {plural(len(covered), 'exhibit')} can be shown from what is recorded."
     return Table("coverage", caption, pd.DataFrame(rows))
 
 
-def _lacks(wanted: Wanted) -> str:
-    return f"for {wanted.lacks}: {wanted.fill}" if wanted.lacks else ""
+def _lacks(item: ReportItem) -> str:
+    return f"for {item.lacks}: {item.fill}" if item.lacks else ""
 
 
-def study_table(studies: Sequence[Recorded]) -> Table:
-    """One row per study: which cells exist."""
+def study_table(studies: Sequence[RecordedStudy]) -> Table:
+    """Make a row per study: which cells exist."""
     rows = []
-    for each in studies:
-        results, control = each.seen.results, each.seen.control
+    for study in studies:
+        results, control = study.verdicts.results, study.verdicts.control
+        holds = {True: "no difference", False: "ALARM", None: "undecided"}
         rows.append(
             {
-                "study": each.label,
+                "study": study.label,
                 "preset": clean(results.study.preset),
                 "cells": results.progress,
                 "arms": str(len(results.study.arms())),
@@ -105,15 +118,11 @@ def study_table(studies: Sequence[Recorded]) -> Table:
                 "budget": f"{results.study.budget.words} per run",
                 "hash": results.hash,
                 "failed": str(int(results.ended["failed"].sum())),
-                "A/A": "none" if control is None else _aa_check(control.holds),
+                "A/A": "none" if control is None else holds[control.holds],
             }
         )
-    cells = sum(each.seen.results.done for each in studies)
+    cells = sum(study.verdicts.results.done for study in studies)
     caption = (
         f"Which cells exist: {cells:,}, in {len(studies)} {'study' if len(studies) == 1 else 'studies'}."
     )
     return Table("studies", caption, pd.DataFrame(rows))
-
-
-def _aa_check(holds: bool | None) -> str:
-    return {True: "no difference", False: "ALARM", None: "undecided"}[holds]

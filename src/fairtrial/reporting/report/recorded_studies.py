@@ -3,64 +3,73 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.reporting.report.study_report import Examined, examine, tabulate
+from fairtrial.reporting.report.figure_registry import tabulate_study
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts, judge_study
 from fairtrial.reporting.wording import clean
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import RELEASED, find_studies
+from fairtrial.study.study import Contrast, Study
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class RecordedStudy:
     """One study. key: letters, digits and dashes; label: its folder as a reader would type it."""
 
     key: str
     label: str
     folder: Path
-    seen: Examined
+    verdicts: StudyVerdicts
     tables: tuple[Table, ...]
 
     @property
     def name(self) -> str:
         """'norm (preset embedded)'."""
-        return f"{self.label} (preset {clean(self.seen.results.study.preset)})"
+        return f"{self.label} (preset {clean(self.verdicts.results.study.preset)})"
+
+    def sentences_about(self, asks: Callable[[Study, Contrast], bool]) -> tuple[str, ...]:
+        """Return the sentences of the contrasts that speak of a question."""
+        pairs = zip(self.verdicts.findings, self.verdicts.sentences, strict=True)
+        study = self.verdicts.results.study
+        return tuple(sentence for finding, sentence in pairs if asks(study, finding.contrast))
 
 
-def folders(results: Path) -> dict[str, Path]:
-    """Key -> folder of each study in a folder and in its `released`; a Fault where there is none.
+def read_studies(results: Path, *, partial: bool) -> list[RecordedStudy]:
+    """Judge each study and make its tables; a record that cannot be trusted is a Fault."""
+    studies = []
+    for key, folder in _study_folders(results).items():
+        verdicts = judge_study(Store(folder), partial=partial)
+        label = clean(folder.relative_to(results).as_posix())
+        studies.append(RecordedStudy(key, label, folder, verdicts, tuple(tabulate_study(verdicts))))
+    return studies
+
+
+def _study_folders(results: Path) -> dict[str, Path]:
+    """Return the folder of each study in a folder and in its `released`, by key; a Fault where there is none.
 
     Where both have a study of one name, the one that ships is called released-NAME.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for folder in find_studies([results]):
         key = _key(folder.name)
-        found[key if key not in found else _free(f"{RELEASED}-{key}", found)] = folder
-    if not found:
+        folders[key if key not in folders else _free_key(f"{RELEASED}-{key}", folders)] = folder
+    if not folders:
         do = "run one first: fairtrial run norm; or name another folder with --results"
         raise fault("no study is recorded here", str(results), do, BAD_INPUT)
-    return found
+    return folders
 
 
 def _key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "study"
 
 
-def _free(key: str, taken: dict[str, Path]) -> str:
+def _free_key(key: str, taken: dict[str, Path]) -> str:
     number = 2
     while key in taken:
         key, number = f"{key.rstrip('0123456789-')}-{number}", number + 1
     return key
-
-
-def read(results: Path, *, partial: bool) -> list[Recorded]:
-    """Each study examined, with its tables; a record that cannot be trusted is a Fault."""
-    found = []
-    for key, folder in folders(results).items():
-        seen = examine(Store(folder), allow_partial=partial)
-        label = clean(folder.relative_to(results).as_posix())
-        found.append(Recorded(key, label, folder, seen, tuple(tabulate(seen))))
-    return found

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import DONE, Fault
-from fairtrial.reporting.figures import figure_files
-from fairtrial.reporting.figures.speed_figures import pictures
+from fairtrial.reporting.derived_files import write_files
+from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
+from fairtrial.reporting.report.figure_registry import draw_rows, tabulate_rows
+from fairtrial.reporting.report_item import BENCH
 from fairtrial.reporting.results.timings import read_timings, timing_folders
-from fairtrial.reporting.tables import table as tables
-from fairtrial.reporting.tables.speed_tables import table
-from fairtrial.storage import atomic
+from fairtrial.reporting.tables.table import table_files
 
 RESULTS: Final = Path("results/bench")
 
@@ -31,16 +31,18 @@ def main(arguments: Sequence[str]) -> int:
     return DONE
 
 
-def draw(folder: Path, to: Path | None = None) -> list[Path]:
-    """A table, pictures and captions of one device. to: the folder, by default that of its results."""
-    timings = read_timings(folder)
-    to = to or folder
-    with figure_files.styled():
-        drawn = [figure_files.rendered(*made) for made in pictures(timings)]
-    told = table(timings)
-    captions = {each.name: each.caption for each in drawn} | {told.name: told.caption}
-    text = "\n\n".join(f"## {name}\n\n{caption}" for name, caption in captions.items())
-    paths = [*figure_files.write(drawn, to / "figures"), *tables.write([told], to / "tables")]
-    paths.append(to / "captions.md")
-    atomic.publish(paths[-1], text + "\n", overwrite=True)
-    return paths
+def draw(folder: Path) -> list[Path]:
+    """Write the table, the figures and the captions of one device, beside its results."""
+    return write_files(folder, report_files(folder))
+
+
+def report_files(folder: Path, formats: Collection[str] = FORMATS) -> dict[str, str | bytes]:
+    """Return the files of one device by their names. formats: of figures, beside svg."""
+    timed = read_timings(folder)
+    figures, tables = draw_rows(BENCH, timed, formats=formats), tabulate_rows(BENCH, timed)
+    captions = {figure.name: figure.caption for figure in figures} | {t.name: t.caption for t in tables}
+    return {
+        **figure_files(figures),
+        **table_files(tables),
+        "captions.md": "\n\n".join(f"## {name}\n\n{text}" for name, text in captions.items()) + "\n",
+    }

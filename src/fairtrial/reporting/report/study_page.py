@@ -9,24 +9,21 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fairtrial.reporting.figures.figure_files import MADE, Drawn
-from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
 from fairtrial.reporting.results.replication_units import ReplicationUnit
-from fairtrial.reporting.tables.table import Table, markdown_text
-from fairtrial.reporting.verdicts.aa_check import AACheck
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.tables.table import markdown_text as text
 from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.sentences import grounds
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean, plural
 
 
-def facts(
-    results: Results, findings: Sequence[Finding], said: Sequence[str], aa: AACheck | None
-) -> dict[str, Any]:
-    """What both the HTML and the Markdown page say."""
-    study = results.study
+def facts(verdicts: StudyVerdicts) -> dict[str, Any]:
+    """Return what both the HTML and the Markdown page say."""
+    results, study = verdicts.results, verdicts.results.study
     arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
-    told = [
+    about = [
         ("study", f"{clean(study.name)}, hash {results.hash}"),
         ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
         ("budget", f"{study.budget.words} per run"),
@@ -50,16 +47,16 @@ def facts(
             "warnings": [_capital(clean(warning)) for warning in finding.warnings],
             "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
         }
-        for finding, sentence in zip(findings, said, strict=True)
+        for finding, sentence in zip(verdicts.findings, verdicts.sentences, strict=True)
     ]
     return {
         "question": clean(study.question),
         "name": clean(study.name),
         "complete": results.sound,
         "progress": results.unsound,
-        "facts": told,
+        "facts": about,
         "cards": cards,
-        "aa": aa,
+        "aa": verdicts.control,
     }
 
 
@@ -73,9 +70,26 @@ def _capital(text: str) -> str:
 
 
 def html(
-    told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]
+    content: dict[str, Any],
+    figures: Sequence[RenderedFigure],
+    tables: Sequence[Table],
+    warnings: Sequence[str],
 ) -> str:
-    """The page; figures stand in it as SVG."""
+    """Return the page; figures stand in it as SVG."""
+    return render_page(
+        "study_page.html",
+        **content,
+        figures=[
+            {"name": f.name, "caption": f.caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures
+        ],
+        tables=[table_content(table) for table in tables],
+        warnings=warnings,
+        made=MADE_BY,
+    )
+
+
+def render_page(template: str, **content: Any) -> str:
+    """Fill a template; every string in it is escaped."""
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -83,35 +97,33 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn = [{"name": f.name, "caption": f.caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures]
-    shown = [
-        {
-            "name": table.name,
-            "caption": table.caption,
-            "columns": [(column, column in table.marked) for column in table.frame.columns],
-            "rows": table.frame.astype(str).values.tolist(),
-        }
-        for table in tables
-    ]
-    given = {**told, "figures": drawn, "tables": shown, "warnings": warnings, "made": MADE}
-    return env.get_template("study_page.html").render(**given) + "\n"
+    return env.get_template(template).render(**content) + "\n"
+
+
+def table_content(table: Table) -> dict[str, Any]:
+    """Return a table as templates read it; columns are (name, whether a reader must not miss it)."""
+    return {
+        "name": table.name,
+        "caption": table.caption,
+        "columns": [(column, column in table.marked) for column in table.frame.columns],
+        "rows": table.frame.astype(str).values.tolist(),
+    }
 
 
 def markdown(
-    told: dict[str, Any], figures: Sequence[Drawn], tables: Sequence[Table], warnings: Sequence[str]
+    content: dict[str, Any],
+    figures: Sequence[RenderedFigure],
+    tables: Sequence[Table],
+    warnings: Sequence[str],
 ) -> str:
-    """The same page for a repository or a notebook; figures are linked."""
-    text = markdown_text
-    lines = [f"# {text(told['question'])}", ""]
-    if told["aa"] is not None:
-        lines += [
-            f"**{text(told['aa'].sentence)}**" if told["aa"].alarm else text(told["aa"].sentence),
-            "",
-        ]
-    if not told["complete"]:
-        lines += [f"**{text(told['progress'])}**", ""]
-    lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in told["cards"]]
-    lines += ["", *(f"- {name}: {text(value)}" for name, value in told["facts"])]
+    """Return the same page for a repository or a notebook; figures are linked."""
+    lines = [f"# {text(content['question'])}", ""]
+    if (control := content["aa"]) is not None:
+        lines += [f"**{text(control.sentence)}**" if control.alarm else text(control.sentence), ""]
+    if not content["complete"]:
+        lines += [f"**{text(content['progress'])}**", ""]
+    lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in content["cards"]]
+    lines += ["", *(f"- {name}: {text(value)}" for name, value in content["facts"])]
     for figure in figures:
         lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", text(figure.caption)]
     for table in tables:

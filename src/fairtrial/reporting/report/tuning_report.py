@@ -4,96 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-import pandas as pd
-
-from fairtrial.reporting.figures import figure_files, tuning_curve
+from fairtrial.reporting.derived_files import write_files
+from fairtrial.reporting.figures.figure_files import figure_files
 from fairtrial.reporting.report import study_page
-from fairtrial.reporting.tables import table
-from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.tables.tuning_importance import importance_table
-from fairtrial.reporting.wording import SCALES, clean, fixed, gap, listed, plural
-from fairtrial.storage import atomic
+from fairtrial.reporting.report.figure_registry import draw_rows, tabulate_rows
+from fairtrial.reporting.report_item import TUNING, TuningTrials
+from fairtrial.reporting.tables.table import table_files
+from fairtrial.reporting.tables.tuning_tables import effort_row
+from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.store import Store
-from fairtrial.study.budget import parity_gap
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_design import Tuning
-from fairtrial.tuning.trials import Trial, best, by_arm, read
-
-_SCALE: Final = SCALES["val_acc"]
+from fairtrial.tuning.trials import Trial, by_arm, read
 
 
 @dataclass(frozen=True)
-class Told:
+class TuningReport:
     """What was written, as data and as the lines of a terminal."""
 
     data: dict[str, Any]
     lines: tuple[str, ...]
 
 
-def build(study: Study, store: Store) -> Told:
+def build(study: Study, store: Store) -> TuningReport:
     """Rebuild everything derived from the trials of a study; equal records give equal bytes."""
     declared = store.declared()
     design = Tuning.of(declared["declaration"]["tuning"])
     arms = by_arm(read(design, store.attempts()), study.arms())
-    made = [effort_table(arms, design), *importance_table(arms, design)]
-    drawn = []
-    if found := tuning_curve.curves(arms, design):
-        with figure_files.styled():
-            name, caption, figure = tuning_curve.draw(found, design)
-            hashed = declared["history"][-1]["hash"][:8]
-            caption += f" {study.budget.words} per trial. Tuning hash {hashed}."
-            drawn.append(figure_files.rendered(name, caption, figure))
+    hashed = declared["history"][-1]["hash"][:8]
+    trials = TuningTrials(arms, design, f"{study.budget.words} per trial. Tuning hash {hashed}.")
+    figures, tables = draw_rows(TUNING, trials), tabulate_rows(TUNING, trials)
     notes = tuple(_notes(arms, design))
     lines = [*_lines(arms, design), *notes]
-    told = _page(study, store, arms, design)
-    folder = store.folder
-    figure_files.write(drawn, folder / "figures")
-    table.write(made, folder / "tables")
-    atomic.publish(folder / "report.md", study_page.markdown(told, drawn, made, notes), overwrite=True)
-    atomic.publish(folder / "report.html", study_page.html(told, drawn, made, notes), overwrite=True)
+    page = _page(study, store, arms, design)
+    content = page, figures, tables, notes
+    write_files(
+        store.folder,
+        {
+            **figure_files(figures),
+            **table_files(tables),
+            "report.md": study_page.markdown(*content),
+            "report.html": study_page.html(*content),
+        },
+    )
     data = {
         "study": store.name,
         "trials": {arm: len(trials) for arm, trials in arms.items()},
-        "complete": told["complete"],
+        "complete": page["complete"],
         "lines": lines,
-        "report": str(folder / "report.html"),
+        "report": str(store.folder / "report.html"),
     }
-    return Told(data, (*lines, f"report: {folder / 'report.html'}"))
-
-
-def effort_table(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> Table:
-    """One row per arm: its trials, what they cost, the settings that won; the last row: largest gaps."""
-    rows = [_row(arm, trials, design) for arm, trials in arms.items()]
-    counts = [float(len(trials)) for trials in arms.values()]
-    seconds = [sum(trial.device_s for trial in trials) for trials in arms.values()]
-    last = {"arm": "largest gap"}
-    if min(counts) > 0 and len(counts) > 1:
-        last |= {"trials": gap(parity_gap(counts)), "device s": gap(parity_gap(seconds))}
-    unequal = len(set(counts)) > 1
-    read_images = sum(trial.test_reads for trials in arms.values() for trial in trials)
-    caption = (
-        f"What tuning gave each arm: {design.words}. Best: validation accuracy of the winner of each tuning "
-        f"study, chosen among its trials; failed trials count as 0. Test images were opened {read_images} "
-        "times." + (" Trials are unequal: no verdict for a claim about tuned arms." if unequal else "")
-    )
-    frame = pd.DataFrame([*rows, last]).fillna("")
-    return Table("tuning", caption, frame, marked=("trials",) if unequal else ())
-
-
-def _row(arm: str, trials: Sequence[Trial], design: Tuning) -> dict[str, str]:
-    won = [best(t for t in trials if t.tuning == index) for index in range(design.studies)]
-    names = [text.partition("=")[0] for text in design.space]
-    return {
-        "arm": clean(arm),
-        "trials": str(len(trials)),
-        "failed": str(sum(trial.failed for trial in trials)),
-        "device s": fixed(sum(trial.device_s for trial in trials), 1),
-        "best, %": ", ".join("-" if w is None else _SCALE.show(w.value) for w in won),
-        **{name: ", ".join("-" if w is None else f"{w.set[name]:.3g}" for w in won) for name in names},
-    }
+    return TuningReport(data, (*lines, f"report: {store.folder / 'report.html'}"))
 
 
 def _lines(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[str]:
@@ -104,7 +68,7 @@ def _lines(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[str]:
     lines = [f"parity    {each}: {design.words}; test images opened {reads} times"]
     names = [text.partition("=")[0] for text in design.space]
     for arm, trials in arms.items():
-        row = _row(arm, trials, design)
+        row = effort_row(arm, trials, design)
         chosen = "; ".join(f"{name} {row[name]}" for name in names)
         told = f"{row['trials']} trials, {row['failed']} failed, {row['device s']} device-seconds"
         lines.append(f"{clean(arm)}: {told}; best {row['best, %']} % at {chosen}")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import SEED, unit_of
@@ -142,3 +143,6 @@ def _effects(found: BlockedAnova) -> Sequence[dict[str, str]]:
         }
         for effect in found.effects
     ]
+
+
+ROWS = (RegistryRow(STUDY, lambda v: attribution_tables(v.results), rank=3),)

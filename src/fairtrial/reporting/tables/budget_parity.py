@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.contrast_sides import SPENT
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
@@ -133,3 +134,6 @@ def _gap(means: list[float | None]) -> float | None:
 def _empty(means: dict[str, dict[str, float | None]]) -> list[str]:
     """Columns that no record fills, such as joules without a counter."""
     return [title for name, title in _COLUMNS.items() if all(mean[name] is None for mean in means.values())]
+
+
+ROWS = (RegistryRow(STUDY, lambda v: [parity(v.results)], rank=8),)

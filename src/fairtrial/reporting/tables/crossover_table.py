@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.crossover_sentences import (
@@ -21,15 +21,17 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
     format_place,
     list_curves,
 )
-from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, LeadCurve
+from fairtrial.reporting.verdicts.learning_curve_crossover import LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean
 
 
-def crossover_table(results: Results, found: Sequence[Crossover]) -> Table | None:
-    """One row per point of the figure; None where there is no figure."""
+def crossover_tables(verdicts: StudyVerdicts) -> list[Table]:
+    """Make a row per point of the figure; no table where there is no figure."""
+    results, found = verdicts.results, verdicts.crossovers
     if not found:
-        return None
+        return []
     level = f"{100 * results.inference.level:.4g} %"
     caption = (
         "Which arm leads within its schedule: paired differences in validation accuracy at each point, in "
@@ -38,7 +40,7 @@ def crossover_table(results: Results, found: Sequence[Crossover]) -> Table | Non
         f"{describe_accuracies(found)} {CAUTION}. {count_units(results, found)}. {provenance(results)}"
     )
     rows = [row for curve in list_curves(found) for row in _rows(curve, level)]
-    return Table("crossover", caption, pd.DataFrame(rows))
+    return [Table("crossover", caption, pd.DataFrame(rows))]
 
 
 def _rows(curve: LeadCurve, level: str) -> Iterator[dict[str, Any]]:
@@ -61,3 +63,6 @@ def _rows(curve: LeadCurve, level: str) -> Iterator[dict[str, Any]]:
 
 def _limit(side: np.ndarray | None, index: int) -> str:
     return "" if side is None or not math.isfinite(side[index]) else SCALE.show(float(side[index]))
+
+
+ROWS = (RegistryRow(STUDY, crossover_tables, rank=5),)

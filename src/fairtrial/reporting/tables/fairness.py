@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fairtrial.norm_table import NORM_TABLE
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
@@ -239,3 +240,6 @@ def _machine(results: Results) -> Row:
 
 def _yes(holds: bool) -> str:
     return "yes" if holds else "NO"
+
+
+ROWS = (RegistryRow(STUDY, lambda v: [fairness(v.results)], rank=9),)

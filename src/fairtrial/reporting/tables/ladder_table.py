@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
-from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES
 
 
-def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -> Table | None:
-    """One row per rung; None where the study declares no ladder."""
+def ladder_tables(verdicts: StudyVerdicts) -> list[Table]:
+    """Make a row per rung; no table where the study declares no ladder."""
+    results, findings = verdicts.results, verdicts.findings
     found = ladder(results.study)
     if found is None:
-        return None
+        return []
     metric = metric_of(results.study)
     scale = SCALES[metric]
-    groups = gather(results, list(results.study.factors), metric, intervals=results.sound or partial)
+    groups = gather(results, list(results.study.factors), metric, intervals=results.sound or verdicts.partial)
     centres = {tuple(g.levels.values()): scale.show(g.centre) if g.values else "" for g in groups}
     rows = []
     for name, rung, step in zip(rung_names(found), found.rungs, (None, *found.steps), strict=True):
@@ -43,7 +43,7 @@ def ladder_table(results: Results, findings: Sequence[Finding], partial: bool) -
         f"differences with {results.inference.name}, not adjusted; verdicts by Holm over all declared "
         f"contrasts. {seeds(results)}. {provenance(results)}"
     )
-    return Table("ladder", caption, pd.DataFrame(rows))
+    return [Table("ladder", caption, pd.DataFrame(rows))]
 
 
 def _told(finding: Finding | None) -> str:
@@ -57,3 +57,6 @@ def _told(finding: Finding | None) -> str:
 
 def _verdict(finding: Finding | None) -> str:
     return "" if finding is None else finding.verdict.replace("_", " ")
+
+
+ROWS = (RegistryRow(STUDY, ladder_tables, rank=4),)

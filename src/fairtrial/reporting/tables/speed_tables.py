@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from fairtrial.reporting.report_item import BENCH, RegistryRow
 from fairtrial.reporting.results.timings import Timing, machine_of, number
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import rounded
@@ -18,7 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table(timings: Sequence[Timing]) -> Table:
+def speed_table(timings: Sequence[Timing]) -> Table:
     """Medians, ratios and what they come to."""
     caption = (
         "Milliseconds of one call, by group: all subjects of a bench timed in turns in one process. Times "
@@ -48,3 +49,6 @@ def _row(timing: Timing, name: str) -> list[str]:
 def _rate(timing: Timing, what: str, seconds: float) -> str:
     done = number(timing.extra_info, what)
     return rounded(done / seconds, 4) if done else ""
+
+
+ROWS = (RegistryRow(BENCH, lambda timings: [speed_table(timings)]),)

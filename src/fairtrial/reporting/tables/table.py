@@ -7,12 +7,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from fairtrial.storage import atomic
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +76,10 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", text) is not None
 
 
-def write(tables: Sequence[Table], folder: Path) -> list[Path]:
-    """Write each table three times."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+def table_files(tables: Iterable[Table]) -> dict[str, str]:
+    """Return the files of these tables in a report: 'tables/arms.csv', '.md' and '.tex'."""
+    files = {}
     for table in tables:
         for kind, text in (("csv", table.csv()), ("md", table.markdown()), ("tex", table.latex())):
-            paths.append(folder / f"{table.name}.{kind}")
-            atomic.publish(paths[-1], text, overwrite=True)
-    return paths
+            files[f"tables/{table.name}.{kind}"] = text
+    return files

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import CHECKPOINT
@@ -15,13 +16,13 @@ from fairtrial.reporting.verdicts.variance_sources import VarianceSource, Varian
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, plural, rounded
 
 
-def variance_table(results: Results, *, partial: bool = False) -> Table | None:
-    """One row per source (STATISTICS 12); None where `examine` finds none."""
+def variance_tables(results: Results, *, partial: bool = False) -> list[Table]:
+    """Make a row per source (STATISTICS 12); no table where `examine` finds none."""
     found = examine(results, partial=partial)
     if found is None:
-        return None
+        return []
     scale = SCALES[metric_of(results.study)]
-    return Table("variance", _caption(results, found), pd.DataFrame(_rows(found, scale)))
+    return [Table("variance", _caption(results, found), pd.DataFrame(_rows(found, scale)))]
 
 
 def _rows(found: VarianceSources, scale: Scale) -> list[dict[str, str]]:
@@ -105,3 +106,6 @@ def _cheapest(found: VarianceSources) -> list[str]:
         f"{what}: {rounded(each, 2)} times the root of what a checkpoint costs in fine-tunings, thus "
         f"{at_100} where it costs 100"
     ]
+
+
+ROWS = (RegistryRow(STUDY, lambda v: variance_tables(v.results, partial=v.partial), rank=7),)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from statistics import median
 
 import pytest
 from matplotlib.colors import to_hex
 
-from fairtrial.reporting.figures import figure_registry
+from fairtrial.reporting import figures
 from fairtrial.reporting.figures.style import look_of_norm, looks
+from fairtrial.reporting.report.figure_registry import draw_study, report_items, rows
+from fairtrial.reporting.report.missing_items import Drawings, cover
+from fairtrial.reporting.report.recorded_studies import RecordedStudy
 from fairtrial.reporting.report.study_report import build
+from fairtrial.reporting.report_item import STUDY
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -21,8 +27,14 @@ NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
 
 def drawn(make_study, publish, outcome, factors, seeds=6, **fixed):
     study = make_study(factors=factors, fixed=fixed, primary=(), aa=None, seeds=range(seeds))
-    results = load.load(publish(study, outcome))
-    return {name: (caption, figure) for name, caption, figure in figure_registry.arms(results, False)}
+    return figures_of(load.load(publish(study, outcome)))
+
+
+def figures_of(results):
+    """Name -> caption and figure of every row that the study fits, as the registry goes through them."""
+    verdicts = judge_results(results)
+    fitting = [row for row in rows("figures") if row.source == STUDY and row.fits(results.study)]
+    return {name: (caption, figure) for row in fitting for name, caption, figure in row.make(verdicts)}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +91,7 @@ def test_an_arm_that_does_not_see_the_axis_is_compared_from_its_one_level(make_s
         aa=None,
         seeds=range(4),
     )
-    made = figure_registry.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
-    drawn = {name: (caption, figure) for name, caption, figure in made}
+    drawn = figures_of(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))))
     caption, figure = drawn["test-acc-by-stat-batch"]
     accuracy, gap = figure.axes
     assert "level lines: arms that run at one level alone" in caption
@@ -96,10 +107,9 @@ def test_norms_that_are_not_crossed_have_no_square(make_study, publish, noise):
     study = make_study(
         factors={**NORMS, "batch_size": (4, 64)}, only=(GN_WS, BN), primary=(), aa=None, seeds=range(3)
     )
-    made = figure_registry.arms(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))), False)
-    drawn = {name: figure for name, _, figure in made}
+    drawn = figures_of(load.load(publish(study, lambda c: 0.8 + 0.01 * noise(c, "acc"))))
     assert list(drawn) == ["test-acc-by-batch-size"]
-    assert [text.get_text() for text in drawn["test-acc-by-batch-size"].axes[0].texts] == ["bn", "gn+ws"]
+    assert [text.get_text() for text in drawn["test-acc-by-batch-size"][1].axes[0].texts] == ["bn", "gn+ws"]
 
 
 def test_an_arm_keeps_its_colour_in_every_figure(make_study, publish, noise):
@@ -182,7 +192,7 @@ def test_arms_that_differ_in_more_than_norm_and_ws_are_no_square(make_study, pub
             factors=factors, primary=(), aa=None, seeds=range(3), only=only, name=f"t-{there}".lower()
         )
         results = load.load(publish(study, lambda cell: 0.5))
-        assert ("norm-by-weight-std" in {name for name, *_ in figure_registry.arms(results, False)}) is there
+        assert ("norm-by-weight-std" in figures_of(results)) is there
 
 
 def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, publish):
@@ -204,3 +214,38 @@ def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, p
     ]
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert len(crosses) == 16 and all(list(line.get_xdata()) == [10.0] for line in crosses)
+
+
+TOY = """
+from matplotlib.figure import Figure
+from fairtrial.reporting.report_item import SMOKE, STUDY, Cells, RegistryRow, ReportItem
+
+def draw(verdicts):
+    yield "toy", f"{len(verdicts.results.seeds)} seeds, drawn.", Figure(figsize=(2, 2))
+
+CELLS = Cells({"mixup": ()})
+ITEM = ReportItem("F1.9", "A toy", ("Q1",), SMOKE, "nothing", "fairtrial run toy", ("toy",), CELLS)
+ROWS = (RegistryRow(STUDY, draw, (ITEM,), (("norm",),)),)
+"""
+
+
+def test_a_new_figure_is_one_file(make_study, publish, tmp_path, monkeypatch):
+    """From its row follow the report of a study, the report over all of them, and what is missing there."""
+    (tmp_path / "toy_figure.py").write_text(TOY)
+    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
+    rows.cache_clear()
+    report_items.cache_clear()
+    try:
+        verdicts = judge_results(load.load(publish(make_study(seeds=range(3)), lambda cell: 0.5)))
+        assert draw_study(verdicts, ())[-1].name == "toy"
+        item, row = report_items()["F1.9"]
+        assert list(report_items())[4:6] == ["T1.5", "F1.9"] and row.fits(verdicts.results.study)
+        assert not item.cells.fits(verdicts.results.study)
+        studies = [RecordedStudy("a", "a", tmp_path, verdicts, ())]
+        drawings = {name: Drawings(name) for name in (*report_items(), "a")}
+        (missing,) = (each for each in cover(studies, drawings, []) if each.item is item)
+        assert not missing.drawn and missing.needs == "fairtrial run toy"
+    finally:
+        sys.modules.pop("fairtrial.reporting.figures.toy_figure", None)
+        rows.cache_clear()
+        report_items.cache_clear()

@@ -1,4 +1,4 @@
-"""A LaTeX macro for every number in a sentence, so that a paper never holds a number typed by hand."""
+"""LaTeX: a macro for every number in a sentence, so that a paper holds none typed by hand; and report.tex."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from fairtrial.reporting.report.recorded_studies import Recorded
+from fairtrial.reporting.figures.figure_files import RenderedFigure
+from fairtrial.reporting.report.missing_items import CoveredItem
+from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.recorded_studies import RecordedStudy
 
+MACROS: Final = "macros.tex"
 _DIGITS: Final = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _NUMBER: Final = re.compile(r"(?:(?<!\w)-)?\d+(?:,\d{3})*(?:\.\d+)?")
 _SPECIAL: Final = {
@@ -87,26 +91,56 @@ def _role(text: str, match: re.Match[str]) -> str:
     )
 
 
-def define(studies: Sequence[Recorded]) -> tuple[Macros, dict[str, list[str]]]:
+def define(studies: Sequence[RecordedStudy]) -> tuple[Macros, dict[str, list[str]]]:
     """The macros of all studies, and for each study the names of its sentences, the A/A check last."""
     made, names = Macros(), {}
     for study in studies:
-        results = study.seen.results
+        results = study.verdicts.results
         made.heading(f"{study.name}, study hash {results.hash}")
         for word, number in _counts(study):
             made.define(name_of(study.key, word), f"{number:,}")
         names[study.key] = [
             made.sentence(name_of(study.key, finding.contrast.name), text)
-            for finding, text in zip(study.seen.findings, study.seen.said, strict=True)
+            for finding, text in zip(study.verdicts.findings, study.verdicts.sentences, strict=True)
         ]
-        if study.seen.control is not None:
-            names[study.key].append(made.sentence(name_of(study.key, "AA"), study.seen.control.sentence))
+        if study.verdicts.control is not None:
+            names[study.key].append(made.sentence(name_of(study.key, "AA"), study.verdicts.control.sentence))
     return made, names
 
 
-def _counts(study: Recorded) -> Iterable[tuple[str, int]]:
-    results = study.seen.results
+def _counts(study: RecordedStudy) -> Iterable[tuple[str, int]]:
+    results = study.verdicts.results
     yield "Cells", results.done
     yield "Seeds", len(results.seeds)
     yield "Arms", len(results.study.arms())
     yield "Failed", int(results.ended["failed"].sum())
+
+
+def files(studies: Sequence[RecordedStudy], covered: Sequence[CoveredItem]) -> dict[str, str]:
+    """Return macros.tex, and report.tex that sets sentences and figures with it."""
+    macros, names = define(studies)
+    lines = ["% \\input{macros} in the preamble, graphicx loaded; then \\input{report} where it belongs."]
+    placed: set[str] = set()
+    for key, question in QUESTIONS.items():
+        lines += ["", f"\\subsection*{{{escaped(question.title)}}}"]
+        for study in studies:
+            about = study.sentences_about(question.about)
+            # the A/A check has a name, and no contrast
+            pairs = zip(study.verdicts.sentences, names[study.key], strict=False)
+            macro_calls = [f"\\{name}{{}}" for sentence, name in pairs if sentence in about]
+            lines += [f"\\paragraph{{{escaped(study.name)}}}", *macro_calls] if macro_calls else []
+        own = [item for item in covered if item.item.questions[0] == key]
+        for figure in (figure for item in own for _, figure in item.figures):
+            lines += [] if figure.name in placed else _figure(figure)
+            placed.add(figure.name)
+    return {MACROS: macros.text(), "report.tex": "\n".join(lines) + "\n"}
+
+
+def _figure(figure: RenderedFigure) -> list[str]:
+    star = "*" if figure.wide else ""
+    return [
+        f"\\begin{{figure{star}}}",
+        f"\\centering\\includegraphics{{figures/{figure.name}.pdf}}",
+        f"\\caption{{{escaped(figure.caption)}}}\\label{{fig:{figure.name}}}",
+        f"\\end{{figure{star}}}",
+    ]

@@ -1,4 +1,4 @@
-"""F4.1: how MixUp draws its lambda, and what it makes of two digits."""
+"""Figures of closed forms, which need no cells: the focal loss (F5.3) and how MixUp mixes (F4.1)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,70 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.report.report_item import Exhibit
+from fairtrial.reporting.figures.figure_layout import Figures
+from fairtrial.reporting.report_item import RESULTS, SMOKE, RegistryRow, ReportItem
 
+GAMMAS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
+_GAMMA_SHADES: Final = ("#3d3d3d", "#8a8a8a", "#3f97d1", "#0b4a8f", "#8d2f68")
+_GAMMA_DASHES: Final = (style.DASHED, style.DOTTED, style.MIXED, "-", "-")  # the last is the lowest curve
 ALPHAS: Final = (0.05, 0.1, 0.2, 0.4, 1.0)
-SHADES: Final = ("#8d2f68", "#0b4a8f", "#3f97d1", "#c98a00", "#3d3d3d")
-DASHES: Final = (style.DOTTED, "-", style.DASHED, style.MIXED, "-")
-DRAWN: Final = 8  # samples of an alpha: lambda at its 1/16, 3/16, ... 15/16 quantiles
+_ALPHA_SHADES: Final = ("#8d2f68", "#0b4a8f", "#3f97d1", "#c98a00", "#3d3d3d")
+_ALPHA_DASHES: Final = (style.DOTTED, "-", style.DASHED, style.MIXED, "-")
+SAMPLES: Final = 8  # samples of an alpha: lambda at its 1/16, 3/16, ... 15/16 quantiles
 PAIR: Final = (3, 0)  # classes of the two digits
+
+
+def focal_loss(p: npt.ArrayLike, gamma: float) -> np.ndarray:
+    """-(1 - p)^gamma log p of the true class's probability p in (0, 1] (Lin et al., 2017, eq. 4); 0 at
+    p = 1."""
+    p = np.asarray(p, dtype=float)
+    return -((1 - p) ** gamma) * np.log(p) + 0.0
+
+
+def focal_figure(_results: Path) -> Figures:
+    """Draw closed forms; the gamma and alpha of BiT are published rows."""
+    gamma, alpha = (
+        published.value(f"hyperparameter:focal_{name}", table="App E") for name in ("gamma", "alpha")
+    )
+    ratio = float(focal_loss(0.9, 0) / focal_loss(0.9, gamma))
+    caption = (
+        "Focal loss -(1 - p)^gamma log p against the probability p of the true class (Lin et al., 2017); "
+        "gamma "
+        f"0 is cross-entropy. BiT trains RetinaNet with gamma {gamma:g} and alpha {alpha:g} (App. E; "
+        "alpha, a "
+        f"factor of all curves, is not drawn): an example that is right at p = 0.9 then weighs {ratio:.0f} "
+        "times less. Analytic: n does not apply."
+    )
+    yield "f5-3", caption, _focal_curves(gamma)
+
+
+def _focal_curves(bits: float) -> Figure:
+    """A curve per gamma, that of BiT (`bits`) the widest."""
+    figure = Figure(figsize=(style.COLUMN, 2.3), layout="constrained")
+    ax = figure.subplots()
+    p = np.linspace(0.005, 1, 400)
+    for gamma, color, dash in zip(GAMMAS, _GAMMA_SHADES, _GAMMA_DASHES, strict=True):
+        name = f"{gamma:g}" + (" (BiT)" if gamma == bits else "")
+        ax.plot(
+            p,
+            focal_loss(p, gamma),
+            color=color,
+            linestyle=dash,
+            label=name,
+            linewidth=2 if gamma == bits else 1,
+        )
+    ax.set_ylim(0, 5)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("probability of the true class")
+    ax.set_ylabel("loss")
+    ax.legend(title="gamma", frameon=False, fontsize=7, title_fontsize=7)
+    return figure
 
 
 def mean_share(alpha: float) -> float:
@@ -38,8 +90,8 @@ def share_above(alpha: float, level: float) -> float:
     return float(1 - 2 * beta.cdf(level, alpha, alpha))
 
 
-def exhibit(results: Path) -> Exhibit:
-    """Analytic, but for the two digits, which are scikit-learn's."""
+def mixing_figure(_results: Path) -> Figures:
+    """Draw closed forms, but for the two digits, which are scikit-learn's."""
     means = "; ".join(f"{alpha:g}: {mean_share(alpha):.3f}" for alpha in ALPHAS)
     recipe = published.value("hyperparameter:mixup_alpha_medium_large", source="1912.11370v3")
     caption = (
@@ -50,12 +102,12 @@ def exhibit(results: Path) -> Exhibit:
         "does not "
         "apply."
     )
-    return Exhibit("F4.1", "figure", draw(*digits()), caption)
+    yield "f4-1", caption, _mixing_panels(*digits())
 
 
 def quantiles() -> np.ndarray:
-    """(DRAWN,) equally likely places of lambda."""
-    return (np.arange(DRAWN) + 0.5) / DRAWN
+    """(SAMPLES,) equally likely places of lambda."""
+    return (np.arange(SAMPLES) + 0.5) / SAMPLES
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +121,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return first / 255, second / 255
 
 
-def draw(first: np.ndarray, second: np.ndarray) -> Figure:
+def _mixing_panels(first: np.ndarray, second: np.ndarray) -> Figure:
     """Densities beside a row of mixed digits per alpha."""
     figure = Figure(figsize=(style.PAGE, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.55))
@@ -82,7 +134,7 @@ def _densities(ax: Axes) -> None:
     from scipy.stats import beta
 
     places = np.linspace(0.004, 0.996, 500)
-    for alpha, color, dash in zip(ALPHAS, SHADES, DASHES, strict=True):
+    for alpha, color, dash in zip(ALPHAS, _ALPHA_SHADES, _ALPHA_DASHES, strict=True):
         width = 2 if alpha == 0.1 else 1
         ax.plot(
             places,
@@ -103,7 +155,7 @@ def _densities(ax: Axes) -> None:
 
 
 def mixed(first: np.ndarray, second: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    """-> lambda (DRAWN,) and the images (DRAWN, H, W): lambda of the first, the rest of the second."""
+    """-> lambda (SAMPLES,) and the images (SAMPLES, H, W): lambda of the first, the rest of the second."""
     from scipy.stats import beta
 
     lam = beta.ppf(quantiles(), alpha, alpha)
@@ -120,13 +172,13 @@ def _samples(first: np.ndarray, second: np.ndarray, ax: Axes) -> None:
                 image, cmap="gray_r", vmin=0, vmax=1, extent=(left, left + wide, top + high, top),
                 interpolation="nearest",
             )  # fmt: skip
-    ax.set_xlim(-1, DRAWN * (wide + 2) - 1)
+    ax.set_xlim(-1, SAMPLES * (wide + 2) - 1)
     ax.set_ylim(len(ALPHAS) * (high + 2) - 1, -1)
     ax.set_yticks(
         [row * (high + 2) + high / 2 for row in range(len(ALPHAS))], [f"{alpha:g}" for alpha in ALPHAS]
     )
     ax.set_xticks(
-        [column * (wide + 2) + wide / 2 for column in range(DRAWN)],
+        [column * (wide + 2) + wide / 2 for column in range(SAMPLES)],
         [f"{q:.2f}".lstrip("0") for q in quantiles()],
     )
     ax.set_xlabel("quantile of lambda")
@@ -135,3 +187,16 @@ def _samples(first: np.ndarray, second: np.ndarray, ax: Axes) -> None:
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+ROWS = (
+    RegistryRow(RESULTS, mixing_figure, items=(
+        ReportItem(
+            "F4.1", "How strongly MixUp mixes", ("Q4",), SMOKE,
+            "arithmetic: the share of the weaker image at each alpha",
+        ),
+    )),
+    RegistryRow(RESULTS, focal_figure, items=(
+        ReportItem("F5.3", "Focal loss", ("Q5",), SMOKE, "arithmetic: how the loss is focused by gamma"),
+    )),
+)  # fmt: skip

@@ -1,0 +1,18 @@
+"""The files of a report, and the one place that writes them: all can be rebuilt from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fairtrial.storage import atomic
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+    """Write each file under its name in a folder, 'tables/arms.csv'; return their paths."""
+    paths = [folder / name for name in files]
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(parents=True, exist_ok=True)
+    for path, content in zip(paths, files.values(), strict=True):
+        atomic.publish(path, content, overwrite=True)
+    return paths

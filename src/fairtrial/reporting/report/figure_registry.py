@@ -1,0 +1,134 @@
+"""The one registry of figures and tables: the rows of `figures` and `tables`, and what they make.
+
+A new figure is one file in `reporting/figures` with its row in `ROWS`; nothing else has to know of it. From
+the rows follow what the report of a study shows, what the report over all studies shows, and what it misses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, Final
+
+from fairtrial.reporting import figures, tables
+from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_files import FORMATS, RenderedFigure, render, styled
+from fairtrial.reporting.report_item import NIGHTLY, RESULTS, STUDY, RegistryRow, ReportItem
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+
+_STAMP_WIDTH: Final = 60  # characters of a line of the stamp above a figure
+_LATER: Final = "arms that this release does not have"
+PLANNED: Final = (
+    ReportItem(
+        "F1.4", "HyperRule against tuned arms", ("Q1",), NIGHTLY,
+        "the regret of a rule against the best of k trials", "fairtrial tune, three studies for each arm",
+    ),
+    ReportItem(
+        "T1.5", "Main table", ("Q1",), NIGHTLY, "median, spread and interval beside the published tables",
+        "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
+    ),
+    ReportItem(
+        "F3.6", "Smoothness of the loss", ("Q3",), NIGHTLY, "a ratio corrected for the scale of the weights",
+        f"{_LATER}: a probe of gradients along the training",
+    ),
+    ReportItem(
+        "F3.8", "Number of groups", ("Q3",), NIGHTLY, "how flat accuracy is in the number of groups",
+        f"{_LATER}: groups as a factor",
+    ),
+    ReportItem(
+        "F3.10", "Training and validation error", ("Q3",), NIGHTLY,
+        "that a lower training error is not a lower test error",
+        "a training curve in the record: it keeps the validation curve at quarters of the budget only",
+    ),
+    ReportItem(
+        "F4.6", "Why MixUp", ("Q4",), NIGHTLY, "likelihood, calibration and label noise",
+        f"{_LATER}: label noise as a factor, and calibration in the record",
+    ),
+    ReportItem(
+        "F5.4", "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
+        f"{_LATER}: a detector that trains",
+    ),
+)  # fmt: skip
+
+
+@cache
+def rows(kind: str) -> tuple[RegistryRow, ...]:
+    """Return every row of 'figures' or of 'tables', in the order of a study's report."""
+    package = {"figures": figures, "tables": tables}[kind]
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    return tuple(
+        sorted((row for module in modules for row in getattr(module, "ROWS", ())), key=lambda row: row.rank)
+    )
+
+
+@cache
+def report_items() -> dict[str, tuple[ReportItem, RegistryRow | None]]:
+    """Return what the written report wants, by id, each with the row that makes it; None where none does."""
+    made = [(item, row) for kind in ("figures", "tables") for row in rows(kind) for item in row.items]
+    every = [*made, *((item, None) for item in PLANNED)]
+    return {item.id: (item, row) for item, row in sorted(every, key=lambda pair: _order(pair[0].id))}
+
+
+def _order(item_id: str) -> tuple[str, int]:
+    """Return what sorts 'T1.5' before 'F2.3', 'F3.9' before 'F3.10', and 'FE.1' last."""
+    section, number = re.fullmatch(r"[FT](\w)\.(\d+)", item_id).groups()  # type: ignore[union-attr]
+    return section, int(number)
+
+
+def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list[RenderedFigure]:
+    """Draw every figure that the recorded cells of a study allow; one of an incomplete study says so."""
+    results, rendered = study.results, []
+    with styled():
+        for row in rows("figures"):
+            if row.source == STUDY and row.fits(results.study):
+                for name, caption, figure in row.make(study):
+                    if not results.sound:
+                        stamp = "\n".join(wrap(results.unsound.partition("; ")[0], _STAMP_WIDTH))
+                        figure.suptitle(stamp, color=style.ALARM, fontsize=8, fontweight="bold")
+                    rendered.append(render(name, f"{caption} {provenance(results)}", figure, formats))
+    return rendered
+
+
+def tabulate_study(study: StudyVerdicts) -> list[Table]:
+    """Make every table of a study."""
+    made = (row for row in rows("tables") if row.source == STUDY and row.fits(study.results.study))
+    return [table for row in made for table in row.make(study)]
+
+
+def draw_rows(
+    source: str, given: Any, prefix: str = "", formats: Collection[str] = FORMATS
+) -> list[RenderedFigure]:
+    """Draw every figure that is made from a source. prefix: of their names."""
+    with styled():
+        return [
+            render(prefix + name, caption, figure, formats)
+            for row in rows("figures")
+            if row.source == source
+            for name, caption, figure in row.make(given)
+        ]
+
+
+def tabulate_rows(source: str, given: Any) -> list[Table]:
+    """Make every table that is made from a source."""
+    return [table for row in rows("tables") if row.source == source for table in row.make(given)]
+
+
+def draw_item(
+    item_id: str, results: Path, formats: Collection[str] = FORMATS
+) -> tuple[list[RenderedFigure], list[Table]]:
+    """Make an item that needs no cells; a Fault (exit code 5) names what the folder of results lacks."""
+    _, row = report_items()[item_id]
+    assert row is not None and row.source == RESULTS
+    with styled():
+        made = list(row.make(results))
+        tables_made = [part for part in made if isinstance(part, Table)]
+        figures_made = [part for part in made if not isinstance(part, Table)]
+        return [render(name, text, figure, formats) for name, text, figure in figures_made], tables_made

@@ -1,0 +1,74 @@
+"""One study judged: its verdicts, their sentences and warnings, before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts import aa_check, findings
+from fairtrial.reporting.verdicts.aa_check import AACheck
+from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.interim_analyses import open_study
+from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, find_crossovers
+from fairtrial.reporting.verdicts.sentences import sentence
+from fairtrial.reporting.wording import clean, plural
+from fairtrial.storage.store import Store
+
+
+@dataclass(frozen=True)
+class StudyVerdicts:
+    """What the cells of one study say. partial: an incomplete study was read with --allow-partial."""
+
+    results: Results
+    findings: tuple[Finding, ...]
+    control: AACheck | None
+    sentences: tuple[str, ...]  # one per declared contrast
+    crossovers: tuple[Crossover, ...]  # who leads along the schedule
+    warnings: tuple[str, ...]
+    partial: bool
+
+
+def judge_study(store: Store, *, partial: bool = False) -> StudyVerdicts:
+    """Read a study and judge it; nothing is drawn, nothing is written."""
+    return judge_results(open_study(store.folder, partial=partial), partial=partial)
+
+
+def judge_results(results: Results, *, partial: bool = False) -> StudyVerdicts:
+    """Judge a study that was read."""
+    found = findings.judge(results, partial=partial)
+    control = aa_check.compare(results, partial=partial)
+    said = tuple(_sentences(results, found))
+    crossovers = tuple(find_crossovers(results, partial))
+    warnings = tuple(_warnings(results, found, control))
+    return StudyVerdicts(results, found, control, said, crossovers, warnings, partial)
+
+
+def sentences(store: Store, *, partial: bool = False) -> tuple[list[str], bool]:
+    """Return the sentences alone, the A/A check last, and whether the study is complete."""
+    results = open_study(store.folder, partial=partial)
+    found = findings.judge(results, partial=partial)
+    control = aa_check.compare(results, partial=partial)
+    return [*_sentences(results, found), *([control.sentence] if control else [])], results.complete
+
+
+def _sentences(results: Results, found: Sequence[Finding]) -> list[str]:
+    kind, swept = results.study.budget.kind, tuple(results.study.factors)
+    return [sentence(finding, kind, swept) for finding in found]
+
+
+def _warnings(results: Results, found: Sequence[Finding], control: AACheck | None) -> list[str]:
+    warnings = [control.sentence] if control is not None and control.alarm else []
+    if not results.sound:
+        warnings.append(results.unsound)
+    if images := overlap(results, results.records):
+        warnings.append(overlap_words(images))
+    notes = {clean(note) for r in results.records.values() for note in r.provenance.data_notes or []}
+    warnings += [f"data: {note}" for note in sorted(notes)]
+    if len(results.declared["history"]) > 1:
+        changes = plural(len(results.declared["history"]) - 1, "time")
+        warnings.append(
+            f"the declaration was changed {changes} since the first run; study.json holds its history"
+        )
+    return warnings + [f"{clean(f.contrast.name)}: {clean(text)}" for f in found for text in f.warnings]
