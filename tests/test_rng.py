@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fairtrial.models.resnet import MODELS, create_model
-from fairtrial.planning.plan import NUISANCE
-from fairtrial.rng import MAX_SEED, ROOT, STREAMS, key, nuisance, sequence, state, stream
+from fairtrial.planning.plan import REDRAWN
+from fairtrial.rng import MAX_SEED, ROOT, STREAMS, key, replicate_key, sequence, state, stream
 
 # By hand, with numpy 2 and hashlib alone:
 # SeedSequence(20191224, spawn_key=(blake2b-4 of the name, replicate, *extra)).generate_state(2, uint32).
@@ -96,9 +96,9 @@ def test_an_unknown_stream_is_refused(name):
 
 
 def test_the_replica_is_out_of_reach_of_every_seed():
-    assert nuisance(5, 0) == 5
-    assert nuisance(0, 1) == MAX_SEED  # seeds end below it
-    assert nuisance(MAX_SEED - 1, 1) < 2**32
+    assert replicate_key(5, 0) == 5
+    assert replicate_key(0, 1) == MAX_SEED  # seeds end below it
+    assert replicate_key(MAX_SEED - 1, 1) < 2**32
 
 
 def test_no_two_streams_of_a_study_share_a_state():
@@ -114,11 +114,11 @@ def test_no_two_streams_of_a_study_share_a_state():
         "tuning": [(trial,) for trial in range(100)],
     }
     words = [
-        (name, nuisance(seed, replica), *extra)
+        (name, replicate_key(seed, replica), *extra)
         for name in STREAMS
         for extra in extras[name]
         for seed in range(10)
-        for replica in ((0, 1) if name in NUISANCE else (0,))
+        for replica in ((0, 1) if name in REDRAWN else (0,))
     ]
     assert len({state(*each) for each in words}) == len(words)
 

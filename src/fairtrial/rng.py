@@ -81,7 +81,7 @@ def prefix(stage: str) -> str:
     return UPSTREAM if stage == "upstream" else ""
 
 
-def nuisance(seed: int, replica: int) -> int:
+def replicate_key(seed: int, replica: int) -> int:
     """The replicate of init, order, augment and mixup: the seed, moved out of reach for the A/A arm (1).
 
     The A/A arm keeps the seed's images (subset) and draws all else anew.

@@ -6,7 +6,7 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.study.loader import find, known_studies, load
-from fairtrial.study.source_locations import PLACES
+from fairtrial.study.source_locations import SOURCE_LOCATIONS
 from tests.support.studies import TEXT, study, write
 
 
@@ -34,8 +34,8 @@ def test_an_unknown_name_offers_the_nearest():
 
 def test_a_study_remembers_where_it_was_written(tmp_path):
     path = write(tmp_path)
-    places = load(path).places
-    told = {name: int(place.removeprefix(f"{path}:")) for name, place in places.items()}
+    locations = load(path).locations
+    told = {name: int(place.removeprefix(f"{path}:")) for name, place in locations.items()}
     assert told[""] == 3
     assert (told["name"], told["factors"], told["factors['batch_size']"]) == (4, 6, 8)
     assert (told["fixed['lr']"], told["seeds"], told["contrast 'small batch'"]) == (11, 14, 15)
@@ -43,11 +43,11 @@ def test_a_study_remembers_where_it_was_written(tmp_path):
 
 def test_the_places_of_one_file_are_not_those_of_the_next(tmp_path):
     load(write(tmp_path))
-    assert not PLACES.get()
+    assert not SOURCE_LOCATIONS.get()
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(Fault):
         load(tmp_path / "bad.py")
-    assert not PLACES.get()
+    assert not SOURCE_LOCATIONS.get()
 
 
 def test_a_study_file_sees_its_neighbours_and_leaves_nothing_behind(tmp_path):

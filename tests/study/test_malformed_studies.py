@@ -340,7 +340,7 @@ def test_all_bad_options_come_at_once(tmp_path, monkeypatch, capsys):
         "--preset x --seeds y --budget z --set norm --set lr=-1 --jobs 0 --threads 0 --limit 0 --device tpu"
     )
     assert main(["run", "small.py", *given.split()]) == USAGE
-    places = [where for _, where, _ in blocks(capsys.readouterr().err)]
+    locations = [where for _, where, _ in blocks(capsys.readouterr().err)]
     for option in (
         "--preset",
         "--seeds",
@@ -351,8 +351,8 @@ def test_all_bad_options_come_at_once(tmp_path, monkeypatch, capsys):
         "--threads",
         "--limit",
     ):
-        assert option in places
-    assert "--device" in places
+        assert option in locations
+    assert "--device" in locations
 
 
 def test_more_problems_than_fit_are_counted(tmp_path, monkeypatch, capsys):

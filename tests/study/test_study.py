@@ -201,7 +201,7 @@ def test_a_single_contrast_or_a_list_of_them_is_a_family():
 
 
 def test_where_a_value_was_written_is_no_part_of_a_study():
-    assert replace(study(), places={"": "here.py:1"}) == study()
+    assert replace(study(), locations={"": "here.py:1"}) == study()
 
 
 def test_no_number_that_is_none_gets_into_an_identity():

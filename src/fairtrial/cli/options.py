@@ -78,16 +78,21 @@ def _merged(
     study: Study, chosen: dict[str, tuple], options: dict[str, str], changes: dict[str, Any]
 ) -> Study:
     """The study with other levels. options: factor -> the option that gave its levels."""
-    places = {**study.places, **{name: f"--{name}" for name in changes}}
+    locations = {**study.locations, **{name: f"--{name}" for name in changes}}
     swept, fixed = dict(study.factors), dict(study.fixed)
     for name, levels in chosen.items():
-        places |= {f"factors[{name!r}]": options[name], f"fixed[{name!r}]": options[name]}
+        locations |= {f"factors[{name!r}]": options[name], f"fixed[{name!r}]": options[name]}
         if name in swept or len(levels) > 1:
             fixed.pop(name, None)
             swept[name] = levels
         else:
             fixed[name] = levels[0]
-    changes |= {"factors": swept, "fixed": fixed, "presets": {}, "places": places}  # the preset is applied
+    changes |= {
+        "factors": swept,
+        "fixed": fixed,
+        "presets": {},
+        "locations": locations,
+    }  # the preset is applied
     return replace(study, **changes)
 
 

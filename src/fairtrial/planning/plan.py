@@ -11,7 +11,7 @@ from fairtrial.execution.attempt_log import Books
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
 from fairtrial.planning import forecast
-from fairtrial.rng import key, nuisance, prefix, state
+from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
@@ -19,7 +19,7 @@ from fairtrial.study.factors import recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study, look_alpha
 
-NUISANCE: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
+REDRAWN: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 
 # The streams of a cell, and the extra words at which each is looked at: ten classes, one parameter, two
 # epochs, one step.
@@ -155,7 +155,7 @@ def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tu
     if name == "mixup":
         drawn.update(str(cell.settings.batch_size).encode())
     for seed in study.seeds:
-        replicate = nuisance(seed, cell.replica) if name in NUISANCE else seed
+        replicate = replicate_key(seed, cell.replica) if name in REDRAWN else seed
         for extra in EXTRAS[name]:
             full = prefix(cell.settings.stage) + name
             words, who = state(full, replicate, *extra), (full, replicate, extra)

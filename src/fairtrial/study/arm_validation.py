@@ -33,7 +33,7 @@ def problems(study: Study) -> Iterator[Problem]:
                 if what not in seen:
                     seen.add(what)
                     paths = [_path(study, name) for name in names if _stated(study, name)]
-                    yield Problem(what, at(study.places, *paths), do)
+                    yield Problem(what, at(study.locations, *paths), do)
     yield from _overruled(study)
 
 
@@ -156,7 +156,7 @@ def _overruled(study: Study) -> Iterator[Problem]:
             if _stated(study, name) and name not in PRESETS[study.preset]:
                 what = f"{name} is set by recipe={levels[-1]!r}"
                 yield Problem(
-                    what, at(study.places, _path(study, name)), f"take {name} out, or use recipe='own'"
+                    what, at(study.locations, _path(study, name)), f"take {name} out, or use recipe='own'"
                 )
 
 

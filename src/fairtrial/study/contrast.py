@@ -74,7 +74,7 @@ def corners(contrast: Contrast) -> list[dict[str, Any]]:
 def problems(contrast: Contrast, study: Study) -> Iterator[Problem]:
     """Everything that is wrong with one contrast of a study whose factors are sound."""
     title = f"contrast {shown(contrast.name)}"
-    where = at(study.places, title)
+    where = at(study.locations, title)
     if not isinstance(contrast.name, str) or not contrast.name.strip():
         yield Problem(f"{title} has no name", where, "give it a short name in words")
     if [other.name for other in study.contrasts].count(contrast.name) > 1:
@@ -99,7 +99,7 @@ def is_margin(value: Any) -> bool:
 
 
 def _side_problems(contrast: Contrast, study: Study, title: str) -> Iterator[Problem]:
-    where = at(study.places, title)
+    where = at(study.locations, title)
     if set(contrast.treatment) != set(contrast.control) or not contrast.treatment:
         what = f"{title}: treatment and control must name the same factors"
         yield Problem(what, where, "give both a level of each factor that differs")
@@ -130,11 +130,13 @@ def unswept(levels: Levels, study: Study, title: str, path: str | None = None) -
         swept = study.factors.get(name)
         if swept is None:
             what = f"{title} names {shown(name)}, which is not swept{did_you_mean(name, study.factors)}"
-            yield Problem(what, at(study.places, path), f"swept factors: {', '.join(study.factors)}")
+            yield Problem(what, at(study.locations, path), f"swept factors: {', '.join(study.factors)}")
         elif not _among(name, level, swept):
             what = f"{title} names {name}={shown(level)}, which is not swept"
             listed = ", ".join(map(str, swept))
-            yield Problem(what, at(study.places, path, f"factors[{name!r}]"), f"levels of {name}: {listed}")
+            yield Problem(
+                what, at(study.locations, path, f"factors[{name!r}]"), f"levels of {name}: {listed}"
+            )
 
 
 def _among(name: str, level: Any, swept: Sequence) -> bool:

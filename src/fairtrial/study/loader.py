@@ -15,7 +15,7 @@ from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.installation import shipped
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
-from fairtrial.study.source_locations import PLACES, lines
+from fairtrial.study.source_locations import SOURCE_LOCATIONS, lines
 from fairtrial.study.study import Study
 
 SIZE_CAP: Final = 1024 * 1024  # bytes
@@ -46,11 +46,11 @@ def load(path: Path) -> Study:
     wrong = [*_duplicate_keys(tree, path), *_unknown_keywords(tree, path)]
     if wrong:
         raise Fault(wrong)
-    places = PLACES.set(lines(tree, path))
+    locations = SOURCE_LOCATIONS.set(lines(tree, path))
     try:
         return _study_in(_execute(code, path), path)
     finally:
-        PLACES.reset(places)
+        SOURCE_LOCATIONS.reset(locations)
 
 
 def _parse(path: Path) -> tuple[ast.Module, CodeType]:

@@ -9,26 +9,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-Places = Mapping[str, str]  # "factors['norm']" -> "my_study.py:12" or "--set norm"; "" is the Study itself
+SourceLocations = Mapping[
+    str, str
+]  # "factors['norm']" -> "my_study.py:12" or "--set norm"; "" is the Study itself
 
-# The places of the file that is being loaded; every Study made meanwhile takes them along.
-PLACES: Final[ContextVar[Places]] = ContextVar("places", default=MappingProxyType({}))
+# The locations of the file that is being loaded; every Study made meanwhile takes them along.
+SOURCE_LOCATIONS: Final[ContextVar[SourceLocations]] = ContextVar("locations", default=MappingProxyType({}))
 
 
-def at(places: Places, *paths: str) -> str:
+def at(locations: SourceLocations, *paths: str) -> str:
     """Where a person wrote these values; the path itself where nothing nearer is known."""
-    return " and ".join(dict.fromkeys(_place(places, path) for path in paths))
+    return " and ".join(dict.fromkeys(_place(locations, path) for path in paths))
 
 
-def _place(places: Places, path: str) -> str:
-    near = places.get(path) or places.get(path.partition("[")[0]) or places.get("")
+def _place(locations: SourceLocations, path: str) -> str:
+    near = locations.get(path) or locations.get(path.partition("[")[0]) or locations.get("")
     if near is None:
         return path
     return near if near.startswith("--") else f"{near}, {path}"
 
 
 def lines(tree: ast.Module, path: Path) -> dict[str, str]:
-    """The places of a study file."""
+    """The locations of a study file."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -15,7 +15,7 @@ from fairtrial.study.contrast import Contrast, Levels
 from fairtrial.study.identity import cell_id
 from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.settings import FACTORS, Settings
-from fairtrial.study.source_locations import PLACES, Places
+from fairtrial.study.source_locations import SOURCE_LOCATIONS, SourceLocations
 from fairtrial.study.stopping import Stopping
 from fairtrial.study.tuning_design import Tuning
 from fairtrial.study.validation import problems
@@ -77,10 +77,10 @@ class Study:
 
     fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
     preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa, stop). aa: the levels of the
-    arm that runs twice, with other nuisance draws. only: some levels each; an arm that fits none of them is
+    arm that runs twice, with other draws. only: some levels each; an arm that fits none of them is
     left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
     `preset` when left out. tuning: settings that a tuning study gives each arm, over its own. stop: the rule
-    by which it may end before its last seed, such as "looks". places: where each value was written; the
+    by which it may end before its last seed, such as "looks". locations: where each value was written; the
     loader knows.
     Raises Fault with every problem found.
     """
@@ -101,7 +101,7 @@ class Study:
     home: str = ""
     tuning: Tuning | None = None
     stop: Stopping | str | None = None
-    places: Places = field(default_factory=PLACES.get, repr=False, compare=False)
+    locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
@@ -165,8 +165,10 @@ class Study:
     def under(self, preset: str) -> Study:
         """The same study with another preset's values; an unknown preset is a Fault."""
         changes = dict(self.presets.get(preset, {}))
-        places = {**self.places, "preset": "--preset"}
-        return replace(self, preset=preset, **changes, presets={}, places=places)  # no preset over a preset
+        locations = {**self.locations, "preset": "--preset"}
+        return replace(
+            self, preset=preset, **changes, presets={}, locations=locations
+        )  # no preset over a preset
 
     def called(self, name: str) -> Study:
         """The same study under another name, with a folder of its own."""

@@ -1,6 +1,6 @@
 """What a study must fulfil before it may run; every fault found at once.
 
-Each Problem says where the value was written: a file and a line, or an option, as far as `Study.places`
+Each Problem says where the value was written: a file and a line, or an option, as far as `Study.locations`
 knows; the path into the Study, such as factors['norm'], otherwise.
 """
 
@@ -75,7 +75,7 @@ def _name_problems(study: Study) -> Iterator[Problem]:
     if not isinstance(study.name, str) or not _NAME.fullmatch(study.name):
         what = f"study name {shown(study.name)} is not allowed"
         do = "use a lower-case letter, then up to 39 lower-case letters, digits or hyphens"
-        yield Problem(what, at(study.places, "name"), do)
+        yield Problem(what, at(study.locations, "name"), do)
 
 
 def _type_problems(study: Study) -> Iterator[Problem]:
@@ -83,15 +83,17 @@ def _type_problems(study: Study) -> Iterator[Problem]:
         value = getattr(study, name)
         if not isinstance(value, expected):
             yield Problem(
-                f"{name}={shown(value)} is {type(value).__name__}", at(study.places, name), f"give {says}"
+                f"{name}={shown(value)} is {type(value).__name__}", at(study.locations, name), f"give {says}"
             )
         elif name in ("primary", "secondary") and not all(isinstance(one, Contrast) for one in value):
-            yield Problem(f"{name}={shown(value)} holds no Contrast", at(study.places, name), f"give {says}")
+            yield Problem(
+                f"{name}={shown(value)} holds no Contrast", at(study.locations, name), f"give {says}"
+            )
     if not contrast.is_margin(study.margin):
         what = f"margin={shown(study.margin)} is not a number above 0"
-        yield Problem(what, at(study.places, "margin"), "write for example 0.01")
+        yield Problem(what, at(study.locations, "margin"), "write for example 0.01")
     if study.preset not in PRESETS:
-        yield _unknown_preset(study.preset, at(study.places, "preset"))
+        yield _unknown_preset(study.preset, at(study.locations, "preset"))
 
 
 def _unknown_preset(name: Any, where: str) -> Problem:
@@ -102,13 +104,13 @@ def _unknown_preset(name: Any, where: str) -> Problem:
 def _setting_problems(study: Study) -> Iterator[Problem]:
     if not study.factors:
         yield Problem(
-            "no factor is swept", at(study.places, "factors"), "sweep at least one, e.g. norm=('bn', 'gn')"
+            "no factor is swept", at(study.locations, "factors"), "sweep at least one, e.g. norm=('bn', 'gn')"
         )
     if too_many := list(_count_problems(study)):
         yield from too_many
         return
     for name, levels in study.factors.items():
-        where = at(study.places, f"factors[{name!r}]")
+        where = at(study.locations, f"factors[{name!r}]")
         if name in study.fixed:
             yield Problem(f"{name} is both swept and fixed", where, f"take {name} out of fixed")
         if not isinstance(levels, LISTS):
@@ -120,7 +122,7 @@ def _setting_problems(study: Study) -> Iterator[Problem]:
         else:
             yield from _level_problems(name, levels, where)
     for name, value in study.fixed.items():
-        yield from _level_problems(name, (value,), at(study.places, f"fixed[{name!r}]"))
+        yield from _level_problems(name, (value,), at(study.locations, f"fixed[{name!r}]"))
 
 
 def _count_problems(study: Study) -> Iterator[Problem]:
@@ -128,7 +130,7 @@ def _count_problems(study: Study) -> Iterator[Problem]:
     seeds = _length(study.seeds)  # type: ignore[arg-type]
     if max(arms, seeds, arms * seeds) > MOST_CELLS:
         what = f"{arms * seeds:,} cells ({arms:,} arms x {seeds:,} seeds); at most {MOST_CELLS:,} are allowed"
-        yield Problem(what, at(study.places, "factors", "seeds"), "sweep fewer levels or fewer seeds")
+        yield Problem(what, at(study.locations, "factors", "seeds"), "sweep fewer levels or fewer seeds")
 
 
 def _length(values: tuple | list | range) -> int:
@@ -158,7 +160,7 @@ def _level_problems(name: str, levels: tuple | list | range, where: str) -> Iter
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
-    where, seeds = at(study.places, "seeds"), study.seeds
+    where, seeds = at(study.locations, "seeds"), study.seeds
     if _length(seeds) > MOST_CELLS:  # type: ignore[arg-type]
         return  # counted above
     bad = [s for s in seeds if isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < MAX_SEED]
@@ -188,18 +190,18 @@ def _aa_problems(study: Study) -> Iterator[Problem]:
         what = (
             f"the A/A arm names {', '.join(map(str, study.aa))}; the study sweeps {', '.join(study.factors)}"
         )
-        yield Problem(what, at(study.places, "aa"), "give aa one level of each swept factor")
+        yield Problem(what, at(study.locations, "aa"), "give aa one level of each swept factor")
     else:
         unknown = list(contrast.unswept(study.aa, study, "the A/A arm", "aa"))
         yield from unknown
         if study.only and not unknown and _kept(study, study.aa) == 0:
             what = "the A/A arm is one that only= leaves out"
-            yield Problem(what, at(study.places, "aa"), "give aa the levels of an arm that runs")
+            yield Problem(what, at(study.locations, "aa"), "give aa the levels of an arm that runs")
 
 
 def _only_problems(study: Study) -> Iterator[Problem]:
     """Levels that are not swept, and contrasts whose sides have no arms, or unlike ones, left."""
-    where = at(study.places, "only")
+    where = at(study.locations, "only")
     unknown = [
         problem
         for kept in study.only
@@ -220,7 +222,7 @@ def _only_problems(study: Study) -> Iterator[Problem]:
             what = f"only= leaves {' and '.join(map(str, sorted(counts)))} arms to the sides of"
             what += f" contrast {shown(declared.name)}"
             do = "compare levels that leave equally many arms on each side"
-            yield Problem(what, at(study.places, f"contrast {shown(declared.name)}"), do)
+            yield Problem(what, at(study.locations, f"contrast {shown(declared.name)}"), do)
 
 
 def _kept(study: Study, levels: Mapping[str, Any]) -> int:
@@ -231,7 +233,7 @@ def _kept(study: Study, levels: Mapping[str, Any]) -> int:
 
 def _stop_problems(study: Study) -> Iterator[Problem]:
     """What keeps a stopping rule from being read: too few seeds, nothing to decide, units that are groups."""
-    where, seeds = at(study.places, "stop", "seeds"), len(study.seeds)
+    where, seeds = at(study.locations, "stop", "seeds"), len(study.seeds)
     try:
         rule = study.rule
     except ValueError as error:
@@ -268,7 +270,7 @@ def _preset_problems(study: Study) -> Iterator[Problem]:
     """What would go wrong under --preset, found before anybody asks for it."""
     for preset, values in study.presets.items():
         path = f"presets[{preset!r}]"
-        where = at(study.places, path)
+        where = at(study.locations, path)
         if preset not in PRESETS:
             yield _unknown_preset(preset, where)
         elif not isinstance(values, Mapping):
@@ -283,7 +285,7 @@ def _preset_problems(study: Study) -> Iterator[Problem]:
 
 def _problems_under(study: Study, preset: str, values: Mapping[str, Any], where: str) -> Iterator[Problem]:
     try:
-        replace(study, **{**values, "preset": preset, "presets": {}, "places": {}})
+        replace(study, **{**values, "preset": preset, "presets": {}, "locations": {}})
     except Fault as error:
         for problem in error.problems:
             yield replace(problem, where=f"{where}, {problem.where}")

@@ -12,7 +12,7 @@ from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
-from fairtrial.rng import key, nuisance, prefix, stream
+from fairtrial.rng import key, prefix, replicate_key, stream
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.recipes import rule_of
 from fairtrial.study.settings import DRAWN, Settings
@@ -49,10 +49,10 @@ def build_task(
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
         num_classes=dataset.num_classes,
-        order=Order(subset.train, nuisance(seed, replica), prefix(settings.stage)),
+        order=Order(subset.train, replicate_key(seed, replica), prefix(settings.stage)),
         augment=settings.augment,
         pad=pad,
-        replicate=nuisance(seed, replica),
+        replicate=replicate_key(seed, replica),
         prefix=prefix(settings.stage),
         resize=None if rule is None else rule.resize,
     )
@@ -61,7 +61,7 @@ def build_task(
 
 def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Network:
     """The network of one cell; parameters of one name and shape start equal in all arms."""
-    replicate, purpose = nuisance(seed, replica), f"{prefix(settings.stage)}init"
+    replicate, purpose = replicate_key(seed, replica), f"{prefix(settings.stage)}init"
 
     def draw(name: str) -> np.random.Generator:
         return stream(purpose, replicate, key(name))
