@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"  # before torch is imported: as in a job, and pytest-xdist has the other cores
+    os.environ[variable] = (
+        "1"  # before torch is imported: as in a worker, and pytest-xdist has the other cores
+    )
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,18 @@ def image_folder() -> Path:
     if not folder:
         pytest.skip("FAIRTRIAL_TEST_DATA names no folder of real images")
     return Path(folder)
+
+
+@pytest.fixture
+def fresh_kernels(tmp_path, monkeypatch):
+    """Our kernels were never tried, compiled, loaded or complained about."""
+    from fairtrial.kernels import cpu, dispatch
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(dispatch, "_chosen", {})
+    for function in (dispatch._warn, cpu._library):
+        function.cache_clear()
+    yield
+    for function in (dispatch._warn, cpu._library):
+        function.cache_clear()

@@ -267,3 +267,36 @@ def test_every_file_of_figures_and_tables_is_in_the_registry():
 def test_derived_files_are_written_in_one_place():
     reporting = {name for name in LIBRARY if name.startswith("fairtrial.reporting")}
     assert users(reporting, "publish", ".mkdir") == {"fairtrial.reporting.derived_files"}
+
+
+def test_which_kernels_run_is_asked_in_one_place():
+    """The compiler and the capability of a GPU: where kernels are tried; all others take the answer."""
+    contract = "fairtrial.kernels.contract"
+    assert users(LIBRARY, "get_device_capability", "triton_mismatch", "compiler.build") == {contract}
+    assert {name for name in LIBRARY if contract in imports(name, anywhere=True)} == set()
+    assert {name for name in LIBRARY if contract in strings(name)} == {"fairtrial.kernels.dispatch"}
+    # A worker tries, and doctor; the driver hears of it.
+    choose = "fairtrial.kernels.dispatch.choose"
+    asking = {name for name in LIBRARY if choose in imports(name, anywhere=True)}
+    asking |= users(LIBRARY, "dispatch.choose")
+    assert asking == {"fairtrial.cli.doctor", "fairtrial.execution.worker"}
+
+
+def test_every_process_of_this_interpreter_is_started_with_safe_path():
+    """`python -m` alone would import from the folder where the user stands."""
+    commands = {name: _python_commands(name) for name in LIBRARY if _python_commands(name)}
+    assert commands == {
+        "fairtrial.installation": ["[sys.executable, '-P', *arguments]"],
+        # before anything is imported
+        "fairtrial.__main__": ["[sys.executable, '-P', *sys.orig_argv[1:]]"],
+    }
+    assert "fairtrial.execution.worker_pool" in users(LIBRARY, "isolated_python")
+    # The other use of the name is the place that an error names.
+    using = {name for name in LIBRARY if "sys.executable" in text(name)}
+    assert using == {*commands, "fairtrial.execution.worker_pool"}
+
+
+def _python_commands(name):
+    """The lists in a module that begin with sys.executable."""
+    lists = [ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.List)]
+    return [source for source in lists if source.startswith("[sys.executable")]

@@ -111,7 +111,7 @@ def test_networks_know_no_study_seed_file_or_environment(name):
 
 @pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.kernels")])
 def test_kernels_know_tensors_and_the_cache_alone(name):
-    below = ("errors", "storage", "storage.atomic", "storage.user_cache")
+    below = ("errors", "installation", "storage", "storage.atomic", "storage.user_cache")
     found = {each for each in imports(name, anywhere=True) if each in files()}
     assert {each for each in found if not each.startswith("fairtrial.kernels")} <= {
         "fairtrial",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -26,3 +27,12 @@ def released() -> tuple[Path, ...]:
     """Return the folders of results that ship with fairtrial; none in an installed wheel."""
     results = ROOT / "results"
     return tuple(folder for folder in (results, results / "released") if folder.is_dir())
+
+
+def isolated_python(*arguments: str) -> list[str]:
+    """Return a command for this interpreter that imports nothing from the current folder (-P).
+
+    The one way to start a Python process: `python -m` alone would take a queue.py or torch.py that lies where
+    the user stands for the library's.
+    """
+    return [sys.executable, "-P", *arguments]

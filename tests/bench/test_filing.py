@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.harness.machine import folder_name, info
-from fairtrial.execution.worker_pool import MALLOC
+from fairtrial.execution.process_environment import MALLOC
 
 BENCH = Path(__file__).parents[2] / "bench"
 

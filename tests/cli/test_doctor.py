@@ -28,7 +28,7 @@ def test_a_sound_machine(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_machine_without_a_compiler_is_told_what_that_costs(tmp_path, capsys, monkeypatch):
+def test_a_machine_without_a_compiler_is_told_what_that_costs(fresh_kernels, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler")
     assert main(["doctor", "--results", str(tmp_path)]) == DONE
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("kernels"))

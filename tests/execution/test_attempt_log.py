@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.record import attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
 from tests.support.records import ORIGIN, done, killed, publish
@@ -25,54 +25,54 @@ def store(tmp_path):
 
 def test_a_new_attempt_is_numbered_after_the_last_and_leased(store, cells):
     publish(store, cells[0], 3, killed())
-    books = Books(store)
-    assert books.begin(cells[0], 77, ORIGIN) == 4
-    assert books.begin(cells[1], 78, ORIGIN) == 1
+    log = AttemptLog(store)
+    assert log.begin(cells[0], 77, ORIGIN) == 4
+    assert log.begin(cells[1], 78, ORIGIN) == 1
     found = [(lease["cell"]["id"], lease["attempt"], lease["pid"]) for lease in store.abandoned()]
     assert sorted(found) == sorted([(cells[0].id, 4, 77), (cells[1].id, 1, 78)])
 
 
-def test_what_the_job_published_just_before_it_was_ended_stands(store, cells):
-    books = Books(store)
-    attempt = books.begin(cells[0], 77, ORIGIN)
+def test_what_the_worker_published_just_before_it_was_ended_stands(store, cells):
+    log = AttemptLog(store)
+    attempt = log.begin(cells[0], 77, ORIGIN)
     message = cell_message(cells[0])
     theirs = attempt_record(store.name, message, attempt, done(0.75), ORIGIN)
     store.publish(theirs)  # the driver has not heard of it
-    stands = books.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
+    stands = log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
     assert stands == theirs == store.attempts()[0]
-    assert books.outcomes() == {cells[0].id: "done"}
-    assert books.spent_s == 1.0
+    assert log.outcomes() == {cells[0].id: "done"}
+    assert log.spent_s == 1.0
     assert store.abandoned() == []
 
 
 def test_a_late_result_is_not_counted(store, cells):
-    books = Books(store)
-    attempt = books.begin(cells[0], 77, ORIGIN)
+    log = AttemptLog(store)
+    attempt = log.begin(cells[0], 77, ORIGIN)
     message = cell_message(cells[0])
-    books.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
+    log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
     assert not store.publish(attempt_record(store.name, message, attempt, done(), ORIGIN))
-    assert books.take(cells[0].id, attempt).status == "timeout"
-    assert (len(books.records), books.spent_s) == (1, 9.0)
+    assert log.take(cells[0].id, attempt).status == "timeout"
+    assert (len(log.records), log.spent_s) == (1, 9.0)
 
 
-def test_a_study_read_again_gives_the_same_books(store, cells):
-    books = Books(store)
+def test_a_study_read_again_gives_the_same_log(store, cells):
+    log = AttemptLog(store)
     for cell, result in zip(cells, (done(), killed(), done(0.4, train_s=3.0)), strict=False):
-        attempt = books.begin(cell, 1, ORIGIN)
+        attempt = log.begin(cell, 1, ORIGIN)
         publish(store, cell, attempt, result)
-        books.take(cell.id, attempt)
-    again = Books(store)
-    assert sorted(again.records, key=lambda r: r.cell) == sorted(books.records, key=lambda r: r.cell)
-    assert (again.spent_s, again.outcomes()) == (books.spent_s, books.outcomes()) == (4.5, again.outcomes())
+        log.take(cell.id, attempt)
+    again = AttemptLog(store)
+    assert sorted(again.records, key=lambda r: r.cell) == sorted(log.records, key=lambda r: r.cell)
+    assert (again.spent_s, again.outcomes()) == (log.spent_s, log.outcomes()) == (4.5, again.outcomes())
 
 
-def test_a_cell_is_hopeless_after_three_kills_of_its_job_since_its_last_outcome(store, cells):
-    cell, books = cells[0], Books(store)
-    ends = [killed("driver"), *[killed()] * 2, failure("error", "crash loop", "job", 0.0), *[killed()] * 3]
+def test_a_cell_is_hopeless_after_three_kills_of_its_worker_since_its_last_outcome(store, cells):
+    cell, log = cells[0], AttemptLog(store)
+    ends = [killed("driver"), *[killed()] * 2, failure("error", "crash loop", "worker", 0.0), *[killed()] * 3]
     hopeless = []
     for attempt, result in enumerate(ends, 1):
-        books.note(publish(store, cell, attempt, result))
-        hopeless.append(books.hopeless(cell))
+        log.note(publish(store, cell, attempt, result))
+        hopeless.append(log.hopeless(cell))
     assert hopeless == [False] * 6 + [True]
 
 
@@ -82,30 +82,30 @@ def test_a_cell_is_hopeless_after_three_kills_of_its_job_since_its_last_outcome(
 )
 def test_retry_runs_what_may_end_otherwise(store, cells, status, again):
     publish(store, cells[0], 1, done() if status == "done" else failure(status, "", "", 0.0))
-    books = Books(store)
-    assert cells[0] not in books.pending(cells)
-    assert (cells[0] in books.pending(cells, retry=True)) == again
-    assert books.pending(cells) == cells[1:]  # in their order
+    log = AttemptLog(store)
+    assert cells[0] not in log.pending(cells)
+    assert (cells[0] in log.pending(cells, retry=True)) == again
+    assert log.pending(cells) == cells[1:]  # in their order
 
 
 def test_images_are_known_by_data_and_resolution(store, cells):
     publish(store, cells[0], 1, done(data="e" * 64))
-    books = Books(store)
-    assert books.data_sha256(cells[1]) == "e" * 64
+    log = AttemptLog(store)
+    assert log.data_sha256(cells[1]) == "e" * 64
     other = toy_study(norms=("gn",)).cells()[0]
     # other pixels, so another digest
     other = replace(other, settings=replace(other.settings, resolution=16))
-    assert books.data_sha256(other) is None
+    assert log.data_sha256(other) is None
 
 
 def test_a_typical_cell_is_one_of_its_arm_or_else_any(store, cells):
     bn, gn = cells[:2]
-    assert Books(store).typical_s(bn) == 0
+    assert AttemptLog(store).typical_s(bn) == 0
     publish(store, bn, 1, done(train_s=2.0))
     publish(store, cells[2], 1, done(train_s=4.0))
-    assert (Books(store).typical_s(bn), Books(store).typical_s(gn)) == (3.0, 3.0)
+    assert (AttemptLog(store).typical_s(bn), AttemptLog(store).typical_s(gn)) == (3.0, 3.0)
     publish(store, gn, 1, done(train_s=10.0))
-    assert (Books(store).typical_s(bn), Books(store).typical_s(gn)) == (3.0, 10.0)
+    assert (AttemptLog(store).typical_s(bn), AttemptLog(store).typical_s(gn)) == (3.0, 10.0)
 
 
 def test_lost_seconds_are_device_seconds(store, cells):

@@ -19,7 +19,7 @@ from fairtrial.study.stopping import Asked
 from tests.support.studies import write
 from tests.support.toy import (
     HANG,
-    JOB,
+    WORKER,
     children,
     gone,
     leases,
@@ -36,8 +36,8 @@ from tests.support.toy import (
 
 @pytest.fixture
 def toy(monkeypatch):
-    """Toy jobs under a driver in this process: `toy(results, study, **options)` -> exit code."""
-    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
+    """Toy workers under a driver in this process: `toy(results, study, **options)` -> exit code."""
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
 
     def go(results, study=None, ask=None, **options):
         return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}), ask)
@@ -91,7 +91,7 @@ def test_a_poison_cell_gets_three_attempts_and_is_then_an_error(toy, tmp_path, m
     assert statuses(tmp_path) == ["done"] * 5 + ["error"]
     *killed, last = ends(tmp_path)
     assert [(status, says in what) for status, what in killed] == [("killed", True)] * 3
-    assert last == ("error", "crash loop: 3 attempts took their job down")
+    assert last == ("error", "crash loop: 3 attempts took their worker down")
     assert not leases(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_retry_gives_a_poison_cell_three_more_attempts_and_a_healed_one_is_done(
     assert statuses(tmp_path, norms=("gn",), seeds=1) == ["done"]
 
 
-def test_a_job_that_dies_is_replaced_and_its_cell_gives_the_same(toy, tmp_path, monkeypatch):
+def test_a_worker_that_dies_is_replaced_and_its_cell_gives_the_same(toy, tmp_path, monkeypatch):
     assert toy(tmp_path / "whole") == 0
     acts(monkeypatch, TOY='{"bn 1": "kill once"}', TOY_MARK=str(tmp_path / "mark"))
     assert toy(tmp_path / "hit", jobs=1) == 0
@@ -196,9 +196,9 @@ def test_changed_data_is_refused_with_both_digests(toy, tmp_path, monkeypatch):
     assert toy(tmp_path) == 0
 
 
-def test_a_job_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatch):
+def test_a_worker_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_pool, "ENTRY", ("-c", "raise SystemExit(7)"))
-    with pytest.raises(Fault, match="could not start: the job ended with exit code 7") as refused:
+    with pytest.raises(Fault, match="could not start: the worker ended with exit code 7") as refused:
         runner.run(toy_study(), Options(results=tmp_path))
     assert refused.value.code == 4
 
@@ -249,7 +249,7 @@ def test_a_signal_leaves_the_cells_pending_and_nothing_behind(tmp_path, number, 
     assert statuses(tmp_path) == ["done"] * 6
 
 
-def test_a_signal_to_the_group_does_not_reach_jobs_that_are_starting(tmp_path):
+def test_a_signal_to_the_group_does_not_reach_workers_that_are_starting(tmp_path):
     driver = start(tmp_path, toy={"TOY_START_S": "0.5", "TOY_SLEEP_S": "60"})
     until(lambda: len(children(driver.pid)) == 2)
     jobs = children(driver.pid)
@@ -280,7 +280,7 @@ def test_a_signal_ends_a_calibration(tmp_path):
 
 
 @pytest.mark.parametrize("act", ["hang", "stuck"])
-def test_no_job_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path, act):
+def test_no_worker_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path, act):
     driver = start(tmp_path, toy=dict.fromkeys(HANG, act), jobs=3)
     until(lambda: len(leases(tmp_path)) == 3)
     time.sleep(0.2)  # into the call
@@ -298,7 +298,9 @@ def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_pat
     billed = [record for record in store_of(tmp_path).attempts() if record.status == "killed"]
     assert [record.error.what for record in billed] == ["the driver ended without a word"] * 2
     for record in billed:
-        assert 1.5 - 0.2 - runner.LOOK_S - 0.2 <= record.spent.lost_s <= 2.5  # beat, look, a slow machine
+        assert (
+            1.5 - 0.2 - worker_pool.POLL_S - 0.2 <= record.spent.lost_s <= 2.5
+        )  # beat, look, a slow machine
         assert record.provenance.threads == 1
 
 
@@ -432,13 +434,13 @@ def test_limit_and_budget_hold_over_the_rounds_of_a_rule(toy, tmp_path):
 
 def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_path, capfd):
     """Toy scores decide nothing within 1 point, so both looks are read; the driver asks the analysis."""
-    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
     path = write(tmp_path, ("seeds=range(3)", "seeds=range(6)"))
     where = [str(path), "--results", str(tmp_path / "r"), "--stop", "looks:3,6"]
     assert main(["run", *where]) == 0
     told = capfd.readouterr()
     assert "interim analysis 1 of 2, at 3 seeds: decided " in told.err
-    assert "paired seeds (look " in told.out
+    assert "paired seeds (interim analysis " in told.out
     assert main(["status", *where, "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert found["looks"] and "pending" not in found["counts"]

@@ -1,4 +1,4 @@
-"""What a job does to its own process (what it does with cells: test_runner.py)."""
+"""What a worker does to its own process (what it does with cells: test_runner.py)."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ except Exception as error:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is the kernel's of Linux")
 def test_memory_beyond_the_limit_is_an_error_that_a_cell_can_end_with():
-    """Without a limit the kernel would kill the job, and no record would say why."""
+    """Without a limit the kernel would kill the worker, and no record would say why."""
     done = subprocess.run([sys.executable, "-c", GREEDY], capture_output=True, text=True, timeout=120)
     count, told = done.stdout.split()
     assert 5 <= int(count) <= 30 and told == "True", done.stderr

@@ -1,4 +1,4 @@
-"""Job processes: what they inherit, how long their lines may be, how they end."""
+"""Worker processes: what they inherit, how long their lines may be, how they end."""
 
 import gc
 import json
@@ -10,7 +10,8 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
-from fairtrial.execution.worker_pool import Crew, cores
+from fairtrial.execution.process_environment import THREAD_VARIABLES, cores
+from fairtrial.execution.worker_pool import WorkerPool
 from tests.support.toy import gone
 
 START = {"device": "cpu"}
@@ -21,18 +22,18 @@ PIPES = "import os, sys; print([int(n) for n in os.listdir('/proc/self/fd')], fl
 
 @pytest.fixture
 def team(monkeypatch):
-    """`team(program, size)` -> a crew whose jobs run that program."""
+    """`team(program, size)` -> a pool whose workers run that program."""
     made = []
 
     def make(program, size=1, start=START):
         monkeypatch.setattr(worker_pool, "ENTRY", ("-c", program))
-        made.append(Crew(size, 3, start))
+        made.append(WorkerPool(size, 3, start))
         made[-1].grow(size)
         return made[-1]
 
     yield make
     for one in made:
-        one.dismiss()
+        one.stop()
 
 
 def hear(team, count=1, seconds=10.0):
@@ -45,14 +46,14 @@ def hear(team, count=1, seconds=10.0):
 
 def test_a_line_longer_than_a_pipe_arrives_whole(team):
     one = team(ECHO)
-    assert hear(one)[0][1] == START
+    assert hear(one)[0][1] == START | {"kernels": None}
     long = {"text": "x" * 300_000, "more": "\n"}
     one.workers[0].send(long)
     one.workers[0].send({"next": 1})
     assert [message for _, message in hear(one, 2)] == [long, {"next": 1}]
 
 
-def test_a_fault_of_a_job_is_raised_in_the_driver(team):
+def test_a_fault_of_a_worker_is_raised_in_the_driver(team):
     one = team(ECHO)
     hear(one)
     one.workers[0].send({"fault": {"code": 3, "problems": [{"what": "w", "where": "x", "do": "y"}]}})
@@ -61,34 +62,44 @@ def test_a_fault_of_a_job_is_raised_in_the_driver(team):
     assert (told.value.code, told.value.problems[0].do) == (3, "y")
 
 
-def test_a_death_is_heard_once_and_told_in_words(team):
-    one = team("raise SystemExit(3)")
-    ((worker, message),) = hear(one)
-    assert (message, worker.death()) == (None, "the job ended with exit code 3")
-    assert one.workers == []
+def test_an_end_is_heard_once_and_told_in_words(team):
     one = team(WAIT)
     one.workers[0].process.kill()
     one.workers[0].process.wait()
     one.workers[0].send({"do": "nothing"})  # too late is no error
     ((worker, message),) = hear(one)
-    assert (message, worker.death()) == (None, "the job was killed by signal 9 (SIGKILL)")
+    assert (message, worker.exit_words()) == (None, "the worker was killed by signal 9 (SIGKILL)")
+    assert one.workers == []
 
 
-def test_a_job_inherits_no_pipe_of_another(team):
+def test_a_worker_that_ends_itself_before_it_is_ready_is_refused_and_a_killed_one_the_third_time(team):
+    one = team("raise SystemExit(3)")
+    with pytest.raises(Fault, match="could not start: the worker ended with exit code 3") as refused:
+        hear(one)
+    assert refused.value.code == 4
+    one = team("import os; os.kill(os.getpid(), 9)")
+    for _ in range(2):
+        assert hear(one)[0][1] is None
+        one.grow(1)
+    with pytest.raises(Fault, match="SIGKILL"):
+        hear(one)
+
+
+def test_a_worker_inherits_no_pipe_of_another(team):
     three = team(PIPES, 3)
     for worker in three.workers:
         assert json.loads(worker.process.stdout.readline()) == [0, 1, 2, 3]  # 3 is the listing itself
 
 
-def test_dismissed_jobs_are_gone(team):
+def test_stopped_workers_are_gone(team):
     two = team(WAIT, 2)
     pids = [worker.process.pid for worker in two.workers]
-    two.dismiss()
+    two.stop()
     assert gone(pids, 0.1)
     assert (two.workers, list(two.answers(0.0))) == ([], [])
 
 
-def test_a_crew_grows_to_what_is_wanted_and_no_further_than_its_size(team):
+def test_a_pool_grows_to_what_is_wanted_and_no_further_than_its_size(team):
     two = team(WAIT, 2)
     two.grow(5)
     assert len(two.workers) == 2
@@ -96,37 +107,66 @@ def test_a_crew_grows_to_what_is_wanted_and_no_further_than_its_size(team):
     first, second = two.workers
     first.origin = second.origin = {"device": "cpu"}
     first.give("a cell", 1, {})
-    assert (two.busy(), two.free()) == ([first], [second])
-    second.end("too slow")
+    assert (two.busy(), two.free()) == ([(first, "a cell")], [second])
+    second.stop("too slow")
     assert two.free() == []  # it is on its way out
 
 
-def test_each_device_gets_one_job_and_a_new_job_takes_the_free_one(team):
+def test_each_device_gets_one_worker_and_a_new_one_takes_the_free_device(team):
     two = team(ECHO, 2, {"device": "cuda:0,cuda:1"})
     assert {message["device"] for _, message in hear(two, 2)} == {"cuda:0", "cuda:1"}
     lost = two.workers[0]
     lost.process.kill()
     assert hear(two)[0] == (lost, None)
     two.grow(2)
-    assert hear(two)[0][1] == {"device": lost.device}
+    assert hear(two)[0][1] == {"device": lost.device, "kernels": None}
 
 
-def test_threads_and_cublas_are_set_in_the_environment_of_a_job(team):
+READY = """
+import json, sys
+first = json.loads(sys.stdin.readline())
+tried = {} if first["kernels"] else {"kernels": ["torch", "it hangs"]}
+print(json.dumps({"origin": first, **tried}), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_first_worker_of_a_device_tries_the_kernels_and_the_others_get_its_answer(team, capfd):
+    four = team(READY, 4, {"device": "cuda:0,cuda:1"})
+    heard = [(worker.device, message["origin"]["kernels"]) for worker, message in hear(four, 4)]
+    told = ["torch", "it hangs"]
+    assert sorted(heard, key=str) == sorted(
+        [(device, kernels) for device in ("cuda:0", "cuda:1") for kernels in (None, told)], key=str
+    )
+    said = capfd.readouterr().err.splitlines()
+    assert said == ["kernels: torch's own, which are slower: it hangs"] * 2  # once for each device
+
+
+def test_another_worker_tries_the_kernels_when_the_first_one_has_died(team):
+    two = team(WAIT, 2)
+    assert [worker.begun for worker in two.workers] == [True, False]
+    two.workers[0].process.kill()
+    assert hear(two)[0][1] is None
+    two.grow(2)
+    assert [worker.begun for worker in two.workers] == [True, False]
+
+
+def test_threads_and_cublas_are_set_in_the_environment_of_a_worker(team):
     tell = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
     environment = hear(team(tell))[0][1]
-    assert [environment[name] for name in worker_pool.THREAD_VARIABLES] == ["3"] * 3
+    assert [environment[name] for name in THREAD_VARIABLES] == ["3"] * 3
     assert "CUBLAS_WORKSPACE_CONFIG" not in environment
     assert hear(team(tell, start={"device": "cuda:0"}))[0][1]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
 def test_a_process_that_cannot_be_started_is_exit_6(team, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(Fault, match="could not start a job process") as stopped:
+    with pytest.raises(Fault, match="could not start a worker process") as stopped:
         team(WAIT)
     assert stopped.value.code == 6
 
 
-def test_pipes_are_closed_with_the_crew(team):
+def test_pipes_are_closed_with_the_pool(team):
     gc.collect()  # what earlier tests have left open
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for _ in range(5):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fairtrial.kernels.buffer_pool import Shelf, is_dense
+from fairtrial.kernels.buffer_pool import BufferPool, is_dense
 from fairtrial.models.resnet import ResNetV2
 from tests.support.filters import need
 from tests.support.networks import gap, gradients, images, network
@@ -136,7 +136,7 @@ def test_what_is_lent_has_the_shapes_and_layouts_that_were_asked_for_and_does_no
         *like((3, 5, 3, 3), (1, 1, 1, 1), (4, 2, 1, 1)),
         torch.empty(3, 5, 3, 3).to(memory_format=torch.channels_last),
     ]
-    loan, lent = Shelf().lend(wanted)
+    loan, lent = BufferPool().lend(wanted)
     assert [each.shape for each in lent] == [each.shape for each in wanted]
     assert [each.stride() for each in lent] == [each.stride() for each in wanted]
     assert all(each.data_ptr() % 64 == 0 for each in lent)
@@ -147,36 +147,36 @@ def test_what_is_lent_has_the_shapes_and_layouts_that_were_asked_for_and_does_no
 
 
 def test_a_loan_that_ends_twice_gives_back_once():
-    shelf = Shelf()
-    loan, (first,) = shelf.lend(like((4, 4, 1, 1)))
+    pool = BufferPool()
+    loan, (first,) = pool.lend(like((4, 4, 1, 1)))
     loan.end()
-    other, (second,) = shelf.lend(like((4, 4, 1, 1)))
+    other, (second,) = pool.lend(like((4, 4, 1, 1)))
     loan.end()
-    third, (another,) = shelf.lend(like((4, 4, 1, 1)))
+    third, (another,) = pool.lend(like((4, 4, 1, 1)))
     assert first.data_ptr() == second.data_ptr() != another.data_ptr()
     del other, third
 
 
 def test_a_network_that_changed_its_size_takes_other_memory():
-    shelf = Shelf()
-    shelf.lend(like((4, 4, 1, 1)))
-    _loan, (larger,) = shelf.lend(like((8, 40, 3, 3)))
+    pool = BufferPool()
+    pool.lend(like((4, 4, 1, 1)))
+    _loan, (larger,) = pool.lend(like((8, 40, 3, 3)))
     assert larger.fill_(1).sum() == larger.numel()
 
 
-def test_a_shelf_keeps_one_block():
-    shelf = Shelf()
-    loans = [shelf.lend(like((4, 4, 1, 1)))[0] for _ in range(3)]
+def test_a_pool_keeps_one_block():
+    pool = BufferPool()
+    loans = [pool.lend(like((4, 4, 1, 1)))[0] for _ in range(3)]
     for loan in loans:
         loan.end()
-    assert len(shelf._spare) == 1
+    assert len(pool._spare) == 1
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda shelf: pickle.loads(pickle.dumps(shelf))])
-def test_a_copy_of_a_shelf_is_empty(how):
-    shelf = Shelf()
-    shelf.lend(like((4, 4, 1, 1)))
-    assert shelf._spare and not how(shelf)._spare
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda pool: pickle.loads(pickle.dumps(pool))])
+def test_a_copy_of_a_pool_is_empty(how):
+    pool = BufferPool()
+    pool.lend(like((4, 4, 1, 1)))
+    assert pool._spare and not how(pool)._spare
 
 
 def test_a_weight_is_dense_when_its_filters_follow_each_other():

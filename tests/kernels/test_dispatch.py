@@ -1,64 +1,176 @@
-"""Training with any kernels is the same training."""
+"""Which kernels run on a device: tried in a process of its own, said in one line, taken over by others."""
 
-from __future__ import annotations
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 
-from functools import cache
-
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from fairtrial.data import digits
-from fairtrial.kernels.dispatch import KERNELS
-from fairtrial.study.recipes import Recipe
-from fairtrial.training.batches import Order, Task
-from fairtrial.training.loop import update
-from fairtrial.training.optimizer import SGD
-from tests.support.filters import need
-from tests.support.networks import network
-
-pytestmark = pytest.mark.slow  # on a busy machine
-STEPS, BATCH = 200, 16
-# The learning rate of a study is 0.025 at this batch, and there the network is chaotic: already at 0.003 a
-# change of 1e-7 in the weights of one layer, kernels untouched, moves a later loss by 4e-2; at 0.001 by 1e-3.
-# At 0.0006 losses stay within 1e-4 of each other, a tenth of what is asked for, and still the network learns.
-LR = 0.0006
+from fairtrial.kernels import dispatch
+from fairtrial.kernels.dispatch import Choice, adopt, choose, own_kernels
+from fairtrial.kernels.standardization import BIT, standardize_all, way_of
+from fairtrial.models.resnet import create_model
+from tests.support.compilers import FAILING, failing
+from tests.support.filters import close, need, oracle, weights
+from tests.support.toy import gone, until
 
 
-def task() -> Task:
-    arrays = digits.load()
-    images, labels = torch.from_numpy(arrays.train_images), torch.from_numpy(arrays.train_labels)
-    order = Order(np.arange(len(labels)), 0)
-    return Task(F.pad(images, (2, 2, 2, 2)), labels, images[:6], labels[:6], 10, order, "none", 2, 0)
+@pytest.fixture
+def fresh(fresh_kernels, tmp_path):
+    return tmp_path
 
 
-@cache
-def losses(kernels: str, micro_batch: int | None = None) -> Tensor:
-    """The loss of every step, with the recipe of the laptop's studies at another learning rate."""
-    model, images = network(kernels, classes=10).train(), task()
-    nn.init.zeros_(model.head.conv.weight)  # as a network starts
-    recipe = Recipe(BATCH, micro_batch, LR, warmup=0.1, weight_decay=1e-4, mixup=0.0)
-    optimizer = SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=recipe.weight_decay)
-    found = torch.empty(STEPS, dtype=torch.float64)
-    for step in range(STEPS):
-        optimizer.lr = recipe.lr_at(step / STEPS)
-        found[step] = update(model, optimizer, *images.batch(step, BATCH, 0.0), recipe)
-    return found
+def refuse(reason):
+    pytest.fail(f"tried: {reason}")
 
 
-def test_the_network_learns_in_these_steps():
-    """So that losses that never move do not pass for equal ones."""
-    found = losses("plain")
-    assert found[-20:].mean() < found[:20].mean() - 0.1
+@pytest.mark.parametrize("name", FAILING)
+def test_where_they_cannot_be_had_one_line_says_so_and_torch_computes(fresh, monkeypatch, name):
+    monkeypatch.setenv("CC", failing(name, fresh))
+    monkeypatch.setitem(dispatch.LONGEST_S, "cpu", 2.0 if name == "hangs" else 60.0)
+    weight = torch.from_numpy(weights((4, 3, 3, 3)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            (out,) = standardize_all([weight])
+        create_model("mini", 10)(torch.zeros(1, 3, 16, 16))
+    (warning,) = caught
+    words = str(warning.message)
+    assert warning.category is dispatch.Slower and "\n" not in words
+    assert "torch's own kernels, which are slower" in words and FAILING[name][1] in words
+    assert way_of("fastest", weight) == "layer_norm"
+    close(out, oracle(weight.numpy(), weight.numpy(), BIT)[0], 1e-5)
+
+
+def test_a_compiler_that_hangs_ends_with_all_that_it_has_started(fresh, monkeypatch):
+    monkeypatch.setenv("CC", failing("hangs", fresh))
+    monkeypatch.setitem(dispatch.LONGEST_S, "cpu", 2.0)
+    assert "did not end within 2 s" in choose("cpu").reason
+    children = [int(line) for line in (fresh / "children").read_text().split()]
+    assert len(children) == 1 and gone(children)
+
+
+def test_who_asks_ends_and_the_compiler_ends_with_it(fresh, monkeypatch):
+    monkeypatch.setenv("CC", failing("hangs", fresh))
+    code = "from fairtrial.kernels.dispatch import choose; choose('cpu')"
+    asker = subprocess.Popen([sys.executable, "-c", code])
+    child = int(until(lambda: (fresh / "children").exists() and (fresh / "children").read_text()))
+    asker.kill()
+    asker.wait()
+    assert gone([child])
+
+
+def test_without_a_compiler_the_reason_is_said_and_a_named_one_is_not_replaced(fresh, monkeypatch):
+    monkeypatch.setenv("PATH", str(fresh))
+    assert choose("cpu") == Choice("torch", "no C compiler is installed")
+    dispatch._chosen.clear()
+    monkeypatch.setenv("CC", "no-such-cc")
+    assert choose("cpu") == Choice("torch", "CC names 'no-such-cc', which is not there")
+
+
+def test_a_cache_that_cannot_be_written_is_a_reason(fresh, monkeypatch):
+    need("compiled")
+    dispatch._chosen.clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(fresh / "file"))
+    (fresh / "file").write_text("in the way")
+    assert "cannot write" in choose("cpu").reason
+
+
+def test_a_process_that_cannot_be_started_is_a_reason(fresh, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert choose("cpu") == Choice(
+        "torch", "no process could be started to try them: No such file or directory"
+    )
+
+
+def test_what_is_tried_once_is_known(fresh, monkeypatch):
+    need("compiled")
+    assert choose("cpu") == Choice("compiled")
+    monkeypatch.setattr(dispatch, "check", refuse)
+    assert choose("cpu") == Choice("compiled")
+    assert own_kernels(torch.device("cpu")) == "compiled"
+
+
+def test_an_answer_of_another_process_is_taken_over_and_nothing_is_tried(fresh, monkeypatch):
+    monkeypatch.setattr(dispatch, "check", refuse)
+    adopt("cpu", Choice("torch", "it hangs"))
+    adopt("cuda:0", Choice("triton"))
+    with pytest.warns(dispatch.Slower, match="it hangs"):
+        assert own_kernels(torch.device("cpu")) is None
+    assert own_kernels(torch.device("cuda:0")) == "triton"
+
+
+def test_a_device_that_we_have_no_kernels_for(fresh, monkeypatch):
+    monkeypatch.setattr(dispatch, "check", refuse)
+    assert choose("mps") == Choice("torch", "there are none for 'mps'")
 
 
 @pytest.mark.parametrize(
-    ("kernels", "micro_batch"),
-    [*((kernels, None) for kernels in KERNELS if kernels != "plain"), ("fastest", 4)],
+    ("capability", "reason"),
+    [
+        ("(7, 5)", "Triton kernels need compute capability 8.0 or later; this GPU has 7.5"),
+        ("(9, 0)", "Triton does not load: no triton here"),
+    ],
 )
-def test_every_loss_of_200_steps_is_that_of_the_plain_formula(kernels, micro_batch):
-    if kernels == "fastest":
-        need("compiled")
-    torch.testing.assert_close(losses(kernels, micro_batch), losses("plain"), rtol=1e-3, atol=0)
+def test_a_gpu_is_tried_not_looked_up(fresh, monkeypatch, capability, reason):
+    """Triton is installed, and the kernels cannot be used all the same."""
+    old_gpu(fresh, monkeypatch, capability)
+    (fresh / "triton.py").write_text("raise ImportError('no triton here')")
+    assert choose("cuda:0") == Choice("torch", reason)
+
+
+def old_gpu(folder: Path, monkeypatch, capability="(7, 5)"):
+    """A torch, for processes started from here, that sees one GPU."""
+    (folder / "torch.py").write_text(
+        "class device:\n def __init__(self, name): self.type = name.partition(':')[0]\n"
+        "class version: hip = None\n"
+        "class cuda:\n is_available = staticmethod(lambda: True)\n"
+        f" get_device_capability = staticmethod(lambda device: {capability})\n"
+    )
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@pytest.mark.parametrize("kernels", ["torch", "plain"])
+def test_who_asks_for_others_tries_nothing_and_hears_nothing(fresh, monkeypatch, kernels, recwarn):
+    monkeypatch.setattr(dispatch, "check", refuse)
+    standardize_all([torch.from_numpy(weights((4, 3, 3, 3)))], BIT, kernels)
+    assert not [warning for warning in recwarn if warning.category is dispatch.Slower]
+
+
+def test_shapes_alone_need_no_kernels(fresh, monkeypatch, recwarn):
+    monkeypatch.setattr(dispatch, "check", refuse)
+    with torch.device("meta"):
+        model = create_model("mini", 10)
+    assert model(torch.empty(2, 3, 16, 16, device="meta")).shape == (2, 10)
+    assert not [warning for warning in recwarn if warning.category is dispatch.Slower]
+
+
+def test_importing_and_asking_loads_no_torch_and_building_a_network_compiles_nothing(fresh):
+    code = "import sys, fairtrial.kernels.dispatch as d; d.choose('cpu'); print('torch' in sys.modules)"
+    assert python(code).stdout == "False\n"
+    code = "from fairtrial.resnetv2 import create_model; create_model('mini', 10)"
+    done = python(code, XDG_CACHE_HOME=str(fresh / "other"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (fresh / "other").exists()
+
+
+def test_a_program_without_a_compiler_says_it_once_on_its_standard_error(fresh):
+    code = "import torch; from fairtrial.resnetv2 import create_model\nfor _ in range(3):\n"
+    code += " create_model('mini', 10)(torch.zeros(1, 3, 16, 16))"
+    done = python(code, PATH="")
+    assert done.returncode == 0
+    assert done.stderr.count("Slower") == done.stderr.count("no C compiler is installed") == 1
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | environment,
+    )

@@ -62,7 +62,7 @@ def kind(name, dtype):
 
 def assembly(module, name, constants, dtype):
     """PTX for an H100. Pointers and the sizes of maps are multiples of 16, as they mostly are."""
-    kernel = getattr(pytest.importorskip(f"fairtrial.layers.{module}"), name)
+    kernel = getattr(pytest.importorskip(f"fairtrial.kernels.{module}"), name)
     if "COLUMNS" in constants:
         constants = constants | {"VECTOR": 4 if dtype == "fp32" else 8}
     signature = {each: "constexpr" if each in constants else kind(each, dtype) for each in kernel.arg_names}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairtrial.kernels.triton_support import available
+from fairtrial.kernels import contract
 
 TESTS = Path(__file__).parent / "interpreted"
 
@@ -41,21 +41,9 @@ def test_tensors_on_a_cpu_are_refused():
         group_norm_relu(torch.ones(1, 2, 2, 2), 1, torch.ones(2), torch.ones(2), 1e-5)
 
 
-def test_the_reason_against_a_cpu_is_said():
-    assert available("cpu") == "Triton kernels need a GPU; the device is cpu"
-
-
 def test_a_gpu_that_is_too_old_is_named_with_both_numbers(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.version, "hip", None)
-    assert available("cuda") == "Triton kernels need compute capability 8.0 or later; this GPU has 7.5"
-
-
-@pytest.mark.parametrize("installed", [True, False])
-def test_on_a_gpu_what_is_left_to_ask_is_triton(monkeypatch, installed):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setitem(sys.modules, "triton", torch if installed else None)  # None: its import fails
-    reason = available("cuda")
-    assert reason is None if installed else reason.startswith("Triton does not load: ")
+    found = contract.why_not("cuda:0")
+    assert found == "Triton kernels need compute capability 8.0 or later; this GPU has 7.5"

@@ -4,8 +4,8 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.execution.runner import Options
+from fairtrial.execution.step_times import arm_key
 from fairtrial.planning import plan
-from fairtrial.planning.forecast import arm_of
 from fairtrial.planning.plan import EXTRAS
 from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
@@ -28,7 +28,7 @@ def store_of(made, folder):
 
 
 def calibrate(made, folder, step_s, threads=1):
-    arms = {arm_of(cell.settings): step_s for cell in made.cells()}
+    arms = {arm_key(cell.settings): step_s for cell in made.cells()}
     origin = {**ORIGIN, "cpu": cpu_model(), "threads": threads}
     store_of(made, folder).calibrate(arms, origin)
 

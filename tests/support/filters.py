@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.kernels import cpu
+from fairtrial.kernels import dispatch
 from fairtrial.kernels.standardization import WAYS, Definition
 
 INSIDE = ("bit", "timm", "timm-bit")  # the definitions of eps inside the root and population variance
@@ -55,7 +55,7 @@ def run(
 
 def need(way: str) -> None:
     """Skip the test, with the reason, where this way cannot be had."""
-    if way == "compiled" and (reason := cpu.why_not()):
+    if way == "compiled" and (reason := dispatch.choose("cpu").reason):
         pytest.skip(reason)
 
 

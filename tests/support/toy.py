@@ -17,8 +17,8 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 
 ROOT = Path(__file__).parents[2]
-JOB = str(Path(__file__).with_name("toy_job.py"))
-RUN = str(Path(__file__).with_name("toy_run.py"))
+WORKER = str(Path(__file__).with_name("toy_worker.py"))
+RUN = str(Path(__file__).with_name("toy_driver.py"))
 HANG = {f"{norm} {seed}": "hang" for norm in ("bn", "gn") for seed in range(4)}
 
 

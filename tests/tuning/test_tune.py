@@ -17,7 +17,7 @@ from fairtrial.study.tuning_design import FIRST_SEED, WORST, Tuning
 from fairtrial.tuning import tune
 from fairtrial.tuning.space import Dimension
 from fairtrial.tuning.trials import Trial, best, read, tuned
-from tests.support.toy import JOB, toy_study
+from tests.support.toy import WORKER, toy_study
 
 LR = Dimension("lr", 0.01, 1.0, True)
 DECAY = Dimension("weight_decay", 0.0, 0.1, False)
@@ -30,7 +30,7 @@ def design(trials=4, studies=3, sampler="random"):
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     """Tune over toy jobs: `toy(plan, **options)` -> exit code, trials."""
-    monkeypatch.setattr(worker_pool, "ENTRY", (JOB,))
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
     monkeypatch.setattr("os.fsync", lambda handle: None)
 
     def go(plan=None, study=None, **options):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fairtrial.cli.options import cores
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
-from fairtrial.kernels.compiler import own_kernels
+from fairtrial.kernels.dispatch import choose
 from fairtrial.study.data_spec import name_of
 
 # extra -> the module that it brings, and what it is for
@@ -36,7 +36,8 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
         "torch": torch,
         "cores": cores(),
         "devices": devices,
-        "kernels": own_kernels("cpu"),
+        "kernels": choose("cpu"),
+        "gpu_kernels": {device: choose(device) for device in (found.split()[0] for found in devices)},
         "extras": {extra: extra not in missing for extra in EXTRAS},
         "results": str(results),
         "free_mb": free_mb,
@@ -58,8 +59,9 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"torch     {found['torch'] or 'not installed'}"
     yield f"cores     {found['cores']}: so many cells run side by side unless --jobs says otherwise"
     yield f"gpu       {', '.join(found['devices']) or 'none: runs use the CPU'}"
-    kernels, why = found["kernels"]
-    yield f"kernels   {kernels}" + (f" ({why}): standardized filters and gn are slower" if why else "")
+    yield f"kernels   {_kernels(*found['kernels'])}"
+    for device, choice in found["gpu_kernels"].items():
+        yield f"kernels   on {device}: {_kernels(*choice)}"
     for extra, installed in found["extras"].items():
         does = EXTRAS[extra][1]
         yield (
@@ -70,6 +72,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"results   {found['results']} ({found['free_mb']:,} MB free)"
     if found["data"] is not None:
         yield f"data      {found['data']}"
+
+
+def _kernels(kernels: str, reason: str | None) -> str:
+    return f"{kernels} ({reason}): standardized filters and gn are slower" if reason else kernels
 
 
 def _torch() -> tuple[str | None, list[str]]:

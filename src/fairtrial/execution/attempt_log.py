@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from statistics import fmean
+from typing import Final
 
-from fairtrial.planning.forecast import arm_of
+from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import MOST_KILLS, Store
 from fairtrial.study.failure_policy import OUTCOMES, RETRIED
 from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
 
+WORKER: Final = "worker"  # where an attempt ended that took its process down; "job" in older records
 
-class Books:
+
+class AttemptLog:
     """A study's attempts, read once and kept up to date; the writer of attempts that have no result."""
 
     def __init__(self, store: Store) -> None:
@@ -22,7 +25,7 @@ class Books:
         self.spent_s = 0.0  # device seconds of every attempt, lost ones included
         self._last: dict[str, int] = {}  # cell -> its highest attempt
         self._counts: dict[str, Attempt] = {}  # cell -> the attempt that counts
-        self._kills: Counter[str] = Counter()  # cell -> jobs it took down since it last had an outcome
+        self._kills: Counter[str] = Counter()  # cell -> workers it took down since it last had an outcome
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
         self._weights: dict[tuple[StartKey, int | None], str] = {}  # and upstream seed -> digest of the file
         self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm -> seconds of its finished cells
@@ -40,10 +43,10 @@ class Books:
         if record.status in OUTCOMES:
             self._counts[cell] = record
             self._kills[cell] = 0
-        elif record.status == "killed" and record.error and record.error.where == "job":
+        elif record.status == "killed" and record.error and record.error.where in (WORKER, "job"):
             self._kills[cell] += 1
         if record.status == "done":
-            self._times[arm_of(settings)].append(record.spent.device_s)
+            self._times[arm_key(settings)].append(record.spent.device_s)
         if sha256 := record.provenance.data:
             self._data.setdefault((settings.data, settings.resolution), sha256)
         if start := record.drawn.upstream:
@@ -73,7 +76,7 @@ class Books:
         self.store.renew(cell.id, attempt, ran_s)
 
     def close(self, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:
-        """End an attempt without a result; what its job has just published stands instead. What stands."""
+        """End an attempt without a result; what its worker has just published stands instead. What stands."""
         self.store.publish(attempt_record(self.store.name, cell, attempt, result, origin))
         return self.take(cell["id"], attempt)
 
@@ -84,7 +87,7 @@ class Books:
         return record
 
     def hopeless(self, cell: Cell) -> bool:
-        """Whether the cell has taken its job down as often as is allowed."""
+        """Whether the cell has taken its worker down as often as is allowed."""
         return self._kills[cell.id] >= MOST_KILLS
 
     def data_sha256(self, cell: Cell) -> str | None:
@@ -97,5 +100,5 @@ class Books:
 
     def typical_s(self, cell: Cell) -> float:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
-        seen = self._times.get(arm_of(cell.settings)) or [s for times in self._times.values() for s in times]
+        seen = self._times.get(arm_key(cell.settings)) or [s for times in self._times.values() for s in times]
         return fmean(seen) if seen else 0.0

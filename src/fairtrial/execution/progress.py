@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.record import Attempt
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Cell
@@ -32,9 +32,9 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress_for(cells: list[Cell], books: Books, jobs: int, total_s: float | None) -> Iterator[Progress]:
+def progress_for(cells: list[Cell], log: AttemptLog, jobs: int, total_s: float | None) -> Iterator[Progress]:
     """The display that suits where stderr goes; CI and NO_COLOR ask for plain lines too."""
-    watch = Watch(cells, books, jobs, total_s)
+    watch = Watch(cells, log, jobs, total_s)
     if not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("NO_COLOR"):
         yield Lines(watch)
         return
@@ -50,27 +50,27 @@ def progress_for(cells: list[Cell], books: Books, jobs: int, total_s: float | No
 class Watch:
     """How much is done, spent and left."""
 
-    def __init__(self, cells: list[Cell], books: Books, jobs: int, total_s: float | None) -> None:
-        self.cells, self.books, self.jobs, self.total_s = cells, books, jobs, total_s
+    def __init__(self, cells: list[Cell], log: AttemptLog, jobs: int, total_s: float | None) -> None:
+        self.cells, self.log, self.jobs, self.total_s = cells, log, jobs, total_s
         self.arms = list(dict.fromkeys(cell.arm for cell in cells))
         self.arm_of = {cell.id: cell.arm for cell in cells}
         self._one_of = {cell.arm: cell for cell in cells}
 
     def done(self) -> int:
         """How many declared cells have an outcome."""
-        ended = self.books.outcomes()
+        ended = self.log.outcomes()
         return sum(cell.id in ended for cell in self.cells)
 
     def left_s(self) -> float:
         """Wall seconds that the pending cells will take, from what finished cells of their arm took."""
-        pending = Counter(self.arm_of[cell.id] for cell in self.books.pending(self.cells))
-        return sum(n * self.books.typical_s(self._one_of[arm]) for arm, n in pending.items()) / self.jobs
+        pending = Counter(self.arm_of[cell.id] for cell in self.log.pending(self.cells))
+        return sum(n * self.log.typical_s(self._one_of[arm]) for arm, n in pending.items()) / self.jobs
 
     def money(self) -> str:
         """Budget and time, in words."""
-        spent = f"{duration(self.books.spent_s)} of device time"
+        spent = f"{duration(self.log.spent_s)} of device time"
         if self.total_s is not None:
-            spent += f", {duration(max(0.0, self.total_s - self.books.spent_s))} of the budget left"
+            spent += f", {duration(max(0.0, self.total_s - self.log.spent_s))} of the budget left"
         return f"{spent}, about {duration(self.left_s())} to go"
 
 
@@ -91,10 +91,10 @@ class Lines:
     def finished(self, record: Attempt, wall_s: float) -> None:
         done, cells = self._watch.done(), len(self._watch.cells)
         score = record.measured.test_acc
-        told = f"test_acc {score:.4f}" if score is not None else record.status
+        result = f"test_acc {score:.4f}" if score is not None else record.status
         arm = self._watch.arm_of[record.cell]
         count = f"[{done:{len(str(cells))}}/{cells}]"
-        announce(f"{count} seed {record.seed}  {arm:<24} {told:<16} {wall_s:6.1f} s")
+        announce(f"{count} seed {record.seed}  {arm:<24} {result:<16} {wall_s:6.1f} s")
 
     def tick(self) -> None:
         """Nothing: a log grows by results only."""
@@ -120,7 +120,7 @@ class Grid:
         table = Table("arm", "seeds", "mean test_acc [95 %]", title=title, title_justify="left", box=None)
         ends: dict[str, list[Any]] = {arm: [] for arm in watch.arms}
         for cell in watch.cells:
-            ends[watch.arm_of[cell.id]].append(watch.books.outcome(cell.id))
+            ends[watch.arm_of[cell.id]].append(watch.log.outcome(cell.id))
         for arm, records in ends.items():
             marks = "".join(MARKS[record.status] if record else "·" for record in records)
             done = [record for record in records if record and record.status == "done"]

@@ -1,7 +1,7 @@
 """A process that runs cells one after the other: JSON lines in, attempt files and JSON lines out.
 
-The driver (runner.py) starts it as `python -m fairtrial.job`. It ends when its input closes, so that no job
-outlives its driver. Messages in: the start, then {"do": "cell" | "calibrate", ...}. Each answer is one line.
+The driver (runner.py) starts it. It ends when its input closes, so that no worker outlives its driver.
+Messages in: the first, then {"do": "cell" | "calibrate", ...}. Each answer is one line.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
+from fairtrial.kernels import dispatch
+from fairtrial.storage import provenance
 from fairtrial.storage.record import Json, attempt_record, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
@@ -29,7 +32,8 @@ from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
 _PR_SET_PDEATHSIG: Final = 1
-MEMORY_SHARE: Final = 0.85  # of the machine's memory, for one job; the rest is the driver's and the system's
+# of the machine's memory, for one worker; the rest is the driver's and the system's
+MEMORY_SHARE: Final = 0.85
 
 
 def main() -> None:
@@ -39,25 +43,31 @@ def main() -> None:
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, not between our lines
-    work = Job(inbox.get())
-    _say({"ready": True, "origin": work.origin, "slower": work.slower}, answer)
+    # Before the first message: it may wait for another worker, which tries the kernels.
+    import fairtrial.execution.cell.calibration
+    import fairtrial.execution.cell.run_cell  # noqa: F401
+
+    first = inbox.get()
+    runner = CellRunner(first)
+    tried = {} if first["kernels"] else {"kernels": runner.kernels}
+    _say({"origin": runner.origin, **tried}, answer)
     while True:
         message = inbox.get()
         try:
-            handle = {"cell": work.cell, "calibrate": work.calibrate}[message["do"]]
+            handle = {"cell": runner.run, "calibrate": runner.calibrate}[message["do"]]
             _say(handle(message), answer)
         except Fault as error:
             _say({"fault": error.record()}, answer)
 
 
 def _die_with_the_driver() -> None:
-    """Let the kernel end this job with its driver, where it can: a call may keep `_listen` from running."""
+    """Let the system end this worker with its driver: a long call may keep `_listen` from running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def limit_memory() -> None:
-    """Let an allocation beyond this machine fail, as a cell can: the kernel would kill the job."""
+    """Let an allocation beyond this machine fail, as a cell can: the kernel would kill the worker."""
     if sys.platform == "linux":
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -76,57 +86,60 @@ def _say(message: Message, answer: Any) -> None:
     answer.flush()
 
 
-class Job:
+class CellRunner:
     """What one process keeps between cells: the opened data and the description of where it runs."""
 
-    def __init__(self, start: Message) -> None:
+    def __init__(self, first: Message) -> None:
+        from fairtrial.execution.cell import calibration, run_cell
+
+        self.device, self.cells, self.calibration = first["device"], run_cell, calibration
+        self.context = run_cell.ExecutionContext(self.device, first["download"], tuple(first["results"]))
+        self.store = Store(Path(first["folder"]))
+        if first["kernels"]:
+            dispatch.adopt(self.device, dispatch.Choice(*first["kernels"]))
+        warnings.simplefilter("ignore", dispatch.Slower)  # the driver says it
+        self.kernels = dispatch.choose(self.device)
+        name, flags = self._set_torch(first["threads"])
+        self.origin = provenance.gather(name, first["threads"], flags, self.kernels.kernels)
+
+    def _set_torch(self, threads: int) -> tuple[str, dict[str, Any]]:
+        """The name of the device, and how torch is set: repeatable, in float32 throughout."""
         import torch
 
-        on_cpu = start["device"] == "cpu"
-        torch.set_num_threads(start["threads"])
-        if on_cpu:
+        torch.set_num_threads(threads)
+        if self.device == "cpu":
             limit_memory()
-        if not on_cpu:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
+        else:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
             torch.use_deterministic_algorithms(True)
             # Else each new tensor is written to first, of no use: every kernel fills what it makes.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-
-        from fairtrial.execution.cell import calibration, run_cell
-        from fairtrial.storage import provenance
-
-        self.trial, self.calibration = run_cell, calibration
-        self.place = run_cell.Place(start["device"], start["download"], tuple(start["results"]))
-        self.store = Store(Path(start["folder"]))
-        name = "cpu" if on_cpu else torch.cuda.get_device_name(start["device"])
-        flags = {
+        return "cpu" if self.device == "cpu" else torch.cuda.get_device_name(self.device), {
             "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cuda": torch.version.cuda,
         }
-        kernels, self.slower = run_cell.kernels_on(start["device"])
-        self.origin = provenance.gather(name, start["threads"], flags, kernels)
 
-    def cell(self, message: Message) -> Message:
+    def run(self, message: Message) -> Message:
         """Run one cell, publish its attempt, tell the driver where to look."""
         cell, attempt, started = Cell.of(message["cell"]), message["attempt"], time.monotonic()
         kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
-        place = replace(self.place, weights_sha256=message["weights_sha256"], keep=kept)
-        result = self._result(cell, message["step_s"], message["data_sha256"], place)
+        context = replace(self.context, weights_sha256=message["weights_sha256"], keep=kept)
+        result = self._result(cell, message["step_s"], message["data_sha256"], context)
         wall_s = time.monotonic() - started
         self.store.publish(attempt_record(self.store.name, message["cell"], attempt, result, self.origin))
         return {"cell": cell.id, "attempt": attempt, "wall_s": wall_s}
 
-    def _result(self, cell: Cell, step_s: float, data_sha256: str | None, place: Any) -> Json:
+    def _result(self, cell: Cell, step_s: float | None, data_sha256: str | None, context: Any) -> Json:
         started = time.monotonic()
         try:
             self._check_data(cell, data_sha256)
-            result = self.trial.run_cell(cell, place, step_s)
-            canonical(result)  # a NaN cannot be recorded: better an error than a job that dies of it
+            result = self.cells.run_cell(cell, context, step_s)
+            canonical(result)  # a NaN cannot be recorded: better an error than a worker that dies of it
             return result
         except Fault:
             raise
@@ -139,16 +152,16 @@ class Job:
 
     def _check_data(self, cell: Cell, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""
-        found = self.trial.dataset_of(cell.data, cell.settings.resolution, self.place.download).sha256
-        if recorded is not None and recorded != found:
-            what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now {found[:12]}..."
+        present = self.cells.dataset_of(cell.data, cell.settings.resolution, self.context.download).sha256
+        if recorded is not None and recorded != present:
+            what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now {present[:12]}..."
             raise fault(what, cell.data, "put the data back, or use another --results folder", REFUSED)
 
     def calibrate(self, message: Message) -> Message:
         """Seconds per step of each arm, interleaved; the driver writes them down."""
         arms, specs = [Settings.of(arm) for arm in message["arms"]], message["specs"]
-        seconds = dict(self.calibration.calibrate(arms, specs, self.place))
-        return {"step_s": [seconds[index] for index in range(len(arms))], "origin": self.origin}
+        seconds = dict(self.calibration.calibrate(arms, specs, self.context))
+        return {"step_s": [seconds[index] for index in range(len(arms))]}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor
 _ALIGNED: Final = 16  # values: each weight begins on a line of the cache
 
 
-class Shelf:
+class BufferPool:
     """Blocks of memory that are lent to one forward pass each, and come back after its backward pass."""
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Shelf:
         if not block.is_inference():
             self._spare = [block]
 
-    def __deepcopy__(self, memo: object) -> Shelf:
-        return Shelf()
+    def __deepcopy__(self, memo: object) -> BufferPool:
+        return BufferPool()
 
-    def __reduce__(self) -> tuple[type[Shelf], tuple[()]]:
-        return Shelf, ()
+    def __reduce__(self) -> tuple[type[BufferPool], tuple[()]]:
+        return BufferPool, ()
 
 
 class Loan:
@@ -49,15 +49,15 @@ class Loan:
     tensors: they hold it, through autograd, and a ring would keep a pass that is dropped without a backward.
     """
 
-    def __init__(self, shelf: Shelf, block: Tensor) -> None:
-        self._shelf = shelf
+    def __init__(self, pool: BufferPool, block: Tensor) -> None:
+        self._pool = pool
         self._block: Tensor | None = block
 
     def end(self) -> None:
         """Give the memory back; a second call does nothing."""
         block, self._block = self._block, None
         if block is not None:
-            self._shelf.put_back(block)
+            self._pool.put_back(block)
 
     def __del__(self) -> None:
         self.end()

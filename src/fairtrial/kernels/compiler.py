@@ -1,7 +1,8 @@
-"""Our C sources as a library: compiled once per machine by the compiler at hand, then kept."""
+"""Our C sources as a library: compiled once per machine by the compiler at hand, then kept and loaded."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.util
 import os
@@ -9,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,6 @@ from fairtrial.storage.atomic import publish
 HERE: Final = Path(__file__).resolve().parent
 COMPILERS: Final = ("gcc", "cc", "clang")  # gcc first: torch brings the OpenMP runtime that it needs
 FLAGS: Final = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-std=c11")
-LONGEST_S: Final = 60.0
 _SEAL: Final = hashlib.sha256().digest_size  # bytes
 
 
@@ -27,14 +28,13 @@ class Unavailable(Exception):
     """There is no library, and this is why: one line for a person."""
 
 
-def library() -> Path:
-    """The compiled library; made now if it was never made here. Unavailable says why it cannot be had.
+def build() -> Path:
+    """Return the compiled library; made now if it was never made here. Unavailable says why not.
 
-    It is kept in the user's cache under a digest of the sources, the flags, the compiler and the processor:
-    home folders are shared by machines, and each of them needs its own. What is not whole is made anew.
+    For the process that tries it (contract.py): a compiler may hang, a library may crash when it is loaded.
     """
     compiler = find_compiler()
-    path = user_cache.folder() / "kernels" / f"{_key(compiler)}.so"
+    path = _path(compiler)
     if not _whole(path):
         made = _compiled(compiler)
         try:
@@ -45,19 +45,52 @@ def library() -> Path:
     return path
 
 
-def own_kernels(device: str) -> tuple[str, str | None]:
-    """What "fastest" comes to on a device, as far as that can be told without torch; and why not better.
+def kept() -> Path:
+    """Return the library that was compiled here; Unavailable where there is none that is whole."""
+    path = _path(find_compiler())
+    if not _whole(path):
+        raise Unavailable(f"the compiled kernels are no longer in {path.parent}")
+    return path
 
-    device: "cpu", or GPUs as torch names them.
-    """
-    if device != "cpu":
-        there = importlib.util.find_spec("triton") is not None
-        return ("triton", None) if there else ("torch", "triton is not installed")
+
+def load(path: Path) -> ctypes.CDLL:
+    """Return the functions of a library, with their types; Unavailable where the system does not load it."""
     try:
-        library()
-    except Unavailable as error:
-        return "torch", str(error)
-    return "compiled", None
+        ctypes.CDLL(_openmp(), mode=ctypes.RTLD_GLOBAL)  # its threads are torch's, and wait with torch's
+        return _typed(ctypes.CDLL(str(path)))
+    except (OSError, AttributeError) as error:
+        raise Unavailable(f"the compiled kernels do not load: {error}") from error
+
+
+def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions; AttributeError for one that is not there."""
+    pointers, numbers = POINTER(c_void_p), POINTER(c_int64)
+    found.standardize_filters.argtypes = [
+        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p, c_float, c_int, c_int, c_int,
+    ]  # fmt: skip
+    found.standardize_filters_backward.argtypes = [
+        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p,
+    ]  # fmt: skip
+    for function in (found.standardize_filters, found.standardize_filters_backward):
+        function.restype = None
+    return found
+
+
+def _openmp() -> str:
+    """The OpenMP runtime that torch has loaded: a second one would have threads of its own."""
+    spec = importlib.util.find_spec("torch")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    beside = sorted(folder.glob("lib/libgomp*")) + sorted(folder.parent.glob("torch.libs/libgomp*"))
+    return str(beside[0]) if beside else "libgomp.so.1"
+
+
+def _path(compiler: tuple[str, ...]) -> Path:
+    """Where the library lies, in the user's cache.
+
+    Its name is a digest of the sources, the flags, the compiler and the processor: home folders are shared by
+    machines, and each of them needs its own.
+    """
+    return user_cache.folder() / "kernels" / f"{_key(compiler)}.so"
 
 
 def _whole(path: Path) -> bool:
@@ -122,13 +155,13 @@ def _compiled(compiler: tuple[str, ...]) -> bytes:
 
 
 def _run(command: list[str]) -> None:
+    """Without a time limit: who tries the kernels has one, and ends the compiler with all it has started."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=LONGEST_S,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+    except OSError as error:
         raise Unavailable(f"{command[0]} did not run: {error}") from error
     if done.returncode:
-        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
-        raise Unavailable(f"{command[0]} could not compile our kernels: {said.strip()}")
+        line = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
+        raise Unavailable(f"{command[0]} could not compile our kernels: {line.strip()}")

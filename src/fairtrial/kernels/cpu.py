@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from collections.abc import Sequence
-from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
+from ctypes import c_int64, c_void_p
 from functools import cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fairtrial.kernels.compiler import Unavailable, library
+from fairtrial.kernels import compiler
 
-CACHED: Final = (
-    4_000_000  # values; of networks with more, the filters are not in the caches when they are read
-)
-
-
-@cache
-def why_not() -> str | None:
-    """What keeps this machine from the compiled kernels; None where they work. Compiles them if need be."""
-    try:
-        _library()
-    except Unavailable as error:
-        return str(error)
-    return None
+# values; of networks with more, the filters are not in the caches when they are read
+CACHED: Final = 4_000_000
 
 
 @cache
 def _library() -> ctypes.CDLL:
-    path = library()
-    try:
-        ctypes.CDLL(_openmp(), mode=ctypes.RTLD_GLOBAL)  # its threads are torch's, and wait with torch's
-        return _typed(ctypes.CDLL(str(path)))
-    except (OSError, AttributeError) as error:
-        raise Unavailable(f"the compiled kernels do not load: {error}") from error
-
-
-def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
-    """The library with the types of its functions; AttributeError for one that is not there."""
-    pointers, numbers = POINTER(c_void_p), POINTER(c_int64)
-    found.standardize_filters.argtypes = [
-        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p, c_float, c_int, c_int, c_int,
-    ]  # fmt: skip
-    found.standardize_filters_backward.argtypes = [
-        c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p,
-    ]  # fmt: skip
-    for function in (found.standardize_filters, found.standardize_filters_backward):
-        function.restype = None
-    return found
-
-
-def _openmp() -> str:
-    """The OpenMP runtime that torch has loaded: a second one would have threads of its own."""
-    spec = importlib.util.find_spec("torch")
-    folder = Path(spec.origin).parent if spec and spec.origin else Path()
-    beside = sorted(folder.glob("lib/libgomp*")) + sorted(folder.parent.glob("torch.libs/libgomp*"))
-    return str(beside[0]) if beside else "libgomp.so.1"
+    """The library that was tried here; dispatch.py says whether there is one."""
+    return compiler.load(compiler.kept())
 
 
 class Shapes(NamedTuple):

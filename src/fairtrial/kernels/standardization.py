@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fairtrial.kernels import cpu
-from fairtrial.kernels.buffer_pool import Shelf, is_dense
+from fairtrial.kernels.buffer_pool import BufferPool, is_dense
 from fairtrial.kernels.dispatch import FASTEST, OWN, own_kernels
 
 Filters = tuple[Tensor, ...]
@@ -115,17 +115,17 @@ def by_triton(weights: Sequence[Tensor], definition: Definition, dtype: torch.dt
 
 
 class Compiled(torch.autograd.Function):
-    """The compiled kernels as a function of (definition, shelf, weights...).
+    """The compiled kernels as a function of (definition, pool, weights...).
 
-    shelf: whose memory the filters take. With one, the gradients that come back are nobody else's, as those
+    pool: whose memory the filters take. With one, the gradients that come back are nobody else's, as those
     of a convolution, and are turned in place.
     """
 
     @staticmethod
-    def forward(ctx: Any, definition: Definition, shelf: Shelf | None, *weights: Tensor) -> Filters:
+    def forward(ctx: Any, definition: Definition, pool: BufferPool | None, *weights: Tensor) -> Filters:
         ctx.set_materialize_grads(False)  # filters that were not used ask for nothing
         dense = [weight if is_dense(weight) else weight.contiguous() for weight in weights]
-        ctx.loan, out = shelf.lend(dense) if shelf else (None, [torch.empty_like(each) for each in dense])
+        ctx.loan, out = pool.lend(dense) if pool else (None, [torch.empty_like(each) for each in dense])
         made = cpu.standardize(dense, out, definition.eps, definition.outside, definition.correction)
         ctx.save_for_backward(made.root, made.slope, *out)
         return tuple(out)
@@ -181,17 +181,17 @@ def standardize_all(
     weights: Sequence[Tensor],
     definition: Definition = BIT,
     kernels: str = FASTEST,
-    shelf: Shelf | None = None,
+    pool: BufferPool | None = None,
     dtype: torch.dtype | None = None,
 ) -> Filters:
     """The standardized filters of all weights, by the way that `way_of` picks.
 
-    weights: (out, in, kh, kw) each -> the same shapes. shelf: see `Compiled`. dtype: what the filters are
+    weights: (out, in, kh, kw) each -> the same shapes. pool: see `Compiled`. dtype: what the filters are
     rounded to next; a way that can does it at once, which gives the same values.
     """
     way = way_of(kernels, weights[0])
     if way == "compiled":
-        return Compiled.apply(definition, shelf, *weights)
+        return Compiled.apply(definition, pool, *weights)
     if way == "triton":
         return by_triton(weights, definition, dtype)
     return WAYS[way](weights, definition)

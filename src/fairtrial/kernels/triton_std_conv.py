@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +17,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fairtrial.kernels.tile_plan import COLUMNS, NARROWEST, TILE, Deal, Shapes, deal, layout
 from fairtrial.kernels.triton_std_kernels import backward_kernel, forward_kernel
 from fairtrial.kernels.triton_support import check
 
+TILE = 4096  # values that one program holds in registers: 32 for each of the 128 threads of 4 warps
+NARROWEST = 4  # log2 of the fewest columns of a tile
+COLUMNS = 8  # of the table of tiles: see `_rows`
+LOOPED, LOOPED_IN_VECTORS = 0, 1  # kinds of tile; any other is the log2 of its columns
+PLACE = 64  # tensors start at multiples of this in the joint buffer: 128 bytes or more
+
+Shapes = tuple[tuple[int, ...], ...]
 WARPS = TILE // 1024  # 32 values to a thread
 _spare: dict[int, Tensor] = {}  # by length, pinned: none may be allocated while a CUDA graph is captured
 _captured: list[Tensor] = []  # tables of CUDA graphs, which read them at each replay
@@ -77,7 +84,7 @@ def standardize_forward(
     weights = [_dense(weight) for weight in weights]
     flat, statistics = _outputs(weights, dtype)
     vector = _vector(weights[0], flat)
-    programs = _deal(weights, weights, vector)
+    programs = _plan(weights, weights, vector)
     forward_kernel[(len(programs.tiles),)](
         _table(weights), programs.tiles, weights[0], flat, statistics, statistics.shape[1],
         eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, vector, num_warps=WARPS,
@@ -104,7 +111,7 @@ def standardize_backward(
     upstream = [_laid_as(weight, grad) for weight, grad in zip(weights, upstream, strict=True)]
     flat, _ = _outputs(weights, weights[0].dtype)
     vector = _vector(flat, upstream[0])
-    programs = _deal(weights, weights + upstream, vector)
+    programs = _plan(weights, weights + upstream, vector)
     backward_kernel[(len(programs.tiles),)](
         _table(weights + upstream), programs.tiles, len(weights), upstream[0], flat, statistics,
         statistics.shape[1], eps, outside, correction, NARROWEST, programs.widest, TILE, COLUMNS, vector,
@@ -183,9 +190,9 @@ def _shapes(weights: Sequence[Tensor]) -> Shapes:
     return tuple([tuple(weight.shape) for weight in weights])
 
 
-def _deal(weights: list[Tensor], read: list[Tensor], vector: int) -> Deal:
+def _plan(weights: list[Tensor], read: list[Tensor], vector: int) -> TilePlan:
     aligned = all(tensor.data_ptr() % 16 == 0 for tensor in read)
-    return deal(_shapes(weights), vector if aligned else 1, weights[0].device)
+    return plan_tiles(_shapes(weights), vector if aligned else 1, weights[0].device)
 
 
 def _table(tensors: list[Tensor]) -> Tensor:
@@ -208,3 +215,77 @@ def _copied(addresses: tuple[int, ...], device: torch.device, stream: int) -> Te
     """A table for one stream, which orders the copy before the kernel without a wait of the host."""
     host = torch.tensor(addresses, dtype=torch.int64, pin_memory=device.type == "cuda")
     return host.to(device, non_blocking=True)
+
+
+# how the filters of a network are shared out among the programs of one launch
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """The tiles of a list of tensors, and where each tensor's result lies in one joint buffer.
+
+    tiles: (programs, COLUMNS), on the device; places: first value of each tensor in the buffer of `length`.
+    """
+
+    tiles: Tensor
+    places: tuple[int, ...]
+    length: int
+    filters: int
+    widest: int
+
+
+@lru_cache(maxsize=32)
+def plan_tiles(shapes: Shapes, vector: int, device: torch.device) -> TilePlan:
+    """Return the tiles of tensors (out, ...) of these shapes, each filter a run of values.
+
+    vector: values that a thread may read at once; 1 where an address is not a multiple of 16 bytes. A tile
+    holds as many whole filters of one tensor as fit. A filter that is too long, or no multiple of `vector`
+    values, is a tile alone that the program loops over.
+    """
+    rows: list[tuple[int, ...]] = []
+    places = layout(shapes)
+    filters = 0
+    for tensor, shape in enumerate(shapes):
+        rows += _rows(tensor, shape, vector, places[tensor], filters)
+        filters += shape[0]
+    tiles = torch.tensor(rows, dtype=torch.int64).reshape(-1, COLUMNS)
+    widest = max([NARROWEST, *(row[6] for row in rows)])
+    return TilePlan(tiles.to(device), places[:-1], places[-1], filters, widest)
+
+
+def layout(shapes: Shapes) -> tuple[int, ...]:
+    """The first value of each tensor in the joint buffer, then the length of the buffer."""
+    places = [0]
+    for shape in shapes:
+        places.append(places[-1] + math.ceil(math.prod(shape) / PLACE) * PLACE)
+    return tuple(places)
+
+
+def _rows(
+    tensor: int, shape: tuple[int, ...], vector: int, place: int, filters: int
+) -> list[tuple[int, ...]]:
+    """The tiles of one tensor: tensor, first value, filters, values of each, place, first filter, kind, 0."""
+    size = math.prod(shape[1:])
+    kind = _kind(size, vector)
+    each = 1 if kind < NARROWEST else TILE >> kind
+    return [
+        (
+            tensor,
+            first * size,
+            min(each, shape[0] - first),
+            size,
+            place + first * size,
+            filters + first,
+            kind,
+            0,
+        )
+        for first in range(0, shape[0], each)
+    ]
+
+
+def _kind(size: int, vector: int) -> int:
+    if vector == 1 or size % vector:
+        return LOOPED
+    if size > TILE:
+        return LOOPED_IN_VECTORS
+    return max(NARROWEST, (size - 1).bit_length())

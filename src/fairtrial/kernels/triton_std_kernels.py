@@ -1,7 +1,7 @@
 """The two Triton kernels that standardize filters, tile by tile, in float32.
 
 A filter's first weight is taken off before its mean is formed: a constant filter becomes exactly zero, and a
-mean far above the standard deviation costs no digits. `filter_tiles` says what the columns of a tile are.
+mean far above the standard deviation costs no digits. The columns of a tile: `triton_std_conv._rows`.
 Loops are `while`: the interpreter of Triton 3.6 cannot take a range from memory with NumPy 2.4.
 """
 

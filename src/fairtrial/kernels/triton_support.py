@@ -1,4 +1,4 @@
-"""Whether the Triton kernels can run on a device, and what each launch asks first."""
+"""What each launch of a Triton kernel asks first."""
 
 from __future__ import annotations
 
@@ -6,26 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-OLDEST = (8, 0)  # compute capability of an A100; before it bfloat16 is emulated, and Triton drops support
-
-
-def available(device: torch.device | str) -> str | None:
-    """None where the kernels can run on this device; otherwise the reason, for one line to the user."""
-    device = torch.device(device)
-    if device.type != "cuda":
-        return f"Triton kernels need a GPU; the device is {device.type}"
-    if not torch.cuda.is_available():
-        return "Triton kernels need a GPU; torch sees none"
-    capability = torch.cuda.get_device_capability(device)
-    if capability < OLDEST and torch.version.hip is None:
-        found, needed = (".".join(map(str, each)) for each in (capability, OLDEST))
-        return f"Triton kernels need compute capability {needed} or later; this GPU has {found}"
-    try:
-        import triton  # noqa: F401
-    except ImportError as error:
-        return f"Triton does not load: {error}"
-    return None
 
 
 def interpreted(kernel: Any) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fairtrial.kernels.buffer_pool import Shelf
+from fairtrial.kernels.buffer_pool import BufferPool
 from fairtrial.kernels.standardization import standardize_all
 from fairtrial.layers.std_conv import StdConv2d
 
@@ -18,7 +18,7 @@ class FilterBank:
 
     def __init__(self, network: nn.Module) -> None:
         self.convs = [module for module in network.modules() if isinstance(module, StdConv2d)]
-        self._shelf = Shelf()
+        self._pool = BufferPool()
 
     @contextmanager
     def one_pass(self) -> Iterator[None]:
@@ -58,9 +58,9 @@ class FilterBank:
         for part in self._alike():
             weights = [conv.weight for conv in part]
             alone = weights[0].requires_grad or not torch.is_grad_enabled()  # else other passes may hold them
-            shelf = self._shelf if alone and len(part) == len(self.convs) else None
+            pool = self._pool if alone and len(part) == len(self.convs) else None
             dtype = _autocast(weights[0].device) if rounded and part[0].convolves_made else None
-            found = standardize_all(weights, part[0].definition, part[0].kernels, shelf, dtype)
+            found = standardize_all(weights, part[0].definition, part[0].kernels, pool, dtype)
             made.update(zip(part, found, strict=True))
         return [made[conv] for conv in self.convs]
 

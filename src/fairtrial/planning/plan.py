@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from fairtrial.errors import fault
-from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
+from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
 from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.stats import minimal_detectable_effect
@@ -36,9 +37,9 @@ EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
 def plan(study: Study, options: Options) -> dict[str, Any]:
     """The plan as data; `lines` puts it in words."""
     store = Store.of(study, options.results)
-    cells, books = study.cells(), Books(store)
+    cells, books = study.cells(), AttemptLog(store)
     pending = books.pending(cells)
-    known = forecast.step_seconds(store, options.threads, options.device)
+    known = step_seconds(store, options.threads, options.device)
     times = [forecast.cell_seconds(cell, known) for cell in pending]
     untimed = {cell.arm for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
@@ -84,10 +85,9 @@ def refuse_unaffordable(study: Study, options: Options) -> None:
     if limit is None:
         return
     store = Store.of(study, options.results)
-    known = forecast.step_seconds(store, options.threads, options.device)
-    times = [
-        (forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in Books(store).pending(study.cells())
-    ]
+    known = step_seconds(store, options.threads, options.device)
+    pending = AttemptLog(store).pending(study.cells())
+    times = [(forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in pending]
     seconds, arm = max(times, default=(0.0, ""))
     if seconds > limit:
         what = f"one cell of {arm} takes {duration(seconds)}; the whole study may cost {duration(limit)}"

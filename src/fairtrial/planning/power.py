@@ -10,6 +10,7 @@ from typing import Any, Final
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.execution.progress import duration
 from fairtrial.execution.runner import Options
+from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
@@ -101,7 +102,7 @@ def _affordable(
 def block_seconds(study: Study, options: Options) -> float | None:
     """Device-seconds of one seed of every arm, the A/A arm included; None where an arm was never timed."""
     store = Store.of(study, options.results)
-    known = forecast.step_seconds(store, options.threads, options.device)
+    known = step_seconds(store, options.threads, options.device)
     first = [cell for cell in study.cells() if cell.seed == study.seeds[0]]
     times = [forecast.cell_seconds(cell, known) for cell in first]
     found = [seconds for seconds in times if seconds is not None]

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from fairtrial.execution.attempt_log import Books
+from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.progress import duration
-from fairtrial.planning.forecast import arm_of
+from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import ENDED
@@ -22,7 +22,7 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
     asked: what its stopping rule wants; other cells without an outcome are not required.
     """
-    cells, books = study.cells(), Books(store)
+    cells, books = study.cells(), AttemptLog(store)
     ended = books.outcomes()
     left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
     counts = Counter(ended.get(cell.id, left[cell.id]) for cell in cells)
@@ -59,7 +59,7 @@ def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:
     }
 
 
-def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
+def _graded(cells: list[Cell], books: AttemptLog) -> dict[str, float] | None:
     """What the first finished cell of each arm forecast for the arm's others, and what those took.
 
     That is how `plan` forecasts; None while no arm has a second finished cell.
@@ -70,7 +70,7 @@ def _graded(cells: list[Cell], books: Books) -> dict[str, float] | None:
         record = books.outcome(cell.id)
         if record is None or record.status != "done":
             continue
-        took, arm = record.spent.device_s, arm_of(cell.settings)
+        took, arm = record.spent.device_s, arm_key(cell.settings)
         if arm in first:
             forecast_s, spent_s = forecast_s + first[arm], spent_s + took
         first.setdefault(arm, took)

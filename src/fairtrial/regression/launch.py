@@ -7,7 +7,6 @@ import math
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from statistics import fmean, median
 from typing import IO, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, fault
-from fairtrial.execution.worker_pool import MALLOC, THREAD_VARIABLES
+from fairtrial.execution.process_environment import MALLOC, THREAD_VARIABLES
+from fairtrial.installation import isolated_python
 from fairtrial.regression.benchmark_records import CAP, identity, rounds_of
 from fairtrial.regression.interleaving import PATIENCE_S, Connection, take_turns
 from fairtrial.storage.atomic import read_json
@@ -161,12 +161,11 @@ def _pin(pid: int, setup: Setup, number: int) -> None:
 def _process(tree: Tree, setup: Setup, report: Path) -> Iterator[_Started]:
     ours, theirs = socket.socketpair()
     printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
-    # -P: what lies in the folder it starts in is not imported by accident.
-    command = [
-        sys.executable, "-P", "-m", "pytest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-q",
+    command = isolated_python(
+        "-m", "pytest", "-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-q",
         "-o", "addopts=", "--import-mode=importlib", "--benchmark-only", "--benchmark-disable-gc",
         f"--benchmark-json={report}", BENCHES,
-    ]  # fmt: skip
+    )  # fmt: skip
     process = subprocess.Popen(
         command, cwd=tree.root, env=_environment(tree, setup, theirs.fileno()), pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,

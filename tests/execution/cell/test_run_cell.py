@@ -13,10 +13,10 @@ import torch
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
 from fairtrial.execution.cell import calibration, prepare
-from fairtrial.execution.cell import run_cell as trial
+from fairtrial.execution.cell import run_cell as run_cell_module
 from fairtrial.execution.cell.calibration import calibrate
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
-from fairtrial.execution.cell.run_cell import Place, run_cell
+from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.storage.record import attempt_record
 from fairtrial.study.budget import Budget
 from fairtrial.study.settings import Settings
@@ -38,8 +38,10 @@ def settings(**changes) -> Settings:
     return cell(**changes).settings
 
 
-def run(budget: Budget | None = None, seed: int = 0, replica: int = 0, step_s: float = 0, **changes) -> dict:
-    return run_cell(cell(budget, seed, replica, **changes), Place(), step_s)
+def run(
+    budget: Budget | None = None, seed: int = 0, replica: int = 0, step_s: float | None = None, **changes
+) -> dict:
+    return run_cell(cell(budget, seed, replica, **changes), ExecutionContext(), step_s)
 
 
 def test_the_test_split_is_read_once_and_the_row_shows_it():
@@ -99,7 +101,7 @@ def test_a_cell_gives_the_same_bits_again_and_another_seed_others():
 def test_a_cell_is_the_same_after_a_failed_one_in_the_same_process(monkeypatch):
     first = run()
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(trial, "evaluate", _no_memory)
+        patch.setattr(run_cell_module, "evaluate", _no_memory)
         run()
     assert run()["measured"] == first["measured"]
 
@@ -131,7 +133,7 @@ def test_every_budget_becomes_steps_before_the_first_one(budget, steps):
 
 def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_steps(monkeypatch):
     """The arm `ln` sleeps in each forward pass; its calibrated step is longer by that much."""
-    pause = 0.05
+    pause = 0.2
     create = prepare.create_model
 
     def slowed(name, classes, norm, weight_std, **more):
@@ -143,8 +145,8 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
     monkeypatch.setattr(prepare, "create_model", slowed)
     monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
-    step_s = dict(calibrate(arms, ["digits", "digits"], Place()))
-    assert step_s[1] > step_s[0] + 0.9 * pause
+    step_s = dict(calibrate(arms, ["digits", "digits"], ExecutionContext()))
+    assert step_s[1] > step_s[0] + 0.5 * pause
     steps = [
         run(Budget(seconds=1.0), norm=arm["norm"], step_s=step_s[i])["spent"]["steps"]
         for i, arm in enumerate(arms)
@@ -185,7 +187,7 @@ def out_of_memory_above(images, monkeypatch):
 
     monkeypatch.setattr(loop, "F", SimpleNamespace(cross_entropy=limited))
     monkeypatch.setattr(loop, "evaluate", lambda model, *_: loop.Score(0.1, 1.0, np.zeros(2, bool)))
-    monkeypatch.setattr(trial, "evaluate", loop.evaluate)
+    monkeypatch.setattr(run_cell_module, "evaluate", loop.evaluate)
 
 
 def test_auto_halves_the_micro_batch_until_memory_holds_it_and_records_it(monkeypatch):
@@ -219,8 +221,8 @@ def test_the_official_recipe_runs_on_a_cpu_at_128_pixels():
     few = replace(dataset_of("digits", 32, False), name="few")
     small = replace(few, test_images=few.test_images[:8], test_labels=few.test_labels[:8])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "dataset_of", lambda *_: small)
-        result = run_cell(message, Place())
+        patch.setattr(run_cell_module, "dataset_of", lambda *_: small)
+        result = run_cell(message, ExecutionContext())
     assert result["status"] == "done" and result["measured"]["test_n"] == 8
     assert result["drawn"]["rule"] == {"resize": 160, "crop": 128, "steps": 500, "lr": 0.003}
     assert result["spent"]["flops"] == 2 * flops_of_step("r50x1", 4, 128, 10)
@@ -243,23 +245,23 @@ def test_images_are_taken_from_a_file_of_lists_and_a_file_of_other_data_is_refus
     path.write_text(json.dumps({"data": dataset.sha256, "subsets": {"0": chosen}}))
     message = cell(indices=str(path))
     assert message.settings.indices == "lists.json" and message.indices == str(path)
-    result = run_cell(message, Place())
+    result = run_cell(message, ExecutionContext())
     _, subset, _ = build_task(message.settings, dataset, 0, 0, torch.device("cpu"), str(path))
     assert sorted(subset.train) == sorted(chosen)
     assert result["drawn"]["subset"] == subset.sha256 != run()["drawn"]["subset"]
     path.write_text(json.dumps({"data": "0" * 64, "subsets": {"0": chosen}}))
     with pytest.raises(Fault) as refused:
-        run_cell(message, Place())
+        run_cell(message, ExecutionContext())
     assert refused.value.code == 4
 
 
 def test_what_is_known_of_the_data_stands_in_the_record(monkeypatch):
     """D10: near duplicates of CIFAR-10, for example."""
     noted = replace(dataset_of("digits", 8, False), notes=("near duplicates exist",))
-    monkeypatch.setattr(trial, "dataset_of", lambda *_: noted)
+    monkeypatch.setattr(run_cell_module, "dataset_of", lambda *_: noted)
     message = cell()
-    record = attempt_record("t", message.record(), 1, run_cell(message, Place()), {})
-    assert record["origin"]["data_notes"] == ["near duplicates exist"]
+    record = attempt_record("t", message.record(), 1, run_cell(message, ExecutionContext()), {})
+    assert list(record.provenance.data_notes) == ["near duplicates exist"]
 
 
 def test_the_steps_from_resnet_reach_the_network_and_its_price():

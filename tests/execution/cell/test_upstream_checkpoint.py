@@ -14,7 +14,7 @@ from fairtrial.data import Dataset
 from fairtrial.errors import Fault
 from fairtrial.execution.cell import upstream_checkpoint
 from fairtrial.execution.cell.prepare import build_model, dataset_of
-from fairtrial.execution.cell.run_cell import Place, run_cell
+from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.execution.cell.upstream_checkpoint import start
 from fairtrial.execution.runner import Options
 from fairtrial.execution.runner import run as run_study
@@ -55,8 +55,8 @@ def results(pre_trained, tmp_path):
     return Path(shutil.copytree(pre_trained, tmp_path / "results"))
 
 
-def place(results: Path) -> Place:
-    return Place(results=(str(results),))
+def context(results: Path) -> ExecutionContext:
+    return ExecutionContext(results=(str(results),))
 
 
 def records(results: Path):
@@ -86,7 +86,7 @@ def test_every_arm_and_seed_keeps_its_network_without_the_head(pre_trained):
 
 def test_pre_training_draws_from_streams_of_its_own(pre_trained):
     record = records(pre_trained)[0, "gn"]
-    downstream = run_cell(transfer(finetune="scratch"), Place())
+    downstream = run_cell(transfer(finetune="scratch"), ExecutionContext())
     for name in ("init", "order"):
         assert getattr(record.drawn, name) != downstream["drawn"][name]
     other = records(pre_trained)[1, "gn"]
@@ -97,7 +97,7 @@ def test_pre_training_draws_from_streams_of_its_own(pre_trained):
 def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results, seed):
     cell = transfer(seed)
     assert cell.upstream_seed == seed % 2
-    result = run_cell(cell, place(results))
+    result = run_cell(cell, context(results))
     record = records(results)[seed % 2, "gn"]
     assert result["drawn"]["upstream"]["sha256"] == record.measured.checkpoint.sha256
     made = attempt_record("t", cell.record(), 1, result, {})
@@ -110,7 +110,7 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
 
 
 def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_order(results):
-    tuned, scratch = (run_cell(transfer(finetune=tune), place(results)) for tune in ("full", "scratch"))
+    tuned, scratch = (run_cell(transfer(finetune=tune), context(results)) for tune in ("full", "scratch"))
     assert transfer(finetune="scratch").upstream_seed is None and "upstream" not in scratch["drawn"]
     assert all(tuned["drawn"][name] == scratch["drawn"][name] for name in ("subset", "order", "data"))
     assert tuned["drawn"]["init"] != scratch["drawn"]["init"]
@@ -120,13 +120,13 @@ def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_or
 @pytest.mark.parametrize("bn_mode", ["updated", "frozen", "re-estimated"])
 def test_every_mode_of_transfer_runs_and_repeats_itself(results, finetune, bn_mode):
     bn = {"norm": "bn", "weight_std": False, "finetune": finetune, "bn_mode": bn_mode}
-    first, again = (run_cell(transfer(**bn), place(results)) for _ in range(2))
+    first, again = (run_cell(transfer(**bn), context(results)) for _ in range(2))
     assert first["status"] == "done" and first["measured"] == again["measured"]
 
 
 def test_test_images_that_the_upstream_saw_are_counted(results):
     """D15: the digits' own test split is no part of their training split; an upstream of it would be."""
-    assert run_cell(transfer(), place(results))["drawn"]["upstream"]["overlap"] == 0
+    assert run_cell(transfer(), context(results))["drawn"]["upstream"]["overlap"] == 0
     rng = np.random.default_rng(0)
     seen = rng.integers(0, 256, (20, 3, 16, 16), dtype=np.uint8)
     tests = np.concatenate([seen[3:10], rng.integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)])
@@ -138,13 +138,13 @@ def test_test_images_that_the_upstream_saw_are_counted(results):
 
 
 def test_images_of_another_size_cannot_be_looked_up(results):
-    assert run_cell(transfer(resolution=24), place(results))["drawn"]["upstream"]["overlap"] is None
+    assert run_cell(transfer(resolution=24), context(results))["drawn"]["upstream"]["overlap"] is None
 
 
 def refused(results: Path, **changes) -> Fault:
     upstream_checkpoint._attempts.cache_clear()
     with pytest.raises(Fault) as caught:
-        run_cell(transfer(**changes), place(results))
+        run_cell(transfer(**changes), context(results))
     return caught.value
 
 
@@ -194,7 +194,7 @@ def test_a_record_from_before_there_were_blocks_is_one_of_the_usual_block(result
     for record in records(results).values():
         settings = {name: level for name, level in record.settings.record().items() if name != "block"}
         rewrite(results, record, settings=settings)
-    assert run_cell(transfer(0), place(results))["status"] == "done"
+    assert run_cell(transfer(0), context(results))["status"] == "done"
 
 
 def test_a_drawn_head_stays_as_it_was_drawn_when_a_network_starts_pre_trained(results):
@@ -203,7 +203,7 @@ def test_a_drawn_head_stays_as_it_was_drawn_when_a_network_starts_pre_trained(re
     model = build_model(cell.settings, 10, 0, 0)
     before = model.head.conv.weight.clone()
     body = model.root.get_submodule("conv").weight.clone()
-    assert start(model, cell, dataset, results=place(results).results) is not None
+    assert start(model, cell, dataset, results=context(results).results) is not None
     assert before.any() and torch.equal(model.head.conv.weight, before)
     assert not torch.equal(model.root.get_submodule("conv").weight, body)
 
@@ -249,7 +249,7 @@ def test_an_official_file_that_is_not_here_says_how_to_fetch_it(tmp_path, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cell = transfer(upstream="BiT-M-R50x1", upstream_seeds=1)
     with pytest.raises(Fault) as caught:
-        run_cell(cell, Place())
+        run_cell(cell, ExecutionContext())
     assert "fairtrial fetch BiT-M-R50x1" in caught.value.problems[0].do
 
 

@@ -176,7 +176,7 @@ def test_weights_that_are_views_are_read_where_they_lie(device):
     buffer = torch.from_numpy(draws(400)).float().to(device)
     odd = buffer[1:289].view(8, 4, 3, 3).requires_grad_()
     sparse = buffer[:288].view(8, 4, 3, 3)[::2].requires_grad_()
-    assert not triton_std_conv._deal([odd], [odd], 4).tiles[:, 6].any()  # value by value, as the kind 0 says
+    assert not triton_std_conv._plan([odd], [odd], 4).tiles[:, 6].any()  # value by value, as the kind 0 says
     assert_right([odd], tensors([draws((8, 4, 3, 3), 1)], device))
     (out,) = standardize_all([sparse], 1e-10)
     np.testing.assert_allclose(double(out), oracle(double(sparse), double(out), 1e-10)[0], **CLOSE)

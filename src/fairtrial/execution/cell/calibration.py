@@ -11,7 +11,7 @@ from typing import Final
 import torch
 
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
-from fairtrial.execution.cell.run_cell import Place, tuned
+from fairtrial.execution.cell.run_cell import ExecutionContext, tuned
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.training.loop import fit
@@ -24,7 +24,9 @@ WARM_UP: Final = 3  # steps of a launch that are not timed
 LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
-def calibrate(arms: list[Settings], specs: list[str], place: Place) -> Iterator[tuple[int, float]]:
+def calibrate(
+    arms: list[Settings], specs: list[str], context: ExecutionContext
+) -> Iterator[tuple[int, float]]:
     """(arm index, seconds per step) after each launch: LAUNCHES rounds over all arms, interleaved.
 
     A launch builds the network anew, warms up, then times as many steps as fill LAUNCH_S.
@@ -33,15 +35,15 @@ def calibrate(arms: list[Settings], specs: list[str], place: Place) -> Iterator[
     for _ in range(LAUNCHES):
         for index, (settings, spec) in enumerate(zip(arms, specs, strict=True)):
             if max(measured[index], default=0.0) <= LONG_S:
-                seconds, steps = _launch(settings, spec, place)
+                seconds, steps = _launch(settings, spec, context)
                 measured[index].append(seconds / steps)
                 yield index, statistics.fmean(measured[index])
 
 
-def _launch(settings: Settings, spec: str, place: Place) -> tuple[float, int]:
+def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[float, int]:
     """(seconds, steps) of one launch; neither loads weights: the time of a step does not depend on them."""
-    device = torch.device(place.device)
-    dataset = dataset_of(spec, settings.resolution, place.download)
+    device = torch.device(context.device)
+    dataset = dataset_of(spec, settings.resolution, context.download)
     task, subset, _ = build_task(settings, dataset, 0, 0, device)
     model = build_model(settings, dataset.num_classes, 0, 0).to(device)
     rule = rule_of(settings, len(subset.train), settings.resolution)

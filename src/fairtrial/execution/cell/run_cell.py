@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from torch import nn
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
-from fairtrial.kernels import dispatch
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.study.settings import Settings
@@ -30,7 +28,7 @@ from fairtrial.training.timing import Ledger, ledger_of
 
 
 @dataclass(frozen=True)
-class Place:
+class ExecutionContext:
     """Where a cell runs: what may differ between machines without changing the cell's identity.
 
     results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
@@ -45,15 +43,8 @@ class Place:
     keep: Path | None = None
 
 
-def kernels_on(device: str) -> tuple[str, str | None]:
-    """What the setting kernels="fastest" comes to on a device, and why not better; the driver says it."""
-    warnings.simplefilter("ignore", dispatch.Slower)
-    where = torch.device(device)
-    return dispatch.own_kernels(where) or "torch", dispatch.why_not(where)
-
-
 @dataclass
-class Ready:
+class PreparedCell:
     """A cell before its first step. begun: what its network starts from, None from scratch."""
 
     dataset: Dataset
@@ -82,31 +73,33 @@ class Ready:
         return drawn
 
 
-def run_cell(cell: Cell, place: Place, step_s: float = 0) -> dict[str, Any]:
+def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None) -> dict[str, Any]:
     """Train and score one cell -> status, spent, measured, drawn.
 
-    step_s: calibrated seconds of one step, for budgets in seconds. A diverged
+    step_s: calibrated seconds of one step, for a budget in seconds. A diverged
     cell is an outcome; running out of memory is raised to the caller.
     """
-    settings, device = cell.settings, torch.device(place.device)
+    settings, device = cell.settings, torch.device(context.device)
     ledger = ledger_of(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with ledger.book("load"):
-        ready = _ready(cell, place, device)
-    recipe, drawn = recipe_of(settings, ready.rule), ready.drawn
-    price = Price.of(settings, ready)
-    steps = cell.budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s)
+        prepared = _prepare(cell, context, device)
+    recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn
+    price = Price.of(settings, prepared)
+    steps = cell.budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s or 0.0)
     with precision(settings.precision, device):
         with ledger.book("train"):
-            network, batches, mode = tuned(ready.model, ready.task, ready.subset, settings, bool(ready.begun))
+            network, batches, mode = tuned(
+                prepared.model, prepared.task, prepared.subset, settings, bool(prepared.begun)
+            )
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode)
         measure = _validated if settings.stage == "tuning" else _measure
-        status, measured = measure(ready, outcome, ledger)
-    measured["weights_sha256"] = weights_digest(ready.model)
-    if place.keep is not None and status == "done" and isinstance(ready.model, ResNetV2):
+        status, measured = measure(prepared, outcome, ledger)
+    measured["weights_sha256"] = weights_digest(prepared.model)
+    if context.keep is not None and status == "done" and isinstance(prepared.model, ResNetV2):
         facts = {"seed": cell.seed, "val_acc": measured["val_acc"]}
-        measured["checkpoint"] = keep(ready.model, ready.dataset, place.keep, facts)
+        measured["checkpoint"] = keep(prepared.model, prepared.dataset, context.keep, facts)
     if outcome.micro_batch != settings.micro_batch:
         drawn["micro_batch"] = outcome.micro_batch
     if outcome.eager:
@@ -115,25 +108,25 @@ def run_cell(cell: Cell, place: Place, step_s: float = 0) -> dict[str, Any]:
         "steps": outcome.steps,
         "examples": outcome.steps * recipe.batch_size,
         "flops": price.once + outcome.steps * price.step,
-        "parameters": sum(parameter.numel() for parameter in ready.model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in prepared.model.parameters()),
         **{f"{account}_s": round(seconds, 6) for account, seconds in ledger.seconds.items()},
         "lost_s": 0.0,
-        "calibrated_step_s": step_s or None,
+        "calibrated_step_s": step_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     }
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn}
 
 
-def _ready(cell: Cell, place: Place, device: torch.device) -> Ready:
+def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> PreparedCell:
     settings, seed, replica = cell.settings, cell.seed, cell.replica
-    dataset = dataset_of(cell.data, settings.resolution, place.download)
+    dataset = dataset_of(cell.data, settings.resolution, context.download)
     task, subset, test = build_task(settings, dataset, seed, replica, device, cell.indices)
     model = build_model(settings, dataset.num_classes, seed, replica)
-    begun = start(model, cell, dataset, results=place.results, download=place.download)
+    begun = start(model, cell, dataset, results=context.results, download=context.download)
     if begun is not None:
-        refuse_change(begun, place.weights_sha256)
+        refuse_change(begun, context.weights_sha256)
     rule = rule_of(settings, len(subset.train), settings.resolution)
-    return Ready(dataset, task, subset, test, model.to(device), begun, rule)
+    return PreparedCell(dataset, task, subset, test, model.to(device), begun, rule)
 
 
 class Price(NamedTuple):
@@ -143,13 +136,13 @@ class Price(NamedTuple):
     step: int
 
     @classmethod
-    def of(cls, settings: Settings, ready: Ready) -> Price:
+    def of(cls, settings: Settings, prepared: PreparedCell) -> Price:
         """What an arm costs by what it trains; from scratch that is all of the network."""
-        finetune = settings.finetune if ready.begun else "full"
-        side = settings.resolution if ready.rule is None else ready.rule.crop
-        model, classes, stride_on = settings.model, ready.dataset.num_classes, settings.stride_on
+        finetune = settings.finetune if prepared.begun else "full"
+        side = settings.resolution if prepared.rule is None else prepared.rule.crop
+        model, classes, stride_on = settings.model, prepared.dataset.num_classes, settings.stride_on
         step = flops_of_step(model, settings.batch_size, side, classes, finetune, stride_on)
-        images = len(ready.subset.train) if finetune == "linear_probe" else 0
+        images = len(prepared.subset.train) if finetune == "linear_probe" else 0
         return cls(flops_of_features(model, images, side, classes, stride_on), step)
 
 
@@ -166,10 +159,10 @@ def tuned(
     return model, task, freeze(model, settings.finetune, settings.bn_mode)
 
 
-def _followed(ready: Ready, outcome: Outcome) -> dict[str, Any]:
+def _followed(prepared: PreparedCell, outcome: Outcome) -> dict[str, Any]:
     """What was measured while training."""
     return {
-        "classes": ready.dataset.num_classes,
+        "classes": prepared.dataset.num_classes,
         "train_loss": outcome.train_loss,
         "val_curve": [list(point) for point in outcome.val_curve],
         "val_acc": outcome.val_curve[-1][1] if outcome.val_curve else None,
@@ -177,31 +170,31 @@ def _followed(ready: Ready, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _validated(ready: Ready, outcome: Outcome, _: Ledger) -> tuple[str, dict[str, Any]]:
+def _validated(prepared: PreparedCell, outcome: Outcome, _: Ledger) -> tuple[str, dict[str, Any]]:
     """The result of a tuning trial: its validation images have the last word, the test split stays sealed."""
     finite = outcome.divergence_step is None and all(loss is not None for *_, loss in outcome.val_curve)
     unread = dict.fromkeys(("test_acc", "test_loss", "test_n", "correct"))
     return "done" if finite else "diverged", {
-        **_followed(ready, outcome),
+        **_followed(prepared, outcome),
         **unread,
-        "test_reads": ready.test.reads,
-        "val_n": len(ready.task.val_labels),
+        "test_reads": prepared.test.reads,
+        "val_n": len(prepared.task.val_labels),
     }
 
 
-def _measure(ready: Ready, outcome: Outcome, ledger: Ledger) -> tuple[str, dict[str, Any]]:
-    measured = _followed(ready, outcome)
+def _measure(prepared: PreparedCell, outcome: Outcome, ledger: Ledger) -> tuple[str, dict[str, Any]]:
+    measured = _followed(prepared, outcome)
     status = "diverged"
     score = None
     if outcome.divergence_step is None:
         with ledger.book("eval"):
-            score = evaluate(ready.model, *ready.test.open(), ready.task.view)
+            score = evaluate(prepared.model, *prepared.test.open(), prepared.task.view)
         status = "done" if score.loss is not None else "diverged"
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,
         "test_loss": score.loss if score else None,
         "test_n": len(score.correct) if score else None,
-        "test_reads": ready.test.reads,
+        "test_reads": prepared.test.reads,
         "correct": base64.b64encode(np.packbits(score.correct).tobytes()).decode() if score else None,
     }
     return status, measured

@@ -1,4 +1,4 @@
-"""A real driver over toy jobs: `python toy_run.py RESULTS OPTIONS STUDY`, the last two as JSON."""
+"""A real driver over toy jobs: `python toy_driver.py RESULTS OPTIONS STUDY`, the last two as JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
-from tests.support.toy import JOB, toy_study
+from tests.support.toy import WORKER, toy_study
 
 
 def main() -> int:
     results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
-    worker_pool.ENTRY = (JOB,)
+    worker_pool.ENTRY = (WORKER,)
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
     try:
         return runner.run(toy_study(**study), runner.Options(results=results, **options))

@@ -1,6 +1,6 @@
-"""A real job process (fairtrial.job) whose trainer is a toy: no torch, a cell takes milliseconds.
+"""A real worker process (execution/worker.py) whose trainer is a toy: no torch, a cell takes milliseconds.
 
-Run by path in place of `-m fairtrial.job`. TOY is a JSON table from "norm seed" to a name in ACTS.
+Run by path in place of the module. TOY is a JSON table from "norm seed" to a name in ACTS.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from fairtrial.kernels.compiler import own_kernels
+from fairtrial.kernels import dispatch
 
 STEPS = 20
 
 
 @dataclass
-class Place:
+class ExecutionContext:
     device: str
     download: bool
     results: tuple
@@ -33,14 +33,14 @@ class Place:
     keep: Path | None = None
 
 
-def run_cell(cell, place, step_s=0.0):
+def run_cell(cell, context, step_s=None):
     """Twenty steps towards the mean of a few numbers, drawn from what identifies the cell."""
-    settings, seed, budget = cell.settings, cell.seed, cell.budget
+    settings, seed = cell.settings, cell.seed
     act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings.norm} {seed}")
     if act is not None:
         ACTS[act]()
     time.sleep(float(os.environ.get("TOY_SLEEP_S", "0")))
-    draws = random.Random(json.dumps([settings.record(), str(budget), seed, cell.replica], sort_keys=True))
+    draws = random.Random(json.dumps([settings.record(), str(cell.budget), seed, cell.replica]))
     weight = draws.random()
     for _ in range(STEPS):
         weight -= 0.1 * (weight - draws.random())
@@ -53,7 +53,7 @@ def run_cell(cell, place, step_s=0.0):
         "test_reads": 1,
         "weights_sha256": hashlib.sha256(repr(weight).encode()).hexdigest(),
     }
-    steps = budget.steps_for(settings.batch_size, step_seconds=step_s)
+    steps = cell.budget.steps_for(settings.batch_size, step_seconds=step_s or 0.0)
     spent = {
         "steps": steps,
         "examples": 0,
@@ -63,7 +63,7 @@ def run_cell(cell, place, step_s=0.0):
         "load_s": 0.0,
         "lost_s": 0.0,
     }
-    spent |= {"parameters": 1, "calibrated_step_s": step_s or None}
+    spent |= {"parameters": 1, "calibrated_step_s": step_s}
     return {
         "status": "done",
         "spent": spent,
@@ -76,7 +76,7 @@ def dataset_of(spec, resolution, download):
     return SimpleNamespace(sha256=os.environ.get("TOY_DATA", "d" * 64))
 
 
-def calibrate(arms, specs, place):
+def calibrate(arms, specs, context):
     if os.environ.get("TOY_CALIBRATE"):
         ACTS[os.environ["TOY_CALIBRATE"]]()
     yield from ((index, 0.01 * (index + 1)) for index in range(len(arms)))
@@ -112,6 +112,7 @@ ACTS = {
 
 def main():
     time.sleep(float(os.environ.get("TOY_START_S", "0")))
+    dispatch.LONGEST_S["cpu"] = float(os.environ.get("TOY_LONGEST_S", "60"))
     cuda = SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False))
     torch = types.ModuleType("torch")
     torch.set_num_threads = torch.use_deterministic_algorithms = lambda value: None
@@ -119,22 +120,23 @@ def main():
     torch.backends = SimpleNamespace(
         cuda=cuda, cudnn=SimpleNamespace(), cpu=SimpleNamespace(get_cpu_capability=str)
     )
+    torch.cuda = SimpleNamespace(get_device_name=str)
+    torch.utils = SimpleNamespace(deterministic=SimpleNamespace())
     torch.version = SimpleNamespace(cuda=None)
-    trial = types.ModuleType("fairtrial.execution.cell.run_cell")
-    trial.run_cell, trial.dataset_of = run_cell, dataset_of
-    trial.Place, trial.kernels_on = Place, own_kernels
+    cells = types.ModuleType("fairtrial.execution.cell.run_cell")
+    cells.run_cell, cells.dataset_of, cells.ExecutionContext = run_cell, dataset_of, ExecutionContext
     calibration = types.ModuleType("fairtrial.execution.cell.calibration")
     calibration.calibrate = calibrate
     sys.modules |= {
         "torch": torch,
-        "fairtrial.execution.cell.run_cell": trial,
+        "fairtrial.execution.cell.run_cell": cells,
         "fairtrial.execution.cell.calibration": calibration,
     }
 
-    import fairtrial
+    import fairtrial.execution.cell
     from fairtrial.execution import worker
 
-    fairtrial.trial, fairtrial.calibration = trial, calibration
+    fairtrial.execution.cell.run_cell, fairtrial.execution.cell.calibration = cells, calibration
     worker.main()
 
 

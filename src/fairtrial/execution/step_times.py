@@ -1,0 +1,79 @@
+"""Seconds per step of each arm: from calibrations, and from cells that ran."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import Any
+
+from fairtrial.errors import REFUSED, fault
+from fairtrial.storage import provenance
+from fairtrial.storage.record import Provenance
+from fairtrial.storage.store import Store
+from fairtrial.study.identity import digest
+from fairtrial.study.settings import Settings
+from fairtrial.study.study import Cell
+
+
+def arm_key(settings: Settings) -> str:
+    """Return a short key of what the time of a step depends on."""
+    return digest(settings.step_identity())[:12]
+
+
+def first_cells(cells: Iterable[Cell]) -> dict[str, Cell]:
+    """Return the first cell of each arm, by the arm's key."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(arm_key(cell.settings), cell)
+    return first
+
+
+def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
+    """Return arm key -> seconds per step, from calibrations of a worker like this one; the newest one wins.
+
+    origin: the worker's own account of where it runs. Threads, processor, device and kernels must agree.
+    """
+    here = tuple(origin[name] for name in ("threads", "cpu", "device", "kernels"))
+    known: dict[str, float] = {}
+    for calibration in store.calibrations():
+        place = calibration.provenance
+        if (place.threads, place.cpu, place.device, place.kernels) == here:
+            known |= calibration.step_s
+    return known
+
+
+def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
+    """Return arm key -> seconds per step, as far as known before a worker has started here.
+
+    The newest calibration counts, else the median of recorded cells; both on a processor like this one, with
+    as many threads, on this kind of device.
+    """
+
+    def here(place: Provenance) -> bool:
+        alike = (place.threads, place.cpu) == (threads, provenance.cpu_model())
+        return alike and (place.device == "cpu") == (device == "cpu")
+
+    times: dict[str, list[float]] = defaultdict(list)
+    for attempt in store.read_attempts()[0]:
+        if attempt.status == "done" and attempt.spent.steps and here(attempt.provenance):
+            times[arm_key(attempt.settings)].append(attempt.spent.train_s / attempt.spent.steps)
+    known = {arm: median(seconds) for arm, seconds in times.items()}
+    for calibration in store.calibrations():
+        if here(calibration.provenance):
+            known |= calibration.step_s
+    return known
+
+
+def step_time_of(cell: Cell, step_s: Mapping[str, float]) -> float | None:
+    """Return the seconds of a step of this cell's arm; None where its budget needs none.
+
+    A Fault (exit 4) where a budget in seconds meets an arm that was not timed: it has no number of steps.
+    """
+    if cell.budget.kind != "seconds":
+        return None
+    seconds = step_s.get(arm_key(cell.settings), 0.0)
+    if seconds > 0:
+        return seconds
+    what = f"no step of {cell.arm} was timed, so a budget of {cell.budget} cannot be turned into steps"
+    raise fault(what, "the study's calibrations", "time the arms anew: fairtrial plan --calibrate", REFUSED)
