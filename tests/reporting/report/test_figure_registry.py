@@ -243,7 +243,7 @@ def test_a_new_figure_is_one_file(make_study, publish, tmp_path, monkeypatch):
         assert not item.cells.fits(verdicts.results.study)
         studies = [RecordedStudy("a", "a", tmp_path, verdicts, ())]
         drawings = {name: Drawings(name) for name in (*report_items(), "a")}
-        (missing,) = (each for each in cover(studies, drawings, []) if each.item is item)
+        (missing,) = (each for each in cover(report_items(), studies, drawings, []) if each.item is item)
         assert not missing.drawn and missing.needs == "fairtrial run toy"
     finally:
         sys.modules.pop("fairtrial.reporting.figures.toy_figure", None)

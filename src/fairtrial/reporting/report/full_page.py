@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report import study_page
-from fairtrial.reporting.report.missing_items import CoveredItem, Drawings
 from fairtrial.reporting.report.questions import QUESTIONS, Question
-from fairtrial.reporting.report.recorded_studies import RecordedStudy
 from fairtrial.reporting.report.study_page import render_page, table_content
-from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.figures.figure_files import RenderedFigure
+    from fairtrial.reporting.report.missing_items import CoveredItem, Drawings
+    from fairtrial.reporting.report.recorded_studies import RecordedStudy
+    from fairtrial.reporting.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)

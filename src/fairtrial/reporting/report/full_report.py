@@ -22,11 +22,12 @@ from fairtrial.reporting.report.missing_items import (
     coverage_table,
     study_table,
 )
-from fairtrial.reporting.report.recorded_studies import RecordedStudy, read_studies
+from fairtrial.reporting.report.recorded_studies import RecordedStudy, study_folders
 from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY
 from fairtrial.reporting.results import timings
 from fairtrial.reporting.tables.table import table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
+from fairtrial.reporting.wording import clean
 from fairtrial.storage.store import Store
 
 MOST_PROCESSES: Final = 4  # each takes about 200 MB
@@ -82,11 +83,11 @@ def report_files(
     formats: Collection[str] = FORMATS,
 ) -> tuple[dict[str, str | bytes], list[RecordedStudy], list[CoveredItem]]:
     """Return the files of the report by their names, and the studies and items that they show."""
-    studies = read_studies(results, partial=partial)
+    studies = _read_studies(results, partial=partial)
     benches = {f"bench-{path.name}": path for path in timings.timing_folders(results / "bench")}
     tasks = _tasks(results, studies, benches, partial, formats)
     drawings = {drawn.key: drawn for drawn in in_processes(draw, tasks, jobs)}
-    covered = cover(studies, drawings, list(benches))
+    covered = cover(figure_registry.report_items(), studies, drawings, list(benches))
     claims = ledger([study.verdicts.results for study in studies], partial=partial)
     overview = [study_table(studies), coverage_table(covered), claims]
     files: dict[str, str | bytes] = {}
@@ -98,6 +99,18 @@ def report_files(
     for study in studies:
         files |= table_files(replace(table, name=f"{study.key}-{table.name}") for table in study.tables)
     return files | latex.files(studies, covered), studies, covered
+
+
+def _read_studies(results: Path, *, partial: bool) -> list[RecordedStudy]:
+    """Judge each study and make its tables; a record that cannot be trusted is a Fault."""
+    studies = []
+    for key, folder in study_folders(results).items():
+        verdicts = judge_study(Store(folder), partial=partial)
+        label = clean(folder.relative_to(results).as_posix())
+        studies.append(
+            RecordedStudy(key, label, folder, verdicts, tuple(figure_registry.tabulate_study(verdicts)))
+        )
+    return studies
 
 
 def _tasks(

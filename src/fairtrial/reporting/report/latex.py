@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fairtrial.reporting.figures.figure_files import RenderedFigure
-from fairtrial.reporting.report.missing_items import CoveredItem
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.recorded_studies import RecordedStudy
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.figures.figure_files import RenderedFigure
+    from fairtrial.reporting.report.missing_items import CoveredItem
+    from fairtrial.reporting.report.recorded_studies import RecordedStudy
 
 MACROS: Final = "macros.tex"
 _DIGITS: Final = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")

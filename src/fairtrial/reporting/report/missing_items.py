@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fairtrial.reporting.figures.figure_files import RenderedFigure
-from fairtrial.reporting.report.figure_registry import report_items
-from fairtrial.reporting.report.recorded_studies import RecordedStudy
-from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY, ReportItem
+from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY, RegistryRow, ReportItem
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean, plural
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.figures.figure_files import RenderedFigure
+    from fairtrial.reporting.report.recorded_studies import RecordedStudy
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +52,14 @@ class CoveredItem:
 
 
 def cover(
-    studies: Sequence[RecordedStudy], drawings: Mapping[str, Drawings], benches: Sequence[str]
+    items: Mapping[str, tuple[ReportItem, RegistryRow | None]],
+    studies: Sequence[RecordedStudy],
+    drawings: Mapping[str, Drawings],
+    benches: Sequence[str],
 ) -> list[CoveredItem]:
     """Return the whole list in its order. drawings: by key of a study, of a bench, or id of an item."""
     covered = []
-    for item, row in report_items().values():
+    for item, row in items.values():
         figures: list[tuple[str, RenderedFigure]] = []
         tables: list[Table] = []
         keys: list[str] = []

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.reporting.report.figure_registry import tabulate_study
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts, judge_study
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean
-from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import RELEASED, find_studies
 from fairtrial.study.study import Contrast, Study
 
@@ -39,17 +37,7 @@ class RecordedStudy:
         return tuple(sentence for finding, sentence in pairs if asks(study, finding.contrast))
 
 
-def read_studies(results: Path, *, partial: bool) -> list[RecordedStudy]:
-    """Judge each study and make its tables; a record that cannot be trusted is a Fault."""
-    studies = []
-    for key, folder in _study_folders(results).items():
-        verdicts = judge_study(Store(folder), partial=partial)
-        label = clean(folder.relative_to(results).as_posix())
-        studies.append(RecordedStudy(key, label, folder, verdicts, tuple(tabulate_study(verdicts))))
-    return studies
-
-
-def _study_folders(results: Path) -> dict[str, Path]:
+def study_folders(results: Path) -> dict[str, Path]:
     """Return the folder of each study in a folder and in its `released`, by key; a Fault where there is none.
 
     Where both have a study of one name, the one that ships is called released-NAME.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,8 +15,10 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
 from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
 from fairtrial.reporting.verdicts.sentences import grounds
-from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean, plural
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 
 
 def facts(verdicts: StudyVerdicts) -> dict[str, Any]:
