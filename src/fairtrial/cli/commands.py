@@ -35,9 +35,9 @@ def report_all(given: Namespace) -> int:
 
 def claims(given: Namespace) -> int:
     """Say what the recorded studies tell of published claims."""
-    from fairtrial.reporting.claims.claims_answer import whole
+    from fairtrial.reporting.claims.ledger import answer_claims
 
-    found, words = whole(
+    found, words = answer_claims(
         [results_folder(folder) for folder in given.results], allow_partial=given.allow_partial
     )
     return show(found, words, given.json)

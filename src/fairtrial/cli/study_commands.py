@@ -201,9 +201,11 @@ def report(study: Study, given: Namespace) -> int:
 
 def verdict(study: Study, given: Namespace) -> int:
     """Say the verdict sentences of a study."""
-    from fairtrial.reporting.claims.claims_answer import told
+    from fairtrial.reporting.claims.ledger import answer_verdict
 
-    found, words, complete = told(recorded(study, given), given.contrast, allow_partial=given.allow_partial)
+    found, words, complete = answer_verdict(
+        recorded(study, given), given.contrast, allow_partial=given.allow_partial
+    )
     show(found, words, given.json)
     return DONE if complete else INCOMPLETE
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from fairtrial.errors import BAD_INPUT, did_you_mean, fault
 from fairtrial.reporting.claims.evidence import Evidence, examine
 from fairtrial.reporting.claims.published_claims import (
     NOT_COMPARABLE,
@@ -21,9 +23,13 @@ from fairtrial.reporting.claims.published_claims import (
 )
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts import study_verdicts
 from fairtrial.reporting.verdicts.captions import preset
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.wording import SCALES, clean, fixed
 from fairtrial.stats.records import plain
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import find_studies
 
 _POINTS: Final = SCALES["test_acc"]
 
@@ -215,3 +221,39 @@ def _record(evidence: Evidence) -> dict[str, Any]:
         "reason": evidence.reason,
         "stamps": list(evidence.stamps),
     }
+
+
+def answer_verdict(
+    store: Store, contrast: str | None, *, allow_partial: bool = False
+) -> tuple[dict[str, Any], list[str], bool]:
+    """Return the verdict sentences, then the claims on which a study bears; of one contrast its sentence.
+
+    As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
+    """
+    texts, complete = study_verdicts.sentences(store, partial=allow_partial)
+    results = open_study(store.folder, partial=allow_partial)
+    names = [declared.name for declared in results.study.contrasts]
+    if contrast is not None:
+        if contrast not in names:
+            what = f"no contrast is called {contrast!r}{did_you_mean(contrast, names)}"
+            raise fault(what, f"CONTRAST of the study {store.name}", f"declared: {', '.join(names)}")
+        one = [texts[names.index(contrast)]]
+        return {"sentences": one}, one, complete
+    bearing = record([results], partial=allow_partial, bearing=True)
+    sentences_of_claims = sentences([results], partial=allow_partial, bearing=True)
+    return (
+        {"sentences": texts, "claims": bearing},
+        [*texts, *(f"Claim: {text}" for text in sentences_of_claims)],
+        complete,
+    )
+
+
+def answer_claims(where: Sequence[Path], *, allow_partial: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """Return the whole ledger over every study in these folders, as data and as lines."""
+    folders = find_studies(where)
+    if not folders:
+        do = "run a study first, or name another folder with --results"
+        raise fault("no study is recorded here", ", ".join(map(str, where)), do, BAD_INPUT)
+    studies = [open_study(folder, partial=allow_partial) for folder in folders]
+    lines = sentences(studies, partial=allow_partial)
+    return {"claims": record(studies, partial=allow_partial)}, lines
