@@ -1,0 +1,196 @@
+"""How every arm gets its settings of the recipe: the same trials for each, before the first confirmatory cell.
+
+Declared with the study: the space, the tuning seeds, the share of the budget, the score (STATISTICS 17.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FIRST_SEED: Final = 1_000_000  # tuning seeds start here; a study's own seeds stay below
+TUNABLE: Final = ("lr", "weight_decay", "warmup", "mixup")  # numbers of the recipe
+SAMPLERS: Final = ("grid", "random", "tpe")
+SCORES: Final = ("val_loss", "val_acc")
+LEAST_RATES: Final = 5  # of a grid, a factor of about 3 apart
+WIDEST: Final = 2  # values that may be added beyond each edge of a grid
+LEAST_STUDIES: Final = 3  # independent tuning studies for an unconditional claim about tuned arms
+
+Params = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers between two limits, both included; log: evenly over their logarithms."""
+
+    low: float
+    high: float
+    log: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"a range from {self.low:g} to {self.high:g} has no room")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a range from {self.low:g} has no logarithm")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The same search for every regime, an arm with everything that it trains with.
+
+    space: setting -> its values (one setting, ascending: a grid), or its Range (sampled). trials: how many a
+    sampled space gets; None for a grid. seeds: tuning seeds of each trial, none of them a seed of the study.
+    share: of the study's budget, for a trial. score: what the validation images say at the end; "val_loss"
+    is less noisy than "val_acc" where they are few. studies: independent searches; seed s of the study takes
+    what search s modulo `studies` chose. Raises ValueError with what is wrong.
+    """
+
+    space: Mapping[str, Sequence[float] | Range]
+    trials: int | None = None
+    seeds: int = 2
+    share: float = 1.0
+    score: str = "val_loss"
+    sampler: str = ""
+    studies: int = 1
+
+    def __post_init__(self) -> None:
+        space = {name: self._values(name, values) for name, values in sorted(dict(self.space).items())}
+        sampled = [name for name, values in space.items() if isinstance(values, Range)]
+        object.__setattr__(self, "space", space)
+        object.__setattr__(self, "sampler", self.sampler or ("random" if sampled else "grid"))
+        problem = self._problem(sampled)
+        if problem:
+            raise ValueError(problem)
+
+    def _values(self, name: str, values: Any) -> tuple[float, ...] | Range:
+        if name not in TUNABLE:
+            raise ValueError(f"{name!r} cannot be tuned; these can: {', '.join(TUNABLE)}")
+        return values if isinstance(values, Range) else tuple(float(value) for value in values)
+
+    def _problem(self, sampled: list[str]) -> str:
+        if not self.space:
+            return "tuning has no setting to choose"
+        if self.sampler not in SAMPLERS:
+            return f"unknown sampler {self.sampler!r}; known: {', '.join(SAMPLERS)}"
+        if self.score not in SCORES:
+            return f"unknown score {self.score!r}; known: {', '.join(SCORES)}"
+        if min(self.seeds, self.studies) < 1:
+            return "tuning needs at least one seed and one study"
+        if not 0 < self.share <= 1:
+            return f"share={self.share:g} of the budget is not above 0 and at most 1"
+        if self.sampler != "grid":
+            return self._sampled_problem(sampled)
+        return self._grid_problem(sampled)
+
+    def _sampled_problem(self, sampled: list[str]) -> str:
+        if len(sampled) < len(self.space):
+            return "a sampled space has a Range for every setting"
+        return "" if self.trials and self.trials > 0 else "a sampled space needs trials, at least 1"
+
+    def _grid_problem(self, sampled: list[str]) -> str:
+        if sampled or len(self.space) != 1:
+            return "a grid has the values of one setting; give ranges to sample several"
+        if self.trials is not None:
+            return "a grid tries all of its values: leave trials out"
+        (values,) = self.space.values()
+        if len(values) < 2 or any(
+            later <= earlier for earlier, later in zip(values, values[1:], strict=False)
+        ):
+            return "the values of a grid are two or more, ascending"
+        return "the values of a grid are above 0" if values[0] <= 0 else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings that are chosen, by name."""
+        return tuple(self.space)
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The values of a grid as declared."""
+        (values,) = self.space.values()
+        assert not isinstance(values, Range)
+        return tuple(values)
+
+    def seeds_of(self, index: int) -> range:
+        """The tuning seeds of one search."""
+        return range(FIRST_SEED + index * self.seeds, FIRST_SEED + (index + 1) * self.seeds)
+
+    def index_of(self, seed: int) -> int:
+        """Return the search that a seed of the study takes its settings from: dealt out in turn."""
+        return seed % self.studies
+
+    @property
+    def words(self) -> str:
+        """'lr 0.03, 0.1, 0.3, 1, 3 at 2 tuning seeds, half the budget, by validation loss'."""
+        space = "; ".join(f"{name} {_spelled(values)}" for name, values in self.space.items())
+        effort = "" if self.trials is None else f"{self.trials} {self.sampler} trials of "
+        budget = "the study's budget" if self.share == 1 else f"{100 * self.share:g} % of the study's budget"
+        score = {"val_loss": "validation loss", "val_acc": "validation accuracy"}[self.score]
+        searches = "" if self.studies == 1 else f", {self.studies} independent searches"
+        return f"{effort}{space} at {self.seeds} tuning seeds, {budget}, by {score}{searches}"
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready, for the declaration."""
+        space = {name: _recorded(values) for name, values in self.space.items()}
+        return {
+            "space": space, "trials": self.trials, "seeds": self.seeds, "share": self.share, "score": self.score,
+            "sampler": self.sampler, "studies": self.studies,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Tuning:
+        """The tuning that a declaration holds."""
+        space = {name: _read(values) for name, values in record["space"].items()}
+        return cls(**{**record, "space": space})
+
+
+def _spelled(values: Iterable[float] | Range) -> str:
+    if isinstance(values, Range):
+        return f"{values.low:g} to {values.high:g}" + (" (log)" if values.log else "")
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _recorded(values: Sequence[float] | Range) -> Any:
+    if isinstance(values, Range):
+        return {"low": values.low, "high": values.high, "log": values.log}
+    return list(values)
+
+
+def _read(values: Any) -> tuple[float, ...] | Range:
+    return Range(**values) if isinstance(values, Mapping) else tuple(values)
+
+
+def widen(grid: Sequence[float], chosen: Iterable[float], declared: Sequence[float]) -> tuple[float, ...]:
+    """Return the grid with a value beyond each edge at which something was chosen; at most WIDEST an edge.
+
+    grid: ascending, `declared` widened so far. The new value keeps the ratio of the two values at the edge.
+    """
+    values, wider = set(chosen), tuple(grid)
+    if grid[0] in values and sum(value < declared[0] for value in grid) < WIDEST:
+        wider = (_rounded(grid[0] * grid[0] / grid[1]), *wider)
+    if grid[-1] in values and sum(value > declared[-1] for value in grid) < WIDEST:
+        wider = (*wider, _rounded(grid[-1] * grid[-1] / grid[-2]))
+    return wider
+
+
+def _rounded(value: float) -> float:
+    """Three digits: 0.0333 and no tail of a division, so that the cells' ids are those a person would type."""
+    return float(f"{value:.3g}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one search gave one regime.
+
+    index: the search. params: what was chosen. stability: share of resamples of the tuning seeds that choose
+    the same. scores: params as text -> mean score, for the sensitivity figure; the lower the better.
+    """
+
+    index: int
+    params: Params
+    stability: float
+    trials: int
+    failed: int
+    device_s: float
+    notes: tuple[str, ...] = field(default=())
