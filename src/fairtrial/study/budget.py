@@ -70,6 +70,11 @@ class Budget:
         texts = (f"{self.amount:.{digits}g}" for digits in (15, 16, 17))
         return next(text for text in texts if float(text) == self.amount) + KINDS[self.kind]
 
+    def scaled(self, share: float) -> Budget:
+        """Return this share of the budget; examples and steps are rounded, one at least."""
+        amount = self.amount * share
+        return Budget(**{self.kind: max(1, round(amount)) if self.kind in ("examples", "steps") else amount})
+
     @classmethod
     def parse(cls, text: str) -> Budget:
         """'4000ex', '500st', '60s', '2gflop' -> Budget; ValueError lists the units."""

@@ -17,10 +17,12 @@ from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import SOURCE_LOCATIONS, SourceLocations
 from fairtrial.study.stopping import Stopping
-from fairtrial.study.tuning_design import Tuning
+from fairtrial.study.tuning_plan import Params, Tuning
 from fairtrial.study.validation import problems
 
 ALPHA: Final = 0.05
+
+Regime = frozenset  # (factor, level) of an arm: what is tuned by itself
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ class Cell:
 
     @property
     def arm(self) -> str:
-        """The arm in words, 'gn+ws, batch 4'."""
-        return table.label(self.levels) + (" (A/A)" if self.replica else "")
+        """The arm in words: 'gn+ws, batch 4'; of a trial 'gn+ws, batch 4 (tuning, lr 0.3)'."""
+        trial = f" (tuning, lr {self.settings.lr:g})" if self.settings.stage == "tuning" else ""
+        return table.label(self.levels) + (" (A/A)" if self.replica else "") + trial
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class Study:
     preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa, stop). aa: the levels of the
     arm that runs twice, with other draws. only: some levels each; an arm that fits none of them is
     left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
-    `preset` when left out. tuning: settings that a tuning study gives each arm, over its own. stop: the rule
-    by which it may end before its last seed, such as "looks". locations: where each value was written; the
+    `preset` when left out. tuning: how each arm gets its learning rate before the first confirmatory cell;
+    None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
+    rule by which it may end before its last seed, such as "looks". locations: where each value was written; the
     loader knows.
     Raises Fault with every problem found.
     """
@@ -100,6 +104,7 @@ class Study:
     preset: str = DEFAULT
     home: str = ""
     tuning: Tuning | None = None
+    chosen: Mapping[tuple[int, Regime], Params] = field(default_factory=dict, repr=False, compare=False)
     stop: Stopping | str | None = None
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
 
@@ -193,18 +198,51 @@ class Study:
         arms = [(levels, 0) for levels in self.arms()]
         if self.aa is not None:
             arms.append((dict(self.aa), 1))
-        cells = [(levels, seed, replica) for seed in self.seeds for levels, replica in arms]
-        if self.tuning is not None:  # a trial that is not proposed yet is no cell
-            cells = [cell for cell in cells if self.tuning.settings(cell[0], cell[1]) is not None]
-        return [self._cell(*cell) for cell in cells]
+        return [
+            self._cell(levels, seed, replica, params)
+            for seed in self.seeds
+            for levels, replica in arms
+            if (params := self._tuned(levels, seed)) is not None
+        ]
 
-    def _cell(self, levels: dict[str, Any], seed: int, replica: int) -> Cell:
-        tuned = {} if self.tuning is None else self.tuning.settings(levels, seed) or {}
-        chosen = self.settings({**levels, **tuned})
+    def _tuned(self, levels: Levels, seed: int) -> Params | None:
+        """What an arm takes at a seed over its settings; None while its tuning is not complete."""
+        if self.tuning is None:
+            return {}
+        return self.chosen.get((self.tuning.index_of(seed), regime_of(levels)))
+
+    def tuning_cells(self, trials: Sequence[Params], first: int | None = None) -> list[Cell]:
+        """Return every arm at every trial, tuning seed by tuning seed. first: number of a sampled trial."""
+        assert self.tuning is not None
+        budget = self.budget.scaled(self.tuning.share)
+        return [
+            self._cell(levels, seed, 0, {**params, "stage": "tuning", **_numbered(number, first)}, budget)
+            for index in range(self.tuning.studies)
+            for seed in self.tuning.seeds_of(index)
+            for number, params in enumerate(trials)
+            for levels in self.arms()
+        ]
+
+    def tuned(self, chosen: Mapping[tuple[int, Regime], Params]) -> Study:
+        """Return the same study with what its tuning chose."""
+        return replace(self, chosen=chosen, presets={})
+
+    def provisional(self) -> Study:
+        """Return the study as if every regime had chosen the middle of the space, to count and price cells."""
+        if self.tuning is None:
+            return self
+        searches, middle = range(self.tuning.studies), self.tuning.middle
+        return self.tuned({(index, regime_of(arm)): middle for index in searches for arm in self.arms()})
+
+    def _cell(
+        self, levels: Levels, seed: int, replica: int, params: Mapping[str, Any], budget: Budget | None = None
+    ) -> Cell:
+        chosen = self.settings({**levels, **params})
         settings = Settings.of(table.identities(chosen.record()))
-        cell = cell_id(settings, self.budget, seed, replica)
+        budget = budget or self.budget
+        cell = cell_id(settings, budget, seed, replica)
         return Cell(
-            cell, table.identities(levels), settings, self.budget, seed, replica,
+            cell, table.identities(levels), settings, budget, seed, replica,
             data=chosen.data, upstream=chosen.upstream, indices=chosen.indices,
         )  # fmt: skip
 
@@ -234,6 +272,15 @@ class Study:
             "failure_policy": "a failed seed scores chance accuracy",
             "root": ROOT,
         }
+
+
+def regime_of(levels: Levels) -> Regime:
+    """Return the key of what is tuned by itself: an arm with everything that it trains with."""
+    return frozenset(table.identities(levels).items())
+
+
+def _numbered(number: int, first: int | None) -> dict[str, int]:
+    return {} if first is None else {"trial": first + number}
 
 
 def _tuple(value: Any) -> Any:

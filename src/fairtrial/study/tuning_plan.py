@@ -1,12 +1,13 @@
-"""How every arm gets its settings of the recipe: the same trials for each, before the first confirmatory cell.
+"""How every arm gets its learning rate: the same trials for each, before the first confirmatory cell.
 
 Declared with the study: the space, the tuning seeds, the share of the budget, the score (STATISTICS 17.1).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 FIRST_SEED: Final = 1_000_000  # tuning seeds start here; a study's own seeds stay below
@@ -94,9 +95,7 @@ class Tuning:
         if self.trials is not None:
             return "a grid tries all of its values: leave trials out"
         (values,) = self.space.values()
-        if len(values) < 2 or any(
-            later <= earlier for earlier, later in zip(values, values[1:], strict=False)
-        ):
+        if len(values) < 2 or any(later <= earlier for earlier, later in pairwise(values)):
             return "the values of a grid are two or more, ascending"
         return "the values of a grid are above 0" if values[0] <= 0 else ""
 
@@ -111,6 +110,11 @@ class Tuning:
         (values,) = self.space.values()
         assert not isinstance(values, Range)
         return tuple(values)
+
+    @property
+    def middle(self) -> dict[str, float]:
+        """The middle of the space."""
+        return {name: _middle(values) for name, values in self.space.items()}
 
     def seeds_of(self, index: int) -> range:
         """The tuning seeds of one search."""
@@ -134,8 +138,8 @@ class Tuning:
         """JSON-ready, for the declaration."""
         space = {name: _recorded(values) for name, values in self.space.items()}
         return {
-            "space": space, "trials": self.trials, "seeds": self.seeds, "share": self.share, "score": self.score,
-            "sampler": self.sampler, "studies": self.studies,
+            "space": space, "trials": self.trials, "seeds": self.seeds, "share": self.share,
+            "score": self.score, "sampler": self.sampler, "studies": self.studies,
         }  # fmt: skip
 
     @classmethod
@@ -149,6 +153,12 @@ def _spelled(values: Iterable[float] | Range) -> str:
     if isinstance(values, Range):
         return f"{values.low:g} to {values.high:g}" + (" (log)" if values.log else "")
     return ", ".join(f"{value:g}" for value in values)
+
+
+def _middle(values: Sequence[float] | Range) -> float:
+    if not isinstance(values, Range):
+        return values[len(values) // 2]
+    return math.sqrt(values.low * values.high) if values.log else (values.low + values.high) / 2
 
 
 def _recorded(values: Sequence[float] | Range) -> Any:
@@ -175,7 +185,7 @@ def widen(grid: Sequence[float], chosen: Iterable[float], declared: Sequence[flo
 
 
 def _rounded(value: float) -> float:
-    """Three digits: 0.0333 and no tail of a division, so that the cells' ids are those a person would type."""
+    """Three digits, as a person would type it: a tail of a division would be part of a cell's id."""
     return float(f"{value:.3g}")
 
 
@@ -184,7 +194,7 @@ class Choice:
     """What one search gave one regime.
 
     index: the search. params: what was chosen. stability: share of resamples of the tuning seeds that choose
-    the same. scores: params as text -> mean score, for the sensitivity figure; the lower the better.
+    the same.
     """
 
     index: int
@@ -193,4 +203,3 @@ class Choice:
     trials: int
     failed: int
     device_s: float
-    notes: tuple[str, ...] = field(default=())

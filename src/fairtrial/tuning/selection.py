@@ -13,18 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean, stdev
-from typing import Any, Final
+from typing import Final
 
 from fairtrial.storage.record import Attempt
-from fairtrial.study import factors
-from fairtrial.study.study import Cell, Study
+from fairtrial.study.study import Cell, Regime, Study, regime_of
 from fairtrial.study.tuning_plan import Choice, Tuning, widen
 
 MOST_RESAMPLED: Final = (
     4  # tuning seeds of which every resample is looked at; above it one is left out in turn
 )
-
-Regime = frozenset  # of (factor, level): the arm that it belongs to
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far tuning is. grid: values tried by now; pending: cells that are missing; choices: once none is."""
+    """How far tuning is. grid: values tried by now; pending: missing cells; choices: once none is missing."""
 
     grid: tuple[float, ...]
     cells: tuple[Cell, ...]
@@ -77,11 +74,6 @@ class Stage:
     def added(self, tuning: Tuning) -> tuple[float, ...]:
         """The values beyond the declared grid."""
         return tuple(value for value in self.grid if value not in tuning.grid)
-
-
-def regime_of(levels: Mapping[str, Any]) -> Regime:
-    """Return the key of an arm's regime."""
-    return frozenset(factors.identities(levels).items())
 
 
 def advance(study: Study, outcomes: Mapping[str, Attempt], spent_s: Mapping[str, float]) -> Stage:
