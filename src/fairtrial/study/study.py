@@ -211,24 +211,18 @@ class Study:
             return {}
         return self.chosen.get((self.tuning.index_of(seed), regime_of(levels)))
 
-    def tuning_cells(self, trials: Sequence[Params], first: int | None = None) -> list[Cell]:
-        """Return every arm at every trial, tuning seed by tuning seed. first: number of a sampled trial."""
+    def trial_cell(self, levels: Levels, seed: int, params: Params, number: int | None = None) -> Cell:
+        """Return one run of one trial of an arm. number: that of a sampled trial; None on a grid."""
         assert self.tuning is not None
-        budget = self.budget.scaled(self.tuning.share)
-        return [
-            self._cell(levels, seed, 0, {**params, "stage": "tuning", **_numbered(number, first)}, budget)
-            for index in range(self.tuning.studies)
-            for seed in self.tuning.seeds_of(index)
-            for number, params in enumerate(trials)
-            for levels in self.arms()
-        ]
+        over = {**params, "stage": "tuning", **({} if number is None else {"trial": number})}
+        return self._cell(dict(levels), seed, 0, over, self.budget.scaled(self.tuning.share))
 
     def tuned(self, chosen: Mapping[tuple[int, Regime], Params]) -> Study:
         """Return the same study with what its tuning chose."""
         return replace(self, chosen=chosen, presets={})
 
     def provisional(self) -> Study:
-        """Return the study as if every regime had chosen the middle of the space, to count and price cells."""
+        """Return the study as if every regime had chosen the middle of the space: to count cells."""
         if self.tuning is None:
             return self
         searches, middle = range(self.tuning.studies), self.tuning.middle
@@ -277,10 +271,6 @@ class Study:
 def regime_of(levels: Levels) -> Regime:
     """Return the key of what is tuned by itself: an arm with everything that it trains with."""
     return frozenset(table.identities(levels).items())
-
-
-def _numbered(number: int, first: int | None) -> dict[str, int]:
-    return {} if first is None else {"trial": first + number}
 
 
 def _tuple(value: Any) -> Any:

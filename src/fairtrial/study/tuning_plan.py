@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 FIRST_SEED: Final = 1_000_000  # tuning seeds start here; a study's own seeds stay below
@@ -191,13 +192,8 @@ def _rounded(value: float) -> float:
 
 @dataclass(frozen=True)
 class Choice:
-    """What one search gave one regime.
+    """What one search gave one regime. stability: share of resampled tuning seeds that choose the same."""
 
-    index: the search. params: what was chosen. stability: share of resamples of the tuning seeds that choose
-    the same.
-    """
-
-    index: int
     params: Params
     stability: float
     trials: int

@@ -37,7 +37,7 @@ def proposals(tuning: Tuning, index: int, trials: Sequence[Trial]) -> list[Param
     """Return every trial of one regime that can be proposed by now. trials: its finished ones, by number."""
     found: list[Params] = []
     for number in range(tuning.trials or 0):
-        before = [trial for trial in trials if (trial.number or 0) < number]
+        before = [trial for trial in trials if trial.number < number]
         if tuning.sampler == "tpe" and number >= STARTUP and len(before) < number:
             break
         found.append(propose(tuning, index, number, before))

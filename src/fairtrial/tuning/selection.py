@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean, stdev
@@ -17,11 +17,10 @@ from typing import Final
 
 from fairtrial.storage.record import Attempt
 from fairtrial.study.study import Cell, Regime, Study, regime_of
-from fairtrial.study.tuning_plan import Choice, Tuning, widen
+from fairtrial.study.tuning_plan import Choice, Params, Tuning, widen
 
-MOST_RESAMPLED: Final = (
-    4  # tuning seeds of which every resample is looked at; above it one is left out in turn
-)
+# Tuning seeds of which every resample is looked at; above, each is left out in turn.
+MOST_RESAMPLED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,11 @@ class Trial:
     """One setting of one regime, at every tuning seed of one search.
 
     scores: one for each tuning seed, lower is better, inf where the run diverged. accuracies: on the same
-    validation images. number: of a sampled trial; None on a grid.
+    validation images. number: in the order of the proposals, or of a grid.
     """
 
-    index: int
-    regime: Regime
-    number: int | None
-    params: Mapping[str, float]
+    number: int
+    params: Params
     scores: tuple[float, ...]
     accuracies: tuple[float, ...]
     val_n: int | None
@@ -56,62 +53,126 @@ class Trial:
         return replace(self, scores=tuple(self.scores[each] for each in picked))
 
 
+Outcomes = Mapping[str, Attempt]  # cell -> the attempt that counts
+Runs = Mapping[tuple[int, Regime], list[Trial]]  # (search, regime) -> its trials
+
+
 @dataclass(frozen=True)
 class Stage:
-    """How far tuning is. grid: values tried by now; pending: missing cells; choices: once none is missing."""
+    """How far tuning is.
+
+    grid: values tried by now, the declared ones and those added beyond an edge; empty where the space is
+    sampled. cells: of every trial by now; pending: those without an outcome. choices: empty while any is.
+    """
 
     grid: tuple[float, ...]
     cells: tuple[Cell, ...]
     pending: tuple[Cell, ...]
     choices: Mapping[tuple[int, Regime], Choice]
-    trials: tuple[Trial, ...]
+    trials: Runs
 
     @property
-    def complete(self) -> bool:
-        """Whether every regime has what it was given."""
-        return not self.pending
-
-    def added(self, tuning: Tuning) -> tuple[float, ...]:
-        """The values beyond the declared grid."""
-        return tuple(value for value in self.grid if value not in tuning.grid)
+    def chosen(self) -> dict[tuple[int, Regime], Params]:
+        """(search, regime) -> its settings."""
+        return {key: choice.params for key, choice in self.choices.items()}
 
 
-def advance(study: Study, outcomes: Mapping[str, Attempt], spent_s: Mapping[str, float]) -> Stage:
-    """Return how far the tuning of a grid is, widened for all regimes while a choice lies at an edge.
+def resolve(study: Study, outcomes: Outcomes) -> tuple[Study, Stage | None]:
+    """Return the study with what its trials chose, and how far its tuning is; None where it has none."""
+    if study.tuning is None:
+        return study, None
+    stage = advance(study, outcomes)
+    return study.tuned(stage.chosen), stage
 
-    outcomes: cell -> the attempt that counts; spent_s: cell -> device seconds of all its attempts.
-    """
+
+def advance(study: Study, outcomes: Outcomes) -> Stage:
+    """Return how far tuning is; a grid is widened for all regimes while a choice lies at an edge of it."""
     tuning = study.tuning
     assert tuning is not None
+    if tuning.sampler != "grid":
+        return _sampled(study, outcomes)
+    (name,) = tuning.names
     grid = tuning.grid
     while True:
-        (name,) = tuning.names
-        cells = tuple(study.tuning_cells([{name: value} for value in grid]))
-        pending = tuple(cell for cell in cells if cell.id not in outcomes)
-        trials = tuple(_trials(study, cells, outcomes, spent_s))
-        if pending:
-            return Stage(grid, cells, pending, {}, trials)
-        choices = choose_all(study, trials)
-        wider = widen(grid, [choice.params[name] for choice in choices.values()], tuning.grid)
+        params = [{name: value} for value in grid]
+        stage = _stage(study, outcomes, dict.fromkeys(_keys(study), params), grid)
+        wider = widen(grid, [each[name] for each in stage.chosen.values()], tuning.grid)
         if wider == grid:
-            return Stage(grid, cells, (), choices, trials)
+            return stage
         grid = wider
 
 
-def choose_all(study: Study, trials: Iterable[Trial]) -> dict[tuple[int, Regime], Choice]:
-    """Return (search, regime) -> what it gets; a regime of which every trial diverged gets the smallest."""
-    groups: defaultdict[tuple[int, Regime], list[Trial]] = defaultdict(list)
-    for trial in trials:
-        groups[trial.index, trial.regime].append(trial)
-    return {key: _choice(key[0], group) for key, group in groups.items()}
+def _sampled(study: Study, outcomes: Outcomes) -> Stage:
+    """Ask Optuna until it waits for results: what is recorded by now lets it propose more."""
+    from fairtrial.tuning.optuna_sampler import proposals
+
+    tuning = study.tuning
+    assert tuning is not None and tuning.trials is not None
+    before: Runs = {}
+    while True:
+        params = {key: proposals(tuning, key[0], before.get(key, [])) for key in _keys(study)}
+        stage = _stage(study, outcomes, params)
+        if stage.pending or all(len(each) == tuning.trials for each in params.values()):
+            return stage
+        before = stage.trials
 
 
-def _choice(index: int, trials: Sequence[Trial]) -> Choice:
+def _keys(study: Study) -> list[tuple[int, Regime]]:
+    assert study.tuning is not None
+    arms = [regime_of(levels) for levels in study.arms()]
+    return [(index, arm) for index in range(study.tuning.studies) for arm in arms]
+
+
+def _stage(
+    study: Study,
+    outcomes: Outcomes,
+    params: Mapping[tuple[int, Regime], Sequence[Params]],
+    grid: tuple[float, ...] = (),
+) -> Stage:
+    """The cells of these trials, seed by seed and trial by trial, every arm within a trial."""
+    tuning = study.tuning
+    assert tuning is not None
+    runs: defaultdict[tuple[int, Regime], defaultdict[int, list[Cell]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    cells: list[Cell] = []
+    most = max(map(len, params.values()), default=0)
+    for index in range(tuning.studies):
+        for seed, number, levels in product(tuning.seeds_of(index), range(most), study.arms()):
+            key = (index, regime_of(levels))
+            if number < len(params[key]):
+                cell = study.trial_cell(levels, seed, params[key][number], None if grid else number)
+                runs[key][number].append(cell)
+                cells.append(cell)
+    pending = tuple(cell for cell in cells if cell.id not in outcomes)
+    trials = {
+        key: [
+            _trial(tuning, number, params[key][number], [outcomes[cell.id] for cell in each])
+            for number, each in numbered.items()
+            if all(cell.id in outcomes for cell in each)
+        ]
+        for key, numbered in runs.items()
+    }
+    choices = {} if pending else {key: _choice(each) for key, each in trials.items()}
+    return Stage(grid, tuple(cells), pending, choices, trials)
+
+
+def _trial(tuning: Tuning, number: int, params: Params, runs: Sequence[Attempt]) -> Trial:
+    return Trial(
+        number,
+        params,
+        scores=tuple(score_of(attempt, tuning.score) for attempt in runs),
+        accuracies=tuple(attempt.measured.val_acc or 0.0 for attempt in runs),
+        val_n=runs[0].measured.val_n,
+        device_s=sum(attempt.spent.device_s for attempt in runs),
+    )
+
+
+def _choice(trials: Sequence[Trial]) -> Choice:
     won = select(trials)
     draws = list(_resamples(len(won.scores)))
     same = sum(select([trial.at(draw) for trial in trials]).params == won.params for draw in draws)
     return Choice(
-        index,
         won.params,
         stability=same / len(draws),
         trials=len(trials),
@@ -140,32 +201,6 @@ def _resamples(n: int) -> Iterator[tuple[int, ...]]:
         yield from product(range(n), repeat=n)
     else:
         yield from (tuple(each for each in range(n) if each != left) for left in range(n))
-
-
-def _trials(
-    study: Study, cells: Sequence[Cell], outcomes: Mapping[str, Attempt], spent_s: Mapping[str, float]
-) -> Iterator[Trial]:
-    """The trials whose runs all have an outcome, in the order of their cells."""
-    tuning = study.tuning
-    assert tuning is not None
-    groups: defaultdict[tuple, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        params = tuple((name, cell.settings[name]) for name in tuning.names)
-        search = (cell.seed - tuning.seeds_of(0).start) // tuning.seeds
-        groups[search, regime_of(cell.levels), params].append(cell)
-    for (search, regime, params), runs in groups.items():
-        if all(cell.id in outcomes for cell in runs):
-            ended = [outcomes[cell.id] for cell in runs]
-            yield Trial(
-                search,
-                regime,
-                runs[0].settings["trial"],
-                dict(params),
-                scores=tuple(score_of(attempt, tuning.score) for attempt in ended),
-                accuracies=tuple(attempt.measured.val_acc or 0.0 for attempt in ended),
-                val_n=ended[0].measured.val_n,
-                device_s=sum(spent_s.get(cell.id, 0.0) for cell in runs),
-            )
 
 
 def score_of(attempt: Attempt, score: str) -> float:
