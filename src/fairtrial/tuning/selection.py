@@ -72,6 +72,11 @@ class Stage:
     trials: Runs
 
     @property
+    def complete(self) -> bool:
+        """Whether every regime has its choice."""
+        return not self.pending
+
+    @property
     def chosen(self) -> dict[tuple[int, Regime], Params]:
         """(search, regime) -> its settings."""
         return {key: choice.params for key, choice in self.choices.items()}
