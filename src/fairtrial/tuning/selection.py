@@ -77,6 +77,11 @@ class Stage:
         return not self.pending
 
     @property
+    def progress(self) -> str:
+        """'31 of 80 trial runs'."""
+        return f"{len(self.cells) - len(self.pending)} of {len(self.cells)} trial runs"
+
+    @property
     def chosen(self) -> dict[tuple[int, Regime], Params]:
         """(search, regime) -> its settings."""
         return {key: choice.params for key, choice in self.choices.items()}

@@ -21,6 +21,7 @@ from fairtrial.study.failure_policy import FAILED
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
+from fairtrial.tuning.selection import Stage, resolve
 
 OPEN: Final = ("pending", NOT_REQUIRED)  # without an outcome
 STABLE: Final = (
@@ -48,7 +49,7 @@ class Results:
     frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance),
     `failed` says so, `start` and `upstream_seed` say where its weights come from. plain: the same rows as
     recorded. records: cell -> the attempt that counts. read: contrast -> how many seeds it is read at, where
-    a stopping rule says so.
+    a stopping rule says so. tuning: the trials and what they chose; None in a study at one rule.
     """
 
     study: Study
@@ -59,6 +60,7 @@ class Results:
     block_s: float | None  # mean device-seconds that one more seed of every arm costs
     flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
     read: Mapping[str, int] = field(default_factory=dict)
+    tuning: Stage | None = None
 
     @property
     def done(self) -> int:
@@ -90,7 +92,8 @@ class Results:
     def progress(self) -> str:
         """'26 of 130 cells', '65 of 260 cells, 195 not required by the stopping rule'."""
         rest = f", {self.not_required} not required by the stopping rule" if self.not_required else ""
-        return f"{self.done} of {len(self.frame)} cells{rest}"
+        trials = f", tuning {self.tuning.progress}" if self.tuning and not self.tuning.complete else ""
+        return f"{self.done} of {len(self.frame)} cells{trials}{rest}"
 
     @cached_property
     def inference(self) -> InferenceRule:
@@ -146,17 +149,18 @@ class Results:
 def load(store: Store) -> Results:
     """Read a study's folder; a Fault when a file of it cannot be trusted."""
     declared = store.declared()
-    study = Study.of(declared["declaration"])
     attempts = store.attempts()
-    cells = study.cells()
-    plain = rows(cells, attempts)
     known = outcomes(attempts)
+    study, tuning = resolve(Study.of(declared["declaration"]), known)
+    # until every regime has its choice, the declared cells are counted as they will be
+    cells = (study if tuning is None or tuning.complete else study.provisional()).cells()
+    plain = rows(cells, attempts)
     used = {cell.id: known[cell.id] for cell in cells if cell.id in known}
     frame = pd.DataFrame(list(_scored(study, plain, used)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
     wrong = flaws(study, attempts, used)
-    return Results(study, declared, frame, plain, used, _block_s(study, used), wrong)
+    return Results(study, declared, frame, plain, used, _block_s(study, used), wrong, tuning=tuning)
 
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
