@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fairtrial.study.budget import Budget
     from fairtrial.study.contrast import Contrast
     from fairtrial.study.study import Study
-    from fairtrial.study.tuning_design import Tuning
+    from fairtrial.study.tuning_plan import Tuning
 
 __version__ = "0.1.0"
 
@@ -18,7 +18,7 @@ _HOMES = {
     "Budget": "fairtrial.study.budget",
     "Contrast": "fairtrial.study.contrast",
     "Study": "fairtrial.study.study",
-    "Tuning": "fairtrial.study.tuning_design",
+    "Tuning": "fairtrial.study.tuning_plan",
     "drive": "fairtrial.cli.main",
 }
 __all__ = ["Budget", "Contrast", "Study", "Tuning", "__version__", "drive"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairtrial.study import stopping
 from fairtrial.study.presets import DEFAULT, PRESETS
-from fairtrial.study.tuning_design import SAMPLERS
+from fairtrial.study.tuning_plan import SAMPLERS
 
 
 def claims_options(commands: Any) -> None:
@@ -154,30 +154,26 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
 
 
-def tune_options(parser: argparse.ArgumentParser) -> None:
-    """Add the tune options."""
-    group = parser.add_argument_group("the tuning, the same for every arm")
-    group.add_argument("--trials", required=True, metavar="K", help="trials of each arm in each tuning study")
+def tuning_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that replace what a study declares of its tuning."""
+    group = parser.add_argument_group("the tuning, the same for every arm; without these, as declared")
     group.add_argument(
-        "--studies",
-        default="3",
-        metavar="T",
-        help="independent tuning studies; default 3, the least for a claim",
-    )
-    group.add_argument(
-        "--space", action="append", metavar="NAME=LOW:HIGH[:log]",
-        help="what is tuned, default lr=0.01:1:log; may be given for several settings",
+        "--space", action="append", metavar="NAME=VALUES",
+        help="lr=0.03,0.1,0.3: a grid; lr=0.01:1:log: sampled; may be given for several settings",
     )  # fmt: skip
-    group.add_argument(
-        "--sampler", choices=SAMPLERS, default="random", help="random (default): independent trials; or tpe"
-    )
+    group.add_argument("--trials", metavar="K", help="trials of a sampled space")
+    group.add_argument("--sampler", choices=SAMPLERS[1:], help="of a sampled space; default random")
+    group.add_argument("--tuning-seeds", metavar="N", help="seeds of each trial; default as declared, or 2")
+    group.add_argument("--searches", metavar="T", help="independent searches; a claim over tunings takes 3")
+    fixed_lr_option(group)
 
 
-def tuned_option(parser: argparse.ArgumentParser) -> None:
-    """Add --tuned."""
+def fixed_lr_option(parser: Any) -> None:
+    """Add --fixed-lr."""
     parser.add_argument(
-        "--tuned", action="store_true", help="with the settings that `fairtrial tune` chose for each arm"
-    )
+        "--fixed-lr", nargs="?", const="declared", metavar="LR",
+        help="no tuning: one learning-rate rule for all arms, as declared or LR at 64 images per update",
+    )  # fmt: skip
 
 
 def size_options(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,9 @@ from fairtrial.execution.process_environment import cores
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget, quantity
 from fairtrial.study.study import Study
+from fairtrial.study.tuning_plan import Range, Tuning
 
+MOST_TRIALS: Final = 1000
 MOST_SIDE_BY_SIDE: Final = 1024  # threads, or jobs
 _SEEDS: Final = "write a count (10), a list (0,3,7) or a span (5..9)"
 
@@ -54,6 +56,43 @@ def apply(
     if problems:
         raise Fault(problems)
     return merged
+
+
+def tuning(study: Study, given: Any) -> Study:
+    """The study with its tuning as the options change it; --fixed-lr leaves it out, under another name."""
+    asked = {name: getattr(given, name, None) for name in ("space", "trials", "sampler")}
+    asked |= {"seeds": getattr(given, "tuning_seeds", None), "studies": getattr(given, "searches", None)}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    fixed_lr = getattr(given, "fixed_lr", None)
+    if fixed_lr is not None:
+        if asked:
+            raise fault("one rule for all arms and a tuning of each", "--fixed-lr", "keep one of the two")
+        return study.at_one_rule(None if fixed_lr == "declared" else positive(fixed_lr, "--fixed-lr"))
+    if not asked:
+        return study
+    declared = {} if study.tuning is None else vars(study.tuning)
+    changes: dict[str, Any] = {n: v for n, v in declared.items() if n in ("seeds", "share", "score", "studies")}
+    options = {"trials": "--trials", "seeds": "--tuning-seeds", "studies": "--searches"}
+    changes |= {n: count(v, options[n], MOST_TRIALS) for n, v in asked.items() if n in options}
+    try:
+        space = dict(map(_space, asked["space"])) if "space" in asked else declared.get("space", {})
+        return replace(study, tuning=Tuning(space, sampler=asked.get("sampler", ""), **changes), presets={})
+    except ValueError as error:
+        raise fault(str(error), "--space", "write lr=0.03,0.1,0.3 or lr=0.01:1:log") from None
+
+
+def _space(text: str) -> tuple[str, tuple[float, ...] | Range]:
+    """(setting, its values) of one --space; ValueError where it cannot be read."""
+    name, equals, values = text.partition("=")
+    low, colon, rest = values.partition(":")
+    if not equals:
+        raise ValueError(f"--space {text!r} has no '='")
+    if not colon:
+        return name.strip(), tuple(float(value) for value in values.split(","))
+    high, _, log = rest.partition(":")
+    if log not in ("", "log"):
+        raise ValueError(f"--space {text!r} ends in {log!r}, not in log")
+    return name.strip(), Range(float(low), float(high), log=bool(log))
 
 
 def together(**reads: Callable[[], Any]) -> dict[str, Any]:

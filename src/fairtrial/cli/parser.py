@@ -54,23 +54,32 @@ class Parser(argparse.ArgumentParser):
 ON_A_STUDY: Final = {
     "plan": (
         "cells, detectable effect, forecast",
-        (groups.study_options, groups.stop_option, groups.plan_options, groups.size_options),
+        (
+            groups.study_options,
+            groups.tuning_options,
+            groups.stop_option,
+            groups.plan_options,
+            groups.size_options,
+        ),
     ),
     "tune": (
-        "give each arm the same tuning trials",
-        (groups.study_options, groups.tune_options, groups.work_options),
+        "run the trials that give each arm its learning rate; `run` does this first by itself",
+        (groups.study_options, groups.tuning_options, groups.work_options),
     ),
     "run": (
         "run what is missing, then report",
-        (groups.study_options, groups.stop_option, groups.run_options),
+        (groups.study_options, groups.tuning_options, groups.stop_option, groups.run_options),
     ),
-    "status": ("how far the study is", (groups.study_options, groups.stop_option)),
+    "status": (
+        "how far the study is",
+        (groups.study_options, groups.tuning_options, groups.stop_option),
+    ),
     "report": (
         "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
-        (groups.folder_options, groups.report_options, groups.whole_options),
+        (groups.folder_options, groups.fixed_lr_option, groups.report_options, groups.whole_options),
     ),
-    "verdict": ("the verdict sentences alone", (groups.folder_options, groups.report_options)),
-    "repair": ("move damaged records away and delete leftovers of a crash", (groups.folder_options,)),
+    "verdict": ("the verdict sentences alone", (groups.folder_options, groups.fixed_lr_option, groups.report_options)),
+    "repair": ("move damaged records away and delete leftovers of a crash", (groups.folder_options, groups.fixed_lr_option)),
 }
 
 
@@ -91,8 +100,6 @@ def parser() -> Parser:
         )
         for add in added:
             add(command)
-        if name != "tune":
-            groups.tuned_option(command)
         if name == "verdict":
             says = "the name of one contrast; default: all of them"
             command.add_argument("contrast", nargs="?", metavar="CONTRAST", help=says)
@@ -127,5 +134,5 @@ def driver(prog: str, description: str) -> Parser:
     groups.study_options(alone)
     groups.stop_option(alone)
     groups.run_options(alone)
-    groups.tuned_option(alone)
+    groups.tuning_options(alone)
     return alone

@@ -18,7 +18,6 @@ from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Study
-from fairtrial.study.tuning_design import CHOSEN, MOST_TRIALS, Tuning
 
 
 def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
@@ -36,12 +35,7 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
         ),
         how=lambda: _how(given),
     )
-    study = found["study"]
-    if getattr(given, "tuned", False):
-        from fairtrial.tuning.trials import tuned
-
-        study = tuned(study, given.results)
-    return study, found["how"]
+    return options.tuning(found["study"], given), found["how"]
 
 
 def _shortcuts(given: Namespace) -> list[str]:
@@ -125,24 +119,17 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
 
 
 def tune(study: Study, given: Namespace) -> int:
-    """Give each arm the same tuning trials."""
-    from fairtrial.tuning import space
+    """Run the trials that give each arm its learning rate, and say what they chose."""
+    from fairtrial.execution import runner
+    from fairtrial.tuning import schedule
 
     study, how = _asked(study, given)
-    asked = options.together(
-        trials=lambda: options.count(given.trials, "--trials", MOST_TRIALS),
-        studies=lambda: options.count(given.studies, "--studies", MOST_TRIALS),
-        space=lambda: space.parse(given.space or space.DEFAULT, study),
-    )
-    texts = tuple(dimension.text for dimension in asked["space"])
-    design = Tuning(asked["trials"], asked["studies"], given.sampler, texts)
-    from fairtrial.tuning import tune
-
-    code = tune.tune(study, asked["space"], design, how)
-    from fairtrial.reporting.report import tuning_report
-
-    found = tuning_report.build(study, Store.of(tune.sibling(study), given.results))
-    show(found.data, found.lines, given.json)
+    if study.tuning is None:
+        do = "write tuning=Tuning({'lr': (0.03, 0.1, 0.3, 1.0, 3.0)}) in the study, or give --space"
+        raise fault(f"{study.name} declares no tuning", "tuning", do)
+    code = runner.run(study, how, schedule.tuning_alone(study))
+    found = schedule.choices_of(study, Store.of(study, given.results))
+    show(found, schedule.lines(found), given.json)
     return code
 
 
@@ -150,10 +137,11 @@ def run(study: Study, given: Namespace) -> int:
     """Run what is missing of a study, then report."""
     from fairtrial.execution import runner
     from fairtrial.planning import plan
+    from fairtrial.tuning.schedule import whole_study
 
     study, how = _asked(study, given)
     plan.refuse_unaffordable(study, how)
-    code = runner.run(study, how, _rule(study, given))
+    code = runner.run(study, how, whole_study(study, _rule(study, given)))
     if code in (DONE, FAILED_CELLS) or given.allow_partial:
         _build(Store.of(study, given.results), given)
     else:
@@ -188,7 +176,7 @@ def _state(study: Study, given: Namespace) -> int:
 def recorded(study: Study, given: Namespace) -> Store:
     """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
     study = study if given.preset is None else study.under(given.preset)
-    study = study.called(study.name + CHOSEN) if getattr(given, "tuned", False) else study
+    study = study.at_one_rule() if given.fixed_lr is not None else study
     return Store.of(study, results_folder(given.results))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
 from fairtrial.errors import INCOMPLETE, fault
 from fairtrial.measurements import measurement_record
@@ -14,13 +14,9 @@ from fairtrial.reporting.wording import clean
 from fairtrial.storage.integrity import Record
 from fairtrial.study.study import Study
 
-if TYPE_CHECKING:
-    from fairtrial.study.tuning_design import Tuning
-    from fairtrial.tuning.trials import Trial
-
 SMOKE, REPORT, NIGHTLY = "smoke", "report", "nightly"
-# What a row is made from: StudyVerdicts, the timings of a bench, TuningTrials, the folder of all results.
-STUDY, BENCH, TUNING, RESULTS = "study", "bench", "tuning", "results"
+# What a row is made from: StudyVerdicts, the timings of a bench, the folder of all results.
+STUDY, BENCH, RESULTS = "study", "bench", "results"
 FOUR_ARMS: Final[Mapping[str, tuple[Any, ...]]] = {"norm": ("bn", "gn"), "weight_std": (False, True)}
 
 
@@ -93,14 +89,6 @@ class RegistryRow:
     def fits(self, study: Study) -> bool:
         """Return whether a study sweeps what the figure shows."""
         return all(any(len(study.factors.get(name, ())) > 1 for name in group) for group in self.sweeps)
-
-
-class TuningTrials(NamedTuple):
-    """The trials of each arm of a tuning study. provenance: the last sentences of a caption."""
-
-    arms: Mapping[str, Sequence[Trial]]
-    design: Tuning
-    provenance: str
 
 
 def read_measurement(results: Path, name: str) -> Record:

@@ -21,6 +21,7 @@ from fairtrial.study.tuning_plan import Params, Tuning
 from fairtrial.study.validation import problems
 
 ALPHA: Final = 0.05
+FIXED_LR: Final = "-fixed-lr"  # what the name of a study at one learning-rate rule ends in
 
 Regime = frozenset  # (factor, level) of an arm: what is tuned by itself
 
@@ -84,8 +85,8 @@ class Study:
     left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
     `preset` when left out. tuning: how each arm gets its learning rate before the first confirmatory cell;
     None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
-    rule by which it may end before its last seed, such as "looks". locations: where each value was written; the
-    loader knows.
+    rule by which it may end before its last seed, such as "looks". locations: where each value was written;
+    the loader knows.
     Raises Fault with every problem found.
     """
 
@@ -220,6 +221,11 @@ class Study:
     def tuned(self, chosen: Mapping[tuple[int, Regime], Params]) -> Study:
         """Return the same study with what its tuning chose."""
         return replace(self, chosen=chosen, presets={})
+
+    def at_one_rule(self, lr: float | None = None) -> Study:
+        """Return the study with one learning-rate rule for all arms, as declared or `lr`, under its own name."""
+        fixed = self.fixed if lr is None else {**self.fixed, "lr": lr}
+        return replace(self, name=self.name + FIXED_LR, fixed=fixed, tuning=None, presets={})
 
     def provisional(self) -> Study:
         """Return the study as if every regime had chosen the middle of the space: to count cells."""

@@ -16,6 +16,7 @@ from statistics import fmean, stdev
 from typing import Final
 
 from fairtrial.storage.record import Attempt
+from fairtrial.study.contrast import Levels
 from fairtrial.study.study import Cell, Regime, Study, regime_of
 from fairtrial.study.tuning_plan import Choice, Params, Tuning, widen
 
@@ -58,6 +59,15 @@ Runs = Mapping[tuple[int, Regime], list[Trial]]  # (search, regime) -> its trial
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What tuning one regime took, over all its searches."""
+
+    trials: int
+    failed: int
+    device_s: float
+
+
+@dataclass(frozen=True)
 class Stage:
     """How far tuning is.
 
@@ -75,6 +85,13 @@ class Stage:
     def complete(self) -> bool:
         """Whether every regime has its choice."""
         return not self.pending
+
+    def effort(self, levels: Levels) -> Effort:
+        """Return what tuning an arm took."""
+        arm = regime_of(levels)
+        trials = [trial for (_, regime), each in self.trials.items() if regime == arm for trial in each]
+        failed = sum(trial.failed for trial in trials)
+        return Effort(len(trials), failed, round(sum(trial.device_s for trial in trials), 3))
 
     @property
     def progress(self) -> str:

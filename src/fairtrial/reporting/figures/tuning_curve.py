@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -13,19 +13,22 @@ from matplotlib.axes import Axes
 from fairtrial.reporting.figures.curves import name_ends, within
 from fairtrial.reporting.figures.figure_layout import Figures, side_by_side
 from fairtrial.reporting.figures.style import Look, looks
-from fairtrial.reporting.report_item import TUNING, RegistryRow, TuningTrials
+from fairtrial.reporting.report_item import STUDY, RegistryRow
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, clean
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
-from fairtrial.study.tuning_design import Tuning
-from fairtrial.tuning.trials import Trial
+from fairtrial.study import factors
+from fairtrial.study.study import regime_of
+from fairtrial.study.tuning_plan import Tuning
 
 _SCALE: Final = SCALES["val_acc"]
 
 
 @dataclass(frozen=True, eq=False)
 class Best:
-    """The best of k = 1..K trials of one arm: of each tuning study, and their mean with its band."""
+    """The best of k = 1..K trials of one arm: of each search, and their mean with its band."""
 
     arm: str
     look: Look
@@ -35,14 +38,16 @@ class Best:
     high: np.ndarray
 
 
-def curves(arms: Mapping[str, Sequence[Trial]], design: Tuning) -> list[Best]:
-    """A curve per arm whose tuning is complete; random trials in every order, those of TPE in their own."""
-    styles = looks([trials[0].at if trials else {} for trials in arms.values()])
+def curves(results: Results) -> list[Best]:
+    """Return a curve per arm of a sampled space; random trials in every order, those of TPE in their own."""
+    stage, tuning, arms = results.tuning, results.study.tuning, results.study.arms()
+    if stage is None or tuning is None or tuning.sampler == "grid" or not stage.complete:
+        return []
     found = []
-    for (arm, trials), look in zip(arms.items(), styles, strict=True):
-        studies = [[t.value for t in trials if t.tuning == index] for index in range(design.studies)]
-        if all(len(values) == design.trials for values in studies):
-            found.append(_best(arm, look, studies, design.sampler))
+    for levels, look in zip(arms, looks(arms), strict=True):
+        runs = [stage.trials[index, regime_of(levels)] for index in range(tuning.studies)]
+        values = [[fmean(trial.accuracies) for trial in trials] for trials in runs]
+        found.append(_best(factors.label(levels), look, values, tuning.sampler))
     return found
 
 
@@ -56,21 +61,21 @@ def _best(arm: str, look: Look, studies: list[list[float]], sampler: str) -> Bes
     return Best(arm, look, each, np.mean(each, axis=0), -nowhere, nowhere)
 
 
-def best_of_k(trials: TuningTrials) -> Figures:
-    """Draw a line per arm over the number of trials, a thin one per tuning study, where an arm is whole."""
-    found, design = curves(trials.arms, trials.design), trials.design
-    if not found:
+def best_of_k(verdicts: StudyVerdicts) -> Figures:
+    """Draw a line per arm over the number of sampled trials, a thin one per search."""
+    found, tuning = curves(verdicts.results), verdicts.results.study.tuning
+    if not found or tuning is None:
         return
     figure, (ax,) = side_by_side(1, 2.6)
     for best in found:
         _line(best, ax)
     ax.set_xlim(1, max(len(found[0].mean), 2))
-    ax.set_xlabel("trials k of a tuning study")
+    ax.set_xlabel("trials k of a search")
     ax.set_ylabel(f"best of k: {_SCALE.axis}")
     within(_SCALE, ax)
     name_ends([(clean(best.arm), best.mean[-1] * _SCALE.factor, best.look) for best in found], ax)
-    caption = _caption(design, banded=any(np.isfinite(best.low).any() for best in found))
-    yield "best-of-k", f"{caption} {trials.provenance}", figure
+    caption = _caption(tuning, banded=any(np.isfinite(best.low).any() for best in found))
+    yield "best-of-k", caption, figure
 
 
 def _line(best: Best, ax: Axes) -> None:
@@ -85,21 +90,21 @@ def _line(best: Best, ax: Axes) -> None:
     ax.plot(k, best.mean * factor, color=best.look.color, linestyle=best.look.dash, linewidth=1.4, zorder=3)
 
 
-def _caption(design: Tuning, *, banded: bool) -> str:
-    if design.sampler == "random":
+def _caption(tuning: Tuning, *, banded: bool) -> str:
+    if tuning.sampler == "random":
         what = "Expected best of k random trials on validation images (unbiased, over all their orders)"
     else:
         what = "Running best on validation images of trials that TPE proposed, in their order"
     band = (
-        "band: 95 % percentile, trials resampled within each tuning study, for k up to half of them"
+        "band: 95 % percentile, trials resampled within each search, for k up to half of them"
         if banded
         else "no band"
     )
     return (
-        f"{what}. Thick: mean over {design.studies} tuning studies; thin: each of them; {band}. "
+        f"{what}. Thick: mean over {tuning.studies} searches; thin: each of them; {band}. "
         "A trial that failed counts as 0. The value of the winner is chosen among k and reads too high; "
         "what is reported comes from fresh seeds on test images."
     )
 
 
-ROWS = (RegistryRow(TUNING, best_of_k),)
+ROWS = (RegistryRow(STUDY, best_of_k, rank=90),)

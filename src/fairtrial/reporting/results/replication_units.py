@@ -13,7 +13,7 @@ from fairtrial.reporting.wording import SEED, plural
 from fairtrial.study.initial_checkpoint import DRAWN, FILE, KEPT
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.settings import ALL
-from fairtrial.study.tuning_design import Tuning
+from fairtrial.study.tuning_plan import Tuning
 
 if TYPE_CHECKING:
     from fairtrial.reporting.results.load import Results
@@ -94,13 +94,18 @@ def unit_of(results: Results, *sides: pd.DataFrame) -> ReplicationUnit:
 
 
 def _tuned(tuning: Tuning, below: ReplicationUnit) -> ReplicationUnit:
-    """Return the unit of tuned arms; a claim about them needs three tuning studies (STATISTICS 11)."""
+    """Return the unit of arms that independent searches tuned; a claim over searches needs three of them.
+
+    With one search the unit stays: what is said is conditional on the rates that it chose.
+    """
+    if tuning.studies == 1:
+        return below
     problem = below.problem
     if tuning.studies < MIN_UNITS:
-        problem = f"tuned arms need {MIN_UNITS} tuning studies; there are {tuning.studies}"
+        problem = f"a claim over tunings needs {MIN_UNITS} searches; there are {tuning.studies}"
     elif below.groups is not None:
         problem = "arms are tuned and start from several checkpoints: two levels of replication"
-    groups = {seed: tuning.index(seed) for seed in below.seeds}
+    groups = {seed: tuning.index_of(seed) for seed in below.seeds}
     return ReplicationUnit(below.seeds, below.inner, groups, below.checkpoints, problem, TUNING)
 
 

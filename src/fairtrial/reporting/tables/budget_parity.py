@@ -17,7 +17,7 @@ from fairtrial.reporting.wording import clean, fixed, gap
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
-from fairtrial.study.study import Study
+from fairtrial.tuning.selection import Effort
 
 _COLUMNS: Final = {
     "parameters": "parameters",
@@ -41,7 +41,7 @@ def parity(results: Results) -> Table:
     told = [_row(results, arm, means[arm]) for arm in arms]
     gaps = {name: _gap([mean[name] for mean in means.values()]) for name in _COLUMNS}
     last = {"arm": "largest gap", **{_COLUMNS[name]: gap(value) for name, value in gaps.items()}}
-    last |= _effort_gaps(results.study)
+    last |= _effort_gaps(results)
     frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
     column = SPENT[results.study.budget.kind]
     over = gaps[column] is not None and gaps[column] > PARITY_LIMIT  # type: ignore[operator]
@@ -52,33 +52,35 @@ def parity(results: Results) -> Table:
         f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
         f"at most {gap(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; "
         "training s: 95 % t interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. "
-        f"{tuning_words(results.study)} {provenance(results)}"
+        f"{tuning_words(results)} {provenance(results)}"
     )
-    marked = (*((_COLUMNS[column],) if over else ()), *((TRIALS,) if _unequal(results.study) else ()))
+    marked = (*((_COLUMNS[column],) if over else ()), *((TRIALS,) if _unequal(results) else ()))
     return Table("budget-parity", caption, frame, marked=marked)
 
 
-def tuning_words(study: Study) -> str:
+def tuning_words(results: Results) -> str:
     """How the arms were tuned, in the sentences of a caption."""
-    tuning = study.tuning
+    tuning = results.study.tuning
     if tuning is None:
         return "Tuning trials: 0 for every arm."
     return f"Tuning: {tuning.words}; settings chosen on validation images, run here with fresh seeds." + (
-        " Trials are unequal: no verdict for a claim about tuned arms." if _unequal(study) else ""
+        " Trials are unequal: no verdict for a claim about tuned arms." if _unequal(results) else ""
     )
 
 
-def _unequal(study: Study) -> bool:
-    return study.tuning is not None and len({effort.trials for effort in study.tuning.efforts}) > 1
+def _efforts(results: Results) -> list[Effort]:
+    return [] if results.tuning is None else [results.tuning.effort(arm) for arm in results.study.arms()]
 
 
-def _effort(study: Study, levels: Mapping[str, Any]) -> dict[str, str]:
+def _unequal(results: Results) -> bool:
+    return len({effort.trials for effort in _efforts(results)}) > 1
+
+
+def _effort(results: Results, levels: Mapping[str, Any]) -> dict[str, str]:
     """What tuning an arm took, where it was tuned; the A/A arm takes the settings of its twin."""
-    if study.tuning is None:
+    if results.tuning is None:
         return {}
-    effort = study.tuning.effort(levels)
-    if effort is None:
-        return {TRIALS: "0"}
+    effort = results.tuning.effort(levels)
     return {
         TRIALS: str(effort.trials),
         "failed trials": str(effort.failed),
@@ -86,8 +88,8 @@ def _effort(study: Study, levels: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _effort_gaps(study: Study) -> dict[str, str]:
-    efforts = study.tuning.efforts if study.tuning is not None else ()
+def _effort_gaps(results: Results) -> dict[str, str]:
+    efforts = _efforts(results)
     if len(efforts) < 2 or not all(effort.trials for effort in efforts):
         return {}
     trials, seconds = ([float(getattr(e, name)) for e in efforts] for name in ("trials", "device_s"))
@@ -123,7 +125,7 @@ def _row(results: Results, arm: str, means: dict[str, float | None]) -> dict[str
         rate = clopper_pearson(lost, len(runs))
         row["failed, 95 %"] = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
     levels = results.frame[results.frame["arm"] == arm].iloc[0]
-    return row | _effort(results.study, {name: levels[name] for name in results.study.factors})
+    return row | _effort(results, {name: levels[name] for name in results.study.factors})
 
 
 def _gap(means: list[float | None]) -> float | None:

@@ -144,19 +144,18 @@ def _rate(results: Results) -> Row:
 
 def _chosen(results: Results, name: str) -> str | None:
     """'0.01 to 0.5 by tuning', of a setting that tuning chose; None of any other."""
-    choices = () if results.study.tuning is None else results.study.tuning.choices
-    chosen = [each.set[name] for each in choices if name in each.set]
+    choices = () if results.tuning is None else results.tuning.choices.values()
+    chosen = [choice.params[name] for choice in choices if name in choice.params]
     return f"{min(chosen):.3g} to {max(chosen):.3g} by tuning" if chosen else None
 
 
 def _equal_tuning(results: Results) -> Iterator[Row]:
     """Trials, sampler and space of tuned arms."""
     tuning = results.study.tuning
-    if tuning is not None:
-        efforts = [tuning.effort(levels) for levels in results.study.arms()]
-        counts = sorted({0 if effort is None else effort.trials for effort in efforts})
+    if tuning is not None and results.tuning is not None:
+        counts = sorted({len(trials) for trials in results.tuning.trials.values()})
         shown = f"{listed([str(count) for count in counts])} trials per arm: {tuning.words}"
-        yield "equal tuning", _yes(len(counts) == 1), shown
+        yield "equal tuning", _yes(len(counts) == 1 and results.tuning.complete), shown
 
 
 def _budget(results: Results) -> Row:

@@ -23,7 +23,7 @@ from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, v
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.contrast import corners
-from fairtrial.study.study import Contrast
+from fairtrial.study.study import Contrast, regime_of
 from fairtrial.study.validation import LOWER_IS_BETTER
 
 
@@ -180,13 +180,16 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRu
 
 def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | None:
     """Return the fewest and the most tuning trials of the compared arms; None where none was tuned."""
-    tuning, names = results.study.tuning, list(results.study.factors)
+    tuning, names = results.tuning, list(results.study.factors)
     if tuning is None:
         return None
     arms = [arm for levels in corners(contrast) for arm in results.where(levels)[names].values.tolist()]
-    efforts = [tuning.effort(dict(zip(names, arm, strict=True))) for arm in arms]
-    counts = [0 if effort is None else effort.trials for effort in efforts]
-    return min(counts), max(counts)
+    counts = [
+        len(trials)
+        for (_, regime), trials in tuning.trials.items()
+        if any(regime == regime_of(dict(zip(names, arm, strict=True))) for arm in arms)
+    ]
+    return min(counts, default=0), max(counts, default=0)
 
 
 def _complete(results: Results, finding: Finding) -> Finding:
