@@ -30,7 +30,7 @@ HEAVY = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn",
 
 # A library that is heavy to load or that one folder owns -> who may import it, at any depth.
 OWNERS = {
-    "optuna": ("fairtrial.tuning.tune",),
+    "optuna": ("fairtrial.tuning.optuna_sampler",),
     "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),
     "pyarrow": ("fairtrial.data.*",),

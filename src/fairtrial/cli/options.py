@@ -60,25 +60,28 @@ def apply(
 
 def tuning(study: Study, given: Any) -> Study:
     """The study with its tuning as the options change it; --fixed-lr leaves it out, under another name."""
-    asked = {name: getattr(given, name, None) for name in ("space", "trials", "sampler")}
-    asked |= {"seeds": getattr(given, "tuning_seeds", None), "studies": getattr(given, "searches", None)}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    names = {"trials": "--trials", "tuning_seeds": "--tuning-seeds", "searches": "--searches"}
+    numbers = {name: getattr(given, name, None) for name in names}
+    space, sampler = getattr(given, "space", None), getattr(given, "sampler", None)
+    changed = space or sampler or any(text is not None for text in numbers.values())
     fixed_lr = getattr(given, "fixed_lr", None)
+    if fixed_lr is not None and changed:
+        raise fault("one rule for all arms, and a tuning of each", "--fixed-lr", "keep one of the two")
     if fixed_lr is not None:
-        if asked:
-            raise fault("one rule for all arms and a tuning of each", "--fixed-lr", "keep one of the two")
         return study.at_one_rule(None if fixed_lr == "declared" else positive(fixed_lr, "--fixed-lr"))
-    if not asked:
+    if not changed:
         return study
-    declared = {} if study.tuning is None else vars(study.tuning)
-    changes: dict[str, Any] = {n: v for n, v in declared.items() if n in ("seeds", "share", "score", "studies")}
-    options = {"trials": "--trials", "seeds": "--tuning-seeds", "studies": "--searches"}
-    changes |= {n: count(v, options[n], MOST_TRIALS) for n, v in asked.items() if n in options}
+    counted = {name: count(text, names[name], MOST_TRIALS) for name, text in numbers.items() if text}
+    fields = {"trials": "trials", "tuning_seeds": "seeds", "searches": "studies"}
+    changes: dict[str, Any] = {fields[name]: number for name, number in counted.items()}
+    base = study.tuning
+    kept = {} if base is None else {"seeds": base.seeds, "share": base.share, "score": base.score}
     try:
-        space = dict(map(_space, asked["space"])) if "space" in asked else declared.get("space", {})
-        return replace(study, tuning=Tuning(space, sampler=asked.get("sampler", ""), **changes), presets={})
+        values = dict(map(_space, space)) if space else ({} if base is None else base.space)
+        plan = Tuning(values, sampler=sampler or "", **{**kept, **changes})
     except ValueError as error:
         raise fault(str(error), "--space", "write lr=0.03,0.1,0.3 or lr=0.01:1:log") from None
+    return replace(study, tuning=plan, presets={})
 
 
 def _space(text: str) -> tuple[str, tuple[float, ...] | Range]:

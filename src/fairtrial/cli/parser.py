@@ -78,8 +78,14 @@ ON_A_STUDY: Final = {
         "figures, tables and verdicts from what is recorded; without STUDY: one report over all",
         (groups.folder_options, groups.fixed_lr_option, groups.report_options, groups.whole_options),
     ),
-    "verdict": ("the verdict sentences alone", (groups.folder_options, groups.fixed_lr_option, groups.report_options)),
-    "repair": ("move damaged records away and delete leftovers of a crash", (groups.folder_options, groups.fixed_lr_option)),
+    "verdict": (
+        "the verdict sentences alone",
+        (groups.folder_options, groups.fixed_lr_option, groups.report_options),
+    ),
+    "repair": (
+        "move damaged records away and delete leftovers of a crash",
+        (groups.folder_options, groups.fixed_lr_option),
+    ),
 }
 
 

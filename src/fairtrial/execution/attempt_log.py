@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Final
 
@@ -28,7 +29,7 @@ class AttemptLog:
         self._kills: Counter[str] = Counter()  # cell -> workers it took down since it last had an outcome
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
         self._weights: dict[tuple[StartKey, int | None], str] = {}  # and upstream seed -> digest of the file
-        self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm -> seconds of its finished cells
+        self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm and budget -> their seconds
         for record in store.attempts():
             self.note(record)
 
@@ -46,11 +47,16 @@ class AttemptLog:
         elif record.status == "killed" and record.error and record.error.where in (WORKER, "job"):
             self._kills[cell] += 1
         if record.status == "done":
-            self._times[arm_key(settings)].append(record.spent.device_s)
+            self._times[arm_key(settings) + record.budget].append(record.spent.device_s)
         if sha256 := record.provenance.data:
             self._data.setdefault((settings.data, settings.resolution), sha256)
         if start := record.drawn.upstream:
             self._weights.setdefault((settings.start_key, record.upstream_seed), start.sha256)
+
+    @property
+    def counted(self) -> Mapping[str, Attempt]:
+        """Cell -> the attempt that counts."""
+        return self._counts
 
     def outcomes(self) -> dict[str, str]:
         """Cell -> status of the attempt that counts."""
@@ -100,5 +106,6 @@ class AttemptLog:
 
     def typical_s(self, cell: Cell) -> float:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
-        seen = self._times.get(arm_key(cell.settings)) or [s for times in self._times.values() for s in times]
+        own = self._times.get(arm_key(cell.settings) + str(cell.budget))
+        seen = own or [seconds for times in self._times.values() for seconds in times]
         return fmean(seen) if seen else 0.0

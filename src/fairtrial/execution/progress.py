@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,9 +30,14 @@ class Progress(Protocol):
     def tick(self) -> None:
         """Some time has passed."""
 
+    def expect(self, cells: Sequence[Cell]) -> None:
+        """These are the cells that are wanted from now on."""
+
 
 @contextmanager
-def progress_for(cells: list[Cell], log: AttemptLog, jobs: int, total_s: float | None) -> Iterator[Progress]:
+def progress_for(
+    cells: Sequence[Cell], log: AttemptLog, jobs: int, total_s: float | None
+) -> Iterator[Progress]:
     """The display that suits where stderr goes; CI and NO_COLOR ask for plain lines too."""
     watch = Watch(cells, log, jobs, total_s)
     if not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("NO_COLOR"):
@@ -50,8 +55,13 @@ def progress_for(cells: list[Cell], log: AttemptLog, jobs: int, total_s: float |
 class Watch:
     """How much is done, spent and left."""
 
-    def __init__(self, cells: list[Cell], log: AttemptLog, jobs: int, total_s: float | None) -> None:
-        self.cells, self.log, self.jobs, self.total_s = cells, log, jobs, total_s
+    def __init__(self, cells: Sequence[Cell], log: AttemptLog, jobs: int, total_s: float | None) -> None:
+        self.log, self.jobs, self.total_s = log, jobs, total_s
+        self.expect(cells)
+
+    def expect(self, cells: Sequence[Cell]) -> None:
+        """Count these cells from now on."""
+        self.cells = list(cells)
         self.arms = list(dict.fromkeys(cell.arm for cell in cells))
         self.arm_of = {cell.id: cell.arm for cell in cells}
         self._one_of = {cell.arm: cell for cell in cells}
@@ -99,6 +109,9 @@ class Lines:
     def tick(self) -> None:
         """Nothing: a log grows by results only."""
 
+    def expect(self, cells: Sequence[Cell]) -> None:
+        self._watch.expect(cells)
+
 
 class Grid:
     """Arms by seeds, with the running mean and interval of each arm."""
@@ -112,6 +125,9 @@ class Grid:
     def tick(self) -> None:
         self._live.update(self._table())
 
+    def expect(self, cells: Sequence[Cell]) -> None:
+        self._watch.expect(cells)
+
     def _table(self) -> Table:
         from rich.table import Table
 
@@ -123,8 +139,8 @@ class Grid:
             ends[watch.arm_of[cell.id]].append(watch.log.outcome(cell.id))
         for arm, records in ends.items():
             marks = "".join(MARKS[record.status] if record else "·" for record in records)
-            done = [record for record in records if record and record.status == "done"]
-            table.add_row(arm, marks, _running([record.measured.test_acc for record in done]))
+            done = [record.measured.test_acc for record in records if record and record.status == "done"]
+            table.add_row(arm, marks, _running([score for score in done if score is not None]))
         return table
 
 

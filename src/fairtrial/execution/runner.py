@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,10 +23,20 @@ from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, cell_message, failure
 from fairtrial.storage.store import MOST_KILLS, Store
 from fairtrial.study.failure_policy import OUTCOMES, RETRIED
-from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Cell, Study
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The cells that a study wants by what is recorded so far. lines: what a person is told, once each."""
+
+    cells: Sequence[Cell]
+    lines: tuple[str, ...] = ()
+
+
+Schedule = Callable[[Mapping[str, Attempt]], Wanted]  # from cell -> the attempt that counts
 
 
 @dataclass(frozen=True)
@@ -53,16 +63,16 @@ class Options:
         return self.jobs or max(1, cores() // self.threads)
 
 
-def run(study: Study, options: Options, ask: Callable[[], Asked] | None = None) -> int:
+def run(study: Study, options: Options, schedule: Schedule | None = None) -> int:
     """Run what is missing of a study; return the exit code. The same command resumes it after any stop.
 
-    ask: which cells the study's stopping rule wants now; asked anew whenever they all have an outcome.
+    schedule: which cells are wanted now, asked anew whenever they all have an outcome; None: all of them.
     """
     store, stop = Store.of(study, options.results), Stop()
     with stop.listening(), store.locked():
         store.sweep()
         store.declare(study)
-        return Driver(study, store, options, stop, ask).run()
+        return Driver(study, store, options, stop, schedule).run()
 
 
 def calibrate(study: Study, options: Options) -> None:
@@ -100,11 +110,11 @@ class Driver:
         store: Store,
         options: Options,
         stop: Stop,
-        ask: Callable[[], Asked] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
-        self.study, self.store, self.options, self.stop, self.ask = study, store, options, stop, ask
-        self.cells = study.cells()  # all of them; `wanted` are those that the stopping rule asks for
-        self.wanted = self.cells
+        self.study, self.store, self.options, self.stop = study, store, options, stop
+        self.schedule = schedule or (lambda _: Wanted(study.cells()))
+        self.wanted: list[Cell] = []
         self.remaining = options.limit  # cells that may still be handed out; None: any number
         self.announced: set[str] = set()
         self.log = AttemptLog(store)
@@ -121,19 +131,18 @@ class Driver:
             first, total_s = _first_message(self.store, self.options), self.options.total_budget_s
             with WorkerPool(jobs, self.options.threads, first) as pool:
                 self._calibrate(pool)
-                with progress_for(self.cells, self.log, jobs, total_s) as progress:
+                with progress_for(self.wanted, self.log, jobs, total_s) as progress:
                     self._work(pool, progress)
         return self.stop.code or self._exit_code()
 
     def _more(self, *, retry: bool = False) -> bool:
-        """Whether there is more to do: all cells of a study, or those that its stopping rule asks for now."""
-        if self.ask is not None:
-            asked = self.ask()
-            for words in asked.said:
-                if words not in self.announced:
-                    self.announced.add(words)
-                    announce(words)
-            self.wanted = [cell for cell in self.cells if cell.id in asked.cells]
+        """Whether there is more to do: what the schedule wants now and has no outcome."""
+        wanted = self.schedule(self.log.counted)
+        for line in wanted.lines:
+            if line not in self.announced:
+                self.announced.add(line)
+                announce(line)
+        self.wanted = list(wanted.cells)
         more = self.log.pending(self.wanted, retry=retry)[: self.remaining]
         self.remaining = None if self.remaining is None else self.remaining - len(more)
         self.pending.extend(more)
@@ -152,7 +161,7 @@ class Driver:
             return
         self._refuse_mixing(worker)
         known = step_times.calibrated(self.store, worker.origin)
-        arms = step_times.first_cells(self.cells)
+        arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
         missing = {arm: cell for arm, cell in arms.items() if arm not in known}
         if missing:
             _time_steps(pool, worker, missing, self.store, self.stop)
@@ -173,7 +182,7 @@ class Driver:
     def _work(self, pool: WorkerPool, progress: Progress) -> None:
         beat, reason = time.monotonic(), None
         try:
-            while not self.stop and (self.pending or pool.busy() or self._goes_on()):
+            while not self.stop and (self.pending or pool.busy() or self._goes_on(progress)):
                 self._hand_out(pool, progress)
                 for worker, message in pool.answers(POLL_S):
                     self._hear(worker, message, progress)
@@ -189,9 +198,12 @@ class Driver:
         finally:
             self._interrupt(pool, reason or self.stop.reason)
 
-    def _goes_on(self) -> bool:
-        """Whether a look asks for more; nothing does without a stopping rule, or when the money is spent."""
-        return self.ask is not None and not self.exhausted and self._more()
+    def _goes_on(self, progress: Progress) -> bool:
+        """Whether the schedule wants more after all of it has ended; nothing when the budget is spent."""
+        if self.exhausted or not self._more():
+            return False
+        progress.expect(self.wanted)
+        return True
 
     def _hand_out(self, pool: WorkerPool, progress: Progress) -> None:
         for worker in pool.free():

@@ -19,6 +19,7 @@ from fairtrial.study.budget import parity_gap
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study, look_alpha
+from fairtrial.tuning.selection import expected_cells
 
 REDRAWN: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
 
@@ -37,8 +38,9 @@ EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
 def plan(study: Study, options: Options) -> dict[str, Any]:
     """The plan as data; `lines` puts it in words."""
     store = Store.of(study, options.results)
-    cells, books = study.cells(), AttemptLog(store)
-    pending = books.pending(cells)
+    log = AttemptLog(store)
+    cells, trials = expected_cells(study, log.counted)
+    pending = log.pending([*trials, *cells])
     known = step_seconds(store, options.threads, options.device)
     times = [forecast.cell_seconds(cell, known) for cell in pending]
     untimed = {cell.arm for cell, seconds in zip(pending, times, strict=True) if seconds is None}
@@ -54,6 +56,8 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "seeds": n,
         "aa_cells": n if study.aa is not None else 0,
         "cells": len(cells),
+        "tuning": None if study.tuning is None else study.tuning.words,
+        "tuning_cells": len(trials),
         "pending": len(pending),
         "budget": str(study.budget),
         "budget_words": study.budget.words,
@@ -86,7 +90,9 @@ def refuse_unaffordable(study: Study, options: Options) -> None:
         return
     store = Store.of(study, options.results)
     known = step_seconds(store, options.threads, options.device)
-    pending = AttemptLog(store).pending(study.cells())
+    log = AttemptLog(store)
+    cells, trials = expected_cells(study, log.counted)
+    pending = log.pending([*trials, *cells])
     times = [(forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in pending]
     seconds, arm = max(times, default=(0.0, ""))
     if seconds > limit:
@@ -102,6 +108,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     yield f"study      {plan['study']} (preset {plan['preset']}), declaration {plan['hash'][:8]}"
     yield f"question   {plan['question']}"
     cells = f"{plan['cells']} = {plan['arms']} arms x {plan['seeds']} seeds{replica}"
+    if plan["tuning"]:
+        yield f"tuning     {plan['tuning']}: {plan['tuning_cells']} cells first, more where an edge is chosen"
     yield f"cells      {cells}; {plan['pending']} to do"
     yield f"budget     {plan['budget_words']} per cell"
     if plan["parity_gap"] > PARITY_LIMIT:
@@ -142,7 +150,7 @@ def audit(study: Study) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     owners: dict[tuple[int, int], tuple] = {}
-    for cell in study.cells()[: len(study.arms()) + (study.aa is not None)]:
+    for cell in study.provisional().cells()[: len(study.arms()) + (study.aa is not None)]:
         found[cell.arm] = {name: _drawn(study, cell, name, owners) for name in EXTRAS}
     return found
 

@@ -15,6 +15,7 @@ from fairtrial.study.failure_policy import ENDED
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import NOT_REQUIRED, Asked
 from fairtrial.study.study import Cell, Study
+from fairtrial.tuning.selection import expected_cells
 
 
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
@@ -22,18 +23,21 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
     asked: what its stopping rule wants; other cells without an outcome are not required.
     """
-    cells, books = study.cells(), AttemptLog(store)
+    books = AttemptLog(store)
+    cells, trials = expected_cells(study, books.counted)
     ended = books.outcomes()
     left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
     counts = Counter(ended.get(cell.id, left[cell.id]) for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
-    mine = {cell.id for cell in cells}
+    mine = {cell.id for cell in (*cells, *trials)}
     others = [record for record in books.records if record.cell not in mine]
     return {
         "study": study.id,
         "cells": len(cells),
         "counts": dict(counts),
+        "tuning_cells": len(trials),
+        "tuning_ended": sum(cell.id in ended for cell in trials),
         "complete_seeds": sum(count == width for count in blocks.values()),
         "seeds": len(study.seeds),
         "running": len(store.abandoned()),
@@ -81,6 +85,8 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     """The state as a person reads it."""
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found["counts"].items()))
     yield f"study     {found['study']}: {found['cells']} cells: {counts}"
+    if found["tuning_cells"]:
+        yield f"tuning    {found['tuning_ended']} of {found['tuning_cells']} trial runs have ended"
     yield f"blocks    {found['complete_seeds']} of {found['seeds']} seeds complete in every arm"
     yield from (f"look      {words}" for words in found["looks"])
     if found["running"]:

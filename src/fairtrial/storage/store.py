@@ -75,10 +75,16 @@ class Store:
         entry = {
             "hash": recorded_digest(declaration),
             "contrasts": contrasts,
-            "seen": sum(cell.id in finished for cell in study.cells()),
+            "seen": self._seen(study, finished),
         }
         record = {"schema": DECLARATION_SCHEMA, "declaration": declaration, "history": [*history, entry]}
         atomic.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
+
+    def _seen(self, study: Study, finished: Mapping[str, Attempt]) -> int:
+        """How many outcomes of the study were recorded by now; of a tuned study any beside its trials."""
+        if study.tuning is not None:
+            return sum(attempt.settings.stage != "tuning" for attempt in finished.values())
+        return sum(cell.id in finished for cell in study.cells())
 
     def _same_study(self, past: Record, now: Record) -> None:
         theirs, ours = (f"{one['study']} (preset {one['preset']})" for one in (past, now))

@@ -12,6 +12,7 @@ from fairtrial.study.backbone_names import backbone
 from fairtrial.study.presets import PRESETS
 from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import at
+from fairtrial.study.tuning_plan import FIRST_SEED
 
 if TYPE_CHECKING:
     from fairtrial.study.study import Study
@@ -35,6 +36,28 @@ def problems(study: Study) -> Iterator[Problem]:
                     paths = [_path(study, name) for name in names if _stated(study, name)]
                     yield Problem(what, at(study.locations, *paths), do)
     yield from _overruled(study)
+    yield from _untunable(study)
+
+
+def _untunable(study: Study) -> Iterator[Problem]:
+    """What a study that is tuned must fulfil: images to score on, settings and seeds that are free."""
+    if study.tuning is None:
+        return
+    where = at(study.locations, "tuning")
+    arms = [study.settings(levels) for levels in study.arms()]
+    if any(not arm.val_per_class for arm in arms):
+        what = "there are no validation images to tune on, and the test images are not for it"
+        yield Problem(what, where, "set them aside from training: val_per_class=12 in fixed")
+    for name in study.tuning.names:
+        if name in study.factors:
+            do = f"tune what the study does not compare, or leave {name} out of the factors"
+            yield Problem(f"{name} is swept by the study and cannot be tuned as well", where, do)
+        ruled = sorted({arm.recipe for arm in arms} - {"own"})
+        if name in BY_RULE and ruled:
+            yield Problem(f"{name} is set by recipe={ruled[0]!r}", where, "tune arms with recipe='own'")
+    if late := [seed for seed in study.seeds if seed >= FIRST_SEED]:
+        do = f"use seeds below {FIRST_SEED}"
+        yield Problem(f"seed {late[0]} belongs to tuning", at(study.locations, "seeds"), do)
 
 
 def _stated(study: Study, name: str) -> bool:

@@ -120,7 +120,7 @@ class Settings:
     # of weight standardization and gn
     kernels: str = row(choice(*KERNEL_NAMES), "fastest", "{} kernels")
     # upstream: weights are kept; tuning: the test split stays sealed
-    stage: str = row(choice("downstream", "upstream", "tuning"), "downstream", "{}")
+    stage: str = row(choice("downstream", "upstream", "tuning"), "downstream", "{}", clock=False)
     # of a tuning study
     trial: int | None = row(either(None, "none", whole(0)), None, "trial {}", clock=False)
     # where the network starts

@@ -223,7 +223,7 @@ class Study:
         return replace(self, chosen=chosen, presets={})
 
     def at_one_rule(self, lr: float | None = None) -> Study:
-        """Return the study with one learning-rate rule for all arms, as declared or `lr`, under its own name."""
+        """Return the study at one learning-rate rule, as declared or `lr`, under a name of its own."""
         fixed = self.fixed if lr is None else {**self.fixed, "lr": lr}
         return replace(self, name=self.name + FIXED_LR, fixed=fixed, tuning=None, presets={})
 

@@ -95,7 +95,7 @@ class Tuning:
             return "a grid has the values of one setting; give ranges to sample several"
         if self.trials is not None:
             return "a grid tries all of its values: leave trials out"
-        (values,) = self.space.values()
+        values = self.grid
         if len(values) < 2 or any(later <= earlier for earlier, later in pairwise(values)):
             return "the values of a grid are two or more, ascending"
         return "the values of a grid are above 0" if values[0] <= 0 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fairtrial.execution.runner import Schedule, Wanted
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study import factors
@@ -16,29 +17,29 @@ Outcomes = Mapping[str, Attempt]
 Rule = Callable[[], Asked]  # the ids that a stopping rule wants by now
 
 
-def whole_study(study: Study, rule: Rule | None = None) -> Callable[[Outcomes], Asked]:
+def whole_study(study: Study, rule: Rule | None = None) -> Schedule:
     """Return what a driver asks: the trials while any is missing, then the confirmatory cells."""
 
-    def ask(known: Outcomes) -> Asked:
+    def ask(known: Outcomes) -> Wanted:
         resolved, stage = resolve(study, known)
         if stage is not None and not stage.complete:
-            return Asked(stage.cells, _words(study, stage))
+            return Wanted(stage.cells, _words(study, stage))
         trials = () if stage is None else stage.cells
         if rule is None:
-            return Asked((*trials, *resolved.cells()), _words(study, stage))
+            return Wanted((*trials, *resolved.cells()), _words(study, stage))
         wanted = rule()
-        cells = [cell for cell in resolved.cells() if cell.id in wanted.ids]
-        return Asked((*trials, *cells), (*_words(study, stage), *wanted.said))
+        cells = [cell for cell in resolved.cells() if cell.id in wanted.cells]
+        return Wanted((*trials, *cells), (*_words(study, stage), *wanted.said))
 
     return ask
 
 
-def tuning_alone(study: Study) -> Callable[[Outcomes], Asked]:
+def tuning_alone(study: Study) -> Schedule:
     """Return what a driver asks that runs the trials and nothing else."""
 
-    def ask(known: Outcomes) -> Asked:
+    def ask(known: Outcomes) -> Wanted:
         _, stage = resolve(study, known)
-        return Asked(() if stage is None else stage.cells, _words(study, stage))
+        return Wanted(() if stage is None else stage.cells, _words(study, stage))
 
     return ask
 
@@ -49,7 +50,9 @@ def _words(study: Study, stage: Stage | None) -> tuple[str, ...]:
         return ()
     added = [f"{value:g}" for value in stage.grid if value not in study.tuning.grid]
     (name,) = study.tuning.names
-    return (f"tuning: a choice lay at an edge, {name} {', '.join(added)} added for every arm",) if added else ()
+    return (
+        (f"tuning: a choice lay at an edge, {name} {', '.join(added)} added for every arm",) if added else ()
+    )
 
 
 def choices_of(study: Study, store: Store) -> dict[str, Any]:

@@ -112,6 +112,14 @@ def resolve(study: Study, outcomes: Outcomes) -> tuple[Study, Stage | None]:
     return study.tuned(stage.chosen), stage
 
 
+def expected_cells(study: Study, outcomes: Outcomes) -> tuple[list[Cell], tuple[Cell, ...]]:
+    """Return the confirmatory cells, as they will be counted while tuning is not complete, and the trials."""
+    resolved, stage = resolve(study, outcomes)
+    if stage is None:
+        return resolved.cells(), ()
+    return (resolved if stage.complete else study.provisional()).cells(), stage.cells
+
+
 def advance(study: Study, outcomes: Outcomes) -> Stage:
     """Return how far tuning is; a grid is widened for all regimes while a choice lies at an edge of it."""
     tuning = study.tuning
