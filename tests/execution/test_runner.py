@@ -13,9 +13,12 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
-from fairtrial.execution.runner import Options
+from fairtrial.execution.runner import Options, Wanted
 from fairtrial.storage import atomic
-from fairtrial.study.stopping import Asked
+from fairtrial.storage.store import outcomes
+from fairtrial.study.tuning_plan import Tuning
+from fairtrial.tuning.schedule import tuning_alone, whole_study
+from fairtrial.tuning.selection import resolve
 from tests.support.studies import write
 from tests.support.toy import (
     HANG,
@@ -392,25 +395,24 @@ def test_a_grown_study_changes_no_old_file_and_trains_the_new_cells_alone(toy, t
 # a stopping rule
 
 
-def rounds(results, study, *sizes):
+def rounds(study, *sizes):
     """A rule that asks for so many seeds first, and for more whenever they have an outcome."""
     calls = []
 
-    def ask():
-        ended = {record.cell for record in store_of(results).attempts() if not record.error}
+    def ask(known):
         for size in sizes:
-            asked = {cell.id for cell in study.cells() if cell.seed < size}
-            if not asked <= ended:
+            wanted = [cell for cell in study.cells() if cell.seed < size]
+            if not {cell.id for cell in wanted} <= known.keys():
                 break
-        calls.append(len(asked))
-        return Asked(asked, (f"up to {size} seeds",))
+        calls.append(len(wanted))
+        return Wanted(wanted, (f"up to {size} seeds",))
 
     return ask, calls
 
 
 def test_a_rule_is_asked_again_when_its_cells_have_an_outcome(toy, tmp_path, capfd):
     study = toy_study(seeds=4)
-    ask, calls = rounds(tmp_path, study, 1, 2, 3)
+    ask, calls = rounds(study, 1, 2, 3)
     assert toy(tmp_path, study, ask=ask) == 0  # the cells of the fourth seed are nobody's wish
     assert calls == [2, 4, 6, 6]
     assert {(row["seed"], row["status"]) for row in table(tmp_path, seeds=4)} == {
@@ -424,12 +426,36 @@ def test_a_rule_is_asked_again_when_its_cells_have_an_outcome(toy, tmp_path, cap
 
 def test_limit_and_budget_hold_over_the_rounds_of_a_rule(toy, tmp_path):
     study = toy_study(seeds=4)
-    ask, _ = rounds(tmp_path, study, 1, 2, 3)
+    ask, _ = rounds(study, 1, 2, 3)
     assert toy(tmp_path, study, ask=ask, limit=3) == 5
     assert len(store_of(tmp_path).attempts()) == 3
     assert toy(tmp_path, study, ask=ask, total_budget_s=1e-9) == 5
     assert len(store_of(tmp_path).attempts()) == 3
     assert toy(tmp_path, study, ask=ask) == 0
+
+
+def test_a_tuned_study_runs_its_trials_first_then_each_arm_at_its_rate(toy, tmp_path, capfd):
+    tuning = Tuning({"lr": (0.03, 0.1, 0.3)}, seeds=2, share=0.5)
+    study = toy_study(seeds=2, val_per_class=2, tuning=tuning)
+    assert toy(tmp_path, study, ask=whole_study(study)) == 0
+    attempts = store_of(tmp_path).attempts()
+    stages = [record.settings.stage for record in sorted(attempts, key=lambda one: one.provenance.ended)]
+    trials = stages.count("tuning")
+    assert stages == ["tuning"] * trials + ["downstream"] * (len(stages) - trials)
+    _, stage = resolve(study, outcomes(attempts))
+    assert stage.complete and len(stage.cells) == trials
+    ran = {(r.levels["norm"], r.settings.lr) for r in attempts if r.settings.stage == "downstream"}
+    assert ran == {(dict(regime)["norm"], params["lr"]) for (_, regime), params in stage.chosen.items()}
+    assert toy(tmp_path, study, ask=whole_study(study)) == 0  # typed again, it trains nothing
+    assert len(store_of(tmp_path).attempts()) == len(attempts)
+
+
+def test_tuning_that_was_cut_off_goes_on_where_it_stopped(toy, tmp_path):
+    study = toy_study(seeds=2, val_per_class=2, tuning=Tuning({"lr": (0.03, 0.1, 0.3)}, seeds=1))
+    assert toy(tmp_path, study, ask=tuning_alone(study), limit=3) == 5
+    assert len(store_of(tmp_path).attempts()) == 3
+    assert toy(tmp_path, study, ask=tuning_alone(study)) == 0
+    assert {record.settings.stage for record in store_of(tmp_path).attempts()} == {"tuning"}
 
 
 def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_path, capfd):

@@ -8,7 +8,7 @@ from fairtrial.cli import options
 from fairtrial.errors import Fault
 from fairtrial.study.stopping import Stopping
 from fairtrial.study.study import Study
-from fairtrial.study.tuning_design import Tuning
+from fairtrial.study.tuning_plan import Tuning
 from tests.support.studies import study
 
 
@@ -59,7 +59,7 @@ def test_without_contrasts_there_is_nothing_to_decide():
 
 
 def test_a_sequence_takes_no_groups_of_seeds():
-    tuning = Tuning(2, 3, "random", ("lr=0.01:1:log",))
+    tuning = Tuning({"lr": (0.1, 0.3)}, studies=3)
     with pytest.raises(Fault, match="one by one"):
         study(seeds=range(9), stop="sequence", tuning=tuning)
     fixed = {"lr": 0.3, "upstream": "upstream", "upstream_seeds": 3}

@@ -22,14 +22,14 @@ RUN = str(Path(__file__).with_name("toy_driver.py"))
 HANG = {f"{norm} {seed}": "hang" for norm in ("bn", "gn") for seed in range(4)}
 
 
-def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", **more: Any) -> Study:
+def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", val_per_class=0, **more: Any) -> Study:
     """Cells of milliseconds; the names of the norms are all that differs."""
     return Study(
         name="toy",
         question="Does it come back?",
         factors={"norm": tuple(norms)},
         budget=Budget.parse(budget),
-        fixed={"resolution": 8, "data": "digits"},
+        fixed={"resolution": 8, "data": "digits", "val_per_class": val_per_class},
         seeds=tuple(range(seeds)),
         **more,
     )

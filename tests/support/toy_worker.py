@@ -48,6 +48,7 @@ def run_cell(cell, context, step_s=None):
         "classes": 10,
         "train_loss": float("nan") if act == "nan" else weight,
         "val_acc": 1 - weight if settings.stage == "tuning" else None,
+        "val_curve": [[STEPS, 1 - weight, weight]] if settings.stage == "tuning" else None,
         "test_acc": weight,
         "test_loss": 1 - weight,
         "test_reads": 1,

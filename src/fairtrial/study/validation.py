@@ -259,8 +259,8 @@ def _span(study: Study, count: int) -> str:
 
 
 def _grouped(study: Study) -> bool:
-    """Whether several seeds share a checkpoint, or a tuning study."""
-    if study.tuning is not None:
+    """Whether several seeds share a checkpoint, or one of several searches."""
+    if study.tuning is not None and study.tuning.studies > 1:
         return True
     arms = (study.settings(levels) for levels in study.arms())
     return any(len({arm.upstream_seed(seed) for seed in study.seeds}) > 1 for arm in arms)
