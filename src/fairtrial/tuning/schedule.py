@@ -66,7 +66,7 @@ def choices_of(study: Study, store: Store) -> dict[str, Any]:
             "search": index,
             **choice.params,
             "stability": choice.stability,
-            "diverged": choice.failed,
+            "diverged_trials": choice.failed,
             "device_s": choice.device_s,
         }
         for (index, regime), choice in stage.choices.items()
@@ -85,7 +85,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
     """The choices as a person reads them."""
     yield f"tuning     {found['tuning']}"
     yield f"runs       {found['runs'] - found['pending']} of {found['runs']}"
-    told = {"arm", "search", "stability", "diverged", "device_s"}
+    told = {"arm", "search", "stability", "diverged_trials", "device_s"}
     for choice in found["choices"]:
         values = ", ".join(f"{name} {value:g}" for name, value in choice.items() if name not in told)
         yield f"{choice['arm']}: {values} ({100 * choice['stability']:.0f} % of resampled seeds choose it)"

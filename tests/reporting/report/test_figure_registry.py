@@ -135,7 +135,7 @@ def test_many_lines_get_a_panel_per_way_of_tuning(make_study, publish, noise):
     assert [text.get_text() for text in figure.axes[1].texts] == ["bn", "bn+ws", "gn", "gn+ws"]
     caption, figure = made["norm-by-weight-std"]
     assert [ax.get_title() for ax in figure.axes] == ["1-shot", "4-shot", "8-shot", "25-shot"]
-    assert "4 of 11 levels of shots" in caption and "Averaged within a seed over tune" in caption
+    assert "4 of 11 levels of shots" in caption and "Averaged within a seed over finetune" in caption
 
 
 def test_the_layout_of_figure_6_shows_medians_of_runs(make_study, publish, noise):

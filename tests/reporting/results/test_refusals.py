@@ -105,7 +105,7 @@ def test_an_edited_row_is_refused_by_its_seal(make_study, publish, noise):
     path.write_text(json.dumps(record))
     assert "the record was edited" in refused(store)
     with pytest.raises(Fault):
-        sentences(store, allow_partial=True)  # no option reads an edited row
+        sentences(store, partial=True)  # no option reads an edited row
 
 
 def test_a_row_under_another_seed_is_refused_even_with_a_fresh_seal(make_study, publish, noise):
