@@ -100,8 +100,9 @@ class Lines:
 
     def finished(self, record: Attempt, wall_s: float) -> None:
         done, cells = self._watch.done(), len(self._watch.cells)
-        score = record.measured.test_acc
-        result = f"test_acc {score:.4f}" if score is not None else record.status
+        name = "val_acc" if record.settings.stage == "tuning" else "test_acc"
+        score = getattr(record.measured, name)
+        result = f"{name} {score:.4f}" if score is not None else record.status
         arm = self._watch.arm_of[record.cell]
         count = f"[{done:{len(str(cells))}}/{cells}]"
         announce(f"{count} seed {record.seed}  {arm:<24} {result:<16} {wall_s:6.1f} s")

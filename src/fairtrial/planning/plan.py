@@ -16,7 +16,7 @@ from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
-from fairtrial.study.factors import recorded_digest
+from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study, look_alpha
 from fairtrial.tuning.selection import expected_cells
@@ -43,7 +43,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     pending = log.pending([*trials, *cells])
     known = step_seconds(store, options.threads, options.device)
     times = [forecast.cell_seconds(cell, known) for cell in pending]
-    untimed = {cell.arm for cell, seconds in zip(pending, times, strict=True) if seconds is None}
+    untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(store))
     n, family, alpha = len(study.seeds), max(1, len(study.contrasts)), look_alpha(study)
