@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.record import Attempt
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Cell
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from fairtrial.execution.attempt_log import AttemptLog
 
 MARKS = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E"}
 

@@ -20,10 +20,9 @@ from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 from fairtrial.models.resnet import _he_normal, _known
 from fairtrial.storage.download import Opener, download_file
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
-from fairtrial.weights import Source
 from fairtrial.weights.load_arrays import Shape, compare, not_finite
 from fairtrial.weights.official_files import ILSVRC
-from fairtrial.weights.weights_source import readable
+from fairtrial.weights.weights_source import Source, readable
 
 MEAN: Final = (0.485, 0.456, 0.406)  # of ImageNet in [0, 1], as every file in the table expects
 STD: Final = (0.229, 0.224, 0.225)

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairtrial import weights
 from fairtrial.data import Dataset
 from fairtrial.data import decoded_cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
@@ -23,6 +22,9 @@ from fairtrial.storage.study_folders import is_study
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Cell
+from fairtrial.weights.bit import load_bit
+from fairtrial.weights.checkpoint import load as load_checkpoint
+from fairtrial.weights.checkpoint import save as save_checkpoint
 
 ALWAYS_NAMED: Final = ("model", "norm", "weight_std")  # of a network, in messages
 
@@ -37,7 +39,7 @@ def keep(model: ResNetV2, dataset: Dataset, path: Path, facts: dict[str, Any]) -
     if not prints.exists():
         publish(prints, image_prints(dataset.train_images.numpy()).tobytes(), overwrite=True)
     metadata = {**facts, "upstream": dataset.name, "data": dataset.sha256, "cell": path.stem}
-    source = weights.save(model, path, metadata, head=False)
+    source = save_checkpoint(model, path, metadata, head=False)
     return {"file": path.name, "bytes": source.size, "sha256": source.sha256, "images": prints.name}
 
 
@@ -73,7 +75,7 @@ def start(
     if found.kind == "official" and not path.exists():
         do = f"fetch it once: fairtrial fetch {found.name}"
         raise fault(f"the official weights {found.name} are not here", str(path), do, BAD_INPUT)
-    source = weights.load_bit(model, path, head="replace")
+    source = load_bit(model, path, head="replace")
     return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
 
 
@@ -101,7 +103,7 @@ def _from_study(model: ResNetV2, cell: Cell, dataset: Dataset, folder: Path) -> 
     # `_attempts` leaves the others out
     assert kept is not None
     path = folder / "weights" / kept.file
-    source = weights.load(model, path, head="replace")
+    source = load_checkpoint(model, path, head="replace")
     if source.sha256 != kept.sha256 or source.metadata.get("cell") != path.stem:
         what = f"sha256 {source.sha256[:16]}... of cell {source.metadata.get('cell')}"
         what += f"; its record says {kept.sha256[:16]}... of cell {path.stem}"

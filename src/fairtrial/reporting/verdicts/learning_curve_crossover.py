@@ -17,7 +17,7 @@ from fairtrial.reporting.results.load import OPEN, Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.stats import simultaneous_band
-from fairtrial.stats.curves import Band
+from fairtrial.stats.learning_curves import Band
 from fairtrial.storage.record import Attempt, Spent
 from fairtrial.study.contrast import corners
 from fairtrial.study.limits import MIN_UNITS
