@@ -48,7 +48,7 @@ _FILES = {
     "minimal_detectable_effect": "sample_size",
     "more_seeds": "sample_size",
     "confidence_sequence": "sequential",
-    "simultaneous_band": "curves",
+    "simultaneous_band": "learning_curves",
     "variance_components": "components",
     "nested_components": "components",
     "blocked_anova": "factorial",
