@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fairtrial.errors import USAGE, Fault
-from fairtrial.study.data_spec import FORMS, TORCHVISION, name_of, parse
+from fairtrial.study.data_spec import SOURCES, TORCHVISION, name_of, parse
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_unknown_form_lists_the_forms(spec):
         parse(spec)
     assert caught.value.code == USAGE
     assert repr(spec) in caught.value.problems[0].what
-    for form in FORMS:
+    for form in (form for row in SOURCES.values() for form in row.forms):
         assert form in caught.value.problems[0].do
 
 

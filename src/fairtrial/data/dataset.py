@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import import_module
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from fairtrial.data import decoded_cache, digits, image_folder, parquet, torchvision_sets
+from fairtrial.data import decoded_cache
 from fairtrial.data.split_arrays import SHOWN, Source
 from fairtrial.errors import Fault, Problem, fault
-from fairtrial.study.data_spec import Spec, parse
+from fairtrial.study.data_spec import SOURCES, Spec, parse
 
 MAX_RESOLUTION: Final = 4096
 LIST_ALL: Final = "see them all with `fairtrial doctor --data SPEC`"
@@ -53,16 +52,8 @@ class Sealed:
         return self._images, self._labels
 
 
-OPENERS: Final[dict[str, Callable[[Spec, bool], Source]]] = {
-    "digits": lambda spec, download: digits.source(),
-    "torchvision": lambda spec, download: torchvision_sets.source(spec.name, download),
-    "parquet": lambda spec, download: parquet.source(_path(spec)),
-    "folder": lambda spec, download: image_folder.source(_path(spec)),
-}
-
-
 def open_dataset(spec: str, *, resolution: int | None = None, download: bool = False) -> Dataset:
-    """Both splits of the data that a specification names (forms: `fairtrial.data.specs`).
+    """Both splits of the data that a specification names (forms: `fairtrial.study.data_spec`).
 
     resolution: images are resized to this square; None keeps their size (digits: 16). download: fetches a
     torchvision set that is missing. Bad data is a Fault that names the offenders: 20 shown, the rest counted.
@@ -87,7 +78,7 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     if resolution is not None and not 2 <= resolution <= MAX_RESOLUTION:
         do = "use 32 for CIFAR-like images, 128 or more for photographs"
         raise fault(f"expected a resolution in 2..{MAX_RESOLUTION}; got {resolution}", "resolution", do)
-    arrays, sha256 = decoded_cache.through(OPENERS[parsed.kind](parsed, download), resolution)
+    arrays, sha256 = decoded_cache.through(_source(parsed, download), resolution)
     return Dataset(
         name=parsed.name,
         classes=arrays.classes,
@@ -100,9 +91,10 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     )
 
 
-def _path(spec: Spec) -> Path:
-    assert spec.path is not None  # `parse` gives these kinds a path
-    return spec.path
+def _source(spec: Spec, download: bool) -> Source:
+    """Import the function that the row of this kind names, and let it open the data."""
+    module, _, function = SOURCES[spec.kind].opener.partition(":")
+    return getattr(import_module(module), function)(spec.place, download)
 
 
 def _shortened(problems: tuple[Problem, ...]) -> list[Problem]:

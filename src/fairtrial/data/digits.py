@@ -15,7 +15,7 @@ _SIDE: Final = 8
 _THIRD: Final = 3
 
 
-def source() -> Source:
+def source(name: str = "digits", download: bool = False) -> Source:
     """The digits of the installed scikit-learn; cached like the rest, because its import takes seconds."""
     return Source(f"digits 1, scikit-learn {version('scikit-learn')}", load)
 

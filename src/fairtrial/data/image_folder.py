@@ -31,7 +31,7 @@ class _Scan:
     digest: str = ""
 
 
-def source(path: Path) -> Source:
+def source(path: Path, download: bool = False) -> Source:
     """The folder or archive, walked and hashed. The class index comes from the names under train/, sorted."""
     return archive.source(path, _walked) if archive.is_archive(path) else _walked(path)
 

@@ -20,7 +20,7 @@ LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
 _MANY: Final = 2**31  # labels from here on are no labels
 
 
-def source(path: Path) -> Source:
+def source(path: Path, download: bool = False) -> Source:
     """`path` holds train.parquet and test.parquet: a column of encoded images, a column of labels.
 
     Class names come from the file's `huggingface` metadata; without it they are the numbers up to the largest

@@ -48,7 +48,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def source(name: str, download: bool = False) -> Source:
-    """A row of specs.TORCHVISION, from `torchvision/NAME` in the cache folder.
+    """A row of study.data_spec.TORCHVISION, from `torchvision/NAME` in the cache folder.
 
     torchvision is imported only to download or to decode: its import takes seconds.
     CIFAR arrives as pickles: torchvision loads them, after comparing them with md5 digests that it pins, so

@@ -19,7 +19,6 @@ class Published(NamedTuple):
     test: dict[str, Any]
 
 
-DIGITS: Final = "digits"
 TORCHVISION: Final = {
     "cifar10": Published("CIFAR10", {"train": True}, {"train": False}),
     "cifar100": Published("CIFAR100", {"train": True}, {"train": False}),
@@ -28,37 +27,65 @@ TORCHVISION: Final = {
     "flowers102": Published("Flowers102", {"split": "train"}, {"split": "test"}),  # without "val"
     "oxfordiiitpet": Published("OxfordIIITPet", {"split": "trainval"}, {"split": "test"}),
 }
-PATHS: Final = ("parquet", "folder")
-FORMS: Final = (DIGITS, *TORCHVISION, *(f"{kind}:DIR" for kind in PATHS), "folder:ARCHIVE")
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One kind of data.
+
+    opener: "module:function" that makes the `Source`, from the path or the name and from whether to download.
+    forms: how `--data` names it: whole names, or "kind:DIR" where a path follows.
+    """
+
+    opener: str
+    forms: tuple[str, ...]
+
+    @property
+    def takes_path(self) -> bool:
+        """Whether a path follows the kind."""
+        return ":" in self.forms[0]
+
+
+# Nothing here imports what opens the data: a new kind is one file in `data/` and one row.
+SOURCES: Final[dict[str, SourceRow]] = {
+    "digits": SourceRow("fairtrial.data.digits:source", ("digits",)),
+    "torchvision": SourceRow("fairtrial.data.torchvision_sets:source", tuple(TORCHVISION)),
+    "parquet": SourceRow("fairtrial.data.parquet:source", ("parquet:DIR",)),
+    "folder": SourceRow("fairtrial.data.image_folder:source", ("folder:DIR", "folder:ARCHIVE")),
+}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A checked specification: `kind` is "digits", "torchvision", "parquet" or "folder"."""
+    """A checked specification; `kind` is a row of SOURCES."""
 
     kind: str
     name: str  # identity of the data, without its path
-    path: Path | None = None  # of "parquet" and "folder"
+    path: Path | None = None
+
+    @property
+    def place(self) -> Path | str:
+        """What its opener needs: the path, or the name of data that has none."""
+        return self.path or self.name
 
 
 def parse(spec: str) -> Spec:
     """Check the form of a specification; no file is opened. An unknown form raises Fault."""
-    kind, colon, rest = spec.partition(":")
-    if spec == DIGITS:
-        return Spec("digits", DIGITS)
-    if spec in TORCHVISION:
-        return Spec("torchvision", spec)
-    if colon and kind in PATHS and rest.strip():
+    kind, _, rest = spec.partition(":")
+    if kind in SOURCES and SOURCES[kind].takes_path and rest.strip():
         path = Path(rest)
         with contextlib.suppress(RuntimeError):  # no such user: the folder is then missing, and reported so
             path = path.expanduser()
         path = Path(os.path.normpath(path.absolute()))  # not resolved: a link keeps its own name
         return Spec(kind, f"{kind}:{path.name or 'root'}", path)
-    known = (DIGITS, *TORCHVISION, *PATHS)
+    forms = {form: name for name, row in SOURCES.items() for form in row.forms}
+    if spec in forms and not SOURCES[forms[spec]].takes_path:
+        return Spec(forms[spec], spec)
+    known = dict.fromkeys(form.partition(":")[0] for form in forms)
     raise fault(
         f"expected a data specification; got {spec!r}{did_you_mean(kind, known)}",
         "--data",
-        f"use one of: {', '.join(FORMS)}",
+        f"use one of: {', '.join(forms)}",
     )
 
 
