@@ -163,6 +163,9 @@ def test_which_ends_are_an_outcome_is_decided_once():
         if ends & {each.value for each in node.elts if isinstance(each, ast.Constant)}
     }
     assert lists == {"fairtrial.study.failure_policy"}
+    asking = {name for name in LIBRARY if re.search(r"import .*\b(OUTCOMES|FAILURES)\b", text(name))}
+    assert asking == {"fairtrial.reporting.results.refusals"}  # two results of one cell
+    assert users(LIBRARY, ".scores_chance") == {"fairtrial.reporting.results.load"}
 
 
 def test_whether_code_had_changes_is_decided_once():

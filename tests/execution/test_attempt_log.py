@@ -6,7 +6,8 @@ import pytest
 
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.record import attempt_record, cell_message, failure
-from fairtrial.storage.store import Store
+from fairtrial.storage.store import Store, outcomes
+from fairtrial.study.failure_policy import FailurePolicy
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 
@@ -66,26 +67,44 @@ def test_a_study_read_again_gives_the_same_log(store, cells):
     assert (again.spent_s, again.outcomes()) == (log.spent_s, log.outcomes()) == (4.5, again.outcomes())
 
 
-def test_a_cell_is_hopeless_after_three_kills_of_its_worker_since_its_last_outcome(store, cells):
+def test_a_cell_is_given_up_after_three_failed_attempts_whatever_their_kind(store, cells):
     cell, log = cells[0], AttemptLog(store)
-    ends = [killed("driver"), *[killed()] * 2, failure("error", "crash loop", "worker", 0.0), *[killed()] * 3]
-    hopeless = []
+    ends = [killed("driver"), killed(), failure("error", "boom", "x.py:1", 0.0), failure("oom", "", "", 0.0)]
+    given_up = []
     for attempt, result in enumerate(ends, 1):
         log.note(publish(store, cell, attempt, result))
-        hopeless.append(log.hopeless(cell))
-    assert hopeless == [False] * 6 + [True]
-
-
-@pytest.mark.parametrize(
-    ("status", "again"),
-    [("error", True), ("oom", True), ("timeout", True), ("diverged", False), ("done", False)],
-)
-def test_retry_runs_what_may_end_otherwise(store, cells, status, again):
-    publish(store, cells[0], 1, done() if status == "done" else failure(status, "", "", 0.0))
-    log = AttemptLog(store)
-    assert cells[0] not in log.pending(cells)
-    assert (cells[0] in log.pending(cells, retry=True)) == again
+        given_up.append(log.given_up(cell.id))
+    assert given_up == [False, False, False, True]
+    (line,) = log.given_up_words(cells)
+    assert line == f"{cell.arm}, seed 0 ran out of memory:  (); 3 attempts failed"
     assert log.pending(cells) == cells[1:]  # in their order
+    assert log.pending(cells, retry=True) == cells
+    log.note(publish(store, cell, 5, done()))
+    assert not log.given_up(cell.id) and log.last_failure(cell.id) is None
+
+
+@pytest.mark.parametrize("status", ["done", "diverged"])
+def test_an_outcome_is_never_tried_again_nor_replaced(store, cells, status):
+    publish(store, cells[0], 1, done(0.5) if status == "done" else failure(status, "", "", 0.0))
+    for attempt in (2, 3, 4):
+        publish(store, cells[0], attempt, failure("timeout", "slow", "driver", 1.0))
+    publish(store, cells[0], 5, done(0.9))
+    log = AttemptLog(store)
+    assert cells[0] not in log.pending(cells, retry=True)
+    assert log.outcome(cells[0].id).number == outcomes(store.attempts())[cells[0].id].number == 1
+
+
+def test_an_attempt_that_was_evaluated_is_an_outcome_whatever_is_written_after_it(store, cells):
+    late = {**done(0.5), "status": "timeout", "error": {"what": "slow", "where": "driver"}}
+    publish(store, cells[0], 1, late)
+    assert AttemptLog(store).outcomes() == {cells[0].id: "timeout"}
+    assert cells[0] not in AttemptLog(store).pending(cells, retry=True)
+
+
+def test_a_study_of_memory_takes_out_of_memory_as_an_outcome(store, cells):
+    publish(store, cells[0], 1, failure("oom", "", "", 0.0))
+    assert AttemptLog(store).pending(cells) == cells
+    assert AttemptLog(store, FailurePolicy("outcome")).pending(cells) == cells[1:]
 
 
 def test_images_are_known_by_data_and_resolution(store, cells):

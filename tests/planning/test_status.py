@@ -44,7 +44,9 @@ def test_lost_attempts_are_listed_and_billed(tmp_path):
     found = status(made, store)
     assert found["counts"] == {"done": 1, "pending": 11}
     assert (found["ended_attempts"], found["lost_s"], found["device_s"]) == ({"killed": 1}, 3.0, 4.0)
-    assert any("1 killed; their cells were run again or are pending" in line for line in lines(found))
+    assert any(
+        "1 killed; their cells were run again, are pending or were given up" in line for line in lines(found)
+    )
 
 
 def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):

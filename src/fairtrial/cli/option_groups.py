@@ -191,9 +191,7 @@ def size_options(parser: argparse.ArgumentParser) -> None:
 def run_options(parser: argparse.ArgumentParser) -> None:
     """Add the run options."""
     work_options(parser)
-    parser.add_argument(
-        "--retry", action="store_true", help="run cells again that ended in error, oom or timeout"
-    )
+    parser.add_argument("--retry", action="store_true", help="try cells again that failed three times")
     report_options(parser)
 
 

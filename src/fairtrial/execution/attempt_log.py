@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Final
 
 from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
-from fairtrial.storage.store import MOST_KILLS, Store
-from fairtrial.study.failure_policy import OUTCOMES, RETRIED
+from fairtrial.storage.store import DECLARED, Store
+from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy
 from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
 
@@ -20,13 +20,14 @@ WORKER: Final = "worker"  # where an attempt ended that took its process down; "
 class AttemptLog:
     """A study's attempts, read once and kept up to date; the writer of attempts that have no result."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, policy: FailurePolicy = DECLARED) -> None:
+        self.store, self.policy = store, policy
         self.records: list[Attempt] = []
         self.spent_s = 0.0  # device seconds of every attempt, lost ones included
         self._last: dict[str, int] = {}  # cell -> its highest attempt
         self._counts: dict[str, Attempt] = {}  # cell -> the attempt that counts
-        self._kills: Counter[str] = Counter()  # cell -> workers it took down since it last had an outcome
+        self._failures: Counter[str] = Counter()  # cell -> its failed attempts, since it was last forgiven
+        self._failure: dict[str, Attempt] = {}  # cell -> its last failed attempt
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
         self._weights: dict[tuple[StartKey, int | None], str] = {}  # and upstream seed -> digest of the file
         self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm and budget -> their seconds
@@ -41,11 +42,11 @@ class AttemptLog:
         self.records.append(record)
         self._last[cell] = record.number
         self.spent_s += record.spent.device_s
-        if record.status in OUTCOMES:
-            self._counts[cell] = record
-            self._kills[cell] = 0
-        elif record.status == "killed" and record.error and record.error.where in (WORKER, "job"):
-            self._kills[cell] += 1
+        if self.policy.decides(record.status, evaluated=record.evaluated):
+            self._counts.setdefault(cell, record)
+        elif record.failed:
+            self._failures[cell] += 1
+            self._failure[cell] = record
         if record.status == "done":
             self._times[arm_key(settings) + record.budget].append(record.spent.device_s)
         if sha256 := record.provenance.data:
@@ -67,9 +68,15 @@ class AttemptLog:
         return self._counts.get(cell)
 
     def pending(self, cells: list[Cell], *, retry: bool = False) -> list[Cell]:
-        """The cells that have no outcome yet, in their order."""
-        ended = self.outcomes()
-        return [cell for cell in cells if cell.id not in ended or (retry and ended[cell.id] in RETRIED)]
+        """The cells that have no outcome yet and may be tried, in their order.
+
+        retry: also those that failed as often as is allowed; they may fail as often again.
+        """
+        missing = [cell for cell in cells if cell.id not in self._counts]
+        if retry:
+            for cell in missing:
+                self._failures[cell.id] = 0
+        return [cell for cell in missing if not self.given_up(cell.id)]
 
     def begin(self, cell: Cell, pid: int, origin: Json) -> int:
         """Lease the cell to a process; the number of the new attempt, larger than any before."""
@@ -92,9 +99,25 @@ class AttemptLog:
         self.note(record)
         return record
 
-    def hopeless(self, cell: Cell) -> bool:
-        """Whether the cell has taken its worker down as often as is allowed."""
-        return self._kills[cell.id] >= MOST_KILLS
+    def given_up(self, cell: str) -> bool:
+        """Whether a cell without an outcome has failed as often as is allowed."""
+        return cell not in self._counts and self._failures[cell] >= MOST_FAILED
+
+    def last_failure(self, cell: str) -> Attempt | None:
+        """The last failed attempt of a cell without an outcome; None where there is none."""
+        return None if cell in self._counts else self._failure.get(cell)
+
+    def given_up_words(self, cells: Iterable[Cell]) -> list[str]:
+        """Name each of these cells that was given up, with the reason of its last attempt."""
+        lines = []
+        for cell in cells:
+            last = self._failure.get(cell.id)
+            if last is not None and self.given_up(cell.id):
+                why = f": {last.error.what} ({last.error.where})" if last.error else ""
+                lines.append(
+                    f"{cell.arm}, seed {cell.seed} {WORDS[last.status]}{why}; {MOST_FAILED} attempts failed"
+                )
+        return lines
 
     def data_sha256(self, cell: Cell) -> str | None:
         """The digest of the images that recorded cells of this data saw; None when none is recorded."""

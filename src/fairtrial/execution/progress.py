@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fairtrial.execution.attempt_log import AttemptLog
 
-MARKS = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E"}
+MARKS = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E", "killed": "K"}
 
 
 class Progress(Protocol):
@@ -138,7 +138,7 @@ class Grid:
         table = Table("arm", "seeds", "mean test_acc [95 %]", title=title, title_justify="left", box=None)
         ends: dict[str, list[Any]] = {arm: [] for arm in watch.arms}
         for cell in watch.cells:
-            ends[watch.arm_of[cell.id]].append(watch.log.outcome(cell.id))
+            ends[watch.arm_of[cell.id]].append(watch.log.outcome(cell.id) or watch.log.last_failure(cell.id))
         for arm, records in ends.items():
             marks = "".join(MARKS[record.status] if record else "·" for record in records)
             done = [record.measured.test_acc for record in records if record and record.status == "done"]

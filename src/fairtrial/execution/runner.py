@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +20,7 @@ from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerP
 from fairtrial.installation import released
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, cell_message, failure
-from fairtrial.storage.store import MOST_KILLS, Store
-from fairtrial.study.failure_policy import OUTCOMES, RETRIED
+from fairtrial.storage.store import Store
 from fairtrial.study.study import Cell, Study
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
@@ -117,7 +115,7 @@ class Driver:
         self.wanted: list[Cell] = []
         self.remaining = options.limit  # cells that may still be handed out; None: any number
         self.announced: set[str] = set()
-        self.log = AttemptLog(store)
+        self.log = AttemptLog(store, study.failures)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.exhausted = False  # the total budget has no room for another cell
@@ -133,6 +131,8 @@ class Driver:
                 self._calibrate(pool)
                 with progress_for(self.wanted, self.log, jobs, total_s) as progress:
                     self._work(pool, progress)
+        for line in self.log.given_up_words(self.wanted):
+            announce(f"failed: {line}; try again with --retry")
         return self.stop.code or self._exit_code()
 
     def _more(self, *, retry: bool = False) -> bool:
@@ -172,18 +172,15 @@ class Driver:
             provenance.refuse_mixing([attempt.provenance for attempt in self.log.records], worker.origin)
 
     def _exit_code(self) -> int:
-        status = self.log.outcomes()
-        ends = [status.get(cell.id) for cell in self.wanted]
-        if None in ends:
+        if self.log.pending(self.wanted):
             return INCOMPLETE
-        # a divergence scores chance, as declared: it is data
-        return FAILED_CELLS if set(ends) & set(RETRIED) else DONE
+        return FAILED_CELLS if any(self.log.given_up(cell.id) for cell in self.wanted) else DONE
 
     def _work(self, pool: WorkerPool, progress: Progress) -> None:
         beat, reason = time.monotonic(), None
         try:
             while not self.stop and (self.pending or pool.busy() or self._goes_on(progress)):
-                self._hand_out(pool, progress)
+                self._hand_out(pool)
                 for worker, message in pool.answers(POLL_S):
                     self._hear(worker, message, progress)
                 self._end_overdue(pool)
@@ -205,10 +202,8 @@ class Driver:
         progress.expect(self.wanted)
         return True
 
-    def _hand_out(self, pool: WorkerPool, progress: Progress) -> None:
+    def _hand_out(self, pool: WorkerPool) -> None:
         for worker in pool.free():
-            while self.pending and self.log.hopeless(self.pending[0]):
-                self._give_up(worker, self.pending.popleft(), progress)
             if self.pending and self._affordable(pool, self.pending[0]):
                 self._give(worker, self.pending.popleft())
         pool.grow(len(pool.busy()) + len(self.pending))
@@ -243,19 +238,21 @@ class Driver:
         }
         worker.give(cell, attempt, message)
 
-    def _give_up(self, worker: WorkerProcess, cell: Cell, progress: Progress) -> None:
-        attempt = self.log.begin(cell, os.getpid(), worker.origin)
-        result = failure("error", f"crash loop: {MOST_KILLS} attempts took their worker down", WORKER, 0.0)
-        progress.finished(self.log.close(cell_message(cell), attempt, result, worker.origin), 0.0)
-
     def _hear(self, worker: WorkerProcess, message: Message | None, progress: Progress) -> None:
         if message is None:
             self._handle_exit(worker, progress)
         elif "origin" in message:
             self._refuse_mixing(worker)
         else:
-            worker.cell = None
-            progress.finished(self.log.take(message["cell"], message["attempt"]), message["wall_s"])
+            cell, worker.cell = worker.cell, None
+            record = self.log.take(message["cell"], message["attempt"])
+            self._ended(cell, record, message["wall_s"], progress)
+
+    def _ended(self, cell: Cell | None, record: Attempt, wall_s: float, progress: Progress) -> None:
+        """Show how an attempt ended; a failed cell joins the end of the queue until it is given up."""
+        progress.finished(record, wall_s)
+        if cell is not None:
+            self.pending.extend(self.log.pending([cell]))
 
     def _handle_exit(self, worker: WorkerProcess, progress: Progress) -> None:
         """Record the end of a worker; its cell gets another attempt, unless it has an outcome by then."""
@@ -265,10 +262,7 @@ class Driver:
             record = self._close(worker, worker.cell, "killed", worker.exit_words(), WORKER)
         else:
             record = self._close(worker, worker.cell, "timeout", worker.stop_reason, "driver")
-        if record.status in OUTCOMES:
-            progress.finished(record, worker.ran_s())
-        else:
-            self.pending.appendleft(worker.cell)
+        self._ended(worker.cell, record, worker.ran_s(), progress)
 
     def _end_overdue(self, pool: WorkerPool) -> None:
         limit = self.options.cell_timeout_s

@@ -19,7 +19,7 @@ from fairtrial.execution.process_environment import worker_environment
 from fairtrial.execution.progress import announce
 from fairtrial.execution.signals import Stop, withheld
 from fairtrial.installation import isolated_python
-from fairtrial.storage.store import MOST_KILLS
+from fairtrial.study.failure_policy import MOST_FAILED
 from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
@@ -168,7 +168,7 @@ class WorkerPool:
             return
         self._failed_starts += 1
         end = worker.exit_words()
-        if worker.process.returncode >= 0 or self._failed_starts >= MOST_KILLS:
+        if worker.process.returncode >= 0 or self._failed_starts >= MOST_FAILED:
             raise fault(f"a worker process could not start: {end}", *_READ_ABOVE, REFUSED)
 
     def first_ready(self, stop: Stop) -> WorkerProcess | None:

@@ -38,7 +38,7 @@ EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
 def plan(study: Study, options: Options) -> dict[str, Any]:
     """The plan as data; `lines` puts it in words."""
     store = Store.of(study, options.results)
-    log = AttemptLog(store)
+    log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
     known = step_seconds(store, options.threads, options.device)
@@ -90,7 +90,7 @@ def refuse_unaffordable(study: Study, options: Options) -> None:
         return
     store = Store.of(study, options.results)
     known = step_seconds(store, options.threads, options.device)
-    log = AttemptLog(store)
+    log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
     times = [(forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in pending]

@@ -11,7 +11,6 @@ from fairtrial.execution.progress import duration
 from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
-from fairtrial.study.failure_policy import ENDED
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import NOT_REQUIRED, Asked
 from fairtrial.study.study import Cell, Study
@@ -23,11 +22,12 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
     asked: what its stopping rule wants; other cells without an outcome are not required.
     """
-    books = AttemptLog(store)
+    books = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, books.counted)
     ended = books.outcomes()
     left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
-    counts = Counter(ended.get(cell.id, left[cell.id]) for cell in cells)
+    failed = {cell.id: last.status for cell in cells if (last := books.last_failure(cell.id))}
+    counts = Counter((ended | failed).get(cell.id, left[cell.id]) for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in (*cells, *trials)}
@@ -41,7 +41,8 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "complete_seeds": sum(count == width for count in blocks.values()),
         "seeds": len(study.seeds),
         "running": len(store.abandoned()),
-        "ended_attempts": dict(Counter(r.status for r in books.records if r.status in ENDED)),
+        "ended_attempts": dict(Counter(r.status for r in books.records if books.outcome(r.cell) is not r)),
+        "given_up": books.given_up_words([*trials, *cells]),
         "device_s": books.spent_s,
         "lost_s": sum(record.spent.lost_s for record in books.records),
         "other_cells": len({record.cell for record in others}),
@@ -93,7 +94,8 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
         yield f"leases    {found['running']} cells are being run, or were when their driver vanished"
     if found["ended_attempts"]:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["ended_attempts"].items()))
-        yield f"attempts  {ended}; their cells were run again or are pending"
+        yield f"attempts  {ended}; their cells were run again, are pending or were given up"
+    yield from (f"failed    {line}" for line in found["given_up"])
     yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
     if found["forecast"]:
         asked, took = found["forecast"]["forecast_s"], found["forecast"]["spent_s"]

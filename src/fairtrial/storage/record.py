@@ -31,7 +31,7 @@ from fairtrial.storage.json_fields import (
     parse,
 )  # fmt: skip
 from fairtrial.study.factors import upgraded
-from fairtrial.study.failure_policy import ENDED, OUTCOMES
+from fairtrial.study.failure_policy import STATUSES, is_failure
 from fairtrial.study.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _is_step_s(value: Any) -> bool:
 
 Recorded = Annotated[Settings, Check("a table of plain values", is_table, Settings.of, Settings.record)]
 StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
-Status = Annotated[str, Check(f"one of {', '.join(OUTCOMES + ENDED)}", lambda v: v in OUTCOMES + ENDED)]
+Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in STATUSES)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +186,16 @@ class Attempt(Group):
     provenance: Provenance
     drawn: Drawn
     error: Ending | None = None
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether it reached its final evaluation."""
+        return self.measured.test_acc is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts among the failed attempts of its cell, unless the study studies memory."""
+        return not self.evaluated and is_failure(self.status, self.error.where if self.error else None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,21 +13,20 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.integrity import DECLARATION_SCHEMA, SCHEMA, Newer, Record, sealed
 from fairtrial.storage.record import Attempt, Calibration, read, read_calibration
 from fairtrial.study.factors import non_default, recorded_digest
-from fairtrial.study.failure_policy import OUTCOMES
+from fairtrial.study.failure_policy import FailurePolicy
 from fairtrial.study.study import Cell, Study
 
-MOST_KILLS: Final = 3  # a cell that takes its job down this often is an error
-# of old records too
+DECLARED = FailurePolicy()  # where a study declares nothing else
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Store:
             history = past["history"]
             if _without_defaults(past["declaration"]) == _without_defaults(declaration):
                 return
-        finished = outcomes(self.attempts())
+        finished = outcomes(self.attempts(), study.failures)
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
         contrasts = {each.name: recorded_digest([each.record(), frame]) for each in study.contrasts}
         entry = {
@@ -236,22 +235,41 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
 
 
-def outcomes(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    """Cell -> the attempt that counts: its last one with an outcome."""
-    in_order = sorted(attempts, key=lambda attempt: attempt.number)
-    return {attempt.cell: attempt for attempt in in_order if attempt.status in OUTCOMES}
+def outcomes(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, Attempt]:
+    """Cell -> the attempt that counts: its first one with an outcome, which no later one replaces."""
+    found: dict[str, Attempt] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
+        if policy.decides(attempt.status, evaluated=attempt.evaluated):
+            found.setdefault(attempt.cell, attempt)
+    return found
 
 
-def rows(cells: Iterable[Cell], attempts: Iterable[Attempt]) -> list[Record]:
-    """One flat row per declared cell, in their order; a cell without outcome has status 'pending'."""
-    known = outcomes(attempts)
-    return [_row(cell, known.get(cell.id)) for cell in cells]
+def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, list[Attempt]]:
+    """Cell -> its failed attempts in their order, of the cells that have no outcome."""
+    records = sorted(attempts, key=lambda attempt: attempt.number)
+    known, found = outcomes(records, policy), defaultdict[str, list[Attempt]](list)
+    for attempt in records:
+        if attempt.failed and attempt.cell not in known:
+            found[attempt.cell].append(attempt)
+    return dict(found)
 
 
-def _row(cell: Cell, attempt: Attempt | None) -> Record:
+def rows(
+    cells: Iterable[Cell], attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED
+) -> list[Record]:
+    """One flat row per declared cell, in their order.
+
+    A cell without outcome has the status of its last failed attempt, or 'pending'.
+    """
+    attempts = list(attempts)
+    known, failed = outcomes(attempts, policy), failures(attempts, policy)
+    return [_row(cell, known.get(cell.id), failed.get(cell.id, [])) for cell in cells]
+
+
+def _row(cell: Cell, attempt: Attempt | None, failed: Sequence[Attempt]) -> Record:
     row = {"cell": cell.id, "arm": cell.arm, "seed": cell.seed, "replica": cell.replica, **cell.levels}
     if attempt is None:
-        return row | {"status": "pending"}
+        return row | {"status": failed[-1].status if failed else "pending"}
     return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
 
 

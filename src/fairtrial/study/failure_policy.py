@@ -1,12 +1,53 @@
-"""The ways a run ends: which are an outcome of its cell, which score chance, which are tried again."""
+"""The ways an attempt ends: which decide its cell, which score chance, which are tried again."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+DONE: Final = "done"
 DIVERGED: Final = "diverged"
-REPEATABLE: Final = ("done", DIVERGED)  # the same cell on the same machine would end so again
-RETRIED: Final = ("oom", "timeout", "error")  # by --retry
-OUTCOMES: Final = (*REPEATABLE, *RETRIED)  # these end a cell
-FAILED: Final = (DIVERGED, *RETRIED)  # these score chance accuracy
-ENDED: Final = ("killed", "interrupted")  # these leave the cell pending
+OUTCOMES: Final = (DONE, DIVERGED)  # of the method: the same cell on the same machine would end so again
+OOM: Final = "oom"
+FAILURES: Final = (OOM, "timeout", "error", "killed")  # of the run: the cell is missing, and is tried again
+INTERRUPTED: Final = "interrupted"
+STATUSES: Final = (*OUTCOMES, *FAILURES, INTERRUPTED)
+MOST_FAILED: Final = 3  # attempts of one cell; after as many it is named, and tried again by --retry alone
+MISSING_LIMIT: Final = 0.2  # a contrast that has lost a larger share of its pairs is refused in any case
+WORDS: Final = {
+    DIVERGED: "diverged",
+    OOM: "ran out of memory",
+    "timeout": "timed out",
+    "error": "broke",
+    "killed": "was killed",
+}
+# As every declaration has recorded it. "Failed" is what the method does: a run that diverged.
+DECLARED: Final = "a failed seed scores chance accuracy"
+_NOT_ITS_OWN: Final = "driver"  # where an attempt was killed together with its driver
+
+
+@dataclass(frozen=True)
+class FailurePolicy:
+    """What an attempt's end means for its cell. oom: "failure", or "outcome" where memory is studied."""
+
+    oom: str = "failure"
+
+    def problem(self) -> str:
+        """Return what is wrong with it; nothing where it is known."""
+        known = ("failure", "outcome")
+        return "" if self.oom in known else f"unknown oom {self.oom!r}; known: {', '.join(known)}"
+
+    def decides(self, status: str, *, evaluated: bool) -> bool:
+        """Say whether an attempt is its cell's outcome; one that was evaluated is, whatever came after."""
+        return evaluated or status in OUTCOMES or (status == OOM and self.oom == "outcome")
+
+    def scores_chance(self, status: str) -> bool:
+        """Say whether an outcome scores chance accuracy."""
+        return status == DIVERGED or (status == OOM and self.oom == "outcome")
+
+
+def is_failure(status: str, where: str | None) -> bool:
+    """Say whether an attempt counts as failed. where: it ended; what ends with its driver is no failure."""
+    if status == "killed":
+        return where is not None and where != _NOT_ITS_OWN
+    return status in FAILURES

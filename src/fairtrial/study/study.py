@@ -12,6 +12,7 @@ from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast, Levels
+from fairtrial.study.failure_policy import DECLARED, FailurePolicy
 from fairtrial.study.identity import cell_id
 from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.settings import FACTORS, Settings
@@ -85,8 +86,9 @@ class Study:
     left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
     `preset` when left out. tuning: how each arm gets its learning rate before the first confirmatory cell;
     None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
-    rule by which it may end before its last seed, such as "looks". locations: where each value was written;
-    the loader knows.
+    rule by which it may end before its last seed, such as "looks". oom: "outcome" where memory is what it
+    studies: a run that is out of memory then scores chance. locations: where each value was written; the
+    loader knows.
     Raises Fault with every problem found.
     """
 
@@ -107,6 +109,7 @@ class Study:
     tuning: Tuning | None = None
     chosen: Mapping[tuple[int, Regime], Params] = field(default_factory=dict, repr=False, compare=False)
     stop: Stopping | str | None = None
+    oom: str = "failure"
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -151,6 +154,7 @@ class Study:
             preset=declaration["preset"],
             tuning=Tuning.of(declaration["tuning"]) if "tuning" in declaration else None,
             stop=Stopping.of(declaration["stop"]) if "stop" in declaration else None,
+            oom=declaration.get("oom", FailurePolicy.oom),
         )
 
     @property
@@ -162,6 +166,11 @@ class Study:
     def contrasts(self) -> tuple[Contrast, ...]:
         """The declared family: primary, then secondary."""
         return (*self.primary, *self.secondary)  # type: ignore[misc]
+
+    @property
+    def failures(self) -> FailurePolicy:
+        """What the end of an attempt means for its cell."""
+        return FailurePolicy(self.oom)
 
     @property
     def rule(self) -> Stopping | None:
@@ -255,6 +264,8 @@ class Study:
             kept["tuning"] = self.tuning.record()
         if self.rule is not None:
             kept["stop"] = self.rule.record()
+        if self.oom != FailurePolicy.oom:
+            kept["oom"] = self.oom
         return {
             **kept,
             "study": self.name,
@@ -269,7 +280,7 @@ class Study:
             "margin": self.margin,
             "alpha": ALPHA,
             "aa": None if self.aa is None else table.identities(self.aa),
-            "failure_policy": "a failed seed scores chance accuracy",
+            "failure_policy": DECLARED,
             "root": ROOT,
         }
 

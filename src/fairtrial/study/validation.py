@@ -59,6 +59,8 @@ def problems(study: Study) -> Iterator[Problem]:
     yield from types
     if types:
         return
+    if wrong := study.failures.problem():
+        yield Problem(wrong, at(study.locations, "oom"), "leave it out, or declare oom='outcome'")
     settings = [*_setting_problems(study), *_seed_problems(study)]
     yield from settings
     if not settings:  # the rest reads levels that must exist

@@ -57,7 +57,7 @@ def _words(study: Study, stage: Stage | None) -> tuple[str, ...]:
 
 def choices_of(study: Study, store: Store) -> dict[str, Any]:
     """Return what the recorded trials of a study chose, as data; `lines` puts it in words."""
-    _, stage = resolve(study, outcomes(store.attempts()))
+    _, stage = resolve(study, outcomes(store.attempts(), study.failures))
     assert stage is not None and study.tuning is not None
     names = list(study.factors)
     chosen = [

@@ -150,7 +150,7 @@ def test_a_failed_run_keeps_the_checkpoint_it_was_to_start_from(make_transfer, p
     results = load.load(publish(make_transfer(), outcome))
     frame = results.frame.assign(upstream_seed=results.frame["upstream_seed"])
     assert set(frame[(frame["seed"] == 7) & (frame["finetune"] == "full")]["upstream_seed"]) == {1}
-    (finding,), (text,) = judged(publish(make_transfer(), outcome))
+    (finding,), (text,) = judged(publish(make_transfer(oom="outcome"), outcome))
     assert finding.interval.n == 3 and "1 of 15 runs of fine-tuned, 5-shot ran out of memory" in text
 
 

@@ -32,7 +32,9 @@ def test_the_same_values_twice_are_an_alarm_too(make_study, publish):
 
 def test_failed_runs_of_the_twin_stay_in_n(make_study, publish, noise):
     found = compared(
-        publish(make_study(), lambda c: "oom" if c.replica and c.seed < 2 else 0.9 + 0.01 * noise(c, "a"))
+        publish(
+            make_study(), lambda c: "diverged" if c.replica and c.seed < 2 else 0.9 + 0.01 * noise(c, "a")
+        )
     )
     assert found.interval.n == 10 and found.differences[0] < -0.7
 

@@ -12,6 +12,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.sentences import grounds, sentence, title
 from fairtrial.study.budget import Budget
+from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.study import Contrast
 
 GN_WS = {"norm": "gn", "weight_std": True}
@@ -172,8 +173,53 @@ def test_chance_is_not_invented_where_no_run_counted_the_classes(make_study, pub
     def outcome(cell):
         return {"status": "oom", "measured": {"classes": None}}
 
-    (finding,), (text,) = judged(publish(make_study(), outcome))
+    (finding,), (text,) = judged(publish(make_study(oom="outcome"), outcome))
     assert finding.verdict == "refused" and "how many classes" in text
+
+
+@pytest.mark.parametrize("status", ["error", "timeout", "oom"])
+def test_a_broken_control_is_refused_and_beaten_by_nothing(make_study, publish, noise, status):
+    inner = planted(noise, 0.05)
+    store = publish(make_study(), lambda cell: status if cell.levels == BN | AT_4 else inner(cell))
+    for partial in (False, True):
+        (finding,), (text,) = judged(store, partial=partial)
+        assert (finding.verdict, finding.interval) == ("refused", None) and "beats" not in text
+        assert f"10 of 10 pairs missing: 10 runs of bn, batch 4 {WORDS[status]}" in text
+
+
+def test_two_lost_pairs_of_ten_may_be_left_out_and_three_may_not(make_study, publish, noise):
+    inner = planted(noise, 0.05)
+    lost = publish(make_study(), lambda c: "error" if c.levels == BN | AT_4 and c.seed < 2 else inner(c))
+    (finding,), (text,) = judged(lost)
+    assert finding.verdict == "refused"
+    assert "incomplete: 88 of 90 cells (2 runs broke and are missing)" in text
+    (finding,), (text,) = judged(lost, partial=True)
+    assert sorted(finding.differences) == list(range(2, 10)) and finding.verdict == "better"
+    assert "2 of 10 pairs missing: 2 runs of bn, batch 4 broke" in text and "exploratory" in text
+    publish(
+        make_study(), lambda c: "timeout" if c.levels == GN_WS | AT_4 and c.seed == 4 else None, attempt=2
+    )
+    (finding,), _ = judged(lost, partial=True)
+    assert finding.verdict == "better"  # what has ended stays, whatever is written after it
+
+
+def test_over_a_fifth_of_the_pairs_lost_is_refused_even_of_a_partial_study(make_study, publish, noise):
+    inner = planted(noise, 0.05)
+    store = publish(make_study(), lambda c: "error" if c.levels == BN | AT_4 and c.seed < 3 else inner(c))
+    (finding,), (text,) = judged(store, partial=True)
+    assert finding.verdict == "refused" and "incomplete: 3 of 10 pairs lost, more than 20 %" in text
+
+
+def test_a_study_of_memory_scores_out_of_memory_as_declared(make_study, publish, noise):
+    inner = planted(noise, 0.05)
+    store = publish(
+        make_study(oom="outcome"), lambda c: "oom" if c.levels == BN | AT_4 and c.seed == 2 else inner(c)
+    )
+    assert store.declared()["declaration"]["oom"] == "outcome"
+    (finding,), (text,) = judged(store)
+    assert (
+        finding.interval.n == 10 and "1 of 10 seeds of bn, batch 4 ran out of memory and score chance" in text
+    )
 
 
 def test_an_incomplete_study_has_no_verdict(make_study, publish, noise):

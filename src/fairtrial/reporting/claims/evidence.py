@@ -18,7 +18,7 @@ from fairtrial.reporting.claims.published_claims import (
     distance,
     scale_of,
 )
-from fairtrial.reporting.results.load import OPEN, Results, per_seed
+from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import unit_of
 from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure
 from fairtrial.reporting.verdicts.sentences import title
@@ -194,7 +194,7 @@ def _spread(results: Results, levels: Mapping[str, Any]) -> Interval | None:
 def _rate(results: Results, levels: Mapping[str, Any]) -> Interval | None:
     """Return the share of an arm's runs that diverged."""
     cells = results.where(levels)
-    cells = cells[~cells["status"].isin(OPEN)]
+    cells = cells[cells["ended"].astype(bool)]
     if not len(cells):
         return None
     return clopper_pearson(int((cells["status"] == DIVERGED).sum()), len(cells), unit="run")

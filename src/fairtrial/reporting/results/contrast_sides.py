@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fairtrial.reporting.results.load import OPEN, Results, per_seed
+from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats import paired_interval
@@ -22,14 +22,16 @@ SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "sec
 
 @dataclass(frozen=True)
 class ContrastSide:
-    """One arm of a contrast: seed -> value, what its runs spent, which of them failed."""
+    """One arm of a contrast: seed -> value, what its runs spent, which of them failed or are missing."""
 
     name: str
     values: Mapping[int, float]
     spent: float | None  # mean of the declared budget's column over the runs that finished
     runs: int
     failures: Counter[str]
-    failed_seeds: frozenset[int]
+    failed_seeds: frozenset[int]  # they score chance
+    missing: Counter[str]  # how runs failed that have no outcome
+    missing_seeds: frozenset[int]
     per_seed: int  # runs that are averaged within a seed
     overlap: int  # test images that were among the upstream images, as far as the records know
 
@@ -52,14 +54,17 @@ def _side(results: Results, metric: str, levels: dict[str, Any], seeds: tuple[in
         cells = cells[cells["seed"].isin(seeds)]
     finished = cells[cells["status"] == "done"]
     failed = cells[cells["failed"].astype(bool)]
+    missing = cells[cells["cell"].isin(list(results.missing))]
     spent = finished[SPENT[results.study.budget.kind]].astype(float) if len(finished) else None
     return ContrastSide(
         name=clean(factors.label({name: levels[name] for name in results.study.factors if name in levels})),
         values=per_seed(cells, metric),
         spent=None if spent is None else float(spent.mean()),
-        runs=int((~cells["status"].isin(OPEN)).sum()),
+        runs=int(cells["ended"].sum()),
         failures=Counter(failed["status"]),
         failed_seeds=frozenset(int(seed) for seed in failed["seed"]),
+        missing=Counter(missing["status"]),
+        missing_seeds=frozenset(int(seed) for seed in missing["seed"]),
         per_seed=len(cells) // len(seeds),
         overlap=overlap(results, cells["cell"]),
     )

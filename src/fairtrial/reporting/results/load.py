@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -14,16 +14,16 @@ import pandas as pd
 
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.refusals import flaws
+from fairtrial.reporting.wording import plural
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
-from fairtrial.storage.store import Store, outcomes, rows
-from fairtrial.study.failure_policy import FAILED
+from fairtrial.storage.store import Store, failures, outcomes, rows
+from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
 from fairtrial.tuning.selection import Stage, resolve
 
-OPEN: Final = ("pending", NOT_REQUIRED)  # without an outcome
 STABLE: Final = (
     "status",
     "steps",
@@ -46,10 +46,11 @@ STABLE: Final = (
 class Results:
     """What a study declared and what its cells came to.
 
-    frame: one row per declared cell, in declared order; metrics are scored (a failed cell has chance),
-    `failed` says so, `start` and `upstream_seed` say where its weights come from. plain: the same rows as
-    recorded. records: cell -> the attempt that counts. read: contrast -> how many seeds it is read at, where
-    a stopping rule says so. tuning: the trials and what they chose; None in a study at one rule.
+    frame: one row per declared cell, in declared order. `ended` says that it has an outcome; metrics are
+    scored (a failed cell has chance), `failed` says so; `start`, `upstream_seed` say where its weights come
+    from. plain: the same rows as recorded. records: cell -> the attempt that counts. read: contrast -> how
+    many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
+    study at one rule. missing: cell -> its failed attempts, where it has no outcome.
     """
 
     study: Study
@@ -61,6 +62,7 @@ class Results:
     flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
     read: Mapping[str, int] = field(default_factory=dict)
     tuning: Stage | None = None
+    missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -93,7 +95,9 @@ class Results:
         """'26 of 130 cells', '65 of 260 cells, 195 not required by the stopping rule'."""
         rest = f", {self.not_required} not required by the stopping rule" if self.not_required else ""
         trials = f", tuning {self.tuning.progress}" if self.tuning and not self.tuning.complete else ""
-        return f"{self.done} of {len(self.frame)} cells{trials}{rest}"
+        lost = Counter(attempts[-1].status for attempts in self.missing.values())
+        why = f" ({failure_words(lost)} and are missing)" if lost else ""
+        return f"{self.done} of {len(self.frame)} cells{why}{trials}{rest}"
 
     @cached_property
     def inference(self) -> InferenceRule:
@@ -122,7 +126,7 @@ class Results:
     @cached_property
     def ended(self) -> pd.DataFrame:
         """The cells with an outcome."""
-        return self.frame[~self.frame["status"].isin(OPEN)]
+        return self.frame[self.frame["ended"].astype(bool)]
 
     @cached_property
     def arms(self) -> pd.DataFrame:
@@ -150,29 +154,37 @@ def load(store: Store) -> Results:
     """Read a study's folder; a Fault when a file of it cannot be trusted."""
     declared = store.declared()
     attempts = store.attempts()
-    known = outcomes(attempts)
-    study, tuning = resolve(Study.of(declared["declaration"]), known)
+    study = Study.of(declared["declaration"])
+    known, failed = outcomes(attempts, study.failures), failures(attempts, study.failures)
+    study, tuning = resolve(study, known)
     # until every regime has its choice, the declared cells are counted as they will be
     cells = (study if tuning is None or tuning.complete else study.provisional()).cells()
-    plain = rows(cells, attempts)
+    plain = rows(cells, attempts, study.failures)
     used = {cell.id: known[cell.id] for cell in cells if cell.id in known}
     frame = pd.DataFrame(list(_scored(study, plain, used)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
     wrong = flaws(study, attempts, used)
-    return Results(study, declared, frame, plain, used, _block_s(study, used), wrong, tuning=tuning)
+    missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
+    block_s = _block_s(study, used)
+    return Results(study, declared, frame, plain, used, block_s, wrong, tuning=tuning, missing=missing)
+
+
+def failure_words(failures: Counter[str], of: str = "") -> str:
+    """Return '2 runs broke, 1 run timed out'; of an arm '2 runs of bn broke'."""
+    return ", ".join(f"{plural(n, 'run')}{of} {WORDS[status]}" for status, n in sorted(failures.items()))
 
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
     classes = {r.settings.data: r.measured.classes for r in records.values() if r.measured.classes}
     for row in plain:
-        failed = row["status"] in FAILED
         record = records.get(row["cell"])
+        failed = record is not None and not record.evaluated and study.failures.scores_chance(record.status)
         values: dict[str, Any] = {name: row.get(name) for name in METRICS}
         if failed and record is not None:
             values |= chance(classes.get(record.settings.data))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
-        yield row | numbers | {"failed": failed} | _started(study, row, record)
+        yield row | numbers | {"failed": failed, "ended": record is not None} | _started(study, row, record)
 
 
 def _started(study: Study, row: Record, record: Attempt | None) -> Record:

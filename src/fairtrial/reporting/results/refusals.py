@@ -9,7 +9,7 @@ from typing import Any, Final
 from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.record import Attempt, Provenance, is_timing
 from fairtrial.study.budget import Budget
-from fairtrial.study.failure_policy import OUTCOMES, REPEATABLE
+from fairtrial.study.failure_policy import OUTCOMES
 from fairtrial.study.identity import cell_id, digest
 from fairtrial.study.study import Cell, Study
 
@@ -52,7 +52,7 @@ def _twice(records: list[Attempt]) -> Iterator[str]:
     """Yield cells that ended twice with different results, neither a retry: one of them was chosen."""
     ended: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.status in REPEATABLE:
+        if record.status in OUTCOMES:
             ended[record.cell].add(digest([record.status, _result(record)]))
     odd = sorted(cell for cell, results in ended.items() if len(results) > 1)
     if odd:

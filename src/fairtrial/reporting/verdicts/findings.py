@@ -17,12 +17,13 @@ from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
-from fairtrial.reporting.wording import SCALES, Scale, describe_interval
+from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.contrast import corners
+from fairtrial.study.failure_policy import MISSING_LIMIT
 from fairtrial.study.study import Contrast, regime_of
 from fairtrial.study.validation import LOWER_IS_BETTER
 
@@ -113,12 +114,23 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         differences=differences(parts, unit.seeds),
         gap=parity_gap(spent) if len(spent) == len(parts) else None,
         verdict="refused",
-        reason="" if results.sound or partial else results.unsound,
+        reason=_incomplete(results, parts, partial=partial),
         parts=rule.parts,
         analysis=_analysis(results, unit),
     )
     finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
     return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
+
+
+def _incomplete(results: Results, parts: Sequence[ContrastSide], *, partial: bool) -> str:
+    """Say why a contrast is refused for what is missing: any cell, or, if `partial`, too many pairs."""
+    if not partial:
+        return "" if results.sound else results.unsound
+    lost = frozenset[int]().union(*(part.missing_seeds for part in parts))
+    pairs = len(lost) + len(differences(parts, results.seeds))
+    if len(lost) <= MISSING_LIMIT * pairs:
+        return ""
+    return f"incomplete: {len(lost)} of {plural(pairs, 'pair')} lost, more than {100 * MISSING_LIMIT:g} %"
 
 
 def _analysis(results: Results, unit: ReplicationUnit) -> str:

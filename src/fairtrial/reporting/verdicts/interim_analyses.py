@@ -9,7 +9,7 @@ from pathlib import Path
 from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.contrast_sides import has_limits
-from fairtrial.reporting.results.load import OPEN, Results
+from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.findings import Finding, decide, measure
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.storage.store import Store
@@ -114,8 +114,7 @@ def _arms(results: Results, waiting: Sequence[Contrast]) -> Iterator:
 
 
 def _missing(results: Results, cells: set[str]) -> bool:
-    ended = zip(results.frame["cell"], results.frame["status"], strict=True)
-    return any(status in OPEN for cell, status in ended if cell in cells)
+    return not cells <= results.records.keys()
 
 
 def _describe(

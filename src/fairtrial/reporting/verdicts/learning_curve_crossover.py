@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast
-from fairtrial.reporting.results.load import OPEN, Results
+from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.refusals import mixed_hardware
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.stats import simultaneous_band
@@ -142,7 +142,7 @@ def _pairs(results: Results, contrast: Contrast, cells: Sequence[pd.DataFrame]) 
     """Return seed -> both curves, of seeds with both outcomes; nothing where one cannot be read."""
     sides: list[dict[int, Curve]] = []
     for frame in cells:
-        ended = frame[~frame["status"].isin(OPEN) & frame["seed"].isin(results.seeds_of(contrast))]
+        ended = frame[frame["ended"].astype(bool) & frame["seed"].isin(results.seeds_of(contrast))]
         rows = ended.to_dict("records")
         read = {int(row["seed"]): _curve(results.records[row["cell"]], row) for row in rows}
         sides.append({seed: curve for seed, curve in read.items() if curve is not None})

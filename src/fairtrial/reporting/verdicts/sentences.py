@@ -6,10 +6,12 @@ import math
 from typing import Any, Final
 
 from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.wording import clean, describe_interval, duration, level, listed, p_value, plural
 from fairtrial.study import factors, initial_checkpoint
+from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Contrast
 
@@ -23,7 +25,6 @@ _WHERE: Final = {  # levels that do not read with "at"
 }
 _SORTS: Final = (*_NORM, "model", "data")
 _WITH: Final = ("bn_mode", "upstream")
-_WORDS: Final = {"oom": "ran out of memory", "timeout": "timed out", "error": "broke", "diverged": "diverged"}
 
 
 def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
@@ -235,7 +236,11 @@ def _failures(finding: Finding) -> list[str]:
     for side in finding.sides:
         for status, number in sorted(side.failures.items()):
             unit = "seeds" if side.per_seed == 1 and finding.unit.checkpoints is None else "runs"
-            texts.append(f"{number} of {side.runs} {unit} of {side.name} {_WORDS[status]} and score chance")
+            texts.append(f"{number} of {side.runs} {unit} of {side.name} {WORDS[status]} and score chance")
+    lost = frozenset[int]().union(*(side.missing_seeds for side in finding.sides))
+    if lost:
+        why = " and ".join(failure_words(s.missing, f" of {s.name}") for s in finding.sides if s.missing)
+        texts.append(f"{len(lost)} of {plural(len(finding.unit.seeds), 'pair')} missing: {why}")
     return texts
 
 
