@@ -303,3 +303,9 @@ def _python_commands(name):
     """The lists in a module that begin with sys.executable."""
     lists = [ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.List)]
     return [source for source in lists if source.startswith("[sys.executable")]
+
+
+def test_parity_of_pairs_is_held_in_one_place():
+    calling = {name for name in LIBRARY if "math.log1p(PARITY_LIMIT)" in text(name)}
+    assert calling == {"fairtrial.reporting.verdicts.fairness_checks"}
+    assert users(LIBRARY, "refusals") == {"fairtrial.reporting.verdicts.findings"}

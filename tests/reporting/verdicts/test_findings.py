@@ -253,7 +253,8 @@ def test_arms_with_unequal_budgets_are_refused(make_study, publish, noise):
 
     (finding,), (text,) = judged(publish(make_study(), outcome))
     assert finding.verdict == "refused"
-    assert text.startswith("No verdict on gn+ws against bn at batch 4: the declared budgets differ by 2.99 %")
+    assert text.startswith("No verdict on gn+ws against bn at batch 4: 10 runs spent unlike the declared")
+    assert "10 pairs of 10 differ in examples, by up to 2.99 %" in text
 
 
 def test_a_small_gap_in_the_budget_is_told(make_study, publish, noise):

@@ -17,6 +17,7 @@ from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
+from fairtrial.reporting.verdicts.fairness_checks import refusals
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
@@ -119,6 +120,8 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         analysis=_analysis(results, unit),
     )
     finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
+    if not finding.reason:
+        finding = replace(finding, reason="; ".join(refusals(results, contrast)))
     return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
 
 

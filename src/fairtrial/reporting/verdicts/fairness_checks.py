@@ -1,0 +1,122 @@
+"""Which checks refuse a contrast: parity seed by seed, and what must be the same inside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from fairtrial.reporting.results.contrast_sides import SPENT
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.wording import clean, listed, plural
+from fairtrial.storage.record import Attempt
+from fairtrial.study.budget import Budget
+from fairtrial.study.contrast import corners
+from fairtrial.study.failure_policy import DONE
+from fairtrial.study.limits import PARITY_LIMIT
+from fairtrial.study.study import Contrast
+
+_LIMIT: Final = math.log1p(PARITY_LIMIT)
+_ONE: Final[dict[str, Callable[[Attempt], Any]]] = {
+    "data digest": lambda record: record.provenance.data,
+    "precision": lambda record: record.provenance.precision,
+    "device": lambda record: record.provenance.device,
+    "torch": lambda record: record.provenance.torch,
+    "kernels": lambda record: record.provenance.kernels,
+    "test images": lambda record: record.measured.test_n,
+}
+
+
+def refusals(results: Results, contrast: Contrast) -> tuple[str, ...]:
+    """Return every reason for which the records of a contrast refuse its verdict."""
+    sides = [_records(results, contrast, levels) for levels in corners(contrast)]
+    every = [record for side in sides for record in side]
+    return (
+        *_mixed(results, every),
+        *_draws(every),
+        *_reads(every),
+        *_declared(every, results.study.budget),
+        *_unequal(sides, results.study.budget.kind),
+    )
+
+
+def _records(results: Results, contrast: Contrast, levels: Mapping[str, Any]) -> list[Attempt]:
+    cells, seeds = results.where(levels), results.seeds_of(contrast)
+    return [results.records[c] for c in cells["cell"][cells["seed"].isin(seeds)] if c in results.records]
+
+
+def _mixed(results: Results, records: Sequence[Attempt]) -> Iterator[str]:
+    """Yield what must be one inside a contrast, and is not; what the study sweeps may differ."""
+    swept = {name for name in ("data", "precision", "resolution") if name in results.study.factors}
+    for name, value in _ONE.items():
+        if name == "precision" and "precision" in swept:
+            continue
+        if name in ("data digest", "test images") and swept & {"data", "resolution"}:
+            continue
+        values = {clean(found) for record in records if (found := value(record)) is not None}
+        if len(values) > 1:
+            yield f"other {name} inside the contrast: {listed(sorted(values)[:5])}"
+
+
+def _draws(records: Sequence[Attempt]) -> Iterator[str]:
+    """Yield seeds at which arms of one data, shots and split drew other images or another order."""
+    for stream in ("subset", "order"):
+        drawn: dict[tuple, set[str]] = {}
+        for record in records:
+            if digest := getattr(record.drawn, stream):
+                settings = record.settings
+                key = (record.seed, settings.data, settings.shots, settings.val_per_class)
+                drawn.setdefault(key, set()).add(digest)
+        odd = sorted({key[0] for key, digests in drawn.items() if len(digests) > 1})
+        if odd:
+            yield f"other {stream} between arms at {plural(len(odd), 'seed')}"
+
+
+def _reads(records: Sequence[Attempt]) -> Iterator[str]:
+    most = max((record.measured.test_reads for record in records), default=0)
+    if most > 1:
+        yield f"the test split was opened {most} times in a run"
+
+
+def _declared(records: Sequence[Attempt], budget: Budget) -> Iterator[str]:
+    """Yield runs that spent another amount than declared; whole updates may round, by half a batch."""
+    if budget.kind == "seconds":
+        return
+    odd = [record for record in records if record.status == DONE and _off(record, budget)]
+    if odd:
+        spent = _spent(odd[0], budget.kind)
+        yield f"{plural(len(odd), 'run')} spent unlike the declared {budget.words}, such as {spent:,.15g}"
+
+
+def _off(record: Attempt, budget: Budget) -> bool:
+    spent = _spent(record, budget.kind)
+    one_step = spent / record.spent.steps if record.spent.steps else 0.0
+    return abs(spent - budget.amount) > max(one_step / 2, PARITY_LIMIT * budget.amount)
+
+
+def _spent(record: Attempt, kind: str) -> float:
+    return float(getattr(record.spent, SPENT[kind]))
+
+
+def _unequal(sides: Sequence[Sequence[Attempt]], kind: str) -> Iterator[str]:
+    """Yield seeds at which the arms spent unequal amounts; of seconds their means are judged elsewhere."""
+    if kind == "seconds":
+        return
+    at_seed: list[dict[int, list[float]]] = []
+    for side in sides:
+        at_seed.append({})
+        for record in side:
+            if record.status == DONE:
+                at_seed[-1].setdefault(record.seed, []).append(_spent(record, kind))
+    shared = set(at_seed[0]).intersection(*at_seed[1:])
+    gaps = [_gap([sum(side[seed]) / len(side[seed]) for side in at_seed]) for seed in sorted(shared)]
+    odd = [gap for gap in gaps if gap > _LIMIT]
+    if odd:
+        worst = 100 * math.expm1(max(odd))
+        yield f"{plural(len(odd), 'pair')} of {len(gaps)} differ in {kind}, by up to {worst:.3g} %"
+
+
+def _gap(spent: Sequence[float]) -> float:
+    """Return the largest |log ratio| of what arms spent; inf where one of them spent nothing."""
+    low, high = min(spent), max(spent)
+    return math.log(high / low) if low > 0 else math.inf
