@@ -42,7 +42,7 @@ def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
     made = load(find(declared["study"]))
     preset = None if declared["preset"] == made.preset else declared["preset"]
     made = apply(made, preset=preset, data=declared["fixed"]["data"])
-    assert {cell.id for cell in made.cells()} == {record["cell"] for record in Store(folder).attempts()}
+    assert {cell.id for cell in made.cells()} == {record.cell for record in Store(folder).attempts()}
     store = Store.of(made, tmp_path)
     store.folder.mkdir()
     (store.folder / "study.json").write_bytes((folder / "study.json").read_bytes())
