@@ -267,7 +267,7 @@ def test_a_million_bad_ids_are_refused_in_seconds_and_little_memory(path):
 import resource, sys
 from pathlib import Path
 import numpy as np
-from fairtrial.data.indices import read_indices
+from fairtrial.data.index_file import read_indices
 from fairtrial.errors import Fault
 known = dict(labels=np.zeros(9, int), test_n=9, data_sha256=sys.argv[2], num_classes=1)
 try:

@@ -18,15 +18,15 @@ from tests.support.filters import need
 
 PROGRAM = """
 import torch
-from fairtrial.kernels import triton_check
+from fairtrial.kernels import contract
 import fairtrial.kernels.triton_std_conv as kernels
 cpu = torch.device("cpu")
 for quiet in (torch.enable_grad, torch.no_grad, torch.inference_mode):
     with quiet():
-        assert triton_check.mismatch(cpu) is None
+        assert contract.triton_mismatch(cpu) is None
 right = kernels.standardize_all
 kernels.standardize_all = lambda weights, eps: tuple(1.01 * each for each in right(weights, eps))
-assert "filters differ" in triton_check.mismatch(cpu)
+assert "filters differ" in contract.triton_mismatch(cpu)
 """
 
 

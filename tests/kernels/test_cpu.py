@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +34,20 @@ def test_a_library_that_is_gone_or_damaged_since_it_was_tried_is_an_error_and_no
 
 
 def test_the_threads_are_those_of_torch():
-    """One OpenMP runtime in the process: a second one would have threads of its own."""
+    """One OpenMP runtime in a process that ran them: a second one would have threads of its own."""
     need("compiled")
-    maps = Path("/proc/self/maps")
-    if not maps.exists():
+    if not Path("/proc/self/maps").exists():
         pytest.skip("the files of a process are listed on Linux only")
-    loaded = {line.split()[-1] for line in maps.read_text().splitlines() if "libgomp" in line}
-    assert len(loaded) == 1
+    program = (
+        "import torch\n"
+        "from fairtrial.models.resnet import create_model\n"
+        "create_model('mini', 10)(torch.zeros(1, 3, 16, 16))\n"
+        "print(open('/proc/self/maps').read())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert any("fairtrial" in line and ".so" in line for line in lines)
+    assert len({line.split()[-1] for line in lines if "libgomp" in line}) == 1
 
 
 def test_whatever_torch_makes_by_default_the_kernels_compute_in_float32(monkeypatch):

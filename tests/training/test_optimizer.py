@@ -51,10 +51,10 @@ def test_training_does_not_import_torchs_compiler():
     program = (
         "import sys\n"
         "from fairtrial import Budget, Study\n"
-        "from fairtrial.execution.cell.run_cell import Place, run_cell\n"
+        "from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell\n"
         "fixed = {'resolution': 16, 'shots': 2, 'batch_size': 4}\n"
         "cell = Study('t', '', {'norm': ('gn',)}, Budget(steps=2), fixed=fixed, seeds=(0,)).cells()[0]\n"
-        "run_cell(cell, Place())\n"
+        "run_cell(cell, ExecutionContext())\n"
         "print(*sys.modules)\n"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -176,7 +176,7 @@ def _state(study: Study, given: Namespace) -> int:
 def recorded(study: Study, given: Namespace) -> Store:
     """The recorded study: its folder goes by the name and the preset, the rest is as declared."""
     study = study if given.preset is None else study.under(given.preset)
-    study = study.at_one_rule() if given.fixed_lr is not None else study
+    study = study if getattr(given, "fixed_lr", None) is None else study.at_one_rule()
     return Store.of(study, results_folder(given.results))
 
 
