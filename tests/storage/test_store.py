@@ -449,7 +449,7 @@ def test_calibrations_are_numbered_past_the_last_one(store):
 # the table
 
 
-def test_a_row_per_declared_cell_with_the_last_outcome(store, study):
+def test_a_row_per_declared_cell_with_the_first_outcome(store, study):
     first, second = study.cells()[:2]
     publish(store, first, 1, killed())
     publish(store, first, 2, done(0.7))
@@ -457,9 +457,9 @@ def test_a_row_per_declared_cell_with_the_last_outcome(store, study):
     publish(store, first, 11, killed())
     publish(store, second, 1, killed())
     table = rows(study.cells(), store.attempts())
-    assert [row["status"] for row in table] == ["done"] + ["pending"] * 5
-    assert table[0]["test_acc"] == 0.8
-    assert outcomes(store.attempts())[first.id].number == 10
+    assert [row["status"] for row in table] == ["done", "killed"] + ["pending"] * 4
+    assert table[0]["test_acc"] == 0.7
+    assert outcomes(store.attempts())[first.id].number == 2
 
 
 def test_timing_columns_are_told_from_those_that_repeat():
