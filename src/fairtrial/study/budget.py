@@ -23,6 +23,8 @@ UNITS: Final = {
     "h": ("seconds", 3600.0),
 }
 KINDS: Final = {"examples": "ex", "steps": "st", "flops": "flop", "seconds": "s"}
+# kind -> the account of an attempt that it is held against
+SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "seconds": "train_s"}
 
 
 @dataclass(frozen=True)

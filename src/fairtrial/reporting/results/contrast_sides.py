@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
@@ -14,10 +14,9 @@ from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
+from fairtrial.study.budget import SPENT
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast
-
-SPENT: Final = {"examples": "examples", "steps": "steps", "flops": "flops", "seconds": "train_s"}
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from typing import Any, Final
 import pandas as pd
 
 from fairtrial.reporting.report_item import STUDY, RegistryRow
-from fairtrial.reporting.results.contrast_sides import SPENT
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.wording import clean, fixed, gap
 from fairtrial.stats import clopper_pearson, mean_interval
-from fairtrial.study.budget import parity_gap
+from fairtrial.study.budget import SPENT, parity_gap
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 from fairtrial.tuning.selection import Effort
 

@@ -9,14 +9,14 @@ import pandas as pd
 
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.report_item import STUDY, RegistryRow
-from fairtrial.reporting.results.contrast_sides import SPENT, overlap_words
+from fairtrial.reporting.results.contrast_sides import overlap_words
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import commits, provenance, units
 from fairtrial.reporting.wording import clean, gap, listed, plural
 from fairtrial.study import recipes as recipe
-from fairtrial.study.budget import parity_gap
+from fairtrial.study.budget import SPENT, parity_gap
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.settings import ALL
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from fairtrial.reporting.results.contrast_sides import SPENT
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.record import Attempt
-from fairtrial.study.budget import Budget
+from fairtrial.study.budget import SPENT, Budget
 from fairtrial.study.contrast import corners
 from fairtrial.study.failure_policy import DONE
 from fairtrial.study.limits import PARITY_LIMIT
