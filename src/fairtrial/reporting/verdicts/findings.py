@@ -25,7 +25,7 @@ from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInte
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.contrast import corners
 from fairtrial.study.failure_policy import MISSING_LIMIT
-from fairtrial.study.study import Contrast, regime_of
+from fairtrial.study.study import Contrast
 from fairtrial.study.validation import LOWER_IS_BETTER
 
 
@@ -119,9 +119,8 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         parts=rule.parts,
         analysis=_analysis(results, unit),
     )
-    finding = replace(finding, reason=finding.reason or finding.unit.problem or _missing(finding))
-    if not finding.reason:
-        finding = replace(finding, reason="; ".join(refusals(results, contrast)))
+    reason = finding.reason or unit.problem or _missing(finding) or "; ".join(refusals(results, contrast))
+    finding = replace(finding, reason=reason)
     return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
 
 
@@ -195,16 +194,12 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRu
 
 def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | None:
     """Return the fewest and the most tuning trials of the compared arms; None where none was tuned."""
-    tuning, names = results.tuning, list(results.study.factors)
-    if tuning is None:
+    if results.tuning is None:
         return None
-    arms = [arm for levels in corners(contrast) for arm in results.where(levels)[names].values.tolist()]
-    counts = [
-        len(trials)
-        for (_, regime), trials in tuning.trials.items()
-        if any(regime == regime_of(dict(zip(names, arm, strict=True))) for arm in arms)
-    ]
-    return min(counts, default=0), max(counts, default=0)
+    names = list(results.study.factors)
+    arms = (arm for levels in corners(contrast) for arm in results.where(levels)[names].values.tolist())
+    counts = [results.tuning.effort(dict(zip(names, arm, strict=True))).trials for arm in arms]
+    return min(counts), max(counts)
 
 
 def _complete(results: Results, finding: Finding) -> Finding:
