@@ -172,3 +172,12 @@ def test_two_searches_hand_their_choices_out_in_turn():
     assert {(cell.seed, cell.settings.lr) for cell in tuned.cells()} == set(
         zip(range(4), (0.1, 1.0, 0.1, 1.0), strict=True)
     )
+
+
+def test_the_accuracy_of_a_trial_that_diverged_is_chance_whatever_it_reached_before():
+    declared = study(factors={"norm": ("gn",)}, primary=(), tuning=Tuning({"lr": (0.1, 0.3)}, seeds=1))
+    stage = finished(declared, lambda cell: None if cell.settings.lr == 0.3 else 1.0)
+    (trials,) = stage.trials.values()
+    ended, lost = ({trial.params["lr"]: trial for trial in trials}[rate] for rate in (0.1, 0.3))
+    assert (ended.accuracies, lost.accuracies) == ((0.5,), (0.1,))
+    assert (lost.failed, lost.classes) == (True, 10)

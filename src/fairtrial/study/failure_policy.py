@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
+
+from fairtrial.study.contrast import METRICS
 
 DONE: Final = "done"
 DIVERGED: Final = "diverged"
@@ -51,3 +54,10 @@ def is_failure(status: str, where: str | None) -> bool:
     if status == "killed":
         return where is not None and where != _NOT_ITS_OWN
     return status in FAILURES
+
+
+def chance(classes: int | None) -> dict[str, float]:
+    """Return the score of a failed seed on each metric: a guess among equal classes; NaN without a count."""
+    if not classes:
+        return dict.fromkeys(METRICS, math.nan)
+    return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}

@@ -17,6 +17,7 @@ from typing import Final
 
 from fairtrial.storage.record import Attempt
 from fairtrial.study.contrast import Levels
+from fairtrial.study.failure_policy import chance
 from fairtrial.study.study import Cell, Regime, Study, regime_of
 from fairtrial.study.tuning_plan import Choice, Params, Tuning, widen
 
@@ -29,7 +30,7 @@ class Trial:
     """One setting of one regime, at every tuning seed of one search.
 
     scores: one for each tuning seed, lower is better, inf where the run diverged. accuracies: on the same
-    validation images. number: in the order of the proposals, or of a grid.
+    validation images, chance where it diverged. number: in the order of the proposals, or of a grid.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Trial:
     accuracies: tuple[float, ...]
     val_n: int | None
     device_s: float
+    classes: int | None = None
 
     @property
     def score(self) -> float:
@@ -197,10 +199,19 @@ def _trial(tuning: Tuning, number: int, params: Params, runs: Sequence[Attempt])
         number,
         params,
         scores=tuple(score_of(attempt, tuning.score) for attempt in runs),
-        accuracies=tuple(attempt.measured.val_acc or 0.0 for attempt in runs),
+        accuracies=tuple(_accuracy(attempt) for attempt in runs),
         val_n=runs[0].measured.val_n,
         device_s=sum(attempt.spent.device_s for attempt in runs),
+        classes=next((run.measured.classes for run in runs if run.measured.classes), None),
     )
+
+
+def _accuracy(attempt: Attempt) -> float:
+    """Return the last validation accuracy; chance of a run that diverged, whatever it reached before."""
+    measured = attempt.measured
+    if attempt.status == "done" and measured.val_acc is not None:
+        return measured.val_acc
+    return chance(measured.classes)["val_acc"]
 
 
 def _choice(trials: Sequence[Trial]) -> Choice:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.results.arms import Group, gather, metric_of
-from fairtrial.reporting.results.load import Results, chance
+from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean
+from fairtrial.study.failure_policy import chance
 from fairtrial.study.study import Study
 
 NAMES: Final = {  # others say enough

@@ -102,8 +102,8 @@ def _caption(tuning: Tuning, *, banded: bool) -> str:
     )
     return (
         f"{what}. Thick: mean over {tuning.studies} searches; thin: each of them; {band}. "
-        "A trial that failed counts as 0. The value of the winner is chosen among k and reads too high; "
-        "what is reported comes from fresh seeds on test images."
+        "A trial that diverged counts as chance. The value of the winner is chosen among k and reads "
+        "too high; what is reported comes from fresh seeds on test images."
     )
 
 

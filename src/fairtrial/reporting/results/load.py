@@ -18,7 +18,7 @@ from fairtrial.reporting.wording import plural
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, failures, outcomes, rows
-from fairtrial.study.failure_policy import WORDS
+from fairtrial.study.failure_policy import WORDS, chance
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
@@ -193,13 +193,6 @@ def _started(study: Study, row: Record, record: Attempt | None) -> Record:
     planned = settings.upstream_seed(row["seed"])
     recorded = None if record is None or planned is None else record.upstream_seed
     return {"start": settings.start.source, "upstream_seed": planned if recorded is None else recorded}
-
-
-def chance(classes: int | None) -> dict[str, float]:
-    """Return the score of a failed seed on each metric: a guess among equal classes; NaN without a count."""
-    if not classes:
-        return dict.fromkeys(METRICS, math.nan)
-    return {"test_acc": 1 / classes, "val_acc": 1 / classes, "test_loss": math.log(classes)}
 
 
 def _block_s(study: Study, records: Mapping[str, Attempt]) -> float | None:
