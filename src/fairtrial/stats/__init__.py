@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fairtrial.stats.factorial import blocked_anova
     from fairtrial.stats.hypothesis_tests import holm, sign_flip_p, tost
     from fairtrial.stats.learning_curves import simultaneous_band
+    from fairtrial.stats.robustness import plateau
     from fairtrial.stats.sample_size import minimal_detectable_effect, more_seeds, power, seeds_needed
     from fairtrial.stats.samples import clopper_pearson, mean_interval, sd_interval, trimmed_interval
     from fairtrial.stats.sequential import confidence_sequence
@@ -54,6 +55,7 @@ _FILES = {
     "blocked_anova": "factorial",
     "shapley": "coalitions",
     "expected_best": "trials",
+    "plateau": "robustness",
     "verdict": "verdicts",
 }
 
