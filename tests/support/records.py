@@ -45,6 +45,8 @@ def killed(where: str = "job", lost_s: float = 0.5) -> Json:
 def publish(store: Store, cell: Cell, attempt: int = 1, result: Json | None = None, **origin: Any) -> Attempt:
     """Publish one attempt of a cell; its record. By default each cell ends with weights of its own."""
     result = result or done(weights=cell.id)
+    if cell.budget.kind == "examples" and result["status"] == "done":
+        result["spent"]["examples"] = int(cell.budget.amount)  # as declared, or no verdict rests on it
     record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN | origin)
     assert store.publish(record)
     return record
