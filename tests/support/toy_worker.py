@@ -57,7 +57,7 @@ def run_cell(cell, context, step_s=None):
     steps = cell.budget.steps_for(settings.batch_size, step_seconds=step_s or 0.0)
     spent = {
         "steps": steps,
-        "examples": 0,
+        "examples": steps * settings.batch_size,
         "flops": 0,
         "train_s": 1.0,
         "eval_s": 0.0,
