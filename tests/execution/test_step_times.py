@@ -50,18 +50,18 @@ def test_the_median_of_finished_cells_is_used_and_the_newest_calibration_before_
     for cell, seconds in zip(cells[::2], (8.0, 80.0, 16.0), strict=True):
         publish(store, cell, 1, done(train_s=seconds, steps=8))
     publish(store, cells[1], 1, killed())
-    assert step_seconds(store, 1) == {bn: 2.0}
+    assert step_seconds(store, store.attempts(), 1) == {bn: 2.0}
     for seconds in (0.5, 0.25):
         store.calibrate({bn: seconds}, ORIGIN)
-    assert step_seconds(store, 1) == calibrated(store, HERE) == {bn: 0.25}
+    assert step_seconds(store, store.attempts(), 1) == calibrated(store, HERE) == {bn: 0.25}
 
 
 @pytest.mark.parametrize("other", [{"threads": 2}, {"cpu": "another"}, {"device": "NVIDIA H200"}])
 def test_times_of_another_machine_are_not_used(store, cells, other):
     publish(store, cells[0], 1, None, **other)
     store.calibrate({"a": 0.5}, ORIGIN | other)
-    assert step_seconds(store, 1) == {}
-    assert ("a" in step_seconds(store, 1, "cuda:0")) == ("device" in other)
+    assert step_seconds(store, store.attempts(), 1) == {}
+    assert ("a" in step_seconds(store, store.attempts(), 1, "cuda:0")) == ("device" in other)
 
 
 def test_each_arm_is_represented_by_its_first_cell(cells):

@@ -31,13 +31,13 @@ def test_a_cell_takes_its_steps_times_their_time_or_its_seconds(cells):
 
 
 def test_overhead_is_the_median_share_of_evaluation_and_loading(store, cells):
-    assert overhead(store) == 0
+    assert overhead(store.attempts()) == 0
     for cell, eval_s in zip(cells[:3], (0.1, 0.3, 9.0), strict=True):
         result = done(train_s=2.0)
         result["spent"] |= {"eval_s": eval_s, "load_s": 0.1}
         publish(store, cell, 1, result)
     publish(store, cells[3], 1, killed())
-    assert overhead(store) == pytest.approx(0.2)
+    assert overhead(store.attempts()) == pytest.approx(0.2)
 
 
 def test_a_budget_reads_as_words():

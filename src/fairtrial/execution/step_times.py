@@ -9,7 +9,7 @@ from typing import Any
 
 from fairtrial.errors import REFUSED, fault
 from fairtrial.storage import provenance
-from fairtrial.storage.record import Provenance
+from fairtrial.storage.record import Attempt, Provenance
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import digest
 from fairtrial.study.settings import Settings
@@ -43,11 +43,13 @@ def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
     return known
 
 
-def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, float]:
+def step_seconds(
+    store: Store, attempts: Iterable[Attempt], threads: int, device: str = "cpu"
+) -> dict[str, float]:
     """Return arm key -> seconds per step, as far as known before a worker has started here.
 
-    The newest calibration counts, else the median of recorded cells; both on a processor like this one, with
-    as many threads, on this kind of device.
+    attempts: those of the store. The newest calibration counts, else the median of recorded cells; both on a
+    processor like this one, with as many threads, on this kind of device.
     """
 
     def here(place: Provenance) -> bool:
@@ -55,7 +57,7 @@ def step_seconds(store: Store, threads: int, device: str = "cpu") -> dict[str, f
         return alike and (place.device == "cpu") == (device == "cpu")
 
     times: dict[str, list[float]] = defaultdict(list)
-    for attempt in store.read_attempts()[0]:
+    for attempt in attempts:
         if attempt.status == "done" and attempt.spent.steps and here(attempt.provenance):
             times[arm_key(attempt.settings)].append(attempt.spent.train_s / attempt.spent.steps)
     known = {arm: median(seconds) for arm, seconds in times.items()}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import median
 
 from fairtrial.execution.step_times import arm_key
-from fairtrial.storage.store import Store
+from fairtrial.storage.record import Attempt
 from fairtrial.study.study import Cell
 
 
@@ -19,11 +20,11 @@ def cell_seconds(cell: Cell, known: dict[str, float]) -> float | None:
     return seconds * cell.budget.steps_for(cell.settings.batch_size)
 
 
-def overhead(store: Store) -> float:
+def overhead(attempts: Iterable[Attempt]) -> float:
     """(evaluation + loading) over training seconds, the median of recorded cells; 0 when there are none."""
     shares = [
         (attempt.spent.eval_s + attempt.spent.load_s) / attempt.spent.train_s
-        for attempt in store.read_attempts()[0]
+        for attempt in attempts
         if attempt.spent.train_s > 0
     ]
     return median(shares) if shares else 0.0

@@ -41,11 +41,11 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
-    known = step_seconds(store, options.threads, options.device)
+    known = step_seconds(store, log.records, options.threads, options.device)
     times = [forecast.cell_seconds(cell, known) for cell in pending]
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
-    total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(store))
+    total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(log.records))
     n, family, alpha = len(study.seeds), max(1, len(study.contrasts)), look_alpha(study)
     return {
         "study": study.id,
@@ -89,8 +89,8 @@ def refuse_unaffordable(study: Study, options: Options) -> None:
     if limit is None:
         return
     store = Store.of(study, options.results)
-    known = step_seconds(store, options.threads, options.device)
     log = AttemptLog(store, study.failures)
+    known = step_seconds(store, log.records, options.threads, options.device)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
     times = [(forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in pending]

@@ -102,11 +102,12 @@ def _affordable(
 def block_seconds(study: Study, options: Options) -> float | None:
     """Device-seconds of one seed of every arm, the A/A arm included; None where an arm was never timed."""
     store = Store.of(study, options.results)
-    known = step_seconds(store, options.threads, options.device)
+    attempts = store.read_attempts()[0]
+    known = step_seconds(store, attempts, options.threads, options.device)
     first = [cell for cell in study.provisional().cells() if cell.seed == study.seeds[0]]
     times = [forecast.cell_seconds(cell, known) for cell in first]
     found = [seconds for seconds in times if seconds is not None]
-    return sum(found) * (1 + forecast.overhead(store)) if len(found) == len(times) else None
+    return sum(found) * (1 + forecast.overhead(attempts)) if len(found) == len(times) else None
 
 
 def unit(study: Study) -> float:
