@@ -117,9 +117,12 @@ def resolve(study: Study, outcomes: Outcomes) -> tuple[Study, Stage | None]:
 def expected_cells(study: Study, outcomes: Outcomes) -> tuple[list[Cell], tuple[Cell, ...]]:
     """Return the confirmatory cells, as they will be counted while tuning is not complete, and the trials."""
     resolved, stage = resolve(study, outcomes)
-    if stage is None:
-        return resolved.cells(), ()
-    return (resolved if stage.complete else study.provisional()).cells(), stage.cells
+    return countable(resolved, stage).cells(), () if stage is None else stage.cells
+
+
+def countable(resolved: Study, stage: Stage | None) -> Study:
+    """Return the study whose cells are counted: until tuning is complete, as they will be."""
+    return resolved if stage is None or stage.complete else resolved.provisional()
 
 
 def advance(study: Study, outcomes: Outcomes) -> Stage:

@@ -22,7 +22,7 @@ from fairtrial.study.failure_policy import WORDS, chance
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
-from fairtrial.tuning.selection import Stage, resolve
+from fairtrial.tuning.selection import Stage, countable, resolve
 
 STABLE: Final = (
     "status",
@@ -157,8 +157,7 @@ def load(store: Store) -> Results:
     study = Study.of(declared["declaration"])
     known, failed = outcomes(attempts, study.failures), failures(attempts, study.failures)
     study, tuning = resolve(study, known)
-    # until every regime has its choice, the declared cells are counted as they will be
-    cells = (study if tuning is None or tuning.complete else study.provisional()).cells()
+    cells = countable(study, tuning).cells()
     plain = rows(cells, attempts, study.failures)
     used = {cell.id: known[cell.id] for cell in cells if cell.id in known}
     frame = pd.DataFrame(list(_scored(study, plain, used)), dtype=object)
