@@ -16,7 +16,8 @@ from fairtrial.storage.store import Store, outcomes, rows
 from fairtrial.study.factors import recorded_digest, upgraded
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
-from tests.support.records import ORIGIN, done, killed, publish
+from fairtrial.study.tuning_plan import Tuning
+from tests.support.records import ORIGIN, done, killed, publish, trial
 from tests.support.toy import toy_study
 
 FIRST = Contrast("first", treatment={"norm": "gn"}, control={"norm": "bn"})
@@ -495,3 +496,14 @@ def test_a_factor_that_is_added_later_declares_nothing_anew(store, study, monkey
     assert (store.folder / "study.json").read_bytes() == before
     store.declare(replace(study, fixed={**study.fixed, "lr": 0.123}))
     assert len(store.declared()["history"]) == 2
+
+
+def test_a_contrast_declared_after_the_trials_but_before_the_first_result_has_seen_nothing(tmp_path):
+    tuned = toy_study(val_per_class=2, primary=FIRST, tuning=Tuning({"lr": (0.1, 0.3)}))
+    store = Store.of(tuned, tmp_path)
+    store.declare(tuned)
+    publish(store, tuned.trial_cell(tuned.arms()[0], tuned.tuning.seeds_of(0)[0], {"lr": 0.1}), 1, trial())
+    store.declare(replace(tuned, secondary=LATER))
+    publish(store, tuned.provisional().cells()[0])
+    store.declare(replace(tuned, secondary=(LATER, replace(LATER, name="last"))))
+    assert [entry["seen"] for entry in store.declared()["history"]] == [0, 0, 1]

@@ -4,6 +4,7 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.study.study import Contrast, Study
+from fairtrial.study.tuning_plan import FIRST_SEED, Tuning
 from tests.support.studies import study
 
 
@@ -98,3 +99,18 @@ def test_only_names_swept_levels_and_leaves_like_sides():
     with pytest.raises(Fault, match="leaves 1 and 2 arms"):
         norms = Contrast("norms", treatment={"norm": "gn"}, control={"norm": "bn"})
         study(factors=factors, only=({"norm": "bn"}, {"weight_std": True}), primary=norms)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"fixed": {"val_per_class": 0}}, "no validation images to tune on"),
+        ({"factors": {"norm": ("bn", "gn"), "lr": (0.1, 0.3)}, "fixed": {}}, "lr is swept by the study"),
+        ({"fixed": {"recipe": "hyperrule-paper"}}, "lr is set by recipe='hyperrule-paper'"),
+        ({"seeds": (0, 1, FIRST_SEED)}, f"seed {FIRST_SEED} belongs to tuning"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(changes, what):
+    with pytest.raises(Fault) as caught:
+        study(primary=(), tuning=Tuning({"lr": (0.1, 0.3)}), **changes)
+    assert any(what in problem.what for problem in caught.value.problems)

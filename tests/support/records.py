@@ -52,11 +52,16 @@ def publish(store: Store, cell: Cell, attempt: int = 1, result: Json | None = No
     return record
 
 
-def outcome(cell: Cell, loss: float | None) -> Attempt:
-    """The attempt of a tuning cell that ended with this validation loss; None: it diverged."""
+def trial(loss: float | None = 0.5) -> Json:
+    """A result of a tuning cell that ended with this validation loss; None: it diverged."""
     result = done()
-    end = {"test_acc": None, "test_loss": None, "test_reads": 0, "val_n": 20, "val_acc": 0.5}
-    curve = {"val_curve": [[8, 0.5, loss]]}
+    end = {"test_acc": None, "test_loss": None, "test_reads": 0, "val_n": 20}
+    curve = {"val_curve": [[8, 0.5, loss]], "val_acc": 0.5}
     result["measured"] |= end | (curve if loss is not None else {"divergence_step": 3})
     result["status"] = "done" if loss is not None else "diverged"
-    return attempt_record("tuned", cell_message(cell), 1, result, ORIGIN)
+    return result
+
+
+def outcome(cell: Cell, loss: float | None) -> Attempt:
+    """The attempt of a tuning cell that ended with this validation loss; None: it diverged."""
+    return attempt_record("tuned", cell_message(cell), 1, trial(loss), ORIGIN)

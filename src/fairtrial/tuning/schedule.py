@@ -22,10 +22,8 @@ def whole_study(study: Study, rule: Rule | None = None) -> Schedule:
 
     def ask(known: Outcomes) -> Wanted:
         resolved, stage = resolve(study, known)
-        if stage is not None and not stage.complete:
-            return Wanted(stage.cells, _words(study, stage))
         trials = () if stage is None else stage.cells
-        if rule is None:
+        if rule is None or (stage is not None and not stage.complete):
             return Wanted((*trials, *resolved.cells()), _words(study, stage))
         wanted = rule()
         cells = [cell for cell in resolved.cells() if cell.id in wanted.cells]
