@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fairtrial.errors import Fault
 from fairtrial.storage import atomic, integrity
@@ -41,8 +41,3 @@ def read(path: Path, name: str) -> Record:
     except Fault as error:
         do = f"put the file back from version control, or measure anew: {command(name)}"
         raise Fault([replace(each, do=do) for each in error.problems], error.code) from None
-
-
-def origin_of(record: Record) -> dict[str, Any]:
-    """What a caption says of it: commit, and the data where there are any."""
-    return {"commit": record["origin"].get("commit"), "data": record["values"].get("data")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -148,12 +148,6 @@ def _chain(network: nn.Module) -> list[tuple[str, nn.Module]]:
         inside = module.named_children() if name == "features" else ()
         chain += [(f"{name}.{inner}", each) for inner, each in inside] or [(name, module)]
     return chain
-
-
-@cache
-def backbone_macs(name: str, resolution: int, num_classes: int) -> int:
-    """Multiply-accumulates of one image in the forward pass: convolutions and linear maps."""
-    return sum(layer_macs(name, resolution, num_classes).values())
 
 
 def layer_macs(name: str, resolution: int, num_classes: int) -> dict[str, int]:
