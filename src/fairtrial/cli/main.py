@@ -9,7 +9,6 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from fairtrial.cli import commands, study_commands
 from fairtrial.cli.parser import driver, parser
 from fairtrial.errors import DONE, INTERRUPTED, RESOURCES, Fault, fault
 from fairtrial.study.loader import find, load
@@ -26,7 +25,14 @@ def drive(study: Study) -> NoReturn:
     """`python ablations/norm.py ...`: run this study with the options of `fairtrial run`."""
     given = sys.argv[1:]
     own = driver(f"{study.name}.py", study.question)
-    sys.exit(_guarded(lambda: study_commands.run(study, own.parse_args(given)), "--json" in given))
+
+    def run() -> int:
+        options = own.parse_args(given)
+        from fairtrial.cli import study_commands
+
+        return study_commands.run(study, options)
+
+    sys.exit(_guarded(run, "--json" in given))
 
 
 def _guarded(command: Callable[[], int], as_json: bool) -> int:
@@ -54,6 +60,8 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
+    from fairtrial.cli import commands, study_commands  # --help has answered by now, and needs neither
+
     alone = {  # without a study
         "agree": commands.agree,
         "claims": commands.claims,
