@@ -1,9 +1,10 @@
-"""GN with standardized filters against BN: a training step of R50x1, each in its better layout."""
+"""GN with standardized filters against BN: a step of R50x1, each in the better layout for its kernels."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -30,18 +31,17 @@ def test_arms(benchmark, race, device, clock, batch_size, side, numbers):
         form = LAYOUTS[layout]
         return training_pass(model, batch_size, side, device=device, memory_format=form, numbers=numbers)
 
-    def better(norm: str, weight_std: bool) -> str:
-        steps = {name: step(create_model(MODEL, 10, norm, weight_std), name) for name in LAYOUTS}
+    def better(model: Callable[[], ResNetV2]) -> str:
+        steps = {name: step(model(), name) for name in LAYOUTS}
         found = interleaved(steps, PROBES if benchmark.enabled else 1, warm_up=benchmark.enabled, clock=clock)
         return min(found, key=lambda name: statistics.median(found[name]))
 
-    layouts = {"bn": better("bn", False), "gn+ws": better("gn", True)}
-    reference = create_model(MODEL, 10, "bn", False)
-    subjects = {"bn": step(reference, layouts["bn"])}
-    for kernels in KERNELS:
-        subjects[f"gn+ws {kernels}"] = step(create_model(MODEL, 10, kernels=kernels), layouts["gn+ws"])
+    models = {"bn": partial(create_model, MODEL, 10, "bn", False)}
+    models |= {f"gn+ws {kernels}": partial(create_model, MODEL, 10, kernels=kernels) for kernels in KERNELS}
+    layouts = {name: better(model) for name, model in models.items()}  # of no other subject's kernels
+    subjects = {name: step(model(), layouts[name]) for name, model in models.items()}
     benchmark.extra_info.update(
         model=MODEL, batch_size=batch_size, side=side, numbers=numbers, layouts=layouts
     )
-    work = of_step(reference, batch_size, side) if numbers == "fp32" else None  # counted in float32
+    work = of_step(models["bn"](), batch_size, side) if numbers == "fp32" else None  # counted in float32
     race(subjects, f"gn+ws {FASTEST}", warm_up=1, work=work)

@@ -35,7 +35,7 @@ def report_all(given: Namespace) -> int:
 
 def claims(given: Namespace) -> int:
     """Say what the recorded studies tell of published claims."""
-    from fairtrial.reporting.claims.ledger import answer_claims
+    from fairtrial.reporting.claims.read_claims import answer_claims
 
     found, words = answer_claims(
         [results_folder(folder) for folder in given.results], allow_partial=given.allow_partial

@@ -189,7 +189,7 @@ def report(study: Study, given: Namespace) -> int:
 
 def verdict(study: Study, given: Namespace) -> int:
     """Say the verdict sentences of a study."""
-    from fairtrial.reporting.claims.ledger import answer_verdict
+    from fairtrial.reporting.claims.read_claims import answer_verdict
 
     found, words, complete = answer_verdict(
         recorded(study, given), given.contrast, allow_partial=given.allow_partial

@@ -17,7 +17,7 @@ from fairtrial.reporting.claims.published_claims import (
     together,
 )
 
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_COMPARABLE = ledger.ANSWERS
+SUPPORTED, CONTRADICTED, MIXED, UNDECIDED, NOT_COMPARABLE = ledger.ANSWERS
 
 
 def part(rule="above", bound=0.0, unit=None):
@@ -122,10 +122,14 @@ def test_a_claim_over_upstream_seeds_needs_three_of_them(units, said):
     ("answers", "said"),
     [
         ([[SUPPORTED], [SUPPORTED]], SUPPORTED),
-        ([[SUPPORTED], [CONTRADICTED]], CONTRADICTED),
-        ([[SUPPORTED], [UNDECIDED]], UNDECIDED),
-        ([[SUPPORTED], []], UNDECIDED),
-        ([[SUPPORTED, CONTRADICTED]], UNDECIDED),  # studies disagree
+        ([[CONTRADICTED], [CONTRADICTED], [UNDECIDED]], CONTRADICTED),
+        ([[SUPPORTED], [SUPPORTED], [CONTRADICTED]], MIXED),  # one part does not outvote the rest
+        ([[SUPPORTED], [UNDECIDED]], SUPPORTED),
+        ([[SUPPORTED], []], SUPPORTED),
+        ([[UNDECIDED], [NOT_COMPARABLE], [SHOWN]], UNDECIDED),
+        ([[SUPPORTED, CONTRADICTED]], MIXED),  # studies disagree
+        ([[MIXED], [SUPPORTED]], MIXED),
+        ([[NOT_COMPARABLE], [SHOWN]], NOT_COMPARABLE),
         ([[SUPPORTED, UNDECIDED]], SUPPORTED),
         ([[], []], NOT_COMPARABLE),
         ([], NOT_COMPARABLE),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
 
 from fairtrial.reporting.claims.claim_designs import arm, contrasts, every_setting
+from fairtrial.reporting.claims.claim_entries import Evidence, Source
+from fairtrial.reporting.claims.counted_units import RunKeys, units_of
 from fairtrial.reporting.claims.published_claims import (
     SHOWN,
     UNDECIDED,
@@ -15,15 +18,15 @@ from fairtrial.reporting.claims.published_claims import (
     Part,
     answer,
     claims,
-    distance,
     scale_of,
 )
 from fairtrial.reporting.results.load import Results, per_seed
-from fairtrial.reporting.results.replication_units import unit_of
+from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
+from fairtrial.reporting.verdicts.captions import preset
 from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import clean
-from fairtrial.stats import clopper_pearson, ratio_interval, sd_interval
+from fairtrial.reporting.wording import clean, plural
+from fairtrial.stats import clopper_pearson, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
@@ -35,42 +38,13 @@ METRIC = "test_acc"
 _EXPLORATORY = "exploratory"
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What one study says of one part of a claim.
-
-    answer: supported, contradicted, undecided, or "shown" for a part that decides nothing. arms: in words.
-    estimate, low, high: in the unit of the record, low and high at the level that decided; None where a
-    verdict is refused, with the reason. scale: "same" or "scaled down". distance: to what is published.
-    """
-
-    claim: Claim
-    part: Part
-    results: Results
-    answer: str
-    scale: str
-    arms: str
-    reason: str = ""
-    estimate: float | None = None
-    low: float = -math.inf
-    high: float = math.inf
-    level: float = 0.95
-    n: int = 0
-    unit: str = "seed"
-    stamps: tuple[str, ...] = ()
-
-    @property
-    def distance(self) -> float | None:
-        """How far the estimate lies from what is published."""
-        return None if self.estimate is None else distance(self.estimate, self.part.published)
-
-
-def examine(results: Results, *, partial: bool = False) -> list[Evidence]:
+def examine(results: Results, keys: RunKeys, *, partial: bool = False) -> list[Evidence]:
     """Return every part of every claim that a study bears on, in the order of the ledger.
 
     Contrasts that the study declares come with the verdict of its family; the others are a family of their
     own, corrected by Holm, and stamped exploratory.
     """
+    source = _source(results)
     wanted = [
         (claim, part, contrast, own)
         for claim in claims()
@@ -79,15 +53,28 @@ def examine(results: Results, *, partial: bool = False) -> list[Evidence]:
         for contrast, own in contrasts(part, results)
     ]
     findings = _findings(results, [(contrast, own) for _, _, contrast, own in wanted], partial)
-    evidence = [
-        _of_contrast(results, claim, part, findings[_key(contrast)], own)
-        for claim, part, contrast, own in wanted
-    ]
+    evidence = []
+    for claim, part, contrast, own in wanted:
+        finding = findings[_key(contrast)]
+        one = _of_contrast(results, source, claim, part, finding, own)
+        if one.estimate is not None:
+            cells = pd.concat([results.where(levels) for levels in corners(contrast)])
+            one = replace(one, units=units_of(results, cells, finding.unit, finding.differences, keys))
+        evidence.append(one)
     evidence += [
-        one for claim in claims() for part in claim.parts for one in _others(results, claim, part, partial)
+        one
+        for claim in claims()
+        for part in claim.parts
+        if part.measure in ("sd", "rate")
+        for one in _of_arm(results, source, claim, part, partial, keys)
     ]
     order = [part for claim in claims() for part in claim.parts]
     return sorted(evidence, key=lambda one: order.index(one.part))
+
+
+def _source(results: Results) -> Source:
+    study = results.study
+    return Source(clean(study.name), study.preset, preset(study), study.budget)
 
 
 def _findings(results: Results, asked: list[tuple[Contrast, bool]], partial: bool) -> dict[str, Finding]:
@@ -101,7 +88,9 @@ def _key(contrast: Contrast) -> str:
     return f"{corners(contrast)} {contrast.metric}"
 
 
-def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, own: bool) -> Evidence:
+def _of_contrast(
+    results: Results, source: Source, claim: Claim, part: Part, finding: Finding, own: bool
+) -> Evidence:
     ruling, unit = finding.ruling, finding.unit
     inside = finding.verdict in ("equivalent", "different_but_negligible")
     refused = finding.verdict == "refused"
@@ -114,7 +103,7 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
     return Evidence(
         claim=claim,
         part=part,
-        results=results,
+        source=source,
         answer=answered,
         scale=scale_of(claim, every_setting(results.study, finding.contrast)),
         arms=title(finding.contrast),
@@ -125,76 +114,49 @@ def _of_contrast(results: Results, claim: Claim, part: Part, finding: Finding, o
         level=0.95 if ruling is None or ruling.level is None else ruling.level,
         n=finding.n,
         unit=unit.name,
+        counted=unit.describe(finding.differences),
         stamps=stamps,
     )
 
 
-def _others(results: Results, claim: Claim, part: Part, partial: bool) -> Iterator[Evidence]:
-    """Yield the evidence of ratios of speed, spreads and rates."""
-    if part.measure == "ratio":
-        for contrast, _ in contrasts(part, results):
-            yield _weighed(results, claim, part, every_setting(results.study, contrast), title(contrast),
-                           _speed_ratio(results, contrast), partial)  # fmt: skip
-    elif part.measure in ("sd", "rate"):
-        levels = arm(part, results)
-        if levels is not None:
-            interval = _spread(results, levels) if part.measure == "sd" else _rate(results, levels)
-            settings = [results.study.settings(levels).record()]
-            yield _weighed(results, claim, part, settings, clean(factors.label(levels)), interval, partial)
-
-
-def _weighed(
-    results: Results,
-    claim: Claim,
-    part: Part,
-    settings: list[dict[str, Any]],
-    arms: str,
-    interval: Interval | None,
-    partial: bool,
-) -> Evidence:
-    scale, quiet = scale_of(claim, settings), SHOWN if part.rule == SHOWN else UNDECIDED
-    if not (results.sound or partial) or interval is None:
+def _of_arm(
+    results: Results, source: Source, claim: Claim, part: Part, partial: bool, keys: RunKeys
+) -> Iterator[Evidence]:
+    """Yield the evidence of spreads and rates: what one arm did."""
+    levels = arm(part, results)
+    if levels is None:
+        return
+    cells = results.where(levels)
+    cells = cells[cells["ended"].astype(bool)]
+    unit, label = unit_of(results, cells), clean(factors.label(levels))
+    scale = scale_of(claim, [results.study.settings(levels).record()])
+    found = _measured(part, cells, unit) if results.sound or partial else None
+    if found is None:
         reason = "no finished run of it yet" if results.sound else results.unsound
-        return Evidence(claim, part, results, quiet, scale, arms, reason)
-    stamps = () if results.sound else (results.unsound,)
-    return Evidence(
-        claim, part, results, answer(part, interval.low, interval.high), scale, arms,
+        quiet = SHOWN if part.rule == SHOWN else UNDECIDED
+        yield Evidence(claim, part, source, quiet, scale, label, reason)
+        return
+    interval, counted = found
+    if part.measure == "sd":  # n counts the images that were drawn, not the checkpoints below them
+        unit = replace(unit, groups=None)
+    yield Evidence(
+        claim, part, source, answer(part, interval.low, interval.high), scale, label,
         reason=next(iter(interval.warnings), ""), estimate=interval.estimate, low=interval.low,
-        high=interval.high, level=interval.level, n=interval.n, unit=interval.unit, stamps=stamps,
+        high=interval.high, level=interval.level, n=interval.n, unit=interval.unit, counted=counted,
+        units=units_of(results, cells, unit, unit.seeds, keys),
+        stamps=() if results.sound else (results.unsound,),
     )  # fmt: skip
 
 
-def _speed_ratio(results: Results, contrast: Contrast) -> Interval | None:
-    """Return images per second of the treatment over those of the control, paired on the seed."""
-    both = [_rates(results, levels) for levels in corners(contrast)]
-    seeds = [seed for seed in results.seeds if all(seed in rates for rates in both)]
-    if not seeds:
+def _measured(part: Part, cells: pd.DataFrame, unit: ReplicationUnit) -> tuple[Interval, str] | None:
+    """Return the interval of a spread or a rate, and what its n counts; None without a run."""
+    values = per_seed(cells, METRIC)
+    if not values:
         return None
-    return ratio_interval({s: both[0][s] for s in seeds}, {s: both[1][s] for s in seeds})
-
-
-def _rates(results: Results, levels: Mapping[str, Any]) -> dict[int, float]:
-    """Return seed -> training images per second of its finished cells."""
-    cells = results.where(levels)
-    cells = cells[cells["status"] == "done"]
-    spent: dict[int, list[float]] = {}
-    for seed, examples, train_s in zip(cells["seed"], cells["examples"], cells["train_s"], strict=True):
-        sums = spent.setdefault(int(seed), [0.0, 0.0])
-        sums[0], sums[1] = sums[0] + float(examples), sums[1] + float(train_s)
-    return {seed: examples / train_s for seed, (examples, train_s) in spent.items() if train_s > 0}
-
-
-def _spread(results: Results, levels: Mapping[str, Any]) -> Interval | None:
-    """Return the SD over the subsets of one checkpoint, pooled over checkpoints."""
-    cells = results.where(levels)
-    values, unit = per_seed(cells, METRIC), unit_of(results, cells)
-    return sd_interval(values, groups=unit.labels(values), unit=unit.inner) if values else None
-
-
-def _rate(results: Results, levels: Mapping[str, Any]) -> Interval | None:
-    """Return the share of an arm's runs that diverged."""
-    cells = results.where(levels)
-    cells = cells[cells["ended"].astype(bool)]
-    if not len(cells):
-        return None
-    return clopper_pearson(int((cells["status"] == DIVERGED).sum()), len(cells), unit="run")
+    if part.measure == "sd":
+        below = "" if unit.groups is None else f" of {unit.count(values)}{unit.short}"
+        counted = plural(len(values), unit.inner) + below
+        return sd_interval(values, groups=unit.labels(values), unit=unit.inner), counted
+    seeds = [int(seed) for seed in cells["seed"]]
+    lost = [int(seed) for seed in cells[cells["status"] == DIVERGED]["seed"]]
+    return clopper_pearson(unit.count(lost), unit.count(seeds), unit=unit.name), unit.describe(seeds)

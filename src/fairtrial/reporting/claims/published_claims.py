@@ -18,11 +18,12 @@ from fairtrial.reporting.claims import published
 from fairtrial.reporting.claims.published import PublishedRow
 from fairtrial.study.limits import MIN_UNITS
 
-ANSWERS: Final = ("supported", "contradicted", "undecided", "not comparable")
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_COMPARABLE = ANSWERS
+ANSWERS: Final = ("supported", "contradicted", "mixed", "undecided", "not comparable")
+SUPPORTED, CONTRADICTED, MIXED, UNDECIDED, NOT_COMPARABLE = ANSWERS
 SAME, SCALED = "same", "scaled down"
 SHOWN: Final = "shown"  # the rule of a part that stands beside the others and decides nothing
 MEASURES: Final = ("contrast", "ratio", "sd", "rate")
+_DESIGN: Final = ("treatment", "control", "at", "by", "arm", "bench", "subjects", "reference")
 RULES: Final = ("above", "below", "no gain", "flat", SHOWN)
 
 
@@ -30,9 +31,10 @@ RULES: Final = ("above", "below", "no gain", "flat", SHOWN)
 class Part:
     """One number that a claim rests on.
 
-    measure: "contrast" (paired difference), "ratio" (of images per second), "sd" (over subsets of one
-    checkpoint) or "rate" (of diverged runs). rule, bound: what its interval must do, in the unit of the
-    record. design: treatment, control, at, by, or the arm; arms: settings that its arms must have.
+    measure: "contrast" (paired difference), "ratio" (of images per second, in a bench), "sd" (over subsets of
+    one checkpoint) or "rate" (of units of which a run diverged). rule, bound: what its interval must do, in
+    the unit of the record. design: treatment, control, at, by, or the arm, or the task of a bench with its
+    subjects and reference; arms: settings that its arms must have.
     published: the lowest and highest published value, in the same unit; empty where none is.
     """
 
@@ -126,17 +128,16 @@ def answer(
 
 
 def together(answers: Sequence[Sequence[str]]) -> str:
-    """Return what the parts of a claim come to; each part has the answers of the studies on it.
+    """Return what parts come to; each part has the answers of the studies on it.
 
-    Contradicted when a part is, supported when every part is. Studies that disagree leave a part undecided,
-    and a part without any study leaves the claim undecided; without any study at all it is not comparable.
+    Supported or contradicted where all that is decided agrees, mixed where it does not; undecided where
+    nothing is, and not comparable where no study could have decided anything.
     """
-    agreed = [_agreed(of_part) for of_part in answers]
-    if not any(map(len, answers)):
-        return NOT_COMPARABLE
-    if CONTRADICTED in agreed:
-        return CONTRADICTED
-    return SUPPORTED if all(of_part == SUPPORTED for of_part in agreed) else UNDECIDED
+    given = {answer for of_part in answers for answer in of_part} - {SHOWN, NOT_COMPARABLE}
+    decided = given - {UNDECIDED}
+    if len(decided) > 1:
+        return MIXED
+    return decided.pop() if decided else UNDECIDED if given else NOT_COMPARABLE
 
 
 def distance(value: float, published: Sequence[float]) -> float | None:
@@ -145,12 +146,6 @@ def distance(value: float, published: Sequence[float]) -> float | None:
         return None
     low, high = min(published), max(published)
     return value - low if value < low else value - high if value > high else 0.0
-
-
-def _agreed(answers: Sequence[str]) -> str:
-    """Return one answer for several studies: decided ones must not differ, and one that decides is enough."""
-    decided = set(answers) - {UNDECIDED}
-    return decided.pop() if len(decided) == 1 else UNDECIDED
 
 
 def _claim(record: Mapping[str, Any]) -> Claim:
@@ -167,7 +162,7 @@ def _part(record: Mapping[str, Any]) -> Part:
         measure=record["measure"],
         rule=record["rule"],
         bound=record["bound"],
-        design={name: record[name] for name in ("treatment", "control", "at", "by", "arm") if name in record},
+        design={name: record[name] for name in _DESIGN if name in record},
         arms=record["arms"],
         averaged=tuple(record.get("averaged", ())),
         unit=record.get("unit"),

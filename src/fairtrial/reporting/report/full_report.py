@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.reporting.claims.ledger import ledger
+from fairtrial.reporting.claims.read_claims import Recorded, entries, read_benches
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import figure_registry, full_page, latex
@@ -88,7 +89,8 @@ def report_files(
     tasks = _tasks(results, studies, benches, partial, formats)
     drawings = {drawn.key: drawn for drawn in in_processes(draw, tasks, jobs)}
     covered = cover(figure_registry.report_items(), studies, drawings, list(benches))
-    claims = ledger([study.verdicts.results for study in studies], partial=partial)
+    read = [study.verdicts.results for study in studies]
+    claims = ledger(entries(Recorded(read, read_benches([results]), partial)))
     overview = [study_table(studies), coverage_table(covered), claims]
     files: dict[str, str | bytes] = {}
     for page in full_page.pages(studies, drawings, covered, overview):
