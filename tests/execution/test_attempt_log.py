@@ -8,7 +8,7 @@ from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.record import attempt_record, cell_message, failure
 from fairtrial.storage.store import Store, outcomes
 from fairtrial.study.failure_policy import FailurePolicy
-from tests.support.records import ORIGIN, done, killed, publish
+from tests.support.records import done, killed, origin_in, publish
 from tests.support.toy import toy_study
 
 
@@ -27,19 +27,19 @@ def store(tmp_path):
 def test_a_new_attempt_is_numbered_after_the_last_and_leased(store, cells):
     publish(store, cells[0], 3, killed())
     log = AttemptLog(store)
-    assert log.begin(cells[0], 77, ORIGIN) == 4
-    assert log.begin(cells[1], 78, ORIGIN) == 1
+    assert log.begin(cells[0], 77, origin_in(store)) == 4
+    assert log.begin(cells[1], 78, origin_in(store)) == 1
     found = [(lease["cell"]["id"], lease["attempt"], lease["pid"]) for lease in store.abandoned()]
     assert sorted(found) == sorted([(cells[0].id, 4, 77), (cells[1].id, 1, 78)])
 
 
 def test_what_the_worker_published_just_before_it_was_ended_stands(store, cells):
     log = AttemptLog(store)
-    attempt = log.begin(cells[0], 77, ORIGIN)
+    attempt = log.begin(cells[0], 77, origin_in(store))
     message = cell_message(cells[0])
-    theirs = attempt_record(store.name, message, attempt, done(0.75), ORIGIN)
+    theirs = attempt_record(store.name, message, attempt, done(0.75), origin_in(store))
     store.publish(theirs)  # the driver has not heard of it
-    stands = log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
+    stands = log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), origin_in(store))
     assert stands == theirs == store.attempts()[0]
     assert log.outcomes() == {cells[0].id: "done"}
     assert log.spent_s == 1.0
@@ -48,10 +48,10 @@ def test_what_the_worker_published_just_before_it_was_ended_stands(store, cells)
 
 def test_a_late_result_is_not_counted(store, cells):
     log = AttemptLog(store)
-    attempt = log.begin(cells[0], 77, ORIGIN)
+    attempt = log.begin(cells[0], 77, origin_in(store))
     message = cell_message(cells[0])
-    log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), ORIGIN)
-    assert not store.publish(attempt_record(store.name, message, attempt, done(), ORIGIN))
+    log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), origin_in(store))
+    assert not store.publish(attempt_record(store.name, message, attempt, done(), origin_in(store)))
     assert log.take(cells[0].id, attempt).status == "timeout"
     assert (len(log.records), log.spent_s) == (1, 9.0)
 
@@ -59,7 +59,7 @@ def test_a_late_result_is_not_counted(store, cells):
 def test_a_study_read_again_gives_the_same_log(store, cells):
     log = AttemptLog(store)
     for cell, result in zip(cells, (done(), killed(), done(0.4, train_s=3.0)), strict=False):
-        attempt = log.begin(cell, 1, ORIGIN)
+        attempt = log.begin(cell, 1, origin_in(store))
         publish(store, cell, attempt, result)
         log.take(cell.id, attempt)
     again = AttemptLog(store)

@@ -15,7 +15,8 @@ from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.runner import Options, Wanted
 from fairtrial.storage import atomic
-from fairtrial.storage.store import outcomes
+from fairtrial.storage.store import Store, outcomes
+from fairtrial.study.factors import recorded_digest
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.schedule import tuning_alone, whole_study
 from fairtrial.tuning.selection import resolve
@@ -394,6 +395,38 @@ def test_a_grown_study_changes_no_old_file_and_trains_the_new_cells_alone(toy, t
     after = {path: path.read_bytes() for path in (tmp_path / "toy" / "cells").iterdir()}
     assert before == {path: after[path] for path in before}
     assert len(after) == len(toy_study(**more).cells())
+
+
+def test_every_attempt_says_which_declaration_it_ran_under_whatever_is_declared_later(toy, tmp_path):
+    tuning = Tuning({"lr": (0.03, 0.1, 0.3)}, seeds=1)
+    declared = [
+        toy_study(seeds=1, val_per_class=2),
+        toy_study(seeds=2, val_per_class=2),
+        toy_study(seeds=2, val_per_class=2, tuning=tuning),
+    ]
+    known: set[str] = set()
+    for number, study in enumerate(declared, start=1):
+        assert toy(tmp_path, study, ask=whole_study(study), limit=1) == 5
+        assert toy(tmp_path, study, ask=whole_study(study)) == 0
+        hashes, attempts = store_of(tmp_path).hashes(), store_of(tmp_path).attempts()
+        assert len(hashes) == number and hashes[-1] == recorded_digest(study.declaration())
+        made = {record.cell: record.provenance.declaration for record in attempts if record.cell not in known}
+        assert made and set(made.values()) == {hashes[-1]}
+        known |= made.keys()
+    fixed = toy_study(seeds=2, val_per_class=2, tuning=tuning).at_one_rule(0.3)
+    assert toy(tmp_path, fixed) == 0
+    (digest,) = Store.of(fixed, tmp_path).hashes()
+    assert {record.provenance.declaration for record in Store.of(fixed, tmp_path).attempts()} == {digest}
+
+
+def test_a_lease_from_before_records_said_their_declaration_is_closed(toy, tmp_path):
+    assert toy(tmp_path, limit=1) == 5
+    (ran,) = store_of(tmp_path).attempts()
+    origin = {name: value for name, value in ran.provenance.as_json().items() if name != "declaration"}
+    store_of(tmp_path).lease(toy_study().cells()[-1].record(), 1, 1, origin)
+    assert toy(tmp_path) == 0
+    (killed,) = (record for record in store_of(tmp_path).attempts() if record.status == "killed")
+    assert (killed.provenance.declaration,) == store_of(tmp_path).hashes()
 
 
 # a stopping rule

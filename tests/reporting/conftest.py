@@ -74,7 +74,7 @@ def publish(tmp_path: Path) -> Callable[..., Store]:
             said = outcome(cell)
             if said is not None:
                 result = made_up(cell, said)
-                origin = ORIGIN | result.pop("origin", {})
+                origin = ORIGIN | {"declaration": store.hashes()[-1]} | result.pop("origin", {})
                 record = attempt_record(store.name, cell_message(cell), attempt, result, origin)
                 own = said.get("upstream_seed") if isinstance(said, dict) else None
                 store.publish(record if own is None else replace(record, upstream_seed=own))

@@ -172,7 +172,13 @@ def test_an_edited_declaration_is_named_with_and_without_a_new_seal(small):
     del record["sha256"]
     (small / "study.json").write_text(sealed(record, indent=1))
     assert "its history says" in checked(small)["study.json"]
-    record["history"][-1]["hash"] = recorded_digest(record["declaration"])
+    last = record["history"][-1]
+    record["history"] = [last | {"hash": recorded_digest(record["declaration"])}]
+    (small / "study.json").write_text(sealed(record, indent=1))
+    said = checked(small)
+    assert said.keys() == {f"cells/{path.name}" for path in (small / "cells").glob("*.json")}
+    assert all(f"it ran under declaration {last['hash'][:12]}..." in what for what in said.values())
+    record["history"].insert(0, last)
     (small / "study.json").write_text(sealed(record, indent=1))
     said = checked(small)
     assert "study.json" not in said

@@ -106,8 +106,8 @@ def test_an_edited_digit_is_named(store, study):
 
 def test_a_newer_record_is_named_and_repair_keeps_it(store, study):
     record = publish(store, study.cells()[0])
-    only_file(store).write_text(sealed(record.as_json() | {"schema": 3}))
-    with pytest.raises(Fault, match="written by a newer fairtrial: schema 3, this one reads up to 2"):
+    only_file(store).write_text(sealed(record.as_json() | {"schema": 4}))
+    with pytest.raises(Fault, match="written by a newer fairtrial: schema 4, this one reads up to 3"):
         store.attempts()
     with pytest.raises(Fault, match="written by a newer fairtrial"):
         store.set_aside()
@@ -237,7 +237,7 @@ def test_a_record_of_schema_1_is_read_and_stays_as_it_is():
     attempt = Store(OLD).attempt(record["cell"], record["attempt"])
     assert record["schema"] == 1 and {"compile_s", "checkpoint_s", "joules"} <= record["spent"].keys()
     assert "tune" in record["settings"]
-    assert attempt.schema == 2 and attempt.spent.other == {}
+    assert attempt.schema == 3 and attempt.spent.other == {}
     assert attempt.settings.finetune == record["settings"]["tune"] and attempt.settings.extra == {}
     assert attempt.provenance.kernels == "torch" and "kernels" not in record["origin"]
     assert attempt.measured.test_acc == record["measured"]["test_acc"]
@@ -257,7 +257,7 @@ def test_all_that_is_recorded_in_results_is_read():
     for path in files:
         record = json.loads(path.read_text())
         for unbooked in ("compile_s", "checkpoint_s", "joules"):
-            assert not record["spent"].pop(unbooked)
+            assert not record["spent"].pop(unbooked, None)
         known = {name: value for name, value in record.items() if name not in ("schema", "sha256")}
         known["settings"] = Settings.of(upgraded(record["settings"])).record()
         known["levels"] = upgraded(record["levels"])
@@ -272,6 +272,31 @@ def without_none(value, drop=None, origin=None):
     if origin is not None and "kernels" not in origin:
         del found["origin"]["kernels"]
     return found
+
+
+def test_a_record_of_a_declaration_that_the_study_never_had_is_refused_and_repair_moves_it(store, study):
+    good, strange = publish(store, study.cells()[0]), study.cells()[1]
+    publish(store, strange, declaration="ab" * 32)
+    with pytest.raises(Fault, match="it ran under declaration abababababab") as refused:
+        store.attempts()
+    (problem,) = refused.value.problems
+    path = store.folder / "cells" / f"{strange.id}-1.json"
+    assert (refused.value.code, problem.where) == (3, str(path)) and "fairtrial repair" in problem.do
+    with pytest.raises(Fault, match="it ran under declaration abababababab"):
+        store.declare(toy_study(primary=FIRST, seeds=5))
+    (moved,) = store.set_aside()
+    assert moved.name.endswith(path.name) and not path.exists()
+    assert store.attempts() == [good]
+
+
+def test_a_record_says_what_it_ran_under_unless_it_is_older_than_schema_3(store, study):
+    body = publish(store, study.cells()[0]).as_json()
+    del body["origin"]["declaration"]
+    only_file(store).write_text(sealed(body))
+    with pytest.raises(Fault, match=r"the record lacks origin\.declaration"):
+        store.attempts()
+    only_file(store).write_text(sealed(body | {"schema": 2}))
+    assert store.attempts()[0].provenance.declaration is None
 
 
 def test_a_copy_under_another_name_is_a_fault(store, study):
@@ -295,7 +320,7 @@ def test_every_damaged_file_is_listed_at_once_and_the_others_can_be_had(store, s
 def test_records_of_two_studies_in_one_folder_are_refused_by_name(store, study, tmp_path):
     publish(store, study.cells()[0])
     other = Store(tmp_path / "other")
-    (other.folder / "cells").mkdir(parents=True)
+    other.declare(study)
     publish(other, study.cells()[1])
     moved = next((other.folder / "cells").iterdir())
     moved.rename(store.folder / "cells" / moved.name)

@@ -14,6 +14,7 @@ ORIGIN = {
     "device": "cpu",
     "threads": 1,
     "cpu": "abacus",
+    "declaration": "0" * 64,
 }
 
 
@@ -42,12 +43,17 @@ def killed(where: str = "job", lost_s: float = 0.5) -> Json:
     return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)
 
 
+def origin_in(store: Store, **changed: Any) -> Json:
+    """Where a made-up attempt ran: under what its study declares now."""
+    return ORIGIN | {"declaration": (store.hashes() or [ORIGIN["declaration"]])[-1]} | changed
+
+
 def publish(store: Store, cell: Cell, attempt: int = 1, result: Json | None = None, **origin: Any) -> Attempt:
     """Publish one attempt of a cell; its record. By default each cell ends with weights of its own."""
     result = result or done(weights=cell.id)
     if cell.budget.kind == "examples" and result["status"] == "done":
         result["spent"]["examples"] = int(cell.budget.amount)  # as declared, or no verdict rests on it
-    record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN | origin)
+    record = attempt_record(store.name, cell_message(cell), attempt, result, origin_in(store, **origin))
     assert store.publish(record)
     return record
 
@@ -62,6 +68,7 @@ def trial(loss: float | None = 0.5) -> Json:
     return result
 
 
-def outcome(cell: Cell, loss: float | None) -> Attempt:
+def outcome(cell: Cell, loss: float | None, store: Store | None = None) -> Attempt:
     """The attempt of a tuning cell that ended with this validation loss; None: it diverged."""
-    return attempt_record("tuned", cell_message(cell), 1, trial(loss), ORIGIN)
+    name, origin = ("tuned", ORIGIN) if store is None else (store.name, origin_in(store))
+    return attempt_record(name, cell_message(cell), 1, trial(loss), origin)

@@ -83,12 +83,19 @@ def calibrate(study: Study, options: Options) -> None:
 
 def _first_message(store: Store, options: Options) -> Message:
     return {
+        "declaration": _declaration(store),
         "folder": str(store.folder.resolve()),
         "threads": options.threads,
         "device": options.device,
         "download": options.download,
         "results": [str(folder.resolve()) for folder in (options.results, *released())],
     }
+
+
+def _declaration(store: Store) -> str | None:
+    """The hash of what is declared now; None where steps are timed before that."""
+    hashes = store.hashes()
+    return hashes[-1] if hashes else None
 
 
 def _time_steps(
@@ -152,7 +159,9 @@ class Driver:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
         for lease in self.store.abandoned():
             result = failure("killed", "the driver ended without a word", "driver", lease["ran_s"])
-            self.log.close(lease["cell"], lease["attempt"], result, lease["origin"])
+            # a lease from before records said what was declared
+            origin = {"declaration": _declaration(self.store), **lease["origin"]}
+            self.log.close(lease["cell"], lease["attempt"], result, origin)
 
     def _calibrate(self, pool: WorkerPool) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""

@@ -100,7 +100,8 @@ class CellRunner:
         warnings.simplefilter("ignore", dispatch.Slower)  # the driver says it
         self.kernels = dispatch.choose(self.device)
         name, flags = self._set_torch(first["threads"])
-        self.origin = provenance.gather(name, first["threads"], flags, self.kernels.kernels)
+        where = provenance.gather(name, first["threads"], flags, self.kernels.kernels)
+        self.origin = {"declaration": first["declaration"], **where}
 
     def _set_torch(self, threads: int) -> tuple[str, dict[str, Any]]:
         """The name of the device, and how torch is set: repeatable, in float32 throughout."""

@@ -37,7 +37,7 @@ from fairtrial.study.settings import Settings
 if TYPE_CHECKING:
     from fairtrial.study.study import Cell
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 LONGEST: Final = 2000  # characters kept of an error's text
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 _NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of nothing
@@ -107,9 +107,11 @@ class Measured(Group):
 class Provenance(Group):
     """Where it ran (`provenance.gather`). kernels: records from before that field ran on those of torch.
 
+    declaration: hash of what was declared then; None in records before schema 3.
     git: why commit or dirty is unknown. precision: of records from before it was a setting.
     """
 
+    declaration: Text | None = None
     fairtrial: Text | None = None
     torch: Text | None = None
     device: Text | None = None
@@ -210,8 +212,7 @@ class Calibration(Group):
 def read_calibration(path: Path) -> Calibration:
     """Return the calibration of a file; a Fault as for an attempt."""
     flaws: list[str] = []
-    record = unsealed(path, read_json(path, cap=integrity.STUDY_CAP))
-    calibration = parse(Calibration, record, "", flaws)
+    calibration = parse(Calibration, unsealed(path, read_json(path, cap=integrity.STUDY_CAP)), "", flaws)
     if calibration is None:
         raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
     return calibration
@@ -223,8 +224,7 @@ def read(path: Path) -> Attempt:
     match = _FILE.fullmatch(path.name)
     if not match or (match[1], int(match[2])) != (attempt.cell, attempt.number):
         what = f"the file is called {path.name}, but holds {attempt.cell}-{attempt.number}"
-        do = "remove the copy, or run `fairtrial repair STUDY`"
-        raise Fault(Problem(what, str(path), do), BAD_INPUT)
+        raise Fault(Problem(what, str(path), "remove the copy, or run `fairtrial repair STUDY`"), BAD_INPUT)
     return attempt
 
 
@@ -232,6 +232,8 @@ def parsed(record: Json, where: str) -> Attempt:
     """Return the attempt that a JSON object of any schema holds; a Fault names each field that it cannot."""
     flaws: list[str] = []
     attempt = parse(Attempt, _upgraded(record), "", flaws)
+    if attempt is not None and attempt.provenance.declaration is None and record.get("schema") == SCHEMA:
+        flaws.append("the record lacks origin.declaration")
     if attempt is not None and attempt.status == "done":
         score = "val_acc" if attempt.settings.stage == "tuning" else "test_acc"
         if getattr(attempt.measured, score) is None:

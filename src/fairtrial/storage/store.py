@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +91,12 @@ class Store:
             what = f"this folder holds study {theirs}, not {ours}"
             raise fault(what, str(self.folder), "give the other study its own --results folder", REFUSED)
 
+    def hashes(self) -> tuple[str, ...] | None:
+        """The hash of every declaration that was run here, oldest first; None where nothing is declared."""
+        if not (self.folder / "study.json").exists():
+            return None
+        return tuple(entry["hash"] for entry in self.declared()["history"])
+
     # attempts
 
     def weights(self, cell: str, attempt: int) -> Path:
@@ -128,11 +134,15 @@ class Store:
         return good
 
     def read_attempts(self) -> tuple[list[Attempt], list[Fault]]:
-        """The attempts that can be trusted, and a Fault for each file that cannot."""
-        good, faults = [], []
+        """The attempts that can be trusted, and a Fault for each file that cannot, study.json included."""
+        good, faults, hashes = [], [], None
+        try:
+            hashes = self.hashes()
+        except Fault as error:
+            faults.append(error)
         for path in self._attempt_files():
             try:
-                good.append(read(path))
+                good.append(_read_own(path, hashes))
             except Fault as error:
                 faults.append(error)
         return sorted(good, key=lambda attempt: (attempt.cell, attempt.number)), faults
@@ -155,9 +165,8 @@ class Store:
         """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
         path = self._file("leases", cell, attempt)
         with contextlib.suppress(FileNotFoundError):  # its job has just published
-            seen = (
-                integrity.lease(path)["started"] + ran_s
-            )  # by the driver's own clock: a wall clock may jump
+            # by the driver's own clock: a wall clock may jump
+            seen = integrity.lease(path)["started"] + ran_s
             os.utime(path, (seen, seen))
 
     def release(self, cell: str, attempt: int) -> None:
@@ -220,9 +229,21 @@ class Store:
 
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], object]]]:
         yield from ((path, integrity.declaration) for path in self.folder.glob("study.json"))
-        yield from ((path, read) for path in self._attempt_files())
+        hashes = self.hashes()  # none of a damaged declaration: it has been moved away by now
+        yield from ((path, lambda path: _read_own(path, hashes)) for path in self._attempt_files())
         yield from ((path, integrity.lease) for path in _files(self.folder / "leases"))
         yield from ((path, read_calibration) for path in self._calibration_files())
+
+
+def _read_own(path: Path, hashes: Collection[str] | None) -> Attempt:
+    """Return the attempt of a file; a Fault where it ran under none of these declarations. None: unknown."""
+    attempt = read(path)
+    ran_under = attempt.provenance.declaration
+    if ran_under is not None and hashes is not None and ran_under not in hashes:
+        what = f"it ran under declaration {ran_under[:12]}..., which the history in study.json does not hold"
+        do = "put back the study.json that it ran under, or move the record away: `fairtrial repair STUDY`"
+        raise fault(what, str(path), do, BAD_INPUT)
+    return attempt
 
 
 def _number(calibration: Path) -> int:

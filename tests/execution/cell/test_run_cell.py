@@ -23,6 +23,7 @@ from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell, Study
 from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
+from tests.support.records import ORIGIN
 
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
@@ -260,7 +261,7 @@ def test_what_is_known_of_the_data_stands_in_the_record(monkeypatch):
     noted = replace(dataset_of("digits", 8, False), notes=("near duplicates exist",))
     monkeypatch.setattr(run_cell_module, "dataset_of", lambda *_: noted)
     message = cell()
-    record = attempt_record("t", message.record(), 1, run_cell(message, ExecutionContext()), {})
+    record = attempt_record("t", message.record(), 1, run_cell(message, ExecutionContext()), ORIGIN)
     assert list(record.provenance.data_notes) == ["near duplicates exist"]
 
 

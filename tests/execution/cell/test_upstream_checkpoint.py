@@ -23,6 +23,7 @@ from fairtrial.storage.record import Attempt, attempt_record
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Cell, Study
+from tests.support.records import ORIGIN
 
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
 
@@ -100,7 +101,7 @@ def test_a_cell_starts_from_the_checkpoint_of_its_arm_and_upstream_seed(results,
     result = run_cell(cell, context(results))
     record = records(results)[seed % 2, "gn"]
     assert result["drawn"]["upstream"]["sha256"] == record.measured.checkpoint.sha256
-    made = attempt_record("t", cell.record(), 1, result, {})
+    made = attempt_record("t", cell.record(), 1, result, ORIGIN)
     assert made.upstream_seed == seed % 2
     expected = build_model(cell.settings, 10, seed, 0)
     weights.load(expected, results / "up" / "weights" / record.measured.checkpoint.file, head="zero")

@@ -46,7 +46,7 @@ def tuned(make_study, tmp_path):
             acc = accuracy[cell.settings.norm][RATES.index(cell.settings.lr)]
             better = 0.01 * (cell.seed - first) if cell.settings.lr == 0.1 else 0
             loss = (losses or {}).get((cell.settings.norm, cell.settings.lr), 1 - (acc or 0) - better)
-            record = replace(outcome(cell, None if acc is None else loss), study=store.name)
+            record = outcome(cell, None if acc is None else loss, store)
             if acc is not None:
                 record = replace(record, measured=replace(record.measured, val_acc=acc + better))
             store.publish(record)

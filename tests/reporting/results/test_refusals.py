@@ -33,7 +33,8 @@ def refused(store):
 def again(store, cell, attempt, acc, **changed):
     """Publish one more attempt of a cell."""
     result = made_up(cell, {"measured": {"test_acc": acc}})
-    record = attempt_record(store.name, cell_message(cell), attempt, result, ORIGIN)
+    origin = ORIGIN | {"declaration": store.hashes()[-1]}
+    record = attempt_record(store.name, cell_message(cell), attempt, result, origin)
     assert store.publish(replace(record, **changed))
 
 

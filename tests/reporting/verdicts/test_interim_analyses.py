@@ -87,7 +87,8 @@ def whole(declared):
 def give(store, cells, gain, study=0):
     for cell in cells:
         said = score(cell.levels["norm"], cell.levels["batch_size"], cell.seed, gain, study, cell.replica)
-        store.publish(attempt_record(store.name, cell_message(cell), 1, made_up(cell, said), ORIGIN))
+        origin = ORIGIN | {"declaration": store.hashes()[-1]}
+        store.publish(attempt_record(store.name, cell_message(cell), 1, made_up(cell, said), origin))
 
 
 def test_seeds_go_to_what_is_undecided(grown):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import csv
 import hashlib
 import json
@@ -26,10 +27,9 @@ _BACK: Final = "put the file back from version control, or move it away with `fa
 
 def problems(store: Store) -> Iterator[Problem]:
     """Yield every record that is damaged or edited, or that contradicts itself."""
-    try:
+    # a study.json that cannot be read is among the faults of the attempts
+    with contextlib.suppress(Fault):
         yield from _declaration(store.declared(), store.folder / DECLARATION)
-    except Fault as error:
-        yield from error.problems
     good, faults = store.read_attempts()
     for problem in (each for error in faults for each in error.problems):
         yield _pointed(problem, store.folder)
