@@ -5,7 +5,7 @@ Takes:   about 4 minutes on two cores (168 cells of 2 048 images of scanned digi
 Result:  results/batch/report.html
 """
 
-from fairtrial import Budget, Contrast, Study, drive
+from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}
@@ -16,11 +16,12 @@ STUDY = Study(
     factors={
         "norm": ("bn", "gn"),
         "weight_std": (False, True),
-        "batch_size": (2, 4, 8, 16, 64),  # BN's statistics follow it; the learning rate is in proportion
+        "batch_size": (2, 4, 16, 64),  # BN's statistics follow it; the learning rate is in proportion
     },
-    fixed={"lr": 0.1, "shots": 60},
+    fixed={"lr": 0.1, "shots": 60, "val_per_class": 40},
     budget=Budget(examples=2048),
-    seeds=range(20, 28),
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=3, share=0.5),
+    seeds=range(220, 230),
     primary=(
         Contrast("batch of 2", treatment=GN_WS, control=BN, at={"batch_size": 2}),
         Contrast("batch of 64", treatment=GN_WS, control=BN, at={"batch_size": 64}),
@@ -30,7 +31,11 @@ STUDY = Study(
     aa={"norm": "gn", "weight_std": True, "batch_size": 16},
     presets={
         "mini": {"budget": Budget(examples=20_480), "seeds": range(5), "fixed": {"lr": 0.1}},
-        "bit": {"budget": Budget(examples=512_000), "seeds": range(5), "fixed": {"lr": 0.1}},
+        "bit": {
+            "budget": Budget(examples=512_000),
+            "seeds": range(5),
+            "fixed": {"lr": 0.1, "val_per_class": 50},
+        },
     },
 )
 

@@ -17,10 +17,10 @@ STUDY = replace(
     question="Is GN+WS spared from small batches when every arm trains for the same time?",
     factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
     budget=Budget(seconds=2.0),  # device time of training alone; at 1 second a drift of the machine refuses
-    seeds=range(20, 25),
+    seeds=range(220, 225),
     presets={
         "mini": {"budget": Budget(seconds=30), "fixed": {"lr": 0.1}},
-        "bit": {"budget": Budget(seconds=600), "fixed": {"lr": 0.1}},
+        "bit": {"budget": Budget(seconds=600), "fixed": {"lr": 0.1, "val_per_class": 50}},
     },
 )
 

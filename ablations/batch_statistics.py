@@ -5,7 +5,7 @@ Takes:   about 1 minute on two cores (88 cells of 2 048 images of scanned digits
 Result:  results/batch-statistics/report.html
 """
 
-from fairtrial import Budget, Contrast, Study, drive
+from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 GN_WS = {"norm": "gn", "weight_std": True, "stat_batch": 64}
 BN_2 = {"norm": "bn", "weight_std": False, "stat_batch": 2}
@@ -20,9 +20,10 @@ STUDY = Study(
         "stat_batch": (2, 4, 16, 64),  # images per batch statistic
     },
     only=({"norm": "bn"}, {"stat_batch": 64}),  # GN has no batch statistic: one level is enough
-    fixed={"lr": 0.1, "shots": 60, "batch_size": 64},
+    fixed={"lr": 0.1, "shots": 60, "batch_size": 64, "val_per_class": 40},
     budget=Budget(examples=2048),
-    seeds=range(20, 28),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    seeds=range(230, 240),
     primary=(
         Contrast("statistics of 2 images", treatment=GN_WS, control=BN_2),
         Contrast("statistics of 64 images", treatment=GN_WS, control=BN_64),
@@ -39,7 +40,7 @@ STUDY = Study(
         "bit": {
             "budget": Budget(examples=512_000),
             "seeds": range(5),
-            "fixed": {"lr": 0.1, "batch_size": 64},
+            "fixed": {"lr": 0.1, "batch_size": 64, "val_per_class": 50},
         },
     },
 )

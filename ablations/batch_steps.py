@@ -19,7 +19,11 @@ STUDY = replace(
     budget=Budget(steps=128),
     presets={
         "mini": {"budget": Budget(steps=640), "seeds": range(5), "fixed": {"lr": 0.1}},
-        "bit": {"budget": Budget(steps=10_000), "seeds": range(5), "fixed": {"lr": 0.1}},
+        "bit": {
+            "budget": Budget(steps=10_000),
+            "seeds": range(5),
+            "fixed": {"lr": 0.1, "val_per_class": 50},
+        },
     },
 )
 

@@ -5,7 +5,7 @@ Takes:   about 2 minutes on two cores (90 cells of 2 048 images of scanned digit
 Result:  results/components/report.html
 """
 
-from fairtrial import Budget, Contrast, Study, drive
+from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 ALL = {"norm": "gn", "weight_std": True, "mixup": 0.1}
 NONE = {"norm": "bn", "weight_std": False, "mixup": 0.0}
@@ -21,9 +21,15 @@ STUDY = Study(
         "weight_std": (False, True),
         "mixup": (0.0, 0.1),  # alpha as in BiT 3.3
     },  # every combination runs, so that each gain is seen with and without the others
-    fixed={"lr": 0.1, "batch_size": 64, "shots": 60},  # as in the norm study: below the ceiling
+    fixed={
+        "lr": 0.1,
+        "batch_size": 64,
+        "shots": 60,
+        "val_per_class": 40,
+    },  # as in the norm study: below the ceiling
     budget=Budget(examples=2048),
-    seeds=range(30, 40),  # of no other study, so that what they say is said anew
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    seeds=range(240, 250),  # of no other study, so that what they say is said anew
     primary=(
         Contrast("all three", treatment=ALL, control=NONE),
         Contrast("GN", treatment=GN, control=BN),  # each averaged over the others
@@ -42,7 +48,7 @@ STUDY = Study(
         "bit": {
             "budget": Budget(examples=512_000),
             "seeds": range(5),
-            "fixed": {"lr": 0.1, "batch_size": 64},
+            "fixed": {"lr": 0.1, "batch_size": 64, "val_per_class": 50},
         },
     },
 )

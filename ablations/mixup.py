@@ -5,7 +5,7 @@ Takes:   about 2 minutes on two cores (200 cells of 2 048 images of scanned digi
 Result:  results/mixup/report.html
 """
 
-from fairtrial import Budget, Contrast, Study, drive
+from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 ON, OFF = {"mixup": 0.1}, {"mixup": 0.0}
 
@@ -20,7 +20,8 @@ STUDY = Study(
     },
     fixed={"lr": 0.1, "batch_size": 64},
     budget=Budget(examples=2048),
-    seeds=range(8),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    seeds=range(280, 290),
     primary=(
         Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),
         Contrast("many images", treatment=ON, control=OFF, at={"shots": 100}),
@@ -58,6 +59,7 @@ STUDY = Study(
                 "micro_batch": "auto",
             },
             "budget": Budget(steps=500),
+            "tuning": None,  # the BiT-HyperRule is the rule of all arms
             "primary": (
                 Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),
                 Contrast("many images", treatment=ON, control=OFF, at={"shots": 2000}),

@@ -5,7 +5,7 @@ Takes:   about a minute on two cores (scanned digits); --preset mini, on CIFAR-1
 Result:  results/transfer/report.html
 """
 
-from fairtrial import Budget, Contrast, Study, drive
+from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}
@@ -24,10 +24,12 @@ STUDY = Study(
         "upstream": "upstream",  # results/upstream ships with fairtrial
         "upstream_seeds": 3,
         "batch_size": 32,
-        "lr": 0.3,  # as in the shots study, where a pilot chose it, and that of mini
+        "lr": 0.3,
+        "val_per_class": 12,  # under every preset: the images that choose each rate
     },
     budget=Budget(examples=960),
-    seeds=range(6, 12),  # two subsets for each upstream seed, of no other study
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=3, share=0.5),
+    seeds=range(321, 327),  # two subsets for each upstream seed, of no other study
     primary=(
         Contrast("GN+WS transfers better", treatment=GN_WS, control=BN, at=MANY),
         Contrast("WS suits GN in transfer", treatment=WS, control=PLAIN, at=MANY, by={"norm": ("gn", "bn")}),
@@ -42,7 +44,7 @@ STUDY = Study(
         "mini": {
             "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
             "budget": Budget(examples=3200),
-            "seeds": range(15, 30),  # five subsets for each upstream seed
+            "seeds": range(321, 336),  # five subsets for each upstream seed
         },
     },
 )

@@ -81,9 +81,9 @@ class Study:
     """A table that runs: arms = the product of the factors' levels, crossed with the seeds.
 
     fixed: settings shared by all arms, over those of the preset. presets: what this study changes under a
-    preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa, stop). aa: the levels of the
-    arm that runs twice, with other draws. only: some levels each; an arm that fits none of them is
-    left out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
+    preset (any of factors, fixed, budget, seeds, primary, secondary, margin, aa, stop, tuning). aa: the
+    levels of the arm that runs twice, with other draws. only: some levels each; an arm that fits none is left
+    out, so that bn and gn+ws can be compared without bn+ws and gn. home: the preset it was written for,
     `preset` when left out. tuning: how each arm gets its learning rate before the first confirmatory cell;
     None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
     rule by which it may end before its last seed, such as "looks". oom: "outcome" where memory is what it

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST_CELLS: Final = 100_000
 LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
 BY_PRESET: Final = (
-    "factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only", "stop",
+    "factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only", "stop", "tuning",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
