@@ -18,9 +18,9 @@ STUDY = Study(
         "weight_std": (False, True),
         "batch_size": (2, 4, 16, 64),  # BN's statistics follow it; the learning rate is in proportion
     },
-    fixed={"lr": 0.1, "shots": 60, "val_per_class": 40},
+    fixed={"lr": 0.1, "shots": 60, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
-    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
     seeds=range(220, 230),
     primary=(
         Contrast("batch of 2", treatment=GN_WS, control=BN, at={"batch_size": 2}),

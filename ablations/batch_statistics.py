@@ -20,9 +20,9 @@ STUDY = Study(
         "stat_batch": (2, 4, 16, 64),  # images per batch statistic
     },
     only=({"norm": "bn"}, {"stat_batch": 64}),  # GN has no batch statistic: one level is enough
-    fixed={"lr": 0.1, "shots": 60, "batch_size": 64, "val_per_class": 40},
+    fixed={"lr": 0.1, "shots": 60, "batch_size": 64, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
-    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
     seeds=range(230, 240),
     primary=(
         Contrast("statistics of 2 images", treatment=GN_WS, control=BN_2),

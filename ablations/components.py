@@ -25,10 +25,11 @@ STUDY = Study(
         "lr": 0.1,
         "batch_size": 64,
         "shots": 60,
-        "val_per_class": 40,
+        "val_per_class": 20,
+        "layout": "nhwc",
     },  # as in the norm study: below the ceiling
     budget=Budget(examples=2048),
-    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
     seeds=range(240, 250),  # of no other study, so that what they say is said anew
     primary=(
         Contrast("all three", treatment=ALL, control=NONE),

@@ -43,9 +43,9 @@ STUDY = Study(
         BIT | {"head": "drawn"},
     ),
     # as in the norm study: every arm stays below the ceiling
-    fixed={"lr": 0.1, "batch_size": 64, "shots": 60, "val_per_class": 40},
+    fixed={"lr": 0.1, "batch_size": 64, "shots": 60, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
-    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
     seeds=range(260, 270),  # of no other study, so that what they say is said anew
     primary=(
         Contrast("all steps", treatment=BIT, control=RESNET),

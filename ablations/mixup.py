@@ -18,9 +18,9 @@ STUDY = Study(
         "weight_std": (False, True),
         "shots": (5, 20, 100),  # images per class
     },
-    fixed={"lr": 0.1, "batch_size": 64},
+    fixed={"lr": 0.1, "batch_size": 64, "layout": "nhwc"},
     budget=Budget(examples=2048),
-    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
     seeds=range(280, 290),
     primary=(
         Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),

@@ -34,10 +34,11 @@ STUDY = Study(
         "upstream": "upstream",  # results/upstream ships with fairtrial
         "upstream_seeds": 3,
         "batch_size": 32,
+        "layout": "nhwc",
         "lr": 0.3,
     },
     budget=Budget(examples=960),
-    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
     seeds=range(300, 306),  # two subsets for each upstream seed
     primary=TRANSFER,
     secondary=(

@@ -24,11 +24,12 @@ STUDY = Study(
         "upstream": "upstream",  # results/upstream ships with fairtrial
         "upstream_seeds": 3,
         "batch_size": 32,
+        "layout": "nhwc",
         "lr": 0.3,
         "val_per_class": 12,  # under every preset: the images that choose each rate
     },
     budget=Budget(examples=960),
-    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=3, share=0.5),
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
     seeds=range(321, 327),  # two subsets for each upstream seed, of no other study
     primary=(
         Contrast("GN+WS transfers better", treatment=GN_WS, control=BN, at=MANY),
