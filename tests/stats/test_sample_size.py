@@ -4,10 +4,18 @@ import math
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from scipy import stats
 
-from fairtrial.stats import minimal_detectable_effect, more_seeds, power, seeds_needed
+from fairtrial.stats import (
+    minimal_detectable_effect,
+    more_seeds,
+    more_to_exclude,
+    power,
+    seeds_needed,
+    tost,
+)
 
 EFFECTS = (0.5, 0.8, 1.0, 1.5, 2, 3)
 SIZES = (3, 4, 5, 6, 8, 10, 15, 20)
@@ -133,3 +141,14 @@ def test_seconds_are_counted_only_when_a_block_has_a_price():
 def test_a_pilot_that_says_nothing_is_refused(arguments, said):
     with pytest.raises(ValueError, match=said):
         more_seeds(*arguments)
+
+
+def test_the_seeds_that_exclude_a_margin_do_so_as_often_as_promised():
+    found = more_to_exclude(5, 1.0, 0.3, 1.0)
+    rng = np.random.default_rng(5)
+    hits = [tost(rng.normal(0.3, 1.0, size=found.n_plugin), margin=1.0).equivalent for _ in range(2000)]
+    assert 0.77 <= np.mean(hits) <= 0.85
+    with pytest.raises(ValueError, match="estimate lies inside the margin"):
+        more_to_exclude(5, 1.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="more than 1000000 seeds"):
+        more_to_exclude(5, 1.0, 0.9999, 1.0)

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from fairtrial.stats.hypothesis_tests import holm, sign_flip_p, tost
     from fairtrial.stats.learning_curves import simultaneous_band
     from fairtrial.stats.robustness import plateau
-    from fairtrial.stats.sample_size import minimal_detectable_effect, more_seeds, power, seeds_needed
+    from fairtrial.stats.sample_size import (
+        minimal_detectable_effect,
+        more_seeds,
+        more_to_exclude,
+        power,
+        seeds_needed,
+    )
     from fairtrial.stats.samples import clopper_pearson, mean_interval, sd_interval, trimmed_interval
     from fairtrial.stats.sequential import confidence_sequence
     from fairtrial.stats.trials import expected_best
@@ -48,6 +54,7 @@ _FILES = {
     "seeds_needed": "sample_size",
     "minimal_detectable_effect": "sample_size",
     "more_seeds": "sample_size",
+    "more_to_exclude": "sample_size",
     "confidence_sequence": "sequential",
     "simultaneous_band": "learning_curves",
     "variance_components": "components",

@@ -170,7 +170,9 @@ class Verdict(Record):
     """What a contrast says, why, and under which levels, margin and stamps.
 
     `level low high` decide the difference, `equivalence_*` the equivalence; a level is None where the caller
-    passed bare limits. Limits are treatment minus control as measured, whichever direction is better.
+    passed bare limits. Limits are treatment minus control as measured, whichever direction is better. Of an
+    inconclusive contrast, `more` decides the effect that was seen, `more_margin` shows that it is inside the
+    margin; None where no number does.
     """
 
     n: int
@@ -189,3 +191,4 @@ class Verdict(Record):
     parity_gap: float | None
     holm: HolmStep | None
     more: MoreSeeds | None
+    more_margin: MoreSeeds | None

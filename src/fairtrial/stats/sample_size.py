@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fairtrial.stats.noncentral import two_sided_power
 from fairtrial.stats.records import MoreSeeds
-from fairtrial.stats.rules import check_count, check_share
+from fairtrial.stats.rules import Margin, check_count, check_share, limits
 from fairtrial.study.limits import MIN_UNITS
 
 _MOST = 1_000_000
@@ -83,17 +83,63 @@ def more_seeds(
     conservative_s. Fewer than MIN_UNITS pairs raise ValueError. Added seeds are analysed at a declared look,
     not by testing again.
     """
+    return _more(
+        n0, sd, lambda sd: seeds_needed(effect, sd, power=power, alpha=alpha),
+        f"paired t, power {power:g}", sd_confidence, cost_s, unit, scope,
+    )  # fmt: skip
+
+
+def more_to_exclude(
+    n0: int,
+    sd: float,
+    estimate: float,
+    margin: Margin,
+    *,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    sd_confidence: float = 0.8,
+    cost_s: float | None = None,
+    unit: str = "seed",
+    scope: str = "this test set",
+) -> MoreSeeds:
+    """Return the seeds after which equivalence is shown with this power if the truth is `estimate`, twice.
+
+    As `more_seeds`, for two one-sided tests at alpha. Their power is taken as the sum of both powers minus 1,
+    which is never too much. An estimate outside the margin raises ValueError: no number of seeds excludes it.
+    """
+    low, high = limits(margin)
+    if not low < estimate < high:
+        raise ValueError(f"estimate lies inside the margin [{low:g}, {high:g}]; got {estimate:g}")
+
+    def needed(sd: float) -> int:
+        sizes = (estimate - low) / sd, (high - estimate) / sd
+        return _least(lambda n: sum(_power(n, size, 2 * alpha, True) for size in sizes) - 1 >= power)
+
+    method = f"two one-sided paired t tests, power {power:g}"
+    return _more(n0, sd, needed, method, sd_confidence, cost_s, unit, scope)
+
+
+def _more(
+    n0: int,
+    sd: float,
+    needed: Callable[[float], int],
+    method: str,
+    sd_confidence: float,
+    cost_s: float | None,
+    unit: str,
+    scope: str,
+) -> MoreSeeds:
+    """Return what a pilot asks for, from `needed`: sd -> n."""
     from scipy.special import chdtri
 
     n0 = check_count(n0, "n0", least=MIN_UNITS)
     check_share(sd_confidence, "sd_confidence")
     df = n0 - 1
     inflation = math.sqrt(df / float(chdtri(df, sd_confidence)))  # chdtri takes the upper tail
-    plugin = seeds_needed(effect, sd, power=power, alpha=alpha)
-    conservative = seeds_needed(effect, sd * inflation, power=power, alpha=alpha)
+    plugin, conservative = needed(sd), needed(sd * inflation)
     more = max(0, plugin - n0), max(0, conservative - n0)
     return MoreSeeds(
-        method=f"paired t, power {power:g}, sd limit {100 * sd_confidence:g} %",
+        method=f"{method}, sd limit {100 * sd_confidence:g} %",
         n=n0,
         unit=unit,
         scope=scope,
@@ -121,6 +167,13 @@ def _check(effect: float, sd: float, alpha: float, power: float | None = None) -
 def _power(n: int, size: float, alpha: float, paired: bool) -> float:
     df, nc = (n - 1, size * math.sqrt(n)) if paired else (2 * n - 2, size * math.sqrt(n / 2))
     return two_sided_power(alpha, df, nc)
+
+
+def _least(enough: Callable[[int], bool]) -> int:
+    """Return the smallest n >= 2 that is enough; more than a million raises ValueError."""
+    if not enough(_MOST):
+        raise ValueError(f"more than {_MOST} seeds are needed: ask for a wider margin")
+    return _first(enough)
 
 
 def _first(enough: Callable[[int], bool]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from fairtrial.stats.records import HolmStep, Interval, MoreSeeds, RatioInterval, Verdict
 from fairtrial.stats.rules import Margin, limits
-from fairtrial.stats.sample_size import more_seeds
+from fairtrial.stats.sample_size import more_seeds, more_to_exclude
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 
 Limits: TypeAlias = Interval | tuple[float, float]
@@ -48,20 +49,25 @@ def verdict(
     parity_gap: (max - min)/min of the declared budgets; above PARITY_LIMIT the verdict is `refused`.
     tuning_trials: per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream ones per arm.
     declared: contrast, look and margin stood in the study before the first run. planned: the units planned.
-    n, sd: pairs and sd of the differences, where `difference` lacks them; with a margin they give `more`, the
-    seeds an inconclusive contrast asks for, priced by cost_s. holm: `holm(p).at(i)`, kept for the record.
+    n, sd: pairs and sd of the differences, where `difference` lacks them; they give the seeds that an
+    inconclusive contrast asks for, at the levels of its two intervals, priced by cost_s. holm:
+    `holm(p).at(i)`, kept for the record.
     """
     bounds = None if margin is None else limits(margin)
     outer, inner = _limits(difference, "difference"), _limits(equivalence, "equivalence")
     n = n if n is not None else getattr(difference, "n", None)
     sd = sd if sd is not None else getattr(difference, "sd", None)
     inside, unit = _inside(inner, bounds) and _finite(outer), getattr(difference, "unit", "seed")
-    word, more = _WORDS[_side(outer, higher_is_better), inside], None
+    word = _WORDS[_side(outer, higher_is_better), inside]
+    more: tuple[MoreSeeds | None, MoreSeeds | None] = (None, None)
     if refusal := _refusal(parity_gap, tuning_trials):
         word, reason = "refused", refusal
     else:
-        more = _more(bounds, n, sd, _level(difference), cost_s, unit) if word == "inconclusive" else None
-        reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(more)
+        if word == "inconclusive":
+            estimate = getattr(difference, "estimate", (outer[0] + outer[1]) / 2)
+            levels = _level(difference) or 0.95, _level(equivalence) or 0.9
+            more = _advice(estimate, bounds, levels, n, sd, {"cost_s": cost_s, "unit": unit})
+        reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(*more)
     return Verdict(
         **_judged(difference, equivalence, outer, inner),
         n=0 if n is None else n,
@@ -72,7 +78,8 @@ def verdict(
         higher_is_better=higher_is_better,
         parity_gap=parity_gap,
         holm=holm,
-        more=more,
+        more=more[0],
+        more_margin=more[1],
     )
 
 
@@ -187,26 +194,38 @@ def _shown(bounds: tuple[float, float]) -> str:
     return f"[{bounds[0]:.4g}, {bounds[1]:.4g}]"
 
 
-def _more(
+def _advice(
+    estimate: float,
     bounds: tuple[float, float] | None,
+    levels: tuple[float, float],
     n: int | None,
     sd: float | None,
-    level: float | None,
-    cost_s: float | None,
-    unit: str,
-) -> MoreSeeds | None:
-    """Units to detect the nearer side of the margin, at the level at which the difference was tested."""
-    if bounds is None or n is None or sd is None or n < MIN_UNITS or not 0 < sd < math.inf:
-        return None
-    alpha = 0.05 if level is None else 1 - level
-    try:
-        return more_seeds(n, sd, min(-bounds[0], bounds[1]), alpha=alpha, cost_s=cost_s, unit=unit)
-    except ValueError:  # a million seeds would not do
-        return None
+    of_unit: dict[str, Any],
+) -> tuple[MoreSeeds | None, MoreSeeds | None]:
+    """Return the units that decide the effect that was seen, and those that exclude the margin.
+
+    levels: of the intervals of the difference and of equivalence.
+    """
+    if n is None or sd is None or n < MIN_UNITS or not 0 < sd < math.inf:
+        return None, None
+    decides = excludes = None
+    # a million seeds would not do, or the estimate lies outside the margin
+    with suppress(ValueError):
+        decides = more_seeds(n, sd, estimate, alpha=1 - levels[0], **of_unit)
+    with suppress(ValueError):
+        if bounds is not None:
+            excludes = more_to_exclude(n, sd, estimate, bounds, alpha=(1 - levels[1]) / 2, **of_unit)
+    return decides, excludes
 
 
-def _wish(more: MoreSeeds | None) -> str:
-    if more is None:
-        return ""
+def _wish(decides: MoreSeeds | None, excludes: MoreSeeds | None) -> str:
+    return "".join(
+        f"; to {what}, {_count(more)}"
+        for what, more in (("decide this effect", decides), ("exclude the margin", excludes))
+        if more is not None
+    )
+
+
+def _count(more: MoreSeeds) -> str:
     hours = "" if more.conservative_s is None else f", {more.conservative_s / 3600:.3g} device-hours"
-    return f"; to detect the margin, {more.more_plugin} to {more.more_conservative} more {more.unit}s{hours}"
+    return f"{more.more_plugin} to {more.more_conservative} more {more.unit}s{hours}"
