@@ -45,6 +45,18 @@ class Scale:
         """Return '[6.2, 10.0]'."""
         return f"[{self.show(low)}, {self.show(high)}]"
 
+    def decided(self, low: float, high: float, margin: float) -> str:
+        """Return '[0.04, 2.10]': `bounds` with the digits that show the side of 0 and of ±margin.
+
+        At most three digits more: beyond them a limit reads as what it nearly is.
+        """
+        for digits in range(self.digits, self.digits + 4):
+            texts = [fixed(limit * self.factor, digits) for limit in (low, high)]
+            marks = {fixed(mark * self.factor, digits): mark for mark in (0.0, margin, -margin)}
+            if all(limit == marks.get(text, limit) for text, limit in zip(texts, (low, high), strict=True)):
+                break
+        return f"[{', '.join(texts)}]"
+
     def mean(self, value: float) -> str:
         """Return a level rather than a difference: '96.3 %', '0.120'."""
         return self.show(value) + (" %" if self.factor == 100 else "")

@@ -1,6 +1,8 @@
-"""The A/A check says "no difference", or sounds the alarm."""
+"""The A/A check is quiet, too wide to tell, or sounds the alarm."""
 
 from __future__ import annotations
+
+import pytest
 
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import aa_check
@@ -10,11 +12,22 @@ def compared(store, **options):
     return aa_check.compare(load.load(store), **options)
 
 
-def test_an_arm_equals_itself(make_study, publish, noise):
+def test_an_arm_is_quiet_only_where_its_interval_lies_inside_the_margin(make_study, publish, noise):
     found = compared(publish(make_study(), lambda cell: 0.9 + 0.005 * noise(cell, "acc")))
-    assert found.holds is True
-    assert found.sentence.startswith("A/A: no difference (gn+ws, batch 64: ")
-    assert found.sentence.endswith("n = 10, at 99 %).")
+    assert (found.state, found.holds) == ("quiet", True)
+    assert -found.margin < found.inside.low and found.inside.high < found.margin
+    assert found.sentence.startswith("A/A: quiet (gn+ws, batch 64: ")
+    assert found.sentence.endswith("n = 10; margin ±1.0 points).")
+
+
+def test_an_interval_wider_than_the_margin_is_no_alarm_and_says_how_wide_it_is(make_study, publish, noise):
+    found = compared(publish(make_study(), lambda cell: 0.9 + 0.02 * noise(cell, "acc")))
+    assert (found.state, found.holds) == ("no alarm", True)
+    assert found.half_width > found.margin
+    half = f"{100 * found.half_width:.1f} points"
+    assert found.sentence.startswith(
+        f"A/A: no alarm, too wide to tell (half-width {half}) (gn+ws, batch 64: "
+    )
 
 
 def test_an_arm_that_differs_from_itself_is_an_alarm(make_study, publish, noise):
@@ -30,13 +43,16 @@ def test_the_same_values_twice_are_an_alarm_too(make_study, publish):
     assert found.alarm and "do the draws reach the network at all?" in found.sentence
 
 
-def test_failed_runs_of_the_twin_stay_in_n(make_study, publish, noise):
-    found = compared(
-        publish(
-            make_study(), lambda c: "diverged" if c.replica and c.seed < 2 else 0.9 + 0.01 * noise(c, "a")
-        )
-    )
-    assert found.interval.n == 10 and found.differences[0] < -0.7
+@pytest.mark.parametrize("status", ["diverged", "oom"])
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_failed_run_of_the_pair_is_an_alarm(make_study, publish, noise, status, replica):
+    def outcome(cell):
+        mine = cell.replica == replica and cell.seed < 2 and cell.levels == make_study().aa
+        return status if mine else 0.9 + 0.005 * noise(cell, "acc")
+
+    found = compared(publish(make_study(), outcome))
+    assert found.alarm and found.holds is False
+    assert found.sentence.startswith("A/A ALARM: gn+ws, batch 64 has failed runs: 2 runs ")
 
 
 def test_an_incomplete_study_leaves_it_open(make_study, publish):

@@ -47,14 +47,15 @@ def rows_of(findings: Sequence[Finding], aa: AACheck | None) -> list[Row]:
     """The rows of the figure, the A/A check last."""
     found = [_row(finding) for finding in findings]
     if aa is not None and aa.differences:
-        bounds = (aa.interval.low, aa.interval.high) if aa.interval is not None else None
-        word = {True: "no difference", False: "ALARM", None: "undecided"}[aa.holds]
+        bounds, whisker = (
+            None if limits is None else (limits.low, limits.high) for limits in (aa.inside, aa.interval)
+        )
         color = ALARM if aa.alarm else QUIET
-        title = f"{clean(aa.arm)} against itself" + (f": {100 * LEVEL:g} % interval" if bounds else "")
+        title = f"{clean(aa.arm)} against itself" + (f": thin {100 * LEVEL:g} %" if bounds else "")
         mean = sum(aa.differences.values()) / len(aa.differences)
         n = str(len(aa.differences))
-        args = aa.scale, aa.differences, frozenset[int](), None, mean, n, bounds, None
-        found.append(Row("A/A check", title, word, color, *args))
+        args = aa.scale, aa.differences, frozenset[int](), aa.margin, mean, n, bounds, whisker
+        found.append(Row("A/A check", title, aa.words, color, *args))
     return found
 
 

@@ -112,7 +112,6 @@ def study_table(studies: Sequence[RecordedStudy]) -> Table:
     rows = []
     for study in studies:
         results, control = study.verdicts.results, study.verdicts.control
-        holds = {True: "no difference", False: "ALARM", None: "undecided"}
         rows.append(
             {
                 "study": study.label,
@@ -123,7 +122,7 @@ def study_table(studies: Sequence[RecordedStudy]) -> Table:
                 "budget": f"{results.study.budget.words} per run",
                 "hash": results.hash,
                 "failed": str(int(results.ended["failed"].sum())),
-                "A/A": "none" if control is None else holds[control.holds],
+                "A/A": "none" if control is None else control.words,
             }
         )
     cells = sum(study.verdicts.results.done for study in studies)

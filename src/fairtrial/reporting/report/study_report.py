@@ -93,7 +93,7 @@ def _stopping(results: Results) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, text: str) -> dict[str, Any]:
-    names = ("interval", "whisker", "flip", "equivalence", "step", "ruling")
+    names = ("interval", "whisker", "flip", "equivalence", "step", "equivalence_step", "ruling")
     return {
         "contrast": finding.contrast.record(),
         "arms": title(finding.contrast),
@@ -124,6 +124,9 @@ def _aa_check(control: AACheck) -> dict[str, Any]:
     return {
         "arm": control.arm,
         "holds": control.holds,
+        "state": control.state,
+        "margin": control.margin,
+        "half_width": control.half_width,
         "sentence": control.sentence,
         "differences": {str(seed): value for seed, value in control.differences.items()},
         "interval": plain(control.interval),

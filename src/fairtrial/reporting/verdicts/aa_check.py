@@ -1,46 +1,76 @@
-"""The A/A check: one arm against itself under other draws must say "no difference"."""
+"""The A/A check: one arm against itself under other draws must show that nothing differs."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from fairtrial.reporting.results.load import Results, per_seed
+import pandas as pd
+
+from fairtrial.reporting.results.load import Results, failure_words, per_seed
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
 
 LEVEL: Final = 0.99  # a false alarm in one study of a hundred
+QUIET: Final = "quiet"
+NO_ALARM: Final = "no alarm"
+ALARM: Final = "alarm"
+UNDECIDED: Final = "undecided"
 
 
 @dataclass(frozen=True)
 class AACheck:
-    """What the A/A arm says; `holds` is None where nothing can be said yet."""
+    """What the A/A arm says (STATISTICS 17.5).
+
+    state: quiet where the 95 % interval (`inside`) lies within the margin; alarm where the 99 % interval
+    excludes 0, or a run of the arm failed; no alarm between the two; undecided where nothing can be said yet.
+    """
 
     arm: str
     scale: Scale
-    holds: bool | None
+    margin: float
+    state: str
     reason: str
     differences: Mapping[int, float] = field(default_factory=dict)
     interval: PairedInterval | None = None
+    inside: PairedInterval | None = None
 
     @property
     def alarm(self) -> bool:
         """Whether the study's own control failed."""
-        return self.holds is False
+        return self.state == ALARM
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether there is no alarm; None where nothing can be said yet."""
+        return None if self.state == UNDECIDED else not self.alarm
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95 % interval."""
+        return None if self.inside is None else (self.inside.high - self.inside.low) / 2
+
+    @property
+    def words(self) -> str:
+        """'quiet', 'no alarm, too wide to tell (half-width 2.7 points)', 'ALARM'."""
+        if self.state == NO_ALARM and self.half_width is not None:
+            return f"no alarm, too wide to tell (half-width {self.scale.gap(self.half_width)})"
+        return "ALARM" if self.alarm else self.state
 
     @property
     def sentence(self) -> str:
         """One sentence for the report and the command line."""
-        if self.holds:
-            return f"A/A: no difference ({self.arm}: {self.reason}, at {100 * LEVEL:g} %)."
-        if self.holds is None:
+        if self.state == UNDECIDED:
             return f"A/A: undecided ({self.reason})."
-        why = f"{self.arm} differs from itself ({self.reason})"
-        return f"A/A ALARM: {why}; mistrust every verdict of this study."
+        if self.alarm:
+            return f"A/A ALARM: {self.arm} {self.reason}; mistrust every verdict of this study."
+        margin = f"margin ±{self.scale.gap(self.margin)}"
+        return f"A/A: {self.words} ({self.arm}: {self.reason}; {margin})."
 
 
 def compare(results: Results, *, partial: bool = False) -> AACheck | None:
@@ -48,26 +78,44 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
     study = results.study
     if study.aa is None:
         return None
-    metric = study.contrasts[0].metric if study.contrasts else "test_acc"
+    first = study.contrasts[0] if study.contrasts else None
+    metric = first.metric if first else "test_acc"
+    margin = study.margin if first is None or first.margin is None else first.margin
     arm, scale = factors.label({name: study.aa[name] for name in study.factors}), SCALES[metric]
-    second, first = (per_seed(results.where(study.aa, replica), metric) for replica in (1, 0))
-    seeds = [seed for seed in results.seeds if seed in first and seed in second]
-    differences = {seed: second[seed] - first[seed] for seed in seeds}
+    runs = [results.where(study.aa, replica) for replica in (1, 0)]
+    twin, own = (per_seed(cells, metric) for cells in runs)
+    seeds = [seed for seed in results.seeds if seed in own and seed in twin]
+    differences = {seed: twin[seed] - own[seed] for seed in seeds}
+    if failed := _failed(results, pd.concat(runs)):
+        return AACheck(arm, scale, margin, ALARM, failed, differences)
     if not results.sound and not partial:
-        return AACheck(arm, scale, None, results.unsound, differences)
+        return AACheck(arm, scale, margin, UNDECIDED, results.unsound, differences)
     if not seeds:
-        return AACheck(arm, scale, None, "no complete pair yet")
-    interval = paired_interval({s: second[s] for s in seeds}, {s: first[s] for s in seeds}, LEVEL)
+        return AACheck(arm, scale, margin, UNDECIDED, "no complete pair yet")
     if not any(differences.values()) and len(seeds) > 1:
-        same = "both runs gave the same values: do the draws reach the network at all?"
-        return AACheck(arm, scale, False, same, differences)
-    if not math.isfinite(interval.low):
-        return AACheck(arm, scale, None, interval.warnings[0], differences)
-    return AACheck(
-        arm,
-        scale,
-        interval.low <= 0 <= interval.high,
-        describe_interval(scale, interval),
-        differences,
-        interval,
-    )
+        same = "gave the same values in both runs: do the draws reach the network at all?"
+        return AACheck(arm, scale, margin, ALARM, same, differences)
+    sides = {s: twin[s] for s in seeds}, {s: own[s] for s in seeds}
+    wide, inside = (paired_interval(*sides, level) for level in (LEVEL, 0.95))
+    if not math.isfinite(wide.low):
+        return AACheck(arm, scale, margin, UNDECIDED, wide.warnings[0], differences)
+    state, reason = _state(scale, margin, wide, inside)
+    return AACheck(arm, scale, margin, state, reason, differences, wide, inside)
+
+
+def _failed(results: Results, runs: pd.DataFrame) -> str:
+    """Return 'has failed runs, 1 run diverged'; nothing where no run of the pair failed."""
+    lost = Counter(results.missing[cell][-1].status for cell in runs["cell"] if cell in results.missing)
+    lost += Counter(runs["status"][runs["failed"].astype(bool)])
+    return f"has failed runs: {failure_words(lost)}" if lost else ""
+
+
+def _state(scale: Scale, margin: float, wide: PairedInterval, inside: PairedInterval) -> tuple[str, str]:
+    if not wide.low <= 0 <= wide.high:
+        return ALARM, f"differs from itself ({describe_interval(scale, wide)}, at {100 * LEVEL:g} %)"
+    shown = scale.decided(inside.low, inside.high, margin)
+    reason = f"{scale.gap(inside.estimate)} {shown}, n = {inside.n}"
+    if not inside.low <= 0 <= inside.high:
+        wider = scale.decided(wide.low, wide.high, margin)
+        reason += f"; 0 is excluded at 95 %, not at {100 * LEVEL:g} % {wider}"
+    return QUIET if -margin < inside.low and inside.high < margin else NO_ALARM, reason
