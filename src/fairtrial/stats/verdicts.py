@@ -43,34 +43,28 @@ def verdict(
 ) -> Verdict:
     """Return the verdict on a difference, treatment minus control, with its reason and its stamps.
 
-    difference: the interval at the level of the Holm step; equivalence: the 1 - 2·alpha interval; records, or
-    bare (low, high). Excluding 0 and lying inside the margin are strict. margin: delta or (low, high);
-    without it or the equivalence interval, equivalence is never claimed. No interval gives `inconclusive`.
-    parity_gap: (max - min)/min of the declared budgets; above PARITY_LIMIT the verdict is `refused`.
-    tuning_trials: per arm of a "tuned" claim; unequal ones refuse it. checkpoints: upstream ones per arm.
-    declared: contrast, look and margin stood in the study before the first run. planned: the units planned.
-    n, sd: pairs and sd of the differences, where `difference` lacks them; they give the seeds that an
-    inconclusive contrast asks for, at the levels of its two intervals, priced by cost_s. holm:
-    `holm(p).at(i)`, kept for the record.
+    difference, equivalence: the intervals at the levels of their Holm steps, records or bare (low, high).
+    Excluding 0 and lying inside the margin are strict. margin: delta or (low, high); without it or the
+    equivalence interval, equivalence is never claimed. parity_gap: (max - min)/min of the declared budgets;
+    above PARITY_LIMIT, or with unequal tuning_trials, the verdict is `refused`. checkpoints: upstream ones
+    per arm. declared: contrast, look and margin stood in the study before the first run. planned: units. n,
+    sd: where `difference` lacks them, for the seeds an inconclusive contrast asks for. cost_s: of a unit.
     """
     bounds = None if margin is None else limits(margin)
     outer, inner = _limits(difference, "difference"), _limits(equivalence, "equivalence")
     n = n if n is not None else getattr(difference, "n", None)
     sd = sd if sd is not None else getattr(difference, "sd", None)
     inside, unit = _inside(inner, bounds) and _finite(outer), getattr(difference, "unit", "seed")
-    word = _WORDS[_side(outer, higher_is_better), inside]
-    more: tuple[MoreSeeds | None, MoreSeeds | None] = (None, None)
-    if refusal := _refusal(parity_gap, tuning_trials):
-        word, reason = "refused", refusal
-    else:
-        if word == "inconclusive":
-            estimate = getattr(difference, "estimate", (outer[0] + outer[1]) / 2)
-            levels = _level(difference) or 0.95, _level(equivalence) or 0.9
-            more = _advice(estimate, bounds, levels, n, sd, {"cost_s": cost_s, "unit": unit})
-        reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(*more)
+    refusal = _refusal(parity_gap, tuning_trials)
+    word = "refused" if refusal else _WORDS[_side(outer, higher_is_better), inside]
+    estimate = getattr(difference, "estimate", (outer[0] + outer[1]) / 2)
+    levels = _level(difference) or 0.95, _level(equivalence) or 0.9
+    pilot = n if word == "inconclusive" else None
+    more = _advice(estimate, bounds, levels, pilot, sd, {"cost_s": cost_s, "unit": unit})
+    reason = refusal or _reason(word, outer, inner, bounds, difference, equivalence) + _wish(*more)
     return Verdict(
         **_judged(difference, equivalence, outer, inner),
-        n=0 if n is None else n,
+        n=n or 0,
         verdict=word,
         reason=reason,
         stamps=_stamps(checkpoints, declared, n, planned, unit),

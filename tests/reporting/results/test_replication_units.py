@@ -52,7 +52,7 @@ def test_differences_are_averaged_within_each_checkpoint_first(make_transfer, pu
     assert finding.verdict == "inconclusive"
     assert text.startswith(
         "fine-tuned and from scratch cannot be told apart at 5-shot: 2.0 points [-5.5, 9.5], "
-        "n = 3 upstream checkpoints (15 few-shot subsets), equal examples, p = 0.37; to see "
+        "n = 3 upstream checkpoints (15 few-shot subsets), equal examples, p = 0.37; to decide "
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -334,9 +335,16 @@ def test_two_seeds_give_points_and_no_interval(make_study, publish, noise):
 
 
 def test_an_inconclusive_contrast_says_what_it_would_take(make_study, publish, noise):
-    (finding,), (text,) = judged(publish(make_study(), planted(noise, 0.005, 0.03)))
-    more = finding.ruling.more
-    assert f"takes about {more.more_plugin} to {more.more_conservative} more seeds (up to " in text
+    (finding,), (text,) = judged(publish(make_study(), planted(noise, 0.008, 0.03)))
+    more, margin = finding.ruling.more, finding.ruling.more_margin
+    effect = f"{abs(100 * finding.interval.estimate):.1f} points"
+    for aim, wish in (
+        (f"decide this effect ({effect}, power .8)", more),
+        ("exclude the margin of ±1.0 points", margin),
+    ):
+        assert (
+            f"to {aim} takes about {wish.more_plugin} to {wish.more_conservative} more seeds (up to " in text
+        )
     assert "device-" in text
     per_seed = 9 * (2.0 + 0.45 + 0.1)  # nine arms, their mean training and evaluation seconds
     assert more.conservative_s == pytest.approx(more.more_conservative * per_seed)
@@ -359,3 +367,57 @@ def test_the_grounds_name_both_intervals(make_study, publish, noise):
     (finding,), _ = judged(publish(make_study(), planted(noise, 0.05)))
     assert grounds(finding).startswith("Decided by the 95 % interval [")
     assert "excludes 0" in grounds(finding) and "not inside the margin of ±1.0 points" in grounds(finding)
+
+
+def _family(contrasts):
+    return tuple(Contrast(f"at {b}", GN_WS, BN, {"batch_size": b}) for b in contrasts)
+
+
+@pytest.mark.parametrize("gain", np.linspace(-0.02, 0.02, 9))
+def test_the_printed_interval_is_the_one_that_decided(make_study, publish, noise, gain):
+    """No "cannot be told apart" beside an interval without 0, no "beats" beside one that contains 0."""
+    found, texts = judged(publish(make_study(primary=_family((4, 64))), planted(noise, float(gain), 0.02)))
+    for finding, text in zip(found, texts, strict=True):
+        low, high = map(float, re.search(r"\[(-?[\d.]+), (-?[\d.]+)\]", text).groups())
+        level = re.search(r"\] \(([\d.]+) %\)", text)
+        assert float(level[1] if level else 95) == pytest.approx(100 * finding.step.step_level, abs=0.005)
+        assert finding.verdict in ("inconclusive", "better", "worse")
+        assert (low <= 0 <= high) == (finding.verdict == "inconclusive")
+
+
+def test_equivalence_goes_through_holm_and_prints_the_interval_of_its_step(make_study, publish, noise):
+    found, texts = judged(publish(make_study(primary=_family((4, 64))), planted(noise, 0.0, 0.003)))
+    assert {finding.verdict for finding in found} == {"equivalent"}
+    assert sorted(f.equivalence_step.step for f in found) == [1, 2]
+    for finding, text in zip(found, texts, strict=True):
+        alpha = 0.05 / (3 - finding.equivalence_step.step)
+        assert finding.ruling.equivalence_level == pytest.approx(1 - 2 * alpha)
+        assert "Holm TOST p" in text
+        assert (f"({100 - 200 * alpha:.4g} %)" in text) == (alpha != 0.025)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "stamp"),
+    [
+        ("bn", "control not converged at this budget"),
+        ("gn", "treatment not converged at this budget"),
+        ("bn gn", "neither converged at this budget"),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("sign", ["loss", "gain"])
+def test_an_arm_that_was_hardly_trained_is_stamped(make_study, publish, noise, lacking, stamp, sign):
+    inner = planted(noise, 0.05)
+
+    def outcome(cell):
+        ill, steps = cell.levels["norm"] in lacking.split(), 768
+        rise = 0.02 if ill and sign == "gain" else 0.005
+        curve = [[steps // 4, 0.5, 1.0], [3 * steps // 4, 0.8, 0.5], [steps, 0.8 + rise, 0.4]]
+        loss = 1.2 if ill and sign == "loss" else 1.1  # half of ln(10) is 1.15
+        measured = {"test_acc": inner(cell), "train_loss": loss, "val_curve": curve}
+        return {"measured": measured, "spent": {"steps": steps}}
+
+    (finding,), (text,) = judged(publish(make_study(), outcome))
+    stamps = tuple(one for one in finding.stamps if "converged" in one)
+    assert stamps == ((stamp,) if stamp else ())
+    assert finding.verdict == "better" and (stamp or "gn+ws beats") in text

@@ -11,7 +11,7 @@ from typing import Any
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean, plural
-from fairtrial.stats import paired_interval
+from fairtrial.stats import interaction_interval, paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
 from fairtrial.study.budget import SPENT
@@ -103,6 +103,21 @@ def interval(
     if len(columns) == 4:
         columns = [{s: columns[i][s] - columns[i + 1][s] for s in kept} for i in (0, 2)]
     return paired_interval(columns[0], columns[1], level, groups=unit.labels(kept), unit=unit.name)
+
+
+def turns_on_the_logit(parts: Sequence[ContrastSide], unit: ReplicationUnit, tests: int) -> bool:
+    """Say whether an interaction of accuracies has the other sign on the logit scale (STATISTICS 3).
+
+    The ceiling may have made it. tests: test images; 0 where none is known, and nothing can be said.
+    """
+    if len(parts) != 4 or not tests:
+        return False
+    kept = list(differences(parts, unit.seeds))
+    first, second, third, fourth = ({seed: part.values[seed] for seed in kept} for part in parts)
+    groups = unit.labels(kept)
+    plain = interaction_interval(first, second, third, fourth, groups=groups)
+    logit = interaction_interval(first, second, third, fourth, scale="logit", n_test=tests, groups=groups)
+    return logit.estimate * plain.estimate < 0
 
 
 def has_limits(interval: PairedInterval | None) -> bool:

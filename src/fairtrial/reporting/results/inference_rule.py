@@ -60,12 +60,18 @@ class InferenceRule:
             warnings=interval.warnings + (wide if math.isinf(low) else ()),
         )
 
-    def equivalence(self, values: Sequence[float], margin: float, unit: str) -> Equivalence:
-        """Say whether the 1 - 2 alpha limits lie inside the margin; each margin is tested at alpha."""
-        by_t = tost(values, margin=margin, alpha=self.alpha, unit=unit)
+    def equivalence(
+        self, values: Sequence[float], margin: float, unit: str, alpha: float | None = None
+    ) -> Equivalence:
+        """Say whether the 1 - 2 alpha limits lie inside the margin; each margin is tested at alpha.
+
+        alpha: of a step of Holm; that of the reading when left out.
+        """
+        alpha = self.alpha if alpha is None else alpha
+        by_t = tost(values, margin=margin, alpha=alpha, unit=unit)
         if not self.sequence or math.isinf(by_t.low):
             return by_t
-        run = confidence_sequence(values, alpha=2 * self.alpha)
+        run = confidence_sequence(values, alpha=2 * alpha)
         low, high = float(run.low[-1]), float(run.high[-1])
         p_lower, p_upper = (self._beyond(values, sign * margin, -sign) for sign in (-1, 1))
         return replace(

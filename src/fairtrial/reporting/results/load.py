@@ -123,6 +123,11 @@ class Results:
         """Return the seeds at which a contrast is read: all, or the first ones where it was decided early."""
         return self.seeds[: self.read.get(contrast.name)]
 
+    @property
+    def test_images(self) -> int:
+        """The size of the smallest test set; 0 when none was read."""
+        return min((row["test_n"] for row in self.plain if row.get("test_n")), default=0)
+
     @cached_property
     def ended(self) -> pd.DataFrame:
         """The cells with an outcome."""

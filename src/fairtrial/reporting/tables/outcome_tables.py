@@ -12,6 +12,7 @@ import pandas as pd
 from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import Group, gather, metric_of
 from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.convergence import GAIN_LIMIT, LOSS_SHARE, convergence
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import SEED
@@ -33,8 +34,23 @@ def arm_table(results: Results, *, partial: bool) -> Table:
     several = any(group.unit.name != SEED for group in groups)
     over = "the units that n counts" if several else "seeds"
     how = f"mean over {over} with 95 % t interval, failed runs scored as chance"
-    caption = f"{what}: {how}. {seeds(results)}. {provenance(results)}"
-    return Table("arms", caption, pd.DataFrame([_arm(group, scale, several) for group in groups]))
+    last = (
+        f"not converged: mean last train loss over {100 * LOSS_SHARE:g} % of ln(classes), or mean validation "
+        f"accuracy that rose by over {100 * GAIN_LIMIT:g} point in the last quarter (last gain, points)"
+    )
+    caption = f"{what}: {how}; {last}. {seeds(results)}. {provenance(results)}"
+    rows = [_arm(group, scale, several) | _end(results, group) for group in groups]
+    return Table("arms", caption, pd.DataFrame(rows))
+
+
+def _end(results: Results, group: Group) -> dict[str, str]:
+    """Return what says whether an arm has converged."""
+    end = convergence(results, results.where(group.levels))
+    return {
+        "train loss": "" if end.train_loss is None else fixed(end.train_loss, 3),
+        "last gain": "" if end.gain is None else fixed(100 * end.gain, 1),
+        "converged": "yes" if end.converged else "NO",
+    }
 
 
 def _arm(group: Group, scale: Scale, several: bool) -> dict[str, str]:
@@ -61,7 +77,8 @@ def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     caption = (
         f"Declared contrasts, treatment minus control, {pairs}; {rule.name}, not adjusted{looks}. "
         f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
-        "TOST p against the margin; low and high speak of this test set, new images of others too: 95 %, "
+        "TOST p against the margin, and by Holm over the same contrasts; "
+        "low and high speak of this test set, new images of others too: 95 %, "
         "units crossed with single test images; g: Hedges' g of the paired differences; "
         "r: correlation of the arms over "
         f"{'the units that n counts' if several else 'seeds'}. {seeds(results)}. {provenance(results)}"
@@ -78,7 +95,7 @@ def _averaged(findings: Sequence[Finding]) -> str:
 def _contrast(results: Results, finding: Finding, several: bool, rule: InferenceRule) -> dict[str, Any]:
     percent, wider = f"{100 * rule.level:.4g} %", over_new_images(results, finding)
     scale, found, flip, equal = finding.scale, finding.interval, finding.flip, finding.equivalence
-    limits = found is not None and math.isfinite(found.low)
+    limits, family = found is not None and math.isfinite(found.low), finding.equivalence_step
     return {
         "contrast": clean(finding.contrast.name),
         "arms": title(finding.contrast),
@@ -96,6 +113,7 @@ def _contrast(results: Results, finding: Finding, several: bool, rule: Inference
         "Holm p": _p(min(1.0, rule.parts * finding.step.adjusted_p)) if finding.step and limits else "",
         "sign flip p": _p(flip.p) if flip else "",
         "TOST p": _p(min(1.0, rule.parts * equal.p)) if equal and limits else "",
+        "Holm TOST p": _p(min(1.0, rule.parts * family.adjusted_p)) if family and limits else "",
         "g": "" if finding.effect is None else f"{finding.effect:.2f}",
         "r": f"{found.r:.2f}" if found and found.r is not None and limits else "",
         "budget": parity_words(finding.gap, results.study.budget.kind),

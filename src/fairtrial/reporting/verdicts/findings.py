@@ -12,15 +12,17 @@ from fairtrial.reporting.results.contrast_sides import (
     interval,
     overlap_words,
     sides,
+    turns_on_the_logit,
 )
 from fairtrial.reporting.results.contrast_sides import unit_of_contrast as unit_of
+from fairtrial.reporting.results.convergence import unfinished
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.verdicts.fairness_checks import refusals
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.rng import ROOT
-from fairtrial.stats import hedges_g, holm, interaction_interval, sign_flip_p, verdict
+from fairtrial.stats import hedges_g, holm, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.contrast import corners
@@ -35,9 +37,9 @@ class Finding:
 
     sides: treatment and control; for an interaction both at the first level of `by`, then both at the second.
     unit: what n counts; `differences` are of single seeds. verdict: better, worse, equivalent,
-    different_but_negligible, inconclusive or refused. interval: 95 %, or what an interim
-    analysis has of alpha; whisker:
-    1 - alpha/m. parts: into how many analyses alpha was divided; analysis: where the contrast was
+    different_but_negligible, inconclusive or refused. interval: not adjusted, 95 %, or what an interim
+    analysis has of alpha; whisker: 1 - alpha/m. ruling: the intervals that decided, at the levels of `step`
+    and `equivalence_step`. parts: into how many analyses alpha was divided; analysis: where the contrast was
     read, in words.
     The fields after `reason` stay empty where no statistics were made.
     """
@@ -57,6 +59,7 @@ class Finding:
     equivalence: Equivalence | None = None
     effect: float | None = None  # Hedges' g of the paired differences
     step: HolmStep | None = None
+    equivalence_step: HolmStep | None = None
     ruling: Verdict | None = None
     stamps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -80,7 +83,7 @@ class Finding:
 
 
 def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
-    """Judge the declared contrasts; Holm runs over all of them.
+    """Judge the declared contrasts; Holm runs over all of them, for differences and for equivalences.
 
     An incomplete study, or one with flawed records, is refused every verdict unless `partial`. Complete pairs
     are then used; the analysis is stamped exploratory, because it was not declared, and with what is wrong
@@ -93,13 +96,27 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
 
 
 def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
-    """Decide contrasts: the same with their rulings; Holm runs over all of them."""
+    """Decide contrasts: the same with their rulings; Holm runs over all of them.
+
+    It runs twice, over the p values against 0 and over those of equivalence, and each contrast is decided by
+    its intervals at the levels of its two steps.
+    """
     rule = results.inference
     steps = holm([1.0 if f.interval is None else f.interval.p for f in measured], alpha=rule.alpha)
+    equal = holm([1.0 if f.interval is None else _equivalence(f, rule).p for f in measured], alpha=rule.alpha)
     return [
-        finding if finding.interval is None else _ruled(results, finding, steps.at(index), rule)
+        finding
+        if finding.interval is None
+        else _ruled(results, finding, steps.at(index), equal.at(index), rule)
         for index, finding in enumerate(measured)
     ]
+
+
+def _equivalence(finding: Finding, rule: InferenceRule, step: HolmStep | None = None) -> Equivalence:
+    """Return the tests of a contrast against its margin, at the level of a step or of the reading."""
+    means = finding.unit.means(finding.differences)
+    alpha = None if step is None else 1 - step.step_level
+    return rule.equivalence(means, finding.margin, finding.unit.name, alpha)
 
 
 def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> Finding:
@@ -166,9 +183,11 @@ def _missing(finding: Finding) -> str:
     return "no complete pair of seeds yet"
 
 
-def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRule) -> Finding:
+def _ruled(
+    results: Results, finding: Finding, step: HolmStep, equal: HolmStep, rule: InferenceRule
+) -> Finding:
     unit = finding.unit
-    equivalence = rule.equivalence(unit.means(finding.differences), finding.margin, unit.name)
+    equivalence = _equivalence(finding, rule, equal)
     ruling = verdict(
         _interval(finding, rule, step.step_level),
         equivalence,
@@ -188,6 +207,7 @@ def _ruled(results: Results, finding: Finding, step: HolmStep, rule: InferenceRu
         reason=ruling.reason,
         equivalence=equivalence,
         step=step,
+        equivalence_step=equal,
         ruling=ruling,
     )
 
@@ -218,7 +238,7 @@ def _complete(results: Results, finding: Finding) -> Finding:
     )
     return replace(
         finding,
-        stamps=(*ruling.stamps, *results.flaws, *_seen(finding), *_turned(results, finding)),
+        stamps=(*ruling.stamps, *_stamps(results, finding)),
         warnings=tuple(dict.fromkeys([*ruling.warnings, *_warnings(results, finding)])),
     )
 
@@ -249,7 +269,7 @@ def _warnings(results: Results, finding: Finding) -> Iterator[str]:
     if lost and len(lost & finding.differences.keys()) < len(finding.differences):
         left = _interval(finding, rule, rule.level, without=lost)
         yield f"without the failed seeds: {describe_interval(finding.scale, left)}"
-    tests = _test_images(results)
+    tests = results.test_images
     if finding.scale.factor == 100 and tests and finding.margin < 2 / tests:
         yield f"the margin is below twice the resolution of {tests} test images"
 
@@ -266,35 +286,15 @@ def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
         yield f"the exact sign-flip test {says}, unlike the t interval"
 
 
-def _test_images(results: Results) -> int:
-    """Return the size of the smallest test set; 0 when none was read."""
-    return min((row["test_n"] for row in results.plain if row.get("test_n")), default=0)
-
-
-def _seen(finding: Finding) -> Iterator[str]:
-    """Yield what narrows the claim below its unit: missing seeds, test images that were seen upstream."""
-    unit, here, all_seeds = finding.unit, len(finding.differences), len(finding.unit.seeds)
-    if unit.groups is not None and here < all_seeds:
-        yield f"{here} of {all_seeds} {unit.inner}s"
+def _stamps(results: Results, finding: Finding) -> Iterator[str]:
+    """Yield what narrows the claim of a finding beside its ruling."""
+    yield from results.flaws
+    unit, here, planned = finding.unit, len(finding.differences), len(finding.unit.seeds)
+    if unit.groups is not None and here < planned:
+        yield f"{here} of {planned} {unit.inner}s"
     images = max(side.overlap for side in finding.sides)
     if images:
         yield overlap_words(images)
-
-
-def _turned(results: Results, finding: Finding) -> Iterator[str]:
-    """Yield a note where the sign turns on the logit scale: the ceiling may have made it (STATISTICS 3)."""
-    tests, interval = _test_images(results), finding.interval
-    if len(finding.sides) != 4 or finding.scale.factor != 100 or not tests or interval is None:
-        return
-    cells = [{seed: part.values[seed] for seed in finding.differences} for part in finding.sides]
-    logit = interaction_interval(
-        cells[0],
-        cells[1],
-        cells[2],
-        cells[3],
-        scale="logit",
-        n_test=tests,
-        groups=finding.unit.labels(finding.differences),
-    )
-    if logit.estimate * interval.estimate < 0:
+    yield from unfinished(results, finding.contrast)
+    if finding.scale.factor == 100 and turns_on_the_logit(finding.sides, unit, results.test_images):
         yield "scale-dependent: the sign turns on the logit scale"

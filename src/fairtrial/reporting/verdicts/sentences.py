@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.findings import Finding
-from fairtrial.reporting.wording import clean, describe_interval, duration, level, listed, p_value, plural
+from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
+from fairtrial.stats.records import HolmStep, MoreSeeds
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.limits import PARITY_LIMIT
@@ -48,16 +48,22 @@ def grounds(finding: Finding) -> str:
         return clean(finding.reason)
     verb = "contains" if ruling.low <= 0 <= ruling.high else "excludes"
     inside = -finding.margin < ruling.equivalence_low and ruling.equivalence_high < finding.margin
-    outer = f"{100 * step.step_level:.4g} % interval {scale.bounds(ruling.low, ruling.high)}"
-    limits = scale.bounds(ruling.equivalence_low, ruling.equivalence_high)
-    holm = [f"Holm, step {step.step} of {step.family}"] if step.family > 1 else []
-    where = [*holm, *([finding.analysis] if finding.analysis else [])]
-    place = f" ({'; '.join(where)})" if where else ""
-    inner = f"{100 * (ruling.equivalence_level or 0):g} % interval {limits}"
+    equal = finding.equivalence_step or step
+    outer = f"{100 * step.step_level:.4g} % interval {scale.decided(ruling.low, ruling.high, finding.margin)}"
+    limits = scale.decided(ruling.equivalence_low, ruling.equivalence_high, finding.margin)
+    inner = f"{100 * (ruling.equivalence_level or 0):.4g} % interval {limits}"
     return (
-        f"Decided by the {outer}{place}, which {verb} 0, and the {inner}, "
+        f"Decided by the {outer}{_place_of(finding, step)}, which {verb} 0, "
+        f"and the {inner}{_place_of(finding, equal)}, "
         f"which is {'' if inside else 'not '}inside the margin of {_margin(finding)}."
     )
+
+
+def _place_of(finding: Finding, step: HolmStep) -> str:
+    """Return ' (Holm, step 2 of 4; interim analysis 1 of 3)'."""
+    holm = [f"Holm, step {step.step} of {step.family}"] if step.family > 1 else []
+    where = [*holm, *([finding.analysis] if finding.analysis else [])]
+    return f" ({'; '.join(where)})" if where else ""
 
 
 def title(contrast: Contrast) -> str:
@@ -130,12 +136,7 @@ def _simple(finding: Finding) -> str:
     if finding.verdict == "equivalent":
         return f"{treatment} and {control} are equivalent within {_margin(finding)}{at}: {_shown(finding)}"
     verb = "beats" if _helps(finding) else "loses to"
-    but = (
-        f", a difference below the margin of {_margin(finding)}"
-        if finding.verdict not in ("better", "worse")
-        else ""
-    )
-    return f"{treatment} {verb} {control}{at} by {size}{but} {_bounds(finding)}"
+    return f"{treatment} {verb} {control}{at} by {size} {_bounds(finding)}{_negligible(finding)}"
 
 
 def _interaction(finding: Finding) -> str:
@@ -153,13 +154,9 @@ def _interaction(finding: Finding) -> str:
         within = f"{at} within {_margin(finding)}"
         return f"{name}: {change} is worth the same {first} as {second}{within}: {_shown(finding)}"
     more = "more" if _helps(finding) else "less"
-    but = (
-        f", a difference below the margin of {_margin(finding)}"
-        if finding.verdict not in ("better", "worse")
-        else ""
-    )
     size = finding.scale.gap(abs(finding.interval.estimate))
-    return f"{name}: {change} is worth {size} {more} {first} than {second}{at}{but} {_bounds(finding)}"
+    what = f"{change} is worth {size} {more} {first} than {second}{at} {_bounds(finding)}"
+    return f"{name}: {what}{_negligible(finding)}"
 
 
 def _helps(finding: Finding) -> bool:
@@ -172,46 +169,60 @@ def _margin(finding: Finding) -> str:
 
 
 def _bounds(finding: Finding) -> str:
-    """Return the interval in the direction in which the sentence tells the difference."""
-    interval = finding.interval
-    assert interval is not None
-    low, high = (interval.low, interval.high) if interval.estimate > 0 else (-interval.high, -interval.low)
-    return finding.scale.bounds(low, high) + _level(interval.level)
+    """Return the interval of the Holm step, in the direction in which the sentence tells the difference."""
+    ruling = finding.ruling
+    assert ruling is not None
+    return _directed(finding, ruling.low, ruling.high, ruling.level)
 
 
-def _level(level: float) -> str:
+def _negligible(finding: Finding) -> str:
+    """Return ', a difference below the margin of ±1.0 points [0.2, 0.6] (90 %)', where it is one."""
+    ruling = finding.ruling
+    if ruling is None or finding.verdict in ("better", "worse"):
+        return ""
+    limits = ruling.equivalence_low, ruling.equivalence_high, ruling.equivalence_level
+    return f", a difference below the margin of {_margin(finding)} {_directed(finding, *limits)}"
+
+
+def _directed(finding: Finding, low: float, high: float, level: float | None) -> str:
+    assert finding.interval is not None
+    if finding.interval.estimate <= 0:
+        low, high = -high, -low
+    return finding.scale.decided(low, high, finding.margin) + _level(level)
+
+
+def _level(level: float | None) -> str:
     """Return ' (98.33 %)'; nothing for 95 %, which every caption names."""
-    return "" if math.isclose(level, 0.95) else f" ({100 * level:.4g} %)"
+    return "" if level is None or math.isclose(level, 0.95) else f" ({100 * level:.4g} %)"
 
 
 def _shown(finding: Finding) -> str:
-    """Return the signed difference; an equivalence shows the interval that decided it."""
-    interval = finding.interval
-    assert interval is not None
-    if finding.verdict == "equivalent" and finding.equivalence is not None:
-        inner = finding.equivalence
-        bounds = finding.scale.bounds(inner.low, inner.high)
-        return f"{finding.scale.gap(interval.estimate)} {bounds}{_level(inner.level)}"
-    return describe_interval(finding.scale, interval).rpartition(",")[0] + (
-        _level(interval.level) if has_limits(interval) else ""
-    )
+    """Return the signed difference with the interval that decided it."""
+    ruling, scale = finding.ruling, finding.scale
+    assert ruling is not None and finding.interval is not None
+    low, high, level = ruling.low, ruling.high, ruling.level
+    if finding.verdict == "equivalent":
+        low, high, level = ruling.equivalence_low, ruling.equivalence_high, ruling.equivalence_level
+    bounds = f" {scale.decided(low, high, finding.margin)}{_level(level)}" if math.isfinite(low) else ""
+    return scale.gap(finding.interval.estimate) + bounds
 
 
 def _evidence(finding: Finding, kind: str) -> str:
     """Return ', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
-    interval, step = finding.interval, finding.step
-    assert interval is not None and step is not None
+    ruling, step, equal = finding.ruling, finding.step, finding.equivalence_step
+    assert ruling is not None and step is not None and equal is not None
+    holm = ["Holm"] if step.family > 1 else []
     analysis = f" ({finding.analysis})" if finding.analysis else ""
     words = [
         f"n = {finding.unit.describe(finding.differences, 'paired ')}{analysis}",
         parity_words(finding.gap, kind),
     ]
-    if not has_limits(interval):
-        words.append(finding.reason)
-    elif finding.verdict == "equivalent" and finding.equivalence is not None:
-        words.append(_adjusted(finding, finding.equivalence.p, "TOST"))
-    else:
-        words.append(_adjusted(finding, step.adjusted_p, *(["Holm"] if step.family > 1 else [])))
+    if not math.isfinite(ruling.low):
+        words.append(finding.reason.partition(";")[0])
+    elif finding.verdict != "equivalent":
+        words.append(_adjusted(finding, step.adjusted_p, *holm))
+    if finding.verdict in ("equivalent", "different_but_negligible"):
+        words.append(_adjusted(finding, equal.adjusted_p, " ".join([*holm, "TOST"])))
     return ", " + ", ".join(words)
 
 
@@ -245,17 +256,37 @@ def _failures(finding: Finding) -> list[str]:
 
 
 def _wishes(finding: Finding) -> list[str]:
-    more = finding.ruling.more if finding.ruling is not None else None
-    if more is None or finding.verdict != "inconclusive":
+    """Return what it takes to decide an inconclusive effect as it was seen, and to exclude the margin."""
+    ruling = finding.ruling
+    if ruling is None or finding.interval is None or finding.verdict != "inconclusive":
         return []
-    margin = finding.scale.gap(finding.margin)
-    if not more.more_plugin:
-        return [
-            f"n = {more.n} has the power to see {margin}, but the difference lies too near to that to decide"
-        ]
+    effect = finding.scale.gap(abs(finding.interval.estimate))
+    asked = [
+        (f"to decide this effect ({effect}, power .8)", ruling.more),
+        (f"to exclude the margin of {_margin(finding)}", ruling.more_margin),
+    ]
+    return [
+        f"{aim} takes about {_more(finding, more)}"
+        for aim, more in asked
+        if more is not None and more.more_conservative
+    ]
+
+
+def _more(finding: Finding, more: MoreSeeds) -> str:
+    """Return '12 to 31 more seeds (up to 14 device-minutes)'."""
     low, high = more.more_plugin, more.more_conservative
-    units = plural(high, f"more {more.unit}") if low == high else f"{low} to {high} more {more.unit}s"
+    units = (
+        plural(high, f"more {more.unit}")
+        if low == high
+        else f"{_about(low)} to {_about(high)} more {more.unit}s"
+    )
     before = "tuning" if finding.unit.outer == TUNING else "pre-training"
     besides = f", and their {before}" if finding.unit.groups is not None else ""
-    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
-    return [f"to see a difference of {margin} takes about {units}{cost}"]
+    return units + (
+        "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
+    )
+
+
+def _about(number: int) -> str:
+    """Return a number of units: '12', beyond a thousand two digits of it, '4,700'."""
+    return str(number) if number < 1000 else f"{float(f'{number:.2g}'):,.0f}"
