@@ -24,7 +24,7 @@ from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
 
-COMMANDS = ("plan", "run", "status", "report", "verdict", "verify", "repair", "doctor")
+COMMANDS = ("plan", "run", "status", "report", "verdict", "verify", "replay", "repair", "doctor")
 
 
 @pytest.fixture(autouse=True)

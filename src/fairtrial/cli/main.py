@@ -84,5 +84,6 @@ def _dispatch(given: Namespace) -> int:
         "report": study_commands.report,
         "verdict": study_commands.verdict,
         "repair": study_commands.repair,
+        "replay": study_commands.replay,
     }
     return on_study[given.command](load(find(given.study)), given)

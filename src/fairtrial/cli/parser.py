@@ -82,6 +82,10 @@ ON_A_STUDY: Final = {
         "the verdict sentences alone",
         (groups.folder_options, groups.fixed_lr_option, groups.report_options),
     ),
+    "replay": (
+        "run recorded cells again, alone: do they give their records bit for bit? 3: no; 4: made elsewhere",
+        (groups.folder_options, groups.fixed_lr_option, groups.replay_options),
+    ),
     "repair": (
         "move damaged records away and delete leftovers of a crash",
         (groups.folder_options, groups.fixed_lr_option),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
 from fairtrial.execution.runner import Options
+from fairtrial.execution.signals import Stop
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
@@ -178,6 +180,26 @@ def recorded(study: Study, given: Namespace) -> Store:
     study = study if given.preset is None else study.under(given.preset)
     study = study if getattr(given, "fixed_lr", None) is None else study.at_one_rule()
     return Store.of(study, results_folder(given.results))
+
+
+def replay(study: Study, given: Namespace) -> int:
+    """Run some recorded cells again, alone, and say whether each gives its record bit for bit."""
+    from fairtrial.execution.replay import refusal, replay, sample
+
+    study = options.apply(study, preset=given.preset, data=given.data)
+    seed = secrets.randbelow(10**6) + 1 if given.seed is None else options.count(given.seed, "--seed")
+    store, stop, found = recorded(study, given), Stop(), []
+    attempts = sample(store, options.count(given.sample, "--sample"), seed)
+    with stop.listening():
+        for one in replay(study, store, attempts, stop, download=given.download):
+            found.append(one)
+            show(None, [one.line()] if one.agrees and not given.json else [], False)
+    agreed = sum(one.agrees for one in found)
+    words = f"{agreed} of {len(attempts)} cells agree bit for bit (--seed {seed} chooses the same)"
+    show({"study": store.name, "seed": seed, "cells": [one.record() for one in found]}, [words], given.json)
+    if refused := refusal(found, store.folder):
+        raise refused
+    return stop.code or DONE
 
 
 def report(study: Study, given: Namespace) -> int:

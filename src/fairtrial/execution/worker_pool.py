@@ -80,12 +80,21 @@ class WorkerPool:
 
     Where `first` names several devices, "cuda:0,cuda:1", a new worker takes the one that has the fewest. The
     first worker of a device tries which kernels run there; others get its answer in their first message.
+    environment: variables beside the usual ones. kernels: device -> (kernels, why not our own), if known.
     """
 
-    def __init__(self, size: int, threads: int, first: Message) -> None:
-        self._environment = worker_environment(threads, first["device"])
+    def __init__(
+        self,
+        size: int,
+        threads: int,
+        first: Message,
+        *,
+        environment: Mapping[str, str] | None = None,
+        kernels: Mapping[str, list[str | None]] | None = None,
+    ) -> None:
+        self._environment = worker_environment(threads, first["device"]) | dict(environment or {})
         self._size, self._first = size, first
-        self._kernels: dict[str, list[str | None]] = {}  # device -> what its first worker found
+        self._kernels = dict(kernels or {})  # device -> what its first worker found
         self._failed_starts = 0
         self._selector = selectors.DefaultSelector()
         self.workers: list[WorkerProcess] = []
