@@ -171,7 +171,7 @@ def test_which_ends_are_an_outcome_is_decided_once():
 def test_whether_code_had_changes_is_decided_once():
     nothing = "e3b0c44298fc1c14"  # the first digits of the sha256 of no changes
     found = {name for name in LIBRARY if any(text.startswith(nothing) for text in strings(name))}
-    assert found == {"fairtrial.storage.record"}
+    assert found == {"fairtrial.storage.provenance"}
 
 
 def test_the_replication_unit_has_one_home():
@@ -307,5 +307,6 @@ def _python_commands(name):
 
 def test_parity_of_pairs_is_held_in_one_place():
     calling = {name for name in LIBRARY if "math.log1p(PARITY_LIMIT)" in text(name)}
-    assert calling == {"fairtrial.reporting.verdicts.fairness_checks"}
+    # seed by seed, and for seconds by the interval of their ratio
+    assert calling == {"fairtrial.reporting.verdicts.fairness_checks", "fairtrial.stats.cost_parity"}
     assert users(LIBRARY, "refusals") == {"fairtrial.reporting.verdicts.findings"}

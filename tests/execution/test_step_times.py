@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.execution.step_times import arm_key, calibrated, first_cells, step_seconds, step_time_of
+from fairtrial.execution.step_times import calibrated, first_cells, step_seconds, step_time_of
 from fairtrial.storage import provenance
 from fairtrial.storage.store import Store
+from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import Settings
 from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fairtrial.execution.step_times import arm_key
 from fairtrial.planning.forecast import cell_seconds, overhead
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
+from fairtrial.study.identity import arm_key
 from tests.support.records import done, killed, publish
 from tests.support.toy import toy_study
 

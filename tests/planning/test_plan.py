@@ -4,12 +4,12 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.execution.runner import Options
-from fairtrial.execution.step_times import arm_key
 from fairtrial.planning import plan
 from fairtrial.planning.plan import EXTRAS
 from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
+from fairtrial.study.identity import arm_key
 from tests.support.records import ORIGIN, done, publish
 from tests.support.studies import study
 

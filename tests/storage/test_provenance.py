@@ -9,8 +9,7 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.storage import provenance
-from fairtrial.storage.provenance import UNMIXED, code_of, gather, refuse_mixing
-from fairtrial.storage.record import Provenance
+from fairtrial.storage.provenance import UNMIXED, Provenance, code_of, gather, refuse_mixing
 
 MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fairtrial.kernels import dispatch
+from fairtrial.storage import provenance
 
 STEPS = 20
+STEP_S = {"bn": 0.01, "gn": 0.02, "ln": 0.01}  # of one launch
 
 
 @dataclass
@@ -59,7 +61,7 @@ def run_cell(cell, context, step_s=None):
         "steps": steps,
         "examples": steps * settings.batch_size,
         "flops": 0,
-        "train_s": 1.0,
+        "train_s": json.loads(os.environ.get("TOY_TRAIN_S", "{}")).get(f"{settings.norm} {seed}", 1.0),
         "eval_s": 0.0,
         "load_s": 0.0,
         "lost_s": 0.0,
@@ -77,10 +79,13 @@ def dataset_of(spec, resolution, download):
     return SimpleNamespace(sha256=os.environ.get("TOY_DATA", "d" * 64))
 
 
-def calibrate(arms, specs, context):
+def calibrate(arms, specs, context, rounds):
     if os.environ.get("TOY_CALIBRATE"):
         ACTS[os.environ["TOY_CALIBRATE"]]()
-    yield from ((index, 0.01 * (index + 1)) for index in range(len(arms)))
+    for number in range(rounds):
+        for index, arm in enumerate(arms):
+            noise = 4.0 ** ((number + index) % 2) if os.environ.get("TOY_LAUNCHES") == "noisy" else 1.0
+            yield index, STEP_S[arm.norm] * noise
 
 
 def _raise(error):
@@ -114,6 +119,8 @@ ACTS = {
 def main():
     time.sleep(float(os.environ.get("TOY_START_S", "0")))
     dispatch.LONGEST_S["cpu"] = float(os.environ.get("TOY_LONGEST_S", "60"))
+    if "TOY_CPU" in os.environ:
+        provenance.cpu_model = lambda: os.environ["TOY_CPU"]
     cuda = SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False))
     torch = types.ModuleType("torch")
     torch.set_num_threads = torch.use_deterministic_algorithms = lambda value: None

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Final
 
-from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import DECLARED, Store
 from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy
+from fairtrial.study.identity import arm_key
 from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
 

@@ -13,6 +13,7 @@ from typing import Final
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
 from fairtrial.execution import step_times
 from fairtrial.execution.attempt_log import WORKER, AttemptLog
+from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.process_environment import cores
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.signals import Stop
@@ -78,7 +79,8 @@ def calibrate(study: Study, options: Options) -> None:
     store, stop = Store.of(study, options.results), Stop()
     with store.locked(), WorkerPool(1, options.threads, _first_message(store, options)) as pool:
         if worker := pool.first_ready(stop):
-            _time_steps(pool, worker, step_times.first_cells(study.cells()), store, stop)
+            arms = step_times.first_cells(study.provisional().cells())
+            Timekeeper(study, store, stop).set_steps(pool, worker, arms)
 
 
 def _first_message(store: Store, options: Options) -> Message:
@@ -98,14 +100,6 @@ def _declaration(store: Store) -> str | None:
     return hashes[-1] if hashes else None
 
 
-def _time_steps(
-    pool: WorkerPool, worker: WorkerProcess, arms: dict[str, Cell], store: Store, stop: Stop
-) -> None:
-    step_s = pool.time_steps(worker, arms, stop)
-    if step_s is not None:
-        store.calibrate(step_s, worker.origin)
-
-
 class Driver:
     """The planner of one study; lives while the study's lock is held."""
 
@@ -123,6 +117,7 @@ class Driver:
         self.remaining = options.limit  # cells that may still be handed out; None: any number
         self.announced: set[str] = set()
         self.log = AttemptLog(store, study.failures)
+        self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.exhausted = False  # the total budget has no room for another cell
@@ -131,16 +126,21 @@ class Driver:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
         self._close_abandoned()
         self._more(retry=self.options.retry)
-        if self.pending:
-            jobs = min(self.options.jobs_for(self.study), len(self.pending))
-            first, total_s = _first_message(self.store, self.options), self.options.total_budget_s
+        if self.pending or self.timekeeper.unchecked(self.wanted, self.log.counted):
+            jobs = min(self.options.jobs_for(self.study), max(1, len(self.pending)))
+            first = _first_message(self.store, self.options)
             with WorkerPool(jobs, self.options.threads, first) as pool:
-                self._calibrate(pool)
-                with progress_for(self.wanted, self.log, jobs, total_s) as progress:
-                    self._work(pool, progress)
+                if self.pending:
+                    self._run_pending(pool, jobs)
+                self.timekeeper.check(pool, self.wanted, self.log.counted)
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
         return self.stop.code or self._exit_code()
+
+    def _run_pending(self, pool: WorkerPool, jobs: int) -> None:
+        self._calibrate(pool)
+        with progress_for(self.wanted, self.log, jobs, self.options.total_budget_s) as progress:
+            self._work(pool, progress)
 
     def _more(self, *, retry: bool = False) -> bool:
         """Whether there is more to do: what the schedule wants now and has no outcome."""
@@ -165,15 +165,14 @@ class Driver:
 
     def _calibrate(self, pool: WorkerPool) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""
-        worker = pool.first_ready(self.stop) if self.study.budget.kind == "seconds" else None
+        worker = pool.first_ready(self.stop) if self.timekeeper.counts_seconds else None
         if worker is None:
             return
         self._refuse_mixing(worker)
         known = step_times.calibrated(self.store, worker.origin)
         arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
         missing = {arm: cell for arm, cell in arms.items() if arm not in known}
-        if missing:
-            _time_steps(pool, worker, missing, self.store, self.stop)
+        self.timekeeper.set_steps(pool, worker, missing)
         self.step_s = step_times.calibrated(self.store, worker.origin)
 
     def _refuse_mixing(self, worker: WorkerProcess) -> None:

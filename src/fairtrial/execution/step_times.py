@@ -9,16 +9,11 @@ from typing import Any
 
 from fairtrial.errors import REFUSED, fault
 from fairtrial.storage import provenance
-from fairtrial.storage.record import Attempt, Provenance
+from fairtrial.storage.provenance import Provenance
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
-from fairtrial.study.identity import digest
-from fairtrial.study.settings import Settings
+from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell
-
-
-def arm_key(settings: Settings) -> str:
-    """Return a short key of what the time of a step depends on."""
-    return digest(settings.step_identity())[:12]
 
 
 def first_cells(cells: Iterable[Cell]) -> dict[str, Cell]:

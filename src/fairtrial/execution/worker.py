@@ -159,10 +159,12 @@ class CellRunner:
             raise fault(what, cell.data, "put the data back, or use another --results folder", REFUSED)
 
     def calibrate(self, message: Message) -> Message:
-        """Seconds per step of each arm, interleaved; the driver writes them down."""
+        """Seconds per step of each launch of each arm, interleaved; the driver writes them down."""
         arms, specs = [Settings.of(arm) for arm in message["arms"]], message["specs"]
-        seconds = dict(self.calibration.calibrate(arms, specs, self.context))
-        return {"step_s": [seconds[index] for index in range(len(arms))]}
+        rounds: list[list[float]] = [[] for _ in arms]
+        for index, seconds in self.calibration.calibrate(arms, specs, self.context, message["rounds"]):
+            rounds[index].append(seconds)
+        return {"rounds": rounds}
 
 
 if __name__ == "__main__":

@@ -190,18 +190,18 @@ class WorkerPool:
         return None
 
     def time_steps(
-        self, worker: WorkerProcess, arms: Mapping[str, Cell], stop: Stop
-    ) -> dict[str, float] | None:
-        """Let a worker that waits time one step of each arm -> arm: seconds; None after a signal."""
-        announce(f"timing one step of each of {len(arms)} arms; this is done once")
+        self, worker: WorkerProcess, arms: Mapping[str, Cell], rounds: int, stop: Stop
+    ) -> dict[str, list[float]] | None:
+        """Let a worker that waits launch arms, interleaved -> arm: seconds of a step; None after a signal."""
         cells = list(arms.values())
         settings, specs = [cell.settings.record() for cell in cells], [cell.data for cell in cells]
-        worker.send({"do": "calibrate", "arms": settings, "specs": specs})
+        worker.send({"do": "calibrate", "arms": settings, "specs": specs, "rounds": rounds})
         while not stop:
-            for _, message in self.answers(POLL_S):
-                if message is None:
+            for heard, message in self.answers(POLL_S):
+                if heard is worker and message is None:
                     raise fault(f"the calibration stopped: {worker.exit_words()}", *_READ_ABOVE, REFUSED)
-                return dict(zip(arms, message["step_s"], strict=True))
+                if message and "rounds" in message:
+                    return dict(zip(arms, message["rounds"], strict=True))
         return None
 
     def stop(self) -> None:

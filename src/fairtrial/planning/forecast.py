@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import median
 
-from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt
+from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.progress import duration
-from fairtrial.execution.step_times import arm_key
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
+from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import NOT_REQUIRED, Asked
 from fairtrial.study.study import Cell, Study

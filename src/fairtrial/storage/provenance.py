@@ -7,17 +7,16 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem
 from fairtrial.installation import ROOT
-
-if TYPE_CHECKING:  # benches read the processor here and load no study
-    from fairtrial.storage.record import Provenance
+from fairtrial.storage.json_fields import Group, Number, Object, Table, Text, Texts, Whole
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 # By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
@@ -32,6 +31,41 @@ ENVIRONMENT: Final = (
 UNKNOWN: Final = "unknown"  # commit or dirty, where git refused to say
 LONGEST_S: Final = 120.0  # of one call of git
 UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "kernels")  # one value each per study
+_NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Group):
+    """Where it ran (`gather`). kernels: records from before that field ran on those of torch.
+
+    declaration: hash of what was declared then; None in records before schema 3.
+    git: why commit or dirty is unknown. precision: of records from before it was a setting.
+    """
+
+    declaration: Text | None = None
+    fairtrial: Text | None = None
+    torch: Text | None = None
+    device: Text | None = None
+    threads: Whole | None = None
+    kernels: Text = "torch"
+    flags: Object | None = None
+    commit: Text | None = None
+    dirty: Text | None = None
+    git: Text | None = None
+    precision: Text | None = None
+    versions: Table | None = None
+    system: Text | None = None
+    cpu: Text | None = None
+    cores: Whole | None = None
+    environment: Table | None = None
+    data: Text | None = None
+    data_notes: Texts | None = None
+    ended: Number | None = None
+
+    @property
+    def modified(self) -> bool:
+        """Whether the tree held changes that its commit does not."""
+        return bool(self.dirty) and self.dirty != _NO_CHANGES
 
 
 def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "torch") -> dict[str, Any]:

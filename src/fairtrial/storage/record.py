@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem
-from fairtrial.storage import integrity
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
 from fairtrial.storage.json_fields import (
@@ -25,13 +23,14 @@ from fairtrial.storage.json_fields import (
     Object,
     Table,
     Text,
-    Texts,
     Whole,
     is_table,
     parse,
 )  # fmt: skip
+from fairtrial.storage.provenance import Provenance
 from fairtrial.study.factors import upgraded
 from fairtrial.study.failure_policy import STATUSES, is_failure
+from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,16 +39,10 @@ if TYPE_CHECKING:
 SCHEMA: Final = 3
 LONGEST: Final = 2000  # characters kept of an error's text
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
-_NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of nothing
 _FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
 
 
-def _is_step_s(value: Any) -> bool:
-    return isinstance(value, dict) and all(type(s) in (int, float) and 0 < s < inf for s in value.values())
-
-
 Recorded = Annotated[Settings, Check("a table of plain values", is_table, Settings.of, Settings.record)]
-StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
 Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in STATUSES)]
 
 
@@ -101,40 +94,6 @@ class Measured(Group):
     correct: Text | None = None
     weights_sha256: Text | None = None
     checkpoint: Checkpoint | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance(Group):
-    """Where it ran (`provenance.gather`). kernels: records from before that field ran on those of torch.
-
-    declaration: hash of what was declared then; None in records before schema 3.
-    git: why commit or dirty is unknown. precision: of records from before it was a setting.
-    """
-
-    declaration: Text | None = None
-    fairtrial: Text | None = None
-    torch: Text | None = None
-    device: Text | None = None
-    threads: Whole | None = None
-    kernels: Text = "torch"
-    flags: Object | None = None
-    commit: Text | None = None
-    dirty: Text | None = None
-    git: Text | None = None
-    precision: Text | None = None
-    versions: Table | None = None
-    system: Text | None = None
-    cpu: Text | None = None
-    cores: Whole | None = None
-    environment: Table | None = None
-    data: Text | None = None
-    data_notes: Texts | None = None
-    ended: Number | None = None
-
-    @property
-    def modified(self) -> bool:
-        """Whether the tree held changes that its commit does not."""
-        return bool(self.dirty) and self.dirty != _NO_CHANGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,27 +154,14 @@ class Attempt(Group):
         return self.measured.test_acc is not None
 
     @property
+    def timed(self) -> tuple[str, int, float, int]:
+        """Arm key, seed, training seconds and steps: what `stats.cost_parity` judges."""
+        return arm_key(self.settings), self.seed, self.spent.train_s, self.spent.steps
+
+    @property
     def failed(self) -> bool:
         """Whether it counts among the failed attempts of its cell, unless the study studies memory."""
         return not self.evaluated and is_failure(self.status, self.error.where if self.error else None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration(Group):
-    """Measured seconds of one step. step_s: arm key -> seconds."""
-
-    schema: Whole = integrity.SCHEMA
-    step_s: StepSeconds
-    provenance: Provenance
-
-
-def read_calibration(path: Path) -> Calibration:
-    """Return the calibration of a file; a Fault as for an attempt."""
-    flaws: list[str] = []
-    calibration = parse(Calibration, unsealed(path, read_json(path, cap=integrity.STUDY_CAP)), "", flaws)
-    if calibration is None:
-        raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
-    return calibration
 
 
 def read(path: Path) -> Attempt:

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
 from fairtrial.storage import atomic, integrity, lock
+from fairtrial.storage.calibrations import Calibration, read_calibration
 from fairtrial.storage.integrity import DECLARATION_SCHEMA, SCHEMA, Newer, Record, sealed
-from fairtrial.storage.record import Attempt, Calibration, read, read_calibration
+from fairtrial.storage.record import Attempt, read
 from fairtrial.study.factors import non_default, recorded_digest
 from fairtrial.study.failure_policy import FailurePolicy
 from fairtrial.study.study import Cell, Study
@@ -184,10 +185,10 @@ class Store:
 
     # calibrations
 
-    def calibrate(self, step_s: Mapping[str, float], origin: Record) -> None:
-        """Add a measured calibration, arm key -> seconds of one step; earlier ones stay."""
+    def calibrate(self, step_s: Mapping[str, float], origin: Record, **measured: object) -> None:
+        """Add a measured calibration, fields as in `Calibration`; earlier ones stay."""
         number = max(map(_number, self._calibration_files()), default=0) + 1
-        record = {"schema": SCHEMA, "step_s": dict(step_s), "origin": origin}
+        record = {"schema": SCHEMA, "step_s": dict(step_s), **measured, "origin": origin}
         atomic.publish(self.folder / f"calibration-{number}.json", sealed(record, indent=1))
 
     def calibrations(self) -> list[Calibration]:

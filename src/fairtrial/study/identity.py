@@ -17,6 +17,11 @@ def cell_id(settings: Settings, budget: Budget, seed: int, replica: int = 0) -> 
     return digest(whole)[:12]
 
 
+def arm_key(settings: Settings) -> str:
+    """Return a short key of what the time of a training step depends on."""
+    return digest(settings.step_identity())[:12]
+
+
 def digest(value: Any) -> str:
     """Return the sha256 of the canonical JSON text of a value."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()

@@ -146,7 +146,7 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
     monkeypatch.setattr(prepare, "create_model", slowed)
     monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
-    step_s = dict(calibrate(arms, ["digits", "digits"], ExecutionContext()))
+    step_s = dict(calibrate(arms, ["digits", "digits"], ExecutionContext(), rounds=5))
     assert step_s[1] > step_s[0] + 0.5 * pause
     steps = [
         run(Budget(seconds=1.0), norm=arm.norm, step_s=step_s[i])["spent"]["steps"]

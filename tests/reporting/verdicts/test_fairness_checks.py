@@ -2,9 +2,12 @@
 
 import pytest
 
+from fairtrial.execution import step_times
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.fairness import fairness
 from fairtrial.reporting.verdicts import findings
-from tests.reporting.conftest import BN
+from fairtrial.study.budget import Budget
+from tests.reporting.conftest import BN, ORIGIN
 
 AT_4 = {"batch_size": 4}
 
@@ -62,3 +65,41 @@ def test_half_of_the_declared_examples_in_all_arms_is_refused(make_study, publis
     verdict, reason = judged(make_study, publish, noise, lambda c: {"spent": {"examples": 1536}})
     assert verdict == "refused"
     assert reason == "20 runs spent unlike the declared 3,072 examples, such as 1,536"
+
+
+def judged_in_seconds(make_study, publish, name, share, rounds=None):
+    """Findings and the budget row where gn+ws costs `share` times as much, at a noise of 3 % that cancels."""
+
+    def outcome(cell):
+        treated = cell.levels["norm"] == "gn" and cell.levels["weight_std"]
+        noise = 1 + 0.03 * ((cell.seed + treated) % 3 - 1)
+        accuracy = {"test_acc": 0.8 + (0.05 + 0.003 * (cell.seed % 4)) * treated}
+        return {"measured": accuracy, "spent": {"train_s": noise * (share if treated else 1.0), "steps": 100}}
+
+    made = make_study(name=name, budget=Budget(seconds=1), seeds=range(6))
+    store = publish(made, outcome)
+    if rounds:
+        first = step_times.first_cells(made.cells())
+        treated = {key for key, cell in first.items() if cell.arm.startswith("gn+ws")}
+        times = {key: [0.01 * each for each in rounds] if key in treated else [0.01] * 3 for key in first}
+        store.calibrate({}, ORIGIN, rounds=times)
+    results = load.load(store)
+    (finding,) = findings.judge(results)
+    budget = fairness(results).frame.set_index("promise").loc["budget"]
+    return finding, budget["holds"]
+
+
+def test_seconds_that_are_shown_to_differ_refuse_and_an_open_ratio_is_a_stamp(make_study, publish):
+    finding, holds = judged_in_seconds(make_study, publish, "study-0", 1.20)
+    assert (finding.verdict, holds) == ("refused", "NO")
+    assert finding.reason.startswith("the seconds of its arms differ by more than 2 %: ratio 1.200 [1.1")
+    finding, holds = judged_in_seconds(make_study, publish, "study-1", 1.03)
+    assert (finding.verdict, holds) == ("better", "open")
+    assert any(s.startswith("cost parity open (ratio 1.030 [0.9") for s in finding.stamps)
+
+
+def test_launches_after_the_runs_decide_what_the_runs_leave_open(make_study, publish):
+    finding, holds = judged_in_seconds(make_study, publish, "study-2", 1.03, rounds=(1.03, 1.031, 1.029))
+    assert (finding.verdict, holds) == ("refused", "NO") and "by launches" in finding.reason
+    finding, holds = judged_in_seconds(make_study, publish, "study-3", 1.03, rounds=(1.004, 1.006, 1.005))
+    assert (finding.verdict, holds, finding.stamps) == ("better", "yes", ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -18,26 +17,25 @@ from fairtrial.training.loop import fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
 
-LAUNCHES: Final = 5  # timed launches per arm; their mean counts, as a cell pays for the slow moments too
-LAUNCH_S: Final = 1.0  # seconds that one timed launch aims at
+LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
 WARM_UP: Final = 3  # steps of a launch that are not timed
 LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
 def calibrate(
-    arms: list[Settings], specs: list[str], context: ExecutionContext
+    arms: list[Settings], specs: list[str], context: ExecutionContext, rounds: int
 ) -> Iterator[tuple[int, float]]:
-    """(arm index, seconds per step) after each launch: LAUNCHES rounds over all arms, interleaved.
+    """(arm index, seconds per step) of each launch: rounds over all arms, interleaved.
 
     A launch builds the network anew, warms up, then times as many steps as fill LAUNCH_S.
     """
-    measured: list[list[float]] = [[] for _ in arms]
-    for _ in range(LAUNCHES):
+    longest = [0.0] * len(arms)
+    for _ in range(rounds):
         for index, (settings, spec) in enumerate(zip(arms, specs, strict=True)):
-            if max(measured[index], default=0.0) <= LONG_S:
+            if longest[index] <= LONG_S:
                 seconds, steps = _launch(settings, spec, context)
-                measured[index].append(seconds / steps)
-                yield index, statistics.fmean(measured[index])
+                longest[index] = max(longest[index], seconds / steps)
+                yield index, seconds / steps
 
 
 def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[float, int]:

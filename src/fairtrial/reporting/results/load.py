@@ -15,6 +15,7 @@ import pandas as pd
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.refusals import flaws
 from fairtrial.reporting.wording import plural
+from fairtrial.storage.calibrations import Calibration
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, failures, outcomes, rows
@@ -50,7 +51,8 @@ class Results:
     scored (a failed cell has chance), `failed` says so; `start`, `upstream_seed` say where its weights come
     from. plain: the same rows as recorded. records: cell -> the attempt that counts. read: contrast -> how
     many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
-    study at one rule. missing: cell -> its failed attempts, where it has no outcome.
+    study at one rule. missing: cell -> its failed attempts, where it has no outcome. calibrations: timed
+    launches, oldest first.
     """
 
     study: Study
@@ -63,6 +65,7 @@ class Results:
     read: Mapping[str, int] = field(default_factory=dict)
     tuning: Stage | None = None
     missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
+    calibrations: Sequence[Calibration] = ()
 
     @property
     def done(self) -> int:
@@ -171,7 +174,10 @@ def load(store: Store) -> Results:
     wrong = flaws(study, attempts, used)
     missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
     block_s = _block_s(study, used)
-    return Results(study, declared, frame, plain, used, block_s, wrong, tuning=tuning, missing=missing)
+    return Results(
+        study, declared, frame, plain, used, block_s, wrong,
+        tuning=tuning, missing=missing, calibrations=store.calibrations(),
+    )  # fmt: skip
 
 
 def failure_words(failures: Counter[str], of: str = "") -> str:

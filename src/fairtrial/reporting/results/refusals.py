@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.record import Attempt, Provenance, is_timing
+from fairtrial.storage.provenance import Provenance
+from fairtrial.storage.record import Attempt, is_timing
 from fairtrial.study.budget import Budget
 from fairtrial.study.failure_policy import OUTCOMES
 from fairtrial.study.identity import cell_id, digest

@@ -46,7 +46,8 @@ def parity(results: Results) -> Table:
     over = gaps[column] is not None and gaps[column] > PARITY_LIMIT  # type: ignore[operator]
     kind = results.study.budget.kind
     limit = f"the {100 * PARITY_LIMIT:g} % that a verdict allows"
-    says = f"more than {limit}: such contrasts are refused" if over else f"within {limit}"
+    refused = "intervals decide (fairness)" if kind == "seconds" else "such contrasts are refused"
+    says = f"more than {limit}: {refused}" if over else f"within {limit}"
     caption = (
         f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
         f"at most {gap(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; "

@@ -14,13 +14,15 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import commits, provenance, units
+from fairtrial.reporting.verdicts.fairness_checks import cost
 from fairtrial.reporting.wording import clean, gap, listed, plural
+from fairtrial.stats.cost_parity import OPEN, REFUSED
 from fairtrial.study import recipes as recipe
 from fairtrial.study.budget import SPENT, parity_gap
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.settings import ALL
 
-Row = tuple[str, str, str]  # promise; "yes", "no" or "as stated"; what the records show
+Row = tuple[str, str, str]  # promise; "yes", "NO", "open" or "as stated"; what the records show
 
 
 def fairness(results: Results) -> Table:
@@ -169,7 +171,14 @@ def _budget(results: Results) -> Row:
     }
     other = [f"{name} by {gap(value)}" for name, value in spread.items() if name != kind]
     shown = f"arms differ in {kind} by {gap(spread[kind])}, in {listed(other)}"
-    return "budget", _yes(spread[kind] <= PARITY_LIMIT), f"{results.study.budget.words} per run; {shown}"
+    shown = f"{results.study.budget.words} per run; {shown}"
+    if kind != "seconds":
+        return "budget", _yes(spread[kind] <= PARITY_LIMIT), shown
+    costs = {contrast.name: cost(results, contrast) for contrast in results.study.contrasts}
+    judged = [f"{clean(name)} {parity.verdict}, {parity.words}" for name, parity in costs.items() if parity]
+    verdicts = {parity.verdict for parity in costs.values() if parity}
+    holds = "NO" if REFUSED in verdicts else "open" if OPEN in verdicts else "yes"
+    return "budget", holds, "; ".join([shown, *judged])
 
 
 def _test_set(results: Results) -> Row:

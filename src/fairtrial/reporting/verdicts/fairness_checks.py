@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed, plural
+from fairtrial.stats.cost_parity import OPEN, REFUSED, CostParity, cost_parity
+from fairtrial.storage.calibrations import launches_after_runs
 from fairtrial.storage.record import Attempt
 from fairtrial.study.budget import SPENT, Budget
 from fairtrial.study.contrast import corners
@@ -36,7 +38,29 @@ def refusals(results: Results, contrast: Contrast) -> tuple[str, ...]:
         *_reads(every),
         *_declared(every, results.study.budget),
         *_unequal(sides, results.study.budget.kind),
+        *_unequal_seconds(cost(results, contrast)),
     )
+
+
+def cost(results: Results, contrast: Contrast) -> CostParity | None:
+    """Return whether the sides of a contrast cost equal seconds; None where seconds are not the budget."""
+    if results.study.budget.kind != "seconds":
+        return None
+    sides = [_records(results, contrast, levels) for levels in corners(contrast)]
+    timed = [[record.timed for record in side if record.status == DONE] for side in sides]
+    return cost_parity(timed, launches_after_runs(results.calibrations))
+
+
+def _unequal_seconds(parity: CostParity | None) -> Iterator[str]:
+    if parity is not None and parity.verdict == REFUSED:
+        yield f"the seconds of its arms differ by more than {100 * PARITY_LIMIT:g} %: {parity.words}"
+
+
+def open_cost(results: Results, contrast: Contrast) -> Iterator[str]:
+    """Yield the stamp of a contrast of which neither runs nor launches could say that seconds were equal."""
+    parity = cost(results, contrast)
+    if parity is not None and parity.verdict == OPEN:
+        yield f"cost parity open ({parity.words})"
 
 
 def _records(results: Results, contrast: Contrast, levels: Mapping[str, Any]) -> list[Attempt]:
@@ -98,7 +122,7 @@ def _spent(record: Attempt, kind: str) -> float:
 
 
 def _unequal(sides: Sequence[Sequence[Attempt]], kind: str) -> Iterator[str]:
-    """Yield seeds at which the arms spent unequal amounts; of seconds their means are judged elsewhere."""
+    """Yield seeds at which the arms spent unequal amounts; for seconds, see `_unequal_seconds`."""
     if kind == "seconds":
         return
     at_seed: list[dict[int, list[float]]] = []

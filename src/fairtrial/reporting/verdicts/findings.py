@@ -19,7 +19,7 @@ from fairtrial.reporting.results.convergence import unfinished
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
-from fairtrial.reporting.verdicts.fairness_checks import refusals
+from fairtrial.reporting.verdicts.fairness_checks import open_cost, refusals
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, sign_flip_p, verdict
@@ -193,7 +193,6 @@ def _ruled(
         equivalence,
         finding.margin,
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
-        parity_gap=finding.gap,
         declared=results.complete and registered(results, finding.contrast),
         tuning_trials=_tuning_trials(results, finding.contrast),
         checkpoints=unit.checkpoints,
@@ -288,6 +287,7 @@ def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
 
 def _stamps(results: Results, finding: Finding) -> Iterator[str]:
     """Yield what narrows the claim of a finding beside its ruling."""
+    yield from open_cost(results, finding.contrast)
     yield from results.flaws
     unit, here, planned = finding.unit, len(finding.differences), len(finding.unit.seeds)
     if unit.groups is not None and here < planned:

@@ -1,0 +1,67 @@
+"""What a calibration file holds: timed launches of each arm of a study."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.storage import integrity
+from fairtrial.storage.atomic import read_json
+from fairtrial.storage.integrity import PUT_BACK, unsealed
+from fairtrial.storage.json_fields import Check, Group, Whole, parse
+from fairtrial.storage.provenance import Provenance
+
+
+def _are_seconds(values: Iterable[Any]) -> bool:
+    return all(type(value) in (int, float) and 0 < value < inf for value in values)
+
+
+def _is_step_s(value: Any) -> bool:
+    return isinstance(value, dict) and _are_seconds(value.values())
+
+
+def _is_rounds(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, list) and _are_seconds(v) for v in value.values())
+
+
+StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
+Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration(Group):
+    """Measured seconds of one step, by arm key.
+
+    step_s: what turns a budget into steps; empty where launches after the runs check what they cost. rounds:
+    each launch, interleaved over the arms.
+    """
+
+    schema: Whole = integrity.SCHEMA
+    step_s: StepSeconds
+    rounds: Rounds | None = None
+    provenance: Provenance
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Return the calibration of a file; a Fault when it is damaged, edited, newer or impossible."""
+    flaws: list[str] = []
+    record = unsealed(path, read_json(path, cap=integrity.STUDY_CAP))
+    calibration = parse(Calibration, record, "", flaws)
+    if calibration is None:
+        raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
+    return calibration
+
+
+def launches_after_runs(calibrations: Iterable[Calibration]) -> Mapping[str, Mapping[Hashable, float]]:
+    """Return arm key -> round -> seconds of one step, from the calibrations that set no number of steps."""
+    times: defaultdict[str, dict[Hashable, float]] = defaultdict(dict)
+    for number, calibration in enumerate(calibrations):
+        if not calibration.step_s:
+            for arm, seconds in (calibration.rounds or {}).items():
+                times[arm] |= {(number, index): value for index, value in enumerate(seconds)}
+    return times

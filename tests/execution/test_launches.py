@@ -1,0 +1,87 @@
+"""Timed launches before and after the runs of a study in seconds."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.launches import MOST_LAUNCHES, half_width, until_even
+from fairtrial.execution.runner import Options
+from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS
+from fairtrial.study.study import Contrast
+from tests.support.toy import WORKER, store_of, toy_study
+
+PAIR = Contrast("pair", {"norm": "gn"}, {"norm": "bn"})
+
+
+@pytest.fixture
+def timed(tmp_path, monkeypatch, capfd):
+    """Run four seeds whose seconds are as said; what is on the screen, and the launches after the runs."""
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+
+    def run(seconds, launches="steady"):
+        monkeypatch.setenv("TOY_TRAIN_S", json.dumps(seconds))
+        monkeypatch.setenv("TOY_LAUNCHES", launches)
+        assert runner.run(toy_study(budget="2s", seeds=4, primary=PAIR), Options(results=tmp_path)) == 0
+        made = store_of(tmp_path).calibrations()
+        return capfd.readouterr().err, [each.rounds for each in made if not each.step_s]
+
+    return run
+
+
+OPEN = {"bn 0": 1.1, "gn 1": 1.1, "bn 2": 1.05}
+
+
+def test_costs_that_the_runs_leave_open_are_launched_again_and_recorded(timed):
+    said, rounds = timed(OPEN)
+    assert "whether 2 arms cost equal seconds is open: timing them again, at most 32 launches each" in said
+    assert [[len(seconds) for seconds in each.values()] for each in rounds] == [[ROUNDS, ROUNDS]]
+    assert timed(OPEN) == ("", rounds)  # decided: the same command launches nothing more
+
+
+def test_costs_that_the_runs_decide_are_not_launched_again(timed):
+    assert timed({})[1] == [] and "again" not in timed({})[0]
+
+
+def test_launches_end_when_they_decide_nothing(timed):
+    _, rounds = timed(OPEN, "noisy")
+    assert len(rounds) == MOST_ROUNDS / ROUNDS
+    assert timed(OPEN, "noisy") == ("", rounds)
+
+
+def test_another_machine_cannot_check_the_seconds_of_the_runs(timed, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker_pool.WorkerPool, "time_steps", _interrupted(worker_pool.WorkerPool.time_steps))
+    assert timed(OPEN)[1] == []
+    monkeypatch.undo()
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+    monkeypatch.setenv("TOY_CPU", "another")
+    assert runner.run(toy_study(budget="2s", seeds=4, primary=PAIR), Options(results=tmp_path)) == 0
+    assert len(store_of(tmp_path).calibrations()) == 1
+
+
+def _interrupted(time_steps):
+    """Launches before the runs alone, as if a signal had come behind the runs."""
+
+    def wrapped(pool, worker, arms, rounds, stop):
+        return None if rounds == ROUNDS else time_steps(pool, worker, arms, rounds, stop)
+
+    return wrapped
+
+
+def test_more_launches_come_while_a_ratio_is_uncertain():
+    rng, calls = np.random.default_rng(3), []
+
+    def launch(noise):
+        def rounds(number):
+            calls.append(number)
+            shared = np.exp(0.3 * rng.normal(size=number))  # what all arms of a round share is no uncertainty
+            return {arm: list(shared * np.exp(noise * rng.normal(size=number))) for arm in "ab"}
+
+        return rounds
+
+    assert len(until_even(launch(0.001))["a"]) == 5
+    assert len(until_even(launch(0.1))["a"]) == MOST_LAUNCHES
+    assert calls == [5, 5, 5, 5, 5]
+    rows = {arm: np.exp(0.02 * rng.normal(size=400)).tolist() for arm in "abc"}
+    assert half_width(rows) == pytest.approx(2 * 0.02 * np.sqrt(2 / 400), rel=0.1)
