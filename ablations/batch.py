@@ -21,6 +21,7 @@ STUDY = Study(
     fixed={"lr": 0.1, "shots": 60, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
+    pilots="those of the norm study, for shots, budget and the range of rates",
     seeds=range(220, 230),
     primary=(
         Contrast("batch of 2", treatment=GN_WS, control=BN, at={"batch_size": 2}),

@@ -23,6 +23,7 @@ STUDY = Study(
     fixed={"lr": 0.1, "shots": 60, "batch_size": 64, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
     tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
+    pilots="those of the norm study, for shots, budget and the range of rates",
     seeds=range(230, 240),
     primary=(
         Contrast("statistics of 2 images", treatment=GN_WS, control=BN_2),

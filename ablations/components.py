@@ -30,6 +30,7 @@ STUDY = Study(
     },  # as in the norm study: below the ceiling
     budget=Budget(examples=2048),
     tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
+    pilots="those of the norm study, for shots, budget and the range of rates",
     seeds=range(240, 250),  # of no other study, so that what they say is said anew
     primary=(
         Contrast("all three", treatment=ALL, control=NONE),

@@ -46,6 +46,7 @@ STUDY = Study(
     fixed={"lr": 0.1, "batch_size": 64, "shots": 60, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=2048),
     tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
+    pilots="those of the norm study, for shots, budget and the range of rates",
     seeds=range(260, 270),  # of no other study, so that what they say is said anew
     primary=(
         Contrast("all steps", treatment=BIT, control=RESNET),

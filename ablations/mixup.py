@@ -21,6 +21,7 @@ STUDY = Study(
     fixed={"lr": 0.1, "batch_size": 64, "layout": "nhwc"},
     budget=Budget(examples=2048),
     tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
+    pilots="those of the norm study, for budget and the range of rates",
     seeds=range(280, 290),
     primary=(
         Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),
@@ -60,6 +61,7 @@ STUDY = Study(
             },
             "budget": Budget(steps=500),
             "tuning": None,  # the BiT-HyperRule is the rule of all arms
+            "pilots": "",
             "primary": (
                 Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),
                 Contrast("many images", treatment=ON, control=OFF, at={"shots": 2000}),

@@ -39,6 +39,7 @@ STUDY = Study(
     },
     budget=Budget(examples=960),
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
+    pilots="other seeds, at rates 0.03, 0.1 and 0.3, for the range of rates",
     seeds=range(300, 306),  # two subsets for each upstream seed
     primary=TRANSFER,
     secondary=(
@@ -57,6 +58,7 @@ STUDY = Study(
             "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
             "budget": Budget(examples=3200),
             "tuning": None,
+            "pilots": "other seeds chose lr, among 0.03, 0.1 and 0.3",
             "seeds": range(15),  # five subsets for each upstream seed
             "secondary": (GN_WS_TRANSFERS,),
         },
@@ -75,6 +77,7 @@ STUDY = Study(
             },
             "budget": Budget(steps=500),
             "tuning": None,  # the BiT-HyperRule is the rule of all arms
+            "pilots": "",
             "seeds": range(5),
             "primary": Contrast(
                 "fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}

@@ -30,6 +30,7 @@ STUDY = Study(
     },
     budget=Budget(examples=960),
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
+    pilots="those of the shots study, for the range of rates",
     seeds=range(321, 327),  # two subsets for each upstream seed, of no other study
     primary=(
         Contrast("GN+WS transfers better", treatment=GN_WS, control=BN, at=MANY),
@@ -46,6 +47,7 @@ STUDY = Study(
             "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
             "budget": Budget(examples=3200),
             "tuning": None,
+            "pilots": "those of the shots study, for lr, among 0.03, 0.1 and 0.3",
             "seeds": range(15, 30),  # five subsets for each upstream seed
         },
     },

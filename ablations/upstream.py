@@ -24,12 +24,13 @@ STUDY = Study(
         "layout": "nhwc",  # a sixth faster on a CPU, in all four arms
         "data": "parquet:tiny-imagenet-32",
         "batch_size": 64,
-        "lr": 0.1,  # a pilot of one seed and 64 000 images chose among 0.05, 0.1 and 0.2 (validation images)
+        "lr": 0.1,
         "warmup": 0.05,
         "weight_decay": 1e-4,  # as BiT upstream (BiT 3.2)
         "val_per_class": 10,
     },
     budget=Budget(examples=400_000),  # four times each image
+    pilots="one seed of 64 000 images chose lr, among 0.05, 0.1 and 0.2, on validation images",
     seeds=range(3),
     primary=(
         Contrast("GN+WS against BN", treatment=GN_WS, control=BN),

@@ -8,6 +8,7 @@ import pytest
 from fairtrial import weights
 from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
+from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
 from fairtrial.reporting.report.study_report import build, report_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.store import Store, outcomes
@@ -62,6 +63,13 @@ def test_the_readme_quotes_what_the_records_say():
     quoted = [line[2:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("> ")]
     said = {sentence for folder in STUDIES for sentence in sentences(Store(folder))[0]}
     assert len(quoted) >= 3 and set(quoted) <= said
+
+
+def test_the_readme_shows_every_primary_contrast_of_the_studies_that_it_quotes():
+    """Made anew by `python analysis/readme.py`."""
+    readme = (ROOT / "README.md").read_text()
+    assert with_contrasts(readme, ROOT / "results") == readme
+    assert readme[readme.index(BEGIN) : readme.index(END)].count("(preset ") >= 3
 
 
 def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():

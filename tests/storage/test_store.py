@@ -366,6 +366,17 @@ def test_an_unchanged_declaration_is_not_written_again(store, study):
     assert [entry["seen"] for entry in store.declared()["history"]] == [0]
 
 
+def test_what_pilots_chose_is_told_and_declares_nothing_anew(store, study):
+    history = store.declared()["history"]
+    told = replace(study, pilots="seeds 7 and 8 chose the budget")
+    store.declare(told)
+    assert store.declared()["pilots"] == "seeds 7 and 8 chose the budget"
+    assert store.declared()["history"] == history
+    assert recorded_digest(told.declaration()) == history[0]["hash"]
+    store.declare(study)
+    assert "pilots" not in store.declared()
+
+
 def test_history_says_how_many_outcomes_were_known(store, study):
     for cell in study.cells()[:3]:
         publish(store, cell)

@@ -18,7 +18,7 @@ from fairtrial.measurements import measurement_record as record
 from fairtrial.reporting.differences import compare, count_numbers
 from fairtrial.reporting.figures.figure_files import FORMATS
 from fairtrial.reporting.report import full_report, latex, speed_report, study_report
-from fairtrial.reporting.results import record_checks
+from fairtrial.reporting.results import record_checks, shared_runs
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
@@ -79,7 +79,9 @@ class Checked:
 
 
 def _study(folder: Path, partial: bool, formats: Collection[str]) -> Files:
-    return study_report.report_files(judge_study(Store(folder), partial=partial), formats)
+    study = judge_study(Store(folder), partial=partial)
+    shared = shared_runs.beside(folder, shared_runs.digests(study.results)) | shared_runs.out_of_reach(folder)
+    return study_report.report_files(study, formats, shared=dict(sorted(shared.items())))
 
 
 def _full(folder: Path, partial: bool, formats: Collection[str]) -> Files:

@@ -1,6 +1,6 @@
 """One immutable file per attempt; a study's folder and the table read from it.
 
-results/<study>/study.json                    what was declared, with its hash and its history
+results/<study>/study.json                    what was declared, with its hash, its history, its pilots
 results/<study>/cells/<cell>-<attempt>.json   one finished attempt
 results/<study>/leases/<cell>-<attempt>.json  one running attempt
 results/<study>/calibration-<n>.json          measured seconds per step of each arm
@@ -46,8 +46,6 @@ class Store:
         """The study's id, as the folder is called."""
         return self.folder.name
 
-    # declaration
-
     def declared(self) -> Record:
         """What study.json holds; a Fault when it is missing, damaged, newer or edited."""
         try:
@@ -68,16 +66,20 @@ class Store:
             self._same_study(past["declaration"], declaration)
             history = past["history"]
             if _without_defaults(past["declaration"]) == _without_defaults(declaration):
+                if past.get("pilots", "") != study.pilots:
+                    self._publish_declaration(past["declaration"], history, study.pilots)
                 return
         finished = outcomes(self.attempts(), study.failures)
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
         contrasts = {each.name: recorded_digest([each.record(), frame]) for each in study.contrasts}
-        entry = {
-            "hash": recorded_digest(declaration),
-            "contrasts": contrasts,
-            "seen": self._seen(study, finished),
-        }
-        record = {"schema": DECLARATION_SCHEMA, "declaration": declaration, "history": [*history, entry]}
+        seen = self._seen(study, finished)
+        entry = {"hash": recorded_digest(declaration), "contrasts": contrasts, "seen": seen}
+        self._publish_declaration(declaration, [*history, entry], study.pilots)
+
+    def _publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
+        """Write study.json; what pilots chose changes no run, so it stands outside what is hashed."""
+        record = {"schema": DECLARATION_SCHEMA, "declaration": declaration, "history": history}
+        record |= {"pilots": pilots} if pilots else {}
         atomic.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
 
     def _seen(self, study: Study, finished: Mapping[str, Attempt]) -> int:
@@ -111,13 +113,12 @@ class Store:
         if len(text.encode()) > atomic.RECORD_CAP:
             what = f"a record of {len(text.encode()):,} bytes; at most {atomic.RECORD_CAP:,} are read back"
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
-        free = True
-        try:
+        with contextlib.suppress(FileExistsError):
             atomic.publish(path, text)
-        except FileExistsError:
-            free = False
+            self.release(attempt.cell, attempt.number)
+            return True
         self.release(attempt.cell, attempt.number)
-        return free
+        return False
 
     def attempt(self, cell: str, attempt: int) -> Attempt:
         """One published attempt."""
@@ -166,8 +167,7 @@ class Store:
         """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
         path = self._file("leases", cell, attempt)
         with contextlib.suppress(FileNotFoundError):  # its job has just published
-            # by the driver's own clock: a wall clock may jump
-            seen = integrity.lease(path)["started"] + ran_s
+            seen = integrity.lease(path)["started"] + ran_s  # the driver's own clock: a wall clock may jump
             os.utime(path, (seen, seen))
 
     def release(self, cell: str, attempt: int) -> None:
@@ -210,8 +210,8 @@ class Store:
 
     def sweep(self) -> list[Path]:
         """Delete temporary files that a crash left; only the holder of the lock may ask."""
-        parts = ("", "cells", "leases")
-        left = [path for part in parts for path in (self.folder / part).glob(f"{atomic.MARK}*.tmp")]
+        folders = (self.folder, self.folder / "cells", self.folder / "leases")
+        left = [path for folder in folders for path in folder.glob(f"{atomic.MARK}*.tmp")]
         for path in left:
             path.unlink(missing_ok=True)
         return left

@@ -87,9 +87,8 @@ class Study:
     `preset` when left out. tuning: how each arm gets its learning rate before the first confirmatory cell;
     None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
     rule by which it may end before its last seed, such as "looks". oom: "outcome" where memory is what it
-    studies: a run that is out of memory then scores chance. locations: where each value was written; the
-    loader knows.
-    Raises Fault with every problem found.
+    studies: a run out of memory then scores chance. pilots: what runs that are not recorded chose, in words.
+    locations: where each value was written; the loader knows. Raises Fault with every problem found.
     """
 
     name: str
@@ -110,6 +109,7 @@ class Study:
     chosen: Mapping[tuple[int, Regime], Params] = field(default_factory=dict, repr=False, compare=False)
     stop: Stopping | str | None = None
     oom: str = "failure"
+    pilots: str = ""
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ MOST_CELLS: Final = 100_000
 LISTS: Final = (tuple, list, range)  # a generator would be used up by the check
 BY_PRESET: Final = (
     "factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only", "stop", "tuning",
+    "pilots",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
@@ -47,6 +48,7 @@ _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "secondary": (tuple, "a Contrast, or a tuple of them"),
     "aa": ((Mapping, NoneType), "one level of each swept factor, such as {'norm': 'gn'}"),
     "only": ((tuple, list), "a tuple of tables such as {'norm': 'gn', 'weight_std': True}"),
+    "pilots": (str, "a text"),
     "presets": (Mapping, "a table such as {'mini': {'seeds': range(5)}}"),
     "stop": ((str, Stopping, NoneType), f"one of: {stopping.SAYS}"),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from fairtrial.reporting.report import study_page
+from fairtrial.reporting.report.contrast_tables import primary_contrasts
 from fairtrial.reporting.report.questions import QUESTIONS, Question
 from fairtrial.reporting.report.study_page import render_page, table_content
 from fairtrial.reporting.tables.table import markdown_text as text
@@ -94,7 +95,8 @@ def pages(
         keys = {study.key for study, _ in section.sentences}
         keys |= {key for item in section.items for key in item.covered.studies}
         in_full = tuple(study for study in studies if study.key in keys)  # for their fairness
-        made.append(Page(question.slug, question.title, (section,), in_full))
+        quoted = (primary_contrasts([study for study, _ in section.sentences]),) if section.sentences else ()
+        made.append(Page(question.slug, question.title, (section,), in_full, quoted))
     places = _Places()
     sections = tuple(_section(key, studies, drawings, covered, places) for key in QUESTIONS)
     return [*made, Page("report", made[0].title, sections, tuple(studies), tuple(overview), warnings)]
@@ -178,7 +180,7 @@ def _figure_content(placed: PlacedFigure) -> dict[str, Any]:
 
 def _study_content(study: RecordedStudy) -> dict[str, Any]:
     verdicts = study.verdicts
-    content, control = study_page.facts(verdicts), verdicts.control
+    content, control = study_page.facts(verdicts, study.shared), verdicts.control
     return {
         "key": study.key,
         "name": study.name,

@@ -16,6 +16,7 @@ from fairtrial.reporting.claims.read_claims import Recorded, entries, read_bench
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import figure_registry, full_page, latex
+from fairtrial.reporting.report.contrast_tables import every_contrast, shared_table
 from fairtrial.reporting.report.missing_items import (
     CoveredItem,
     Drawings,
@@ -25,7 +26,7 @@ from fairtrial.reporting.report.missing_items import (
 )
 from fairtrial.reporting.report.recorded_studies import RecordedStudy, study_folders
 from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY
-from fairtrial.reporting.results import timings
+from fairtrial.reporting.results import shared_runs, timings
 from fairtrial.reporting.tables.table import table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
@@ -90,8 +91,14 @@ def report_files(
     drawings = {drawn.key: drawn for drawn in in_processes(draw, tasks, jobs)}
     covered = cover(figure_registry.report_items(), studies, drawings, list(benches))
     read = [study.verdicts.results for study in studies]
-    claims = ledger(entries(Recorded(read, read_benches([results]), partial)))
-    overview = [study_table(studies), coverage_table(covered), claims]
+    claims = entries(Recorded(read, read_benches([results]), partial))
+    overview = [
+        study_table(studies),
+        every_contrast(studies, claims),
+        shared_table(studies),
+        coverage_table(covered),
+        ledger(claims),
+    ]
     files: dict[str, str | bytes] = {}
     for page in full_page.pages(studies, drawings, covered, overview):
         files[f"{page.name}.html"] = full_page.html(page)
@@ -112,7 +119,8 @@ def _read_studies(results: Path, *, partial: bool) -> list[RecordedStudy]:
         studies.append(
             RecordedStudy(key, label, folder, verdicts, tuple(figure_registry.tabulate_study(verdicts)))
         )
-    return studies
+    shared = shared_runs.among({study.label: study.verdicts.results for study in studies})
+    return [replace(study, shared=shared[study.label]) for study in studies]
 
 
 def _tasks(

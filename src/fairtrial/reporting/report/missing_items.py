@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY, RegistryRow, ReportItem
+from fairtrial.reporting.results.shared_runs import distinct
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean, plural
 
@@ -121,12 +122,16 @@ def study_table(studies: Sequence[RecordedStudy]) -> Table:
                 "seeds": str(len(results.seeds)),
                 "budget": f"{results.study.budget.words} per run",
                 "hash": results.hash,
+                "trial runs": str(results.trial_runs),
+                "pilots": clean(results.pilots) or "none named",
                 "failed": str(int(results.ended["failed"].sum())),
                 "A/A": "none" if control is None else control.words,
             }
         )
     cells = sum(study.verdicts.results.done for study in studies)
+    apart = distinct([study.verdicts.results for study in studies])
     caption = (
-        f"Which cells exist: {cells:,}, in {len(studies)} {'study' if len(studies) == 1 else 'studies'}."
+        f"Which cells exist: {cells:,}, in {len(studies)} {'study' if len(studies) == 1 else 'studies'}; "
+        f"runs that studies share counted once: {apart:,}."
     )
     return Table("studies", caption, pd.DataFrame(rows))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean
@@ -17,13 +18,17 @@ from fairtrial.study.study import Contrast, Study
 
 @dataclass(frozen=True, eq=False)
 class RecordedStudy:
-    """One study. key: letters, digits and dashes; label: its folder as a reader would type it."""
+    """One study. key: letters, digits and dashes; label: its folder as a reader would type it.
+
+    shared: label of another study -> how many runs of this one it has too.
+    """
 
     key: str
     label: str
     folder: Path
     verdicts: StudyVerdicts
     tables: tuple[Table, ...]
+    shared: Shared = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
 from fairtrial.reporting.results.replication_units import ReplicationUnit
+from fairtrial.reporting.results.shared_runs import TERM, Shared, words
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
 from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
@@ -19,10 +20,11 @@ from fairtrial.reporting.wording import clean, plural
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+    from fairtrial.study.study import Study
 
 
-def facts(verdicts: StudyVerdicts) -> dict[str, Any]:
-    """Return what both the HTML and the Markdown page say."""
+def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
+    """Return what both the HTML and the Markdown page say. shared: runs that another study has too."""
     results, study = verdicts.results, verdicts.results.study
     arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
     about = [
@@ -38,6 +40,9 @@ def facts(verdicts: StudyVerdicts) -> dict[str, Any]:
         *((("stopping", study.rule.words),) if study.rule else ()),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
+        ("tuning", f"{plural(results.trial_runs, 'trial run')} recorded: {_tuned(study)}"),
+        ("pilots", clean(results.pilots) or "none named"),
+        *(((TERM, words(shared)),) if shared else ()),
     ]
     cards = [
         {
@@ -60,6 +65,10 @@ def facts(verdicts: StudyVerdicts) -> dict[str, Any]:
         "cards": cards,
         "aa": verdicts.control,
     }
+
+
+def _tuned(study: Study) -> str:
+    return "one rule for all arms" if study.tuning is None else study.tuning.words
 
 
 def _split(unit: ReplicationUnit) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairtrial.errors import Fault
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.report.figure_registry import draw_study, tabulate_study
-from fairtrial.reporting.results import load
+from fairtrial.reporting.results import load, shared_runs
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import csv_text, table_files
 from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.findings import Finding
@@ -44,7 +46,10 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
     are used, and every figure and verdict says so.
     """
     study = judge_study(store, partial=allow_partial)
-    paths = write_files(store.folder, report_files(study))
+    shared = shared_runs.beside(store.folder, shared_runs.digests(study.results))
+    paths = write_files(store.folder, report_files(study, shared=shared))
+    for name in shared:
+        _name_in(store.folder.parent / name)
     return Report(
         path=store.folder / "report.html",
         sentences=(*study.sentences, *([study.control.sentence] if study.control else [])),
@@ -57,10 +62,28 @@ def build(store: Store, *, allow_partial: bool = False) -> Report:
     )
 
 
-def report_files(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> dict[str, str | bytes]:
-    """Return the files of a study's report by their names. formats: of figures, beside svg."""
+def _name_in(neighbour: Path) -> None:
+    """Draw a neighbour's report anew where it does not name the runs that it shares; only a sound one."""
+    shared, page = shared_runs.beside(neighbour, shared_runs.of_summary(neighbour)), neighbour / "report.md"
+    if not page.is_file() or shared_runs.words(shared) in page.read_text(encoding="utf-8"):
+        return
+    try:
+        study = judge_study(Store(neighbour))
+    except Fault:  # its own report says what is wrong with it
+        return
+    if study.results.sound:
+        write_files(neighbour, report_files(study, shared=shared))
+
+
+def report_files(
+    study: StudyVerdicts, formats: Collection[str] = FORMATS, *, shared: Shared | None = None
+) -> dict[str, str | bytes]:
+    """Return the files of a study's report by their names.
+
+    formats: of figures, beside svg. shared: runs that the studies beside it have too.
+    """
     figures, tables = draw_study(study, formats), tabulate_study(study)
-    content = study_page.facts(study), figures, tables, study.warnings
+    content = study_page.facts(study, shared or {}), figures, tables, study.warnings
     return {
         "summary.csv": csv_text(*load.summary(study.results)),
         "verdicts.json": _json(study),

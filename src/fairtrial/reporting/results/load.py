@@ -51,8 +51,8 @@ class Results:
     scored (a failed cell has chance), `failed` says so; `start`, `upstream_seed` say where its weights come
     from. plain: the same rows as recorded. records: cell -> the attempt that counts. read: contrast -> how
     many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
-    study at one rule. missing: cell -> its failed attempts, where it has no outcome. calibrations: timed
-    launches, oldest first.
+    study at one rule. trial_runs: recorded runs of stage tuning, whatever declaration asked for them.
+    missing: cell -> its failed attempts, where it has no outcome. calibrations: timed launches, oldest first.
     """
 
     study: Study
@@ -64,6 +64,7 @@ class Results:
     flaws: tuple[str, ...] = ()  # reasons to refuse every verdict on these records
     read: Mapping[str, int] = field(default_factory=dict)
     tuning: Stage | None = None
+    trial_runs: int = 0
     missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
     calibrations: Sequence[Calibration] = ()
 
@@ -106,6 +107,11 @@ class Results:
     def inference(self) -> InferenceRule:
         """How often the study is read, and what a reading may claim."""
         return InferenceRule.of(self.declared["declaration"])
+
+    @property
+    def pilots(self) -> str:
+        """What runs that are not recorded chose, as the study says; empty where it names none."""
+        return str(self.declared.get("pilots", ""))
 
     @property
     def hash(self) -> str:
@@ -174,9 +180,10 @@ def load(store: Store) -> Results:
     wrong = flaws(study, attempts, used)
     missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
     block_s = _block_s(study, used)
+    trials = sum(attempt.settings.stage == "tuning" for attempt in known.values())
     return Results(
         study, declared, frame, plain, used, block_s, wrong,
-        tuning=tuning, missing=missing, calibrations=store.calibrations(),
+        tuning=tuning, trial_runs=trials, missing=missing, calibrations=store.calibrations(),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
-from fairtrial.reporting.wording import clean, fixed, gap
+from fairtrial.reporting.wording import clean, fixed, gap, plural
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import SPENT, parity_gap
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
@@ -62,7 +62,7 @@ def tuning_words(results: Results) -> str:
     """How the arms were tuned, in the sentences of a caption."""
     tuning = results.study.tuning
     if tuning is None:
-        return "Tuning trials: 0 for every arm."
+        return f"Tuning: {plural(results.trial_runs, 'trial run')} recorded, which chose nothing here."
     return f"Tuning: {tuning.words}; settings chosen on validation images, run here with fresh seeds." + (
         " Trials are unequal: no verdict for a claim about tuned arms." if _unequal(results) else ""
     )

@@ -131,17 +131,25 @@ def _same(results: Results, stream: str, names: Sequence[str], title: str) -> Ro
 def _rate(results: Results) -> Row:
     rates, recipes = _values(results, "lr"), _values(results, "recipe")
     if any(each != "own" for each in recipes):
-        shown = f"recipe {_said(recipes)}: that of a hyperrule is set by the rule, not tuned (0 trials)"
+        shown = (
+            f"recipe {_said(recipes)}: that of a hyperrule is set by the rule, not tuned ({_trials(results)})"
+        )
         return "learning rate", "as stated", shown
     tuned = (
         "a swept factor"
         if "lr" in results.study.factors
-        else "one rule for all arms, not tuned for any (0 trials)"
+        else f"one rule for all arms, not tuned for any ({_trials(results)})"
     )
     if _chosen(results, "lr"):
-        rates, tuned = [_chosen(results, "lr")], "the same trials for every arm"
+        rates, tuned = [_chosen(results, "lr")], f"the same trials for every arm ({_trials(results)})"
     shown = f"lr {_said(rates)} at {recipe.BASE_BATCH} images per update, in proportion to the batch; {tuned}"
     return "learning rate", "as stated", shown
+
+
+def _trials(results: Results) -> str:
+    """Return '0 trial runs recorded; pilots: none named', as the records and the study say."""
+    pilots = clean(results.pilots) if results.pilots else "none named"
+    return f"{plural(results.trial_runs, 'trial run')} recorded; pilots: {pilots}"
 
 
 def _chosen(results: Results, name: str) -> str | None:

@@ -7,9 +7,14 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
+
+# Marks of verdicts that LaTeX knows in mathematics only.
+_MATH: Final = {
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≡": r"$\equiv$", "≈": r"$\approx$", "×": r"$\times$",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,8 @@ class Table:
         shown = (
             self.frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         )
-        return f"% {self.caption}\n{shown.to_latex(hrules=True)}"
+        text = f"% {self.caption}\n{shown.to_latex(hrules=True)}"
+        return "".join(_MATH.get(letter, letter) for letter in text)
 
 
 def _escaped(lines: Sequence[Sequence[str]]) -> Iterable[list[str]]:

@@ -1,0 +1,79 @@
+"""Runs that two studies share: those whose final weights have one digest (STATISTICS 17.7)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.wording import listed
+from fairtrial.storage.study_folders import is_study
+
+TERM: Final = "shared runs"
+Shared = Mapping[str, int]  # another study -> how many runs of this one it has too
+_COLUMN: Final = "weights_sha256"
+_TOLD: Final = re.compile(r"([a-z0-9-]+) \((\d+)\)")
+
+
+def digests(results: Results) -> list[str]:
+    """Return the digest of each run that ended with weights."""
+    return [each for each in results.frame[_COLUMN] if isinstance(each, str)]
+
+
+def beside(folder: Path, own: Sequence[str]) -> dict[str, int]:
+    """Return what the studies in the same folder share with one, as far as their reports were drawn.
+
+    own: the digests of its runs. A neighbour's come from its summary.csv: its report is to be drawn first.
+    """
+    others = sorted(path for path in folder.parent.glob("*") if path.name != folder.name and is_study(path))
+    return _counts(own, {path.name: set(of_summary(path)) for path in others})
+
+
+def among(studies: Mapping[str, Results]) -> dict[str, dict[str, int]]:
+    """Return what each study shares with every other."""
+    every = {name: digests(results) for name, results in studies.items()}
+    sets = {name: set(own) for name, own in every.items()}
+    return {
+        name: _counts(own, {other: theirs for other, theirs in sets.items() if other != name})
+        for name, own in every.items()
+    }
+
+
+def of_summary(folder: Path) -> list[str]:
+    """Return the digests in a study's summary.csv; none where its report was not drawn yet."""
+    try:
+        with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+            return [row[_COLUMN] for row in csv.DictReader(file) if row.get(_COLUMN)]
+    except FileNotFoundError:
+        return []
+
+
+def words(shared: Shared) -> str:
+    """Return "runs with the same final weights stand in batch-steps (40) too: ..."."""
+    if not shared:
+        return "none with another study"
+    names = listed([f"{name} ({runs})" for name, runs in shared.items()])
+    return f"runs with the same final weights stand in {names} too: over all studies they count once"
+
+
+def out_of_reach(folder: Path) -> dict[str, int]:
+    """Return what the report of a study says of neighbours that are not beside it, such as in a copy."""
+    page = folder / "report.md"
+    lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    told = next((line for line in lines if line.startswith(f"- {TERM}: ")), "")
+    return {name: int(runs) for name, runs in _TOLD.findall(told) if not is_study(folder.parent / name)}
+
+
+def distinct(studies: Sequence[Results]) -> int:
+    """Return how many runs there are, those of several studies counted once."""
+    ended = sum(results.done for results in studies)
+    every = [each for results in studies for each in digests(results)]
+    return ended - len(every) + len(set(every))
+
+
+def _counts(own: Sequence[str], others: Mapping[str, set[str]]) -> dict[str, int]:
+    counts = {name: sum(each in theirs for each in own) for name, theirs in others.items()}
+    return {name: runs for name, runs in counts.items() if runs}
