@@ -16,6 +16,7 @@ STUDY = replace(
     name="batch-seconds",
     question="Is GN+WS spared from small batches when every arm trains for the same time?",
     factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
+    fixed={"lr": 0.1, "shots": 60, "val_per_class": 20},  # calibration chooses each arm's layout and kernels
     budget=Budget(seconds=2.0),  # device time of training alone; at 1 second a drift of the machine refuses
     seeds=range(220, 225),
     presets={

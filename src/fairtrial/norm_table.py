@@ -27,6 +27,8 @@ class NormRow:
     over_pixels: bool = False
 
 
+# Norms that our own kernels compute on a GPU.
+GROUPED: Final = ("gn", "ln", "in")
 NORM_TABLE: Final[dict[str, NormRow]] = {
     "bn": NormRow("fairtrial.layers.batch_norm:batch_norm", mixes_batch=True, running_statistics=True),
     "gn": NormRow("fairtrial.layers.group_norm:group_norm"),

@@ -5,10 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from fairtrial.execution import runner, worker_pool
+from fairtrial.execution import runner, step_times, worker_pool
 from fairtrial.execution.launches import MOST_LAUNCHES, half_width, until_even
 from fairtrial.execution.runner import Options
+from fairtrial.execution.ways import fastest, ways_of
+from fairtrial.kernels import dispatch
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS
+from fairtrial.storage import provenance
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
 from tests.support.toy import WORKER, store_of, toy_study
 
@@ -85,3 +89,72 @@ def test_more_launches_come_while_a_ratio_is_uncertain():
     assert calls == [5, 5, 5, 5, 5]
     rows = {arm: np.exp(0.02 * rng.normal(size=400)).tolist() for arm in "abc"}
     assert half_width(rows) == pytest.approx(2 * 0.02 * np.sqrt(2 / 400), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("levels", "swept", "of_device", "found"),
+    [
+        ({"norm": "bn", "weight_std": False}, (), "compiled", "nchw fastest, nhwc fastest"),
+        (
+            {"norm": "bn", "weight_std": True},
+            (),
+            "compiled",
+            "nchw fastest, nchw torch, nhwc fastest, nhwc torch",
+        ),
+        ({"norm": "gn", "weight_std": False}, (), "compiled", "nchw fastest, nhwc fastest"),
+        ({"norm": "gn", "weight_std": False}, ("layout",), "triton", "nchw fastest, nchw torch"),
+        ({"norm": "gn", "weight_std": True}, ("kernels",), "triton", "nchw fastest, nhwc fastest"),
+        ({"norm": "gn", "weight_std": True}, (), "torch", "nchw fastest, nhwc fastest"),
+    ],
+)
+def test_an_arm_may_run_in_each_layout_and_on_our_kernels_where_it_has_some(levels, swept, of_device, found):
+    ways = ways_of(Settings(**levels), swept, of_device)
+    assert ", ".join(" ".join(way.values()) for way in ways) == found
+
+
+def test_the_fastest_way_wins_and_slow_ones_are_launched_once():
+    cell = toy_study(budget="2s").cells()[0]
+    ways = [
+        {"layout": layout, "kernels": kernels}
+        for layout in ("nchw", "nhwc")
+        for kernels in ("fastest", "torch")
+    ]
+    times = dict(
+        zip(("nchw fastest", "nchw torch", "nhwc fastest", "nhwc torch"), (1.0, 1.2, 0.95, 1.05), strict=True)
+    )
+    launched = []
+
+    def launch(cells, rounds):
+        names = {key: f"{cell.settings.layout} {cell.settings.kernels}" for key, cell in cells.items()}
+        launched.append(sorted(names.values()))
+        return {key: [times[name]] * rounds for key, name in names.items()}
+
+    assert fastest({"a": cell}, {"a": ways}, launch) == {"a": {"layout": "nhwc", "kernels": "fastest"}}
+    assert launched == [sorted(times), ["nchw fastest", "nhwc fastest", "nhwc torch"]]
+    assert fastest({"a": cell}, {"a": ways}, lambda cells, rounds: None) is None
+    assert fastest({}, {}, launch) == {}
+
+
+def test_one_choice_holds_for_a_study_stands_in_its_records_and_leaves_its_ids(timed, tmp_path, monkeypatch):
+    timed({}, "nhwc")
+    attempts = store_of(tmp_path).attempts()
+    assert {attempt.cell for attempt in attempts} == {
+        cell.id for cell in toy_study(budget="2s", seeds=4).cells()
+    }
+    assert {attempt.drawn.layout for attempt in attempts} == {"nhwc"}
+    monkeypatch.setenv("TOY_LAUNCHES", "nchw")
+    more = toy_study(budget="2s", seeds=5, norms=("bn", "gn", "ln"))
+    runner.calibrate(more, Options(results=tmp_path))
+    assert runner.run(more, Options(results=tmp_path)) == 0
+    found = {attempt.levels["norm"]: attempt.drawn.layout for attempt in store_of(tmp_path).attempts()}
+    assert found == {"bn": "nhwc", "gn": "nhwc", "ln": "nchw"}
+
+
+def test_an_arm_that_was_timed_as_declared_keeps_what_was_declared(timed, tmp_path):
+    study = toy_study(budget="2s", seeds=4, primary=PAIR)
+    store = store_of(tmp_path)
+    store.folder.mkdir()
+    with_kernels = provenance.gather("cpu", 1, {}, dispatch.choose("cpu").kernels)
+    store.calibrate(dict.fromkeys(step_times.first_cells(study.cells()), 0.01), with_kernels)
+    timed({}, "nhwc")
+    assert {attempt.drawn.layout for attempt in store.attempts()} == {None}

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+from fairtrial.execution.ways import LAYOUTS
 from fairtrial.kernels import dispatch
 from fairtrial.storage import provenance
 
@@ -33,6 +34,7 @@ class ExecutionContext:
     results: tuple
     weights_sha256: str | None = None
     keep: Path | None = None
+    way: dict | None = None
 
 
 def run_cell(cell, context, step_s=None):
@@ -71,7 +73,7 @@ def run_cell(cell, context, step_s=None):
         "status": "done",
         "spent": spent,
         "measured": measured,
-        "drawn": {"data": dataset_of(cell.data, 8, False).sha256},
+        "drawn": {"data": dataset_of(cell.data, 8, False).sha256, **context.way},
     }
 
 
@@ -84,8 +86,10 @@ def calibrate(arms, specs, context, rounds):
         ACTS[os.environ["TOY_CALIBRATE"]]()
     for number in range(rounds):
         for index, arm in enumerate(arms):
-            noise = 4.0 ** ((number + index) % 2) if os.environ.get("TOY_LAUNCHES") == "noisy" else 1.0
-            yield index, STEP_S[arm.norm] * noise
+            way = os.environ.get("TOY_LAUNCHES")
+            noise = 4.0 ** ((number + index) % 2) if way == "noisy" else 1.0
+            slower = 2.0 if way in LAYOUTS and arm.layout != way else 1.0
+            yield index, STEP_S[arm.norm] * noise * slower
 
 
 def _raise(error):

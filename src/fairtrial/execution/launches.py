@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
 
 from fairtrial.execution import step_times
 from fairtrial.execution.progress import announce
 from fairtrial.execution.signals import Stop
+from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool, WorkerProcess
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
 from fairtrial.storage import provenance
-from fairtrial.storage.calibrations import launches_after_runs
+from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
@@ -41,19 +43,38 @@ class Timekeeper:
         """Whether the study's budget is in seconds."""
         return self.study.budget.kind == "seconds"
 
+    @property
+    def ways(self) -> dict[str, Way]:
+        """Arm key -> layout and kernels that were chosen for it; none where it was timed as declared."""
+        return chosen_ways(self.store.calibrations())
+
     def set_steps(self, pool: WorkerPool, worker: WorkerProcess, arms: Mapping[str, Cell]) -> None:
         """Time arms before their runs, and write it down. arms: arm key -> a cell of it."""
         if not arms:
             return
         announce(f"timing one step of each of {len(arms)} arms; this is done once")
 
-        def launch(rounds: int) -> Rounds | None:
-            return pool.time_steps(worker, arms, rounds, self.stop)
+        def launch(cells: Mapping[Any, Cell], rounds: int) -> dict[Any, list[float]] | None:
+            return pool.time_steps(worker, cells, rounds, self.stop)
 
-        rounds = until_even(launch) if self.counts_seconds else launch(LAUNCHES)
+        ways: dict[str, Way] | None = {}
+        if self.counts_seconds:
+            ways = self._choose(arms, worker.origin["kernels"], launch)
+        if ways is None:
+            return
+        cells = {arm: in_way(cell, ways.get(arm, {})) for arm, cell in arms.items()}
+        rounds = until_even(partial(launch, cells)) if self.counts_seconds else launch(cells, LAUNCHES)
         if rounds is not None:
             step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
-            self.store.calibrate(step_s, worker.origin, rounds=rounds)
+            self.store.calibrate(step_s, worker.origin, rounds=rounds, ways=ways)
+
+    def _choose(self, arms: Mapping[str, Cell], of_device: str, launch: Launch) -> dict[str, Way] | None:
+        """Return the fastest way of each arm: as first chosen in this study, else by launches now."""
+        known = {arm: way for arm, way in self.ways.items() if arm in arms}
+        new = {arm: cell for arm, cell in arms.items() if arm not in known}
+        ways = {arm: ways_of(cell.settings, self.study.factors, of_device) for arm, cell in new.items()}
+        chosen = fastest(new, ways, launch)
+        return None if chosen is None else known | chosen
 
     def unchecked(self, cells: Sequence[Cell], counted: Mapping[str, Attempt]) -> dict[str, Cell]:
         """Return the arms whose costs may be decided by more launches, once all cells have an outcome."""
@@ -66,7 +87,8 @@ class Timekeeper:
             for contrast in self.study.contrasts
         ]
         arms = open_arms(contrasts, launches_after_runs(self.store.calibrations()))
-        return {arm: cell for arm, cell in step_times.first_cells(cells).items() if arm in arms}
+        first, ways = step_times.first_cells(cells), self.ways
+        return {arm: in_way(cell, ways.get(arm, {})) for arm, cell in first.items() if arm in arms}
 
     def check(self, pool: WorkerPool, cells: Sequence[Cell], counted: Mapping[str, Attempt]) -> None:
         """Launch arms after the runs until their costs are decided, or were launched often enough."""

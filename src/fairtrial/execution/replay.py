@@ -158,6 +158,7 @@ def _ran(pool: WorkerPool, worker: WorkerProcess, cell: Cell, attempt: Attempt, 
         "cell": cell_message(cell),
         "attempt": attempt.number,
         "step_s": attempt.spent.calibrated_step_s,
+        "way": attempt.drawn.way,
         # other images or another start are compared, not refused
         "data_sha256": None,
         "weights_sha256": None,

@@ -22,6 +22,7 @@ from fairtrial.installation import released
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, cell_message, failure
 from fairtrial.storage.store import Store
+from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell, Study
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
@@ -120,6 +121,7 @@ class Driver:
         self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
+        self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.exhausted = False  # the total budget has no room for another cell
 
     def run(self) -> int:
@@ -173,7 +175,7 @@ class Driver:
         arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
         missing = {arm: cell for arm, cell in arms.items() if arm not in known}
         self.timekeeper.set_steps(pool, worker, missing)
-        self.step_s = step_times.calibrated(self.store, worker.origin)
+        self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
 
     def _refuse_mixing(self, worker: WorkerProcess) -> None:
         if not self.options.allow_mixed:
@@ -242,6 +244,7 @@ class Driver:
             "weights_sha256": None if mixed else self.log.weights_sha256(cell),
             "attempt": attempt,
             "step_s": step_s,
+            "way": self.ways.get(arm_key(cell.settings), {}),
             "data_sha256": None if mixed else self.log.data_sha256(cell),
         }
         worker.give(cell, attempt, message)

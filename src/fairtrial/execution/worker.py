@@ -129,7 +129,9 @@ class CellRunner:
         """Run one cell, publish its attempt, tell the driver where to look."""
         cell, attempt, started = Cell.of(message["cell"]), message["attempt"], time.monotonic()
         kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
-        context = replace(self.context, weights_sha256=message["weights_sha256"], keep=kept)
+        context = replace(
+            self.context, weights_sha256=message["weights_sha256"], keep=kept, way=message["way"]
+        )
         result = self._result(cell, message["step_s"], message["data_sha256"], context)
         wall_s = time.monotonic() - started
         self.store.publish(attempt_record(self.store.name, message["cell"], attempt, result, self.origin))

@@ -190,8 +190,8 @@ class WorkerPool:
         return None
 
     def time_steps(
-        self, worker: WorkerProcess, arms: Mapping[str, Cell], rounds: int, stop: Stop
-    ) -> dict[str, list[float]] | None:
+        self, worker: WorkerProcess, arms: Mapping[Any, Cell], rounds: int, stop: Stop
+    ) -> dict[Any, list[float]] | None:
         """Let a worker that waits launch arms, interleaved -> arm: seconds of a step; None after a signal."""
         cells = list(arms.values())
         settings, specs = [cell.settings.record() for cell in cells], [cell.data for cell in cells]

@@ -13,7 +13,7 @@ from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.storage import integrity
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
-from fairtrial.storage.json_fields import Check, Group, Whole, parse
+from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
 
 
@@ -30,6 +30,10 @@ def _is_rounds(value: Any) -> bool:
 
 
 StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
+Ways = Annotated[
+    dict[str, dict[str, str]],
+    Check("layout and kernels of each arm", lambda v: isinstance(v, dict) and all(map(is_table, v.values()))),
+]
 Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
 
 
@@ -38,12 +42,13 @@ class Calibration(Group):
     """Measured seconds of one step, by arm key.
 
     step_s: what turns a budget into steps; empty where launches after the runs check what they cost. rounds:
-    each launch, interleaved over the arms.
+    each launch, interleaved over the arms. ways: the settings that proved fastest.
     """
 
     schema: Whole = integrity.SCHEMA
     step_s: StepSeconds
     rounds: Rounds | None = None
+    ways: Ways | None = None
     provenance: Provenance
 
 
@@ -55,6 +60,15 @@ def read_calibration(path: Path) -> Calibration:
     if calibration is None:
         raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
     return calibration
+
+
+def chosen_ways(calibrations: Iterable[Calibration]) -> dict[str, dict[str, str]]:
+    """Return arm key -> layout and kernels as first chosen; nothing where an arm was timed as declared."""
+    ways: dict[str, dict[str, str]] = {}
+    for calibration in calibrations:
+        for arm in calibration.step_s:
+            ways.setdefault(arm, (calibration.ways or {}).get(arm, {}))
+    return ways
 
 
 def launches_after_runs(calibrations: Iterable[Calibration]) -> Mapping[str, Mapping[Hashable, float]]:

@@ -108,7 +108,10 @@ class Start(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn(Group):
-    """Digests of what was drawn before the first step, and what settings came to."""
+    """Digests of what was drawn before the first step, and what settings came to.
+
+    layout, kernels: the fastest ones, as calibration chose them for a budget in seconds.
+    """
 
     subset: Text | None = None
     init: Text | None = None
@@ -117,6 +120,13 @@ class Drawn(Group):
     rule: Object | None = None
     micro_batch: Whole | None = None
     eager: Text | None = None
+    layout: Text | None = None
+    kernels: Text | None = None
+
+    @property
+    def way(self) -> dict[str, str]:
+        """Layout and kernels that calibration chose; empty where an arm ran as declared."""
+        return {n: v for n, v in (("layout", self.layout), ("kernels", self.kernels)) if v is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.norm_table import NORM_TABLE, NormRow
+from fairtrial.norm_table import GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.data_spec import name_of
@@ -165,6 +165,11 @@ class Settings:
     def norm_row(self) -> NormRow:
         """What its normalization does."""
         return NORM_TABLE[self.norm]
+
+    def on_own_kernels(self, of_device: str) -> bool:
+        """Whether our own kernels compute part of it, if they may. of_device: `kernels` of an origin."""
+        grouped = of_device == "triton" and self.norm in GROUPED
+        return self.model not in BACKBONES and of_device != "torch" and (bool(self.weight_std) or grouped)
 
     @property
     def start(self) -> InitialCheckpoint:

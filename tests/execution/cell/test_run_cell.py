@@ -278,3 +278,13 @@ def test_the_steps_from_resnet_reach_the_network_and_its_price():
     spent = [run(Budget(steps=2), stride_on=where)["spent"]["flops"] for where in ("3x3", "1x1")]
     assert spent == [2 * flops_of_step("mini", 8, 8, 10, stride_on=where) for where in ("3x3", "1x1")]
     assert spent[1] < spent[0]
+
+
+def test_a_cell_runs_in_the_way_that_was_chosen_under_the_id_that_was_declared():
+    way = {"layout": "nhwc", "kernels": "torch"}
+    chosen = run_cell(cell(), ExecutionContext(way=way))
+    declared = run(**way)
+    assert {name: chosen["drawn"][name] for name in way} == way
+    assert not way.keys() & declared["drawn"].keys()
+    weights = [found["measured"]["weights_sha256"] for found in (chosen, declared, run())]
+    assert weights[0] == weights[1] != weights[2]

@@ -7,6 +7,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.fairness import fairness
 from fairtrial.reporting.verdicts import findings
 from fairtrial.study.budget import Budget
+from fairtrial.study.study import Contrast
 from tests.reporting.conftest import BN, ORIGIN
 
 AT_4 = {"batch_size": 4}
@@ -103,3 +104,50 @@ def test_launches_after_the_runs_decide_what_the_runs_leave_open(make_study, pub
     assert (finding.verdict, holds) == ("refused", "NO") and "by launches" in finding.reason
     finding, holds = judged_in_seconds(make_study, publish, "study-3", 1.03, rounds=(1.004, 1.006, 1.005))
     assert (finding.verdict, holds, finding.stamps) == ("better", "yes", ())
+
+
+def judged_by_ways(make_study, publish, ran, chosen):
+    """The finding and the row of arms that ran as `ran` says, where calibration chose `chosen`, by norm."""
+    made = make_study(
+        budget=Budget(seconds=1), seeds=range(6), factors={"norm": ("bn", "gn")}, aa=None,
+        primary=Contrast("norms", {"norm": "gn"}, {"norm": "bn"}),
+    )  # fmt: skip
+    key = {cell.arm: arm for arm, cell in step_times.first_cells(made.cells()).items()}
+
+    def outcome(cell):
+        accuracy = 0.8 + (0.05 + 0.003 * (cell.seed % 4)) * (cell.arm == "gn")
+        origin = {"kernels": "compiled"}
+        return {"measured": {"test_acc": accuracy}, "drawn": ran.get(cell.arm, {}), "origin": origin}
+
+    store = publish(made, outcome)
+    ways = {key[arm]: way for arm, way in chosen.items()}
+    store.calibrate(dict.fromkeys(key.values(), 0.01), ORIGIN, **({"ways": ways} if ways else {}))
+    results = load.load(store)
+    rows = fairness(results).frame.set_index("promise")
+    (finding,) = findings.judge(results)
+    return finding, rows.loc["implementation"]
+
+
+def test_arms_may_differ_in_layout_as_calibrated_and_the_report_says_which(make_study, publish):
+    ways = {"bn": {"layout": "nchw", "kernels": "torch"}, "gn": {"layout": "nhwc", "kernels": "fastest"}}
+    finding, row = judged_by_ways(make_study, publish, ways, ways)
+    assert (finding.verdict, row["holds"]) == ("better", "as calibrated")
+    assert row["what the records show"] == (
+        "the fastest that calibration found. nchw on torch's kernels: bn. nhwc on our compiled kernels: gn. "
+        "our own kernels meet torch's"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ran", "chosen", "says"),
+    [
+        ({"bn": "nhwc", "gn": "nhwc"}, {"bn": "nchw", "gn": "nhwc"}, "6 runs in another layout"),
+        ({"bn": "nchw"}, {"bn": "nchw", "gn": "nhwc"}, "6 runs in another layout"),
+        ({"bn": "nchw"}, {}, "6 runs in another layout"),
+        ({"gn": "nhwc"}, {"gn": "nhwc"}, "some arms ran in the fastest layout"),
+    ],
+)
+def test_another_way_than_calibrated_refuses(make_study, publish, ran, chosen, says):
+    ways = [{a: {"layout": v, "kernels": "fastest"} for a, v in found.items()} for found in (ran, chosen)]
+    finding, _ = judged_by_ways(make_study, publish, *ways)
+    assert finding.verdict == "refused" and finding.reason.startswith(says)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class ExecutionContext:
 
     results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
     of the file that recorded cells of this arm started from. keep: the file for what is trained, in a study
-    that pre-trains.
+    that pre-trains. way: layout and kernels that calibration chose, in place of the declared ones.
     """
 
     device: str = "cpu"
@@ -41,6 +42,7 @@ class ExecutionContext:
     results: tuple[str, ...] = ()
     weights_sha256: str | None = None
     keep: Path | None = None
+    way: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,7 +87,7 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
         torch.cuda.reset_peak_memory_stats(device)
     with ledger.book("load"):
         prepared = _prepare(cell, context, device)
-    recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn
+    recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn | dict(context.way)
     price = Price.of(settings, prepared)
     steps = cell.budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s or 0.0)
     with precision(settings.precision, device):
@@ -121,7 +123,7 @@ def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> Pre
     settings, seed, replica = cell.settings, cell.seed, cell.replica
     dataset = dataset_of(cell.data, settings.resolution, context.download)
     task, subset, test = build_task(settings, dataset, seed, replica, device, cell.indices)
-    model = build_model(settings, dataset.num_classes, seed, replica)
+    model = build_model(replace(settings, **context.way), dataset.num_classes, seed, replica)
     begun = start(model, cell, dataset, results=context.results, download=context.download)
     if begun is not None:
         refuse_change(begun, context.weights_sha256)

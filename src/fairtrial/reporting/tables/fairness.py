@@ -19,6 +19,7 @@ from fairtrial.reporting.wording import clean, gap, listed, plural
 from fairtrial.stats.cost_parity import OPEN, REFUSED
 from fairtrial.study import recipes as recipe
 from fairtrial.study.budget import SPENT, parity_gap
+from fairtrial.study.factors import label
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.settings import ALL
 
@@ -35,6 +36,7 @@ def fairness(results: Results) -> Table:
         _rate(results),
         *_equal_tuning(results),
         _budget(results),
+        *_ways(results),
         _test_set(results),
         _batch(results),
         _unit(results),
@@ -187,6 +189,30 @@ def _budget(results: Results) -> Row:
     verdicts = {parity.verdict for parity in costs.values() if parity}
     holds = "NO" if REFUSED in verdicts else "open" if OPEN in verdicts else "yes"
     return "budget", holds, "; ".join([shown, *judged])
+
+
+def _ways(results: Results) -> Iterator[Row]:
+    """How arms of a budget in seconds were computed, and where our own kernels meet stock ones."""
+    arms: dict[str, list[str]] = {}
+    own: dict[str, bool] = {}
+    for record in results.records.values():
+        way, arm = record.drawn.way, clean(label(record.levels))
+        if way and record.replica == 0 and arm not in own:
+            of_device = record.provenance.kernels
+            own[arm] = way["kernels"] == "fastest" and record.settings.on_own_kernels(of_device)
+            name = f"our {clean(of_device)} kernels" if own[arm] else "torch's kernels"
+            arms.setdefault(f"{clean(way['layout'])} on {name}", []).append(arm)
+    if arms:
+        told = [f"{way}: {'; '.join(names)}" for way, names in sorted(arms.items())]
+        met = ["our own kernels meet torch's"] if len(set(own.values())) > 1 else []
+        shown = ". ".join(["the fastest that calibration found", *told, *met])
+        yield "implementation", "as calibrated", shown
+    elif results.study.budget.kind == "seconds" and results.records:
+        yield (
+            "implementation",
+            "as stated",
+            "arms ran in the declared layout, which need not be their fastest",
+        )
 
 
 def _test_set(results: Results) -> Row:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.stats.cost_parity import OPEN, REFUSED, CostParity, cost_parity
-from fairtrial.storage.calibrations import launches_after_runs
+from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
 from fairtrial.storage.record import Attempt
 from fairtrial.study.budget import SPENT, Budget
 from fairtrial.study.contrast import corners
 from fairtrial.study.failure_policy import DONE
+from fairtrial.study.identity import arm_key
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Contrast
 
@@ -34,6 +35,7 @@ def refusals(results: Results, contrast: Contrast) -> tuple[str, ...]:
     every = [record for side in sides for record in side]
     return (
         *_mixed(results, every),
+        *_ways(results, every),
         *_draws(every),
         *_reads(every),
         *_declared(every, results.study.budget),
@@ -79,6 +81,16 @@ def _mixed(results: Results, records: Sequence[Attempt]) -> Iterator[str]:
         values = {clean(found) for record in records if (found := value(record)) is not None}
         if len(values) > 1:
             yield f"other {name} inside the contrast: {listed(sorted(values)[:5])}"
+
+
+def _ways(results: Results, records: Sequence[Attempt]) -> Iterator[str]:
+    """Yield runs in another layout or on other kernels than calibration chose for their arm in this study."""
+    chosen = chosen_ways(results.calibrations) if results.study.budget.kind == "seconds" else {}
+    odd = [one for one in records if one.drawn.way != chosen.get(arm_key(one.settings), {})]
+    if odd:
+        yield f"{plural(len(odd), 'run')} in another layout or on other kernels than calibration chose"
+    elif len({bool(one.drawn.way) for one in records}) > 1:
+        yield "some arms ran in the fastest layout with the fastest kernels, others as declared"
 
 
 def _draws(records: Sequence[Attempt]) -> Iterator[str]:
