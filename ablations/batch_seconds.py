@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from batch import STUDY as BATCH
 
-from fairtrial import Budget, drive
+from fairtrial import Budget, Tuning, drive
 
 STUDY = replace(
     BATCH,
@@ -18,6 +18,7 @@ STUDY = replace(
     factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
     fixed={"lr": 0.1, "shots": 60, "val_per_class": 20},  # calibration chooses each arm's layout and kernels
     budget=Budget(seconds=2.0),  # device time of training alone; at 1 second a drift of the machine refuses
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2, share=0.5),
     seeds=range(220, 225),
     presets={
         "mini": {"budget": Budget(seconds=30), "fixed": {"lr": 0.1}},
