@@ -41,6 +41,11 @@ class Scale:
         """Return a difference with its unit: '8.1 points', '0.120 in test loss'."""
         return f"{self.show(value)} {self.unit}"
 
+    def within(self, margin: float) -> str:
+        """Return a margin in full: '1 point', '0.25 points', '0.05 in test loss'."""
+        number = f"{margin * self.factor:g}"
+        return f"{number} {self.unit.replace('points', 'point') if number == '1' else self.unit}"
+
     def bounds(self, low: float, high: float) -> str:
         """Return '[6.2, 10.0]'."""
         return f"[{self.show(low)}, {self.show(high)}]"

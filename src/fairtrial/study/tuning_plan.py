@@ -17,6 +17,7 @@ SAMPLERS: Final = ("grid", "random", "tpe")
 SCORES: Final = ("val_loss", "val_acc")
 LEAST_RATES: Final = 5  # of a grid, a factor of about 3 apart
 WIDEST: Final = 2  # values that may be added beyond each edge of a grid
+EDGE: Final = 0.05  # of a range: what lies nearer to a limit of it is at its edge
 LEAST_STUDIES: Final = 3  # independent tuning studies for an unconditional claim about tuned arms
 
 Params = Mapping[str, float]
@@ -183,6 +184,14 @@ def widen(grid: Sequence[float], chosen: Iterable[float], declared: Sequence[flo
     if grid[-1] in values and sum(value > declared[-1] for value in grid) < WIDEST:
         wider = (*wider, _rounded(grid[-1] * grid[-1] / grid[-2]))
     return wider
+
+
+def at_edge(value: float, tried: Sequence[float] | Range) -> bool:
+    """Say whether a chosen value lies at an edge: the first or last of a grid, near a limit of a range."""
+    if not isinstance(tried, Range):
+        return value in (tried[0], tried[-1])
+    low, at, high = (math.log(each) if tried.log else each for each in (tried.low, value, tried.high))
+    return not EDGE < (at - low) / (high - low) < 1 - EDGE
 
 
 def _rounded(value: float) -> float:

@@ -29,8 +29,7 @@ TUNE = Contrast("transfer", {"finetune": "full"}, {"finetune": "scratch"}, {"sho
 def judged(store, **options):
     results = load.load(store)
     found = findings.judge(results, **options)
-    kind, swept = results.study.budget.kind, tuple(results.study.factors)
-    return found, [sentence(finding, kind, swept) for finding in found]
+    return found, [sentence(finding, results.study) for finding in found]
 
 
 def nested(cell, gain=0.02):
@@ -51,8 +50,9 @@ def test_differences_are_averaged_within_each_checkpoint_first(make_transfer, pu
     assert finding.interval.p == pytest.approx(1 - 1.1547005 / math.sqrt(1.1547005**2 + 2), abs=1e-6)
     assert finding.verdict == "inconclusive"
     assert text.startswith(
-        "fine-tuned and from scratch cannot be told apart at 5-shot: 2.0 points [-5.5, 9.5], "
-        "n = 3 upstream checkpoints (15 few-shot subsets), equal examples, p = 0.37; to decide "
+        "at one learning-rate rule, fine-tuned and from scratch cannot be told apart at 5-shot: "
+        "2.0 points [-5.5, 9.5], n = 3 upstream checkpoints (15 few-shot subsets), equal examples, "
+        "p = 0.37; to decide "
     )
 
 
@@ -76,7 +76,7 @@ def test_every_statistic_of_a_verdict_counts_checkpoints(make_transfer, publish)
 def test_more_seeds_are_more_checkpoints(make_transfer, publish):
     results = load.load(publish(make_transfer(), nested))
     (finding,) = findings.judge(results)
-    text = sentence(finding, "examples", tuple(results.study.factors))
+    text = sentence(finding, results.study)
     assert re.search(
         r"takes about \d+ to \d+ more upstream checkpoints \(up to .+, and their pre-training\)", text
     )

@@ -24,8 +24,7 @@ AT_4 = {"batch_size": 4}
 def judged(store, **options):
     results = load.load(store)
     found = findings.judge(results, **options)
-    kind, swept = results.study.budget.kind, tuple(results.study.factors)
-    return found, [sentence(finding, kind, swept) for finding in found]
+    return found, [sentence(finding, results.study) for finding in found]
 
 
 def planted(noise, gain, sd=0.005):
@@ -43,7 +42,7 @@ def planted(noise, gain, sd=0.005):
     [
         (0.05, 0.005, "better", "gn+ws beats bn at batch 4 by "),
         (-0.05, 0.005, "worse", "gn+ws loses to bn at batch 4 by "),
-        (0.0, 0.003, "equivalent", "gn+ws and bn are equivalent within ±1.0 points at batch 4: "),
+        (0.0, 0.003, "equivalent", "gn+ws and bn are equivalent at batch 4 within 1 point: "),
         (0.004, 0.001, "different_but_negligible", "a difference below the margin of ±1.0 points"),
         (0.005, 0.03, "inconclusive", "gn+ws and bn cannot be told apart at batch 4: "),
     ],
@@ -92,7 +91,7 @@ def test_an_interaction_is_the_difference_of_the_differences(make_study, publish
     (finding,), (text,) = judged(publish(make_study(primary=contrast), outcome))
     assert finding.verdict == "better"
     assert finding.interval.estimate == pytest.approx(0.13, abs=0.01)
-    assert text.startswith('"WS repairs GN": weight standardization is worth 1')
+    assert text.startswith('at one learning-rate rule, "WS repairs GN": weight standardization is worth 1')
     assert "points more with gn than with bn at batch 64 [" in text
     assert title(contrast) == "weight standardization at batch 64: gn against bn"
 
@@ -120,13 +119,16 @@ def test_factors_that_a_contrast_does_not_name_are_averaged_within_a_seed(make_s
 
     expected = {seed: mean("gn", seed) - mean("bn", seed) for seed in range(10)}
     assert finding.differences == pytest.approx(expected)
-    assert text.startswith("gn") and "averaged over weight std and batch size" in text
+    assert (
+        text.startswith("at one learning-rate rule, gn and bn")
+        and "averaged over weight std and batch size" in text
+    )
 
 
 def test_a_shared_norm_is_part_of_both_names(make_study, publish, noise):
     contrast = Contrast("ws", {"weight_std": True}, {"weight_std": False}, {"norm": "gn", "batch_size": 4})
     _, (text,) = judged(publish(make_study(primary=contrast), planted(noise, 0.05)))
-    assert text.startswith("gn+ws beats gn at batch 4 by ")
+    assert text.startswith("at one learning-rate rule, gn+ws beats gn at batch 4 by ")
 
 
 def test_a_lower_loss_is_better(make_study, publish, noise):
@@ -137,7 +139,10 @@ def test_a_lower_loss_is_better(make_study, publish, noise):
     contrast = Contrast("loss", GN_WS, BN, AT_4, metric="test_loss", margin=0.02)
     (finding,), (text,) = judged(publish(make_study(primary=contrast), outcome))
     assert finding.verdict == "better" and finding.interval.estimate < 0
-    assert text.startswith("gn+ws beats bn at batch 4 by 0.") and "in test loss" in text
+    assert (
+        text.startswith("at one learning-rate rule, gn+ws beats bn at batch 4 by 0.")
+        and "in test loss" in text
+    )
 
 
 def test_holm_runs_over_the_whole_declared_family(make_study, publish, noise):

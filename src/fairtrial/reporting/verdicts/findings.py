@@ -19,6 +19,7 @@ from fairtrial.reporting.results.convergence import unfinished
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
+from fairtrial.reporting.verdicts.chosen_settings import at_the_edge
 from fairtrial.reporting.verdicts.fairness_checks import open_cost, refusals
 from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.rng import ROOT
@@ -233,7 +234,7 @@ def _complete(results: Results, finding: Finding) -> Finding:
         flip=None
         if rule.sequence
         else sign_flip_p(means, alpha=1 - step.step_level, rng=ROOT, unit=unit.name),
-        effect=_effect(finding),
+        effect=hedges_g(means) if has_limits(finding.interval) else None,
     )
     return replace(
         finding,
@@ -252,12 +253,6 @@ def registered(results: Results, contrast: Contrast) -> bool:
     history = results.declared["history"]
     declared = history[-1]["contrasts"].get(contrast.name)
     return any(entry["seen"] == 0 and declared in entry["contrasts"].values() for entry in history)
-
-
-def _effect(finding: Finding) -> float | None:
-    if not has_limits(finding.interval):
-        return None
-    return hedges_g(finding.unit.means(finding.differences))
 
 
 def _warnings(results: Results, finding: Finding) -> Iterator[str]:
@@ -296,5 +291,6 @@ def _stamps(results: Results, finding: Finding) -> Iterator[str]:
     if images:
         yield overlap_words(images)
     yield from unfinished(results, finding.contrast)
+    yield from at_the_edge(results, finding.contrast)
     if finding.scale.factor == 100 and turns_on_the_logit(finding.sides, unit, results.test_images):
         yield "scale-dependent: the sign turns on the logit scale"

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
+from fairtrial.reporting.verdicts.chosen_settings import how_chosen
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
 from fairtrial.stats.records import HolmStep, MoreSeeds
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.limits import PARITY_LIMIT
-from fairtrial.study.study import Contrast
+from fairtrial.study.study import Contrast, Study
 
 _NORM: Final = ("norm", "weight_std")
 _WHERE: Final = {  # levels that do not read with "at"
@@ -27,15 +28,17 @@ _SORTS: Final = (*_NORM, "model", "data")
 _WITH: Final = ("bn_mode", "upstream")
 
 
-def sentence(finding: Finding, kind: str, swept: tuple[str, ...]) -> str:
-    """Return one verdict in words. kind: of the budget. swept: the names of the study's factors."""
+def sentence(finding: Finding, study: Study) -> str:
+    """Return one verdict of a study in words."""
     body = _interaction(finding) if finding.contrast.by else _simple(finding)
-    mean = [name.replace("_", " ") for name in swept if name not in _named(finding.contrast)]
+    mean = [name.replace("_", " ") for name in study.factors if name not in _named(finding.contrast)]
     if mean:
         body += f", averaged over {listed(mean)}"
     parts = [body, *_failures(finding), *_wishes(finding)]
     if finding.verdict != "refused":
-        parts[0] += _evidence(finding, kind)
+        chosen = how_chosen(study, finding.contrast)
+        parts[0] = f"{chosen}, {body}" if chosen else body
+        parts[0] += _evidence(finding, study.budget.kind)
     stamps = f" ({'; '.join(finding.stamps)})" if finding.stamps else ""
     text = "; ".join(parts) + stamps
     return text if text.endswith("?") else f"{text}."
@@ -134,7 +137,8 @@ def _simple(finding: Finding) -> str:
     if finding.verdict == "inconclusive":
         return f"{treatment} and {control} cannot be told apart{at}: {_shown(finding)}"
     if finding.verdict == "equivalent":
-        return f"{treatment} and {control} are equivalent within {_margin(finding)}{at}: {_shown(finding)}"
+        within = f"{at} within {finding.scale.within(finding.margin)}"
+        return f"{treatment} and {control} are equivalent{within}: {_shown(finding)}"
     verb = "beats" if _helps(finding) else "loses to"
     return f"{treatment} {verb} {control}{at} by {size} {_bounds(finding)}{_negligible(finding)}"
 
@@ -151,7 +155,7 @@ def _interaction(finding: Finding) -> str:
         question = f"whether {change} is worth more {first} or {second}{at}"
         return f"{name}: {question} cannot be told: {_shown(finding)}"
     if finding.verdict == "equivalent":
-        within = f"{at} within {_margin(finding)}"
+        within = f"{at} within {finding.scale.within(finding.margin)}"
         return f"{name}: {change} is worth the same {first} as {second}{within}: {_shown(finding)}"
     more = "more" if _helps(finding) else "less"
     size = finding.scale.gap(abs(finding.interval.estimate))

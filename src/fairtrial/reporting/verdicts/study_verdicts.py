@@ -54,8 +54,7 @@ def sentences(store: Store, *, partial: bool = False) -> tuple[list[str], bool]:
 
 
 def _sentences(results: Results, found: Sequence[Finding]) -> list[str]:
-    kind, swept = results.study.budget.kind, tuple(results.study.factors)
-    return [sentence(finding, kind, swept) for finding in found]
+    return [sentence(finding, results.study) for finding in found]
 
 
 def _warnings(results: Results, found: Sequence[Finding], control: AACheck | None) -> list[str]:

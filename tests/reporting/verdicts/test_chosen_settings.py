@@ -1,0 +1,102 @@
+"""Sentences say how the learning rates were chosen; a choice at an edge is a stamp."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairtrial.reporting.verdicts.chosen_settings import how_chosen
+from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
+from fairtrial.storage.store import Store
+from fairtrial.study.study import Contrast
+from fairtrial.study.tuning_plan import Range, Tuning, at_edge
+from fairtrial.tuning.selection import advance
+from tests.reporting.conftest import BN, GN_WS, made_up
+from tests.support.records import outcome, publish
+
+RATES = (0.1, 0.3, 1.0)
+EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
+
+
+@pytest.fixture
+def tuned(make_study, tmp_path, noise):
+    """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
+
+    def make(best, tuning=None):
+        study = make_study(
+            factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
+            only=(BN, GN_WS),
+            fixed={"val_per_class": 2},
+            primary=(EQUAL,),
+            aa=None,
+            seeds=range(12),
+            tuning=tuning or Tuning({"lr": RATES}),
+        )
+        store = Store.of(study, tmp_path)
+        store.folder.mkdir(parents=True)
+        store.declare(study)
+        (name,) = study.tuning.names
+        known = {}
+        while pending := advance(study, known).pending:
+            for cell in pending:
+                value = getattr(cell.settings, name)
+                known[cell.id] = outcome(cell, abs(value - best[cell.settings.norm]), store)
+                store.publish(known[cell.id])
+        for cell in study.tuned(advance(study, known).chosen).cells():
+            publish(store, cell, result=made_up(cell, 0.9 + 0.003 * noise(cell, "acc")))
+        return store
+
+    return make
+
+
+def test_a_tuned_study_says_so_in_each_sentence(tuned):
+    (text,) = sentences(tuned({"bn": 0.3, "gn": 0.3}))[0]
+    assert text.startswith("each at its tuned rate, gn+ws and bn are equivalent at batch 2 within 1 point: ")
+    assert "points [" in text and "n = 12 paired seeds, equal examples" in text
+    assert "edge" not in text
+
+
+def test_a_choice_at_the_edge_of_the_widened_range_is_a_stamp(tuned):
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 100.0}))
+    assert max(verdicts.results.tuning.grid) > max(RATES)
+    assert verdicts.findings[0].stamps == ("lr of gn+ws, batch 2 chosen at the edge of its range",)
+    assert verdicts.sentences[0].endswith("(lr of gn+ws, batch 2 chosen at the edge of its range).")
+
+
+def test_settings_other_than_the_rate_are_named(tuned):
+    store = tuned({"bn": 0.02, "gn": 0.02}, Tuning({"weight_decay": (0.01, 0.02, 0.04)}))
+    assert sentences(store)[0][0].startswith(
+        "each at its tuned weight decay, at one learning-rate rule, gn+ws and bn "
+    )
+
+
+def test_a_tuned_study_run_at_a_fixed_rate_says_one_rule(make_study):
+    study = make_study(tuning=Tuning({"lr": RATES}), fixed={"val_per_class": 2})
+    assert how_chosen(study, study.primary[0]) == "each at its tuned rate"
+    assert how_chosen(study.at_one_rule(0.3), study.primary[0]) == "at one learning-rate rule"
+
+
+@pytest.mark.parametrize(
+    ("factors", "contrast", "words"),
+    [
+        ({"norm": ("bn", "gn")}, Contrast("a", {"norm": "gn"}, {"norm": "bn"}), "at one learning-rate rule"),
+        ({"kernels": ("torch", "plain")}, Contrast("a", {"kernels": "plain"}, {"kernels": "torch"}), ""),
+        ({"lr": (0.1, 0.3)}, Contrast("a", {"lr": 0.3}, {"lr": 0.1}), ""),
+    ],
+)
+def test_a_study_without_tuning_says_one_rule_where_its_arms_train_differently(
+    make_study, factors, contrast, words
+):
+    study = make_study(factors=factors, primary=contrast, aa=None)
+    assert how_chosen(study, contrast) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "tried", "edge"),
+    [
+        (0.1, RATES, True), (1.0, RATES, True), (0.3, RATES, False),
+        (0.0011, Range(0.001, 1.0), True), (0.9, Range(0.001, 1.0), True), (0.03, Range(0.001, 1.0), False),
+        (0.1, Range(0.0, 1.0, log=False), False), (0.97, Range(0.0, 1.0, log=False), True),
+    ],
+)  # fmt: skip
+def test_what_counts_as_an_edge(value, tried, edge):
+    assert at_edge(value, tried) == edge
