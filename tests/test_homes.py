@@ -118,6 +118,19 @@ def test_the_parity_limit_has_one_home():
     assert homes == [HOME_OF_LIMITS]
 
 
+def test_what_refuses_a_contrast_has_one_home():
+    """Tables and sentences ask the checks; none of them holds a budget, a digest or a test split itself."""
+    checks = {f"fairtrial.reporting.verdicts.{name}_checks" for name in ("fairness", "parity")}
+    judging = ("fairtrial.reporting.verdicts", "fairtrial.reporting.tables", "fairtrial.reporting.report")
+    reports = {name for name in LIBRARY if name.startswith(judging)}
+    assert {name for name in reports if "PARITY_LIMIT" in text(name)} <= checks
+    assert {name for name in reports if "measured.test_reads" in text(name)} <= checks
+    assert {name for name in reports if "not measured" in text(name)} <= checks
+    tables = {name for name in reports if name.endswith((".fairness", ".budget_parity"))}
+    assert len(tables) == 2 and not any({"NO", "refused"} & strings(name) for name in tables)
+    assert all(checks & imports(name) for name in tables)
+
+
 def test_three_units_at_least_has_one_home():
     assert "MIN_UNITS: Final = 3" in text(HOME_OF_LIMITS)
     judging = ("stats", "study", "planning", "tuning", "execution", "reporting", "regression")
@@ -308,5 +321,5 @@ def _python_commands(name):
 def test_parity_of_pairs_is_held_in_one_place():
     calling = {name for name in LIBRARY if "math.log1p(PARITY_LIMIT)" in text(name)}
     # seed by seed, and for seconds by the interval of their ratio
-    assert calling == {"fairtrial.reporting.verdicts.fairness_checks", "fairtrial.stats.cost_parity"}
-    assert users(LIBRARY, "refusals") == {"fairtrial.reporting.verdicts.findings"}
+    assert calling == {"fairtrial.reporting.verdicts.parity_checks", "fairtrial.stats.cost_parity"}
+    assert users(LIBRARY, "contrast_checks") == {"fairtrial.reporting.verdicts.findings"}

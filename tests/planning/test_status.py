@@ -1,6 +1,7 @@
 """How far a study is, from its files alone."""
 
 from fairtrial.planning.status import lines, status
+from fairtrial.storage.record import failure
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import done, killed, publish
@@ -47,6 +48,16 @@ def test_lost_attempts_are_listed_and_billed(tmp_path):
     assert any(
         "1 killed; their cells were run again, are pending or were given up" in line for line in lines(found)
     )
+
+
+def test_a_cell_that_failed_three_times_is_named_with_its_reason(tmp_path):
+    made = study()
+    store, cell = started(made, tmp_path), made.cells()[0]
+    for attempt in (1, 2, 3):
+        publish(store, cell, attempt, failure("error", f"boom {attempt}", "x.py:1", 0.0))
+    publish(store, made.cells()[1], 1, failure("error", "once", "x.py:1", 0.0))
+    named = [line for line in lines(status(made, store)) if line.startswith("failed")]
+    assert named == [f"failed    {cell.arm}, seed 0 broke: boom 3 (x.py:1); 3 attempts failed"]
 
 
 def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):

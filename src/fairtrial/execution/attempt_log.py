@@ -9,7 +9,7 @@ from typing import Final
 
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import DECLARED, Store
-from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy
+from fairtrial.study.failure_policy import MOST_FAILED, FailurePolicy, given_up_words
 from fairtrial.study.identity import arm_key
 from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
@@ -109,15 +109,9 @@ class AttemptLog:
 
     def given_up_words(self, cells: Iterable[Cell]) -> list[str]:
         """Name each of these cells that was given up, with the reason of its last attempt."""
-        lines = []
-        for cell in cells:
-            last = self._failure.get(cell.id)
-            if last is not None and self.given_up(cell.id):
-                why = f": {last.error.what} ({last.error.where})" if last.error else ""
-                lines.append(
-                    f"{cell.arm}, seed {cell.seed} {WORDS[last.status]}{why}; {MOST_FAILED} attempts failed"
-                )
-        return lines
+        given_up = [cell for cell in cells if cell.id in self._failure and self.given_up(cell.id)]
+        last = [(cell, self._failure[cell.id]) for cell in given_up]
+        return [given_up_words(cell.arm, cell.seed, one.status, one.error) for cell, one in last]
 
     def data_sha256(self, cell: Cell) -> str | None:
         """The digest of the images that recorded cells of this data saw; None when none is recorded."""

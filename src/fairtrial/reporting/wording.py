@@ -140,6 +140,11 @@ def plural(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
+def overlap_words(images: int) -> str:
+    """Return '3 test images were among the upstream images'."""
+    return f"{plural(images, 'test image')} {'was' if images == 1 else 'were'} among the upstream images"
+
+
 def level(name: str, value: Any) -> str:
     """Return one level in words: 'batch 4', 'gn', 'ws', 'no ws'."""
     return clean(factors.label({name: value}))

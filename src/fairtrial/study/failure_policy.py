@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fairtrial.study.contrast import METRICS
 
@@ -54,6 +54,12 @@ def is_failure(status: str, where: str | None) -> bool:
     if status == "killed":
         return where is not None and where != _NOT_ITS_OWN
     return status in FAILURES
+
+
+def given_up_words(arm: str, seed: int, status: str, error: Any) -> str:
+    """Name a cell that failed as often as is allowed. error: what its last attempt says, or None."""
+    why = f": {error.what} ({error.where})" if error else ""
+    return f"{arm}, seed {seed} {WORDS[status]}{why}; {MOST_FAILED} attempts failed"
 
 
 def chance(classes: int | None) -> dict[str, float]:

@@ -175,6 +175,20 @@ def test_the_alarm_stands_above_every_verdict(make_study, publish, noise):
     assert text.index("A/A ALARM") < text.index("Verdicts")
 
 
+def test_a_cell_that_failed_three_times_is_named_with_its_reason(make_study, publish, noise):
+    def outcome(cell):
+        lost = cell.arm == "bn, batch 4" and (cell.seed == 2 or (cell.seed == 3 and attempt == 1))
+        error = {"what": "no space left", "where": "data.py:7"}
+        return {"status": "error", "error": error} if lost else accuracy(noise)(cell)
+
+    for attempt in (1, 2, 3):
+        store = publish(make_study(), outcome, attempt=attempt)
+    made = study_report.build(store)
+    (named,) = [warning for warning in made.warnings if warning.startswith("failed")]
+    assert named == "failed: bn, batch 4, seed 2 broke: no space left (data.py:7); 3 attempts failed"
+    assert named in Page(made.path.read_text()).text
+
+
 def test_the_summary_knows_no_clock_and_no_attempt(make_study, publish, noise, tmp_path):
     study = make_study()
 

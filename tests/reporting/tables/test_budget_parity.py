@@ -25,7 +25,7 @@ def test_each_arm_has_a_row_and_each_column_its_largest_gap(make_study, publish)
     gaps = row(made.frame, "largest gap")
     assert (gaps["examples"], gaps["training s"]) == ("0 %", "50 %")
     assert gaps["steps"] == "x16"  # 768 against 48
-    assert made.marked == () and "within the 2 %" in made.caption
+    assert made.marked == () and "within the 2 % that a verdict allows" in made.caption
     assert "joules" not in made.frame.columns  # no counter, no column
 
 

@@ -6,6 +6,7 @@ from fairtrial.execution import step_times
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.fairness import fairness
 from fairtrial.reporting.verdicts import findings
+from fairtrial.reporting.verdicts.fairness_checks import study_checks
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
 from tests.reporting.conftest import BN, ORIGIN
@@ -38,19 +39,101 @@ def test_equal_arms_have_a_verdict(make_study, publish, noise):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"measured": {"test_n": 500}}, "other test images inside the contrast: 500 and 596"),
+        ({"measured": {"test_n": 500}}, "other test images: 500 and 596"),
         ({"drawn": {"subset": "another"}}, "other subset between arms at 10 seeds"),
         ({"drawn": {"order": "another"}}, "other order between arms at 10 seeds"),
-        ({"drawn": {"data": "others"}}, "other data digest inside the contrast: images and others"),
-        ({"origin": {"device": "cuda"}}, "other device inside the contrast: cpu and cuda"),
-        ({"origin": {"precision": "bf16"}}, "other precision inside the contrast: bf16 and fp32"),
-        ({"origin": {"torch": "2.14"}}, "other torch inside the contrast: 2.14 and 2.15"),
-        ({"origin": {"kernels": "compiled"}}, "other kernels inside the contrast: compiled and torch"),
+        ({"drawn": {"data": "others"}}, "other data digest: images and others"),
+        ({"origin": {"device": "cuda"}}, "other device: cpu and cuda"),
+        ({"origin": {"precision": "bf16"}}, "other precision: bf16 and fp32"),
+        ({"origin": {"torch": "2.14"}}, "other torch: 2.14 and 2.15"),
+        ({"origin": {"kernels": "compiled"}}, "other kernels: compiled and torch"),
         ({"measured": {"test_reads": 5}}, "the test split was opened 5 times in a run"),
     ],
 )
 def test_what_differs_in_one_arm_refuses_the_contrast(make_study, publish, noise, change, says):
     assert judged(make_study, publish, noise, control(change)) == ("refused", says)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spent"),
+    [("examples", "examples"), ("steps", "steps"), ("flops", "flops"), ("seconds", "train_s")],
+)
+def test_a_budget_that_was_not_measured_is_refused(make_study, publish, noise, kind, spent):
+    def outcome(cell):
+        one = {"examples": 3072, "steps": 48, "flops": 10**9, "train_s": 2.0}
+        lost = {spent: 0} if cell.levels == BN | AT_4 else {}
+        return {"measured": {"test_acc": 0.8 + 0.005 * noise(cell, "acc")}, "spent": one | lost}
+
+    amount = {"examples": 3072, "steps": 48, "flops": 10**9, "seconds": 2}[kind]
+    (finding,) = findings.judge(load.load(publish(make_study(budget=Budget(**{kind: amount})), outcome)))
+    assert (finding.verdict, finding.reason) == ("refused", f"{kind} of 10 runs not measured")
+
+
+def test_arms_of_one_norm_that_start_apart_are_refused(make_study, publish, noise):
+    def outcome(cell):
+        init = f"{cell.seed} {cell.settings.batch_size if cell.seed < 3 else 'one'}"
+        return {"measured": {"test_acc": 0.8 + 0.005 * noise(cell, "acc")}, "drawn": {"init": init}}
+
+    batch = Contrast("batch", {"batch_size": 4}, {"batch_size": 64}, {"norm": "gn", "weight_std": True})
+    (finding,) = findings.judge(load.load(publish(make_study(primary=batch), outcome)))
+    assert (finding.verdict, finding.reason) == (
+        "refused",
+        "other initial weights between arms at 3 seeds",
+    )
+
+
+def test_one_checkpoint_that_was_two_files_is_refused(make_transfer, publish):
+    def outcome(cell):
+        result = {"measured": {"test_acc": 0.5 + cell.seed / 1000}}
+        if cell.seed == 4 and cell.upstream_seed is not None:
+            result["drawn"] = {"upstream": {"file": "weights", "sha256": "others", "overlap": 0}}
+        return result
+
+    (finding,) = findings.judge(load.load(publish(make_transfer(), outcome)))
+    assert finding.verdict == "refused"
+    assert finding.reason == "1 checkpoint with other weights between runs"
+
+
+@pytest.mark.parametrize(
+    ("promise", "change"),
+    [
+        ("same start", {"drawn": {"init": "another"}}),
+        ("same images", {"drawn": {"subset": "another"}}),
+        ("same images", {"drawn": {"data": "others"}}),
+        ("same order", {"drawn": {"order": "another"}}),
+        ("budget", {"spent": {"examples": 4000}}),
+        ("budget", {"spent": {"examples": 0}}),
+        ("test set", {"measured": {"test_reads": 2}}),
+        ("test set", {"measured": {"test_n": 500}}),
+        ("one machine", {"origin": {"torch": "2.14"}}),
+    ],
+)
+def test_every_row_that_is_no_refuses_with_its_reason(make_study, publish, noise, promise, change):
+    def outcome(cell):
+        mine = change if cell.levels == BN | AT_4 and cell.seed == 4 else {}
+        return {"measured": {"test_acc": 0.8 + 0.005 * noise(cell, "acc")} | mine.get("measured", {})} | {
+            part: values for part, values in mine.items() if part != "measured"
+        }
+
+    batch = Contrast("batch", {"batch_size": 4}, {"batch_size": 64}, {"norm": "bn", "weight_std": False})
+    results = load.load(publish(make_study(primary=batch), outcome))
+    (broken,) = [row for row in fairness(results).frame.to_dict("records") if row["holds"] == "NO"]
+    (finding,) = findings.judge(results)
+    assert broken["promise"] == promise and finding.verdict == "refused"
+    assert finding.reason and broken["what the records show"].startswith(finding.reason.partition(";")[0])
+
+
+def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_study, publish, noise):
+    def odd(cell):
+        return control({"origin": {"cpu": "another"}})(cell)
+
+    assert judged(make_study, publish, noise, odd)[0] == "better"
+    (check,) = [
+        check
+        for check in study_checks(load.load(publish(make_study(name="again"), lambda c: odd(c) or 0.9)))
+        if check.promise == "one machine"
+    ]
+    assert check.holds == "yes" and "another and made up" in check.shown
 
 
 def test_parity_is_held_pair_by_pair_not_on_means(make_study, publish, noise):

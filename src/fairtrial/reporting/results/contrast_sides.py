@@ -10,7 +10,7 @@ from typing import Any
 
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean
 from fairtrial.stats import interaction_interval, paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
@@ -73,11 +73,6 @@ def overlap(results: Results, cells: Iterable[str]) -> int:
     """Return the largest number of test images that a checkpoint of these cells was trained on."""
     checkpoints = (results.records[cell].drawn.upstream for cell in cells if cell in results.records)
     return max((upstream.overlap or 0 for upstream in checkpoints if upstream), default=0)
-
-
-def overlap_words(images: int) -> str:
-    """Return '3 test images were among the upstream images'."""
-    return f"{plural(images, 'test image')} {'was' if images == 1 else 'were'} among the upstream images"
 
 
 def differences(parts: Sequence[ContrastSide], seeds: Sequence[int]) -> dict[int, float]:

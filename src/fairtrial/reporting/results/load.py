@@ -19,7 +19,7 @@ from fairtrial.storage.calibrations import Calibration
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store, failures, outcomes, rows
-from fairtrial.study.failure_policy import WORDS, chance
+from fairtrial.study.failure_policy import MOST_FAILED, WORDS, chance, given_up_words
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Contrast, Study
 from fairtrial.study.validation import METRICS
@@ -53,6 +53,7 @@ class Results:
     many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
     study at one rule. trial_runs: recorded runs of stage tuning, whatever declaration asked for them.
     missing: cell -> its failed attempts, where it has no outcome. calibrations: timed launches, oldest first.
+    given_up: cells and trials that failed as often as is allowed, in words.
     """
 
     study: Study
@@ -67,6 +68,7 @@ class Results:
     trial_runs: int = 0
     missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
     calibrations: Sequence[Calibration] = ()
+    given_up: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -179,11 +181,14 @@ def load(store: Store) -> Results:
         frame[name] = frame[name].astype(float)
     wrong = flaws(study, attempts, used)
     missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
-    block_s = _block_s(study, used)
-    trials = sum(attempt.settings.stage == "tuning" for attempt in known.values())
+    trial_runs = sum(attempt.settings.stage == "tuning" for attempt in known.values())
+    trials = () if tuning is None else tuning.pending
+    often = {cell: tried[-1] for cell, tried in failed.items() if len(tried) >= MOST_FAILED}
+    lost = [(cell, often[cell.id]) for cell in (*trials, *cells) if cell.id in often]
+    named = tuple(given_up_words(cell.arm, cell.seed, last.status, last.error) for cell, last in lost)
     return Results(
-        study, declared, frame, plain, used, block_s, wrong,
-        tuning=tuning, trial_runs=trials, missing=missing, calibrations=store.calibrations(),
+        study, declared, frame, plain, used, _block_s(study, used), wrong,
+        tuning=tuning, trial_runs=trial_runs, missing=missing, calibrations=store.calibrations(), given_up=named,
     )  # fmt: skip
 
 

@@ -12,10 +12,12 @@ from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.fairness_checks import BUDGET, TUNING, study_checks
+from fairtrial.reporting.verdicts.parity_checks import LIMIT_WORDS
 from fairtrial.reporting.wording import clean, fixed, gap, plural
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import SPENT, parity_gap
-from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
+from fairtrial.study.limits import MIN_UNITS
 from fairtrial.tuning.selection import Effort
 
 _COLUMNS: Final = {
@@ -34,7 +36,7 @@ _DIGITS: Final = {"flops": 1, "train_s": 2, "eval_s": 2, "peak_memory_bytes": 0,
 
 
 def parity(results: Results) -> Table:
-    """One row per arm, means over its finished runs; the last row: the largest relative gaps."""
+    """Return a row per arm, means over its finished runs; the last row: the largest relative gaps."""
     arms = list(dict.fromkeys(results.frame["arm"]))
     means = {arm: _means(results, arm) for arm in arms}
     told = [_row(results, arm, means[arm]) for arm in arms]
@@ -42,38 +44,39 @@ def parity(results: Results) -> Table:
     last = {"arm": "largest gap", **{_COLUMNS[name]: gap(value) for name, value in gaps.items()}}
     last |= _effort_gaps(results)
     frame = pd.DataFrame([*told, last]).fillna("").drop(columns=_empty(means))
-    column = SPENT[results.study.budget.kind]
-    over = gaps[column] is not None and gaps[column] > PARITY_LIMIT  # type: ignore[operator]
-    kind = results.study.budget.kind
-    limit = f"the {100 * PARITY_LIMIT:g} % that a verdict allows"
-    refused = "intervals decide (fairness)" if kind == "seconds" else "such contrasts are refused"
-    says = f"more than {limit}: {refused}" if over else f"within {limit}"
-    caption = (
-        f"What each arm spent, means over finished runs. The declared budget is in {kind}: arms differ by "
-        f"at most {gap(gaps[column])}, {says}. GFLOP count convolutions and matrix products, not norms; "
-        "training s: 95 % t interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. "
-        f"{tuning_words(results)} {provenance(results)}"
+    kind, checks = results.study.budget.kind, {check.promise: check for check in study_checks(results)}
+    problems, measured = checks[BUDGET].problems, checks[BUDGET].known
+    unequal = TUNING in checks and bool(checks[TUNING].problems)
+    limit = f"the {LIMIT_WORDS} that a verdict allows"
+    held = (
+        f"arms are within {limit}, pair by pair, and of what was declared" if measured else "no finished run"
     )
-    marked = (*((_COLUMNS[column],) if over else ()), *((TRIALS,) if _unequal(results) else ()))
+    if kind == "seconds" and measured:
+        held = f"no contrast is shown to lie beyond {limit}"
+    says = f"{'; '.join(problems)}: such contrasts are refused" if problems else held
+    caption = (
+        f"What each arm spent, means over finished runs. The declared budget is in {kind}: {says}. "
+        "GFLOP count convolutions and matrix products, not norms; "
+        "training s: 95 % t interval over seeds; failed: runs without a result, 95 % Clopper-Pearson. "
+        f"{_tuning_words(results, unequal)} {provenance(results)}"
+    )
+    over = (_COLUMNS[SPENT[kind]],) if problems else ()
+    marked = (*over, *((TRIALS,) if unequal else ()))
     return Table("budget-parity", caption, frame, marked=marked)
 
 
-def tuning_words(results: Results) -> str:
-    """How the arms were tuned, in the sentences of a caption."""
+def _tuning_words(results: Results, unequal: bool) -> str:
+    """Say how the arms were tuned, in the sentences of a caption."""
     tuning = results.study.tuning
     if tuning is None:
         return f"Tuning: {plural(results.trial_runs, 'trial run')} recorded, which chose nothing here."
     return f"Tuning: {tuning.words}; settings chosen on validation images, run here with fresh seeds." + (
-        " Trials are unequal: no verdict for a claim about tuned arms." if _unequal(results) else ""
+        " Trials are unequal: no verdict for a claim about tuned arms." if unequal else ""
     )
 
 
 def _efforts(results: Results) -> list[Effort]:
     return [] if results.tuning is None else [results.tuning.effort(arm) for arm in results.study.arms()]
-
-
-def _unequal(results: Results) -> bool:
-    return len({effort.trials for effort in _efforts(results)}) > 1
 
 
 def _effort(results: Results, levels: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,8 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
 from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.new_images import over_new_images
-from fairtrial.reporting.verdicts.sentences import parity_words, title
+from fairtrial.reporting.verdicts.parity_checks import parity_words
+from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed
 from fairtrial.stats.components import VarianceComponents
 

@@ -1,157 +1,290 @@
-"""Which checks refuse a contrast: parity seed by seed, and what must be the same inside it."""
+"""What makes a comparison fair: each promise, what the records show of it, and what refuses a verdict.
+
+The checks of a contrast decide its verdict; the same checks over all arms are rows of the fairness table.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.stats.cost_parity import OPEN, REFUSED, CostParity, cost_parity
+from fairtrial.reporting.verdicts.parity_checks import Arms, budget_parity
+from fairtrial.reporting.wording import clean, listed, overlap_words, plural
+from fairtrial.stats.cost_parity import CostParity, cost_parity
 from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
 from fairtrial.storage.record import Attempt
-from fairtrial.study.budget import SPENT, Budget
+from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import corners
+from fairtrial.study.factors import label
 from fairtrial.study.failure_policy import DONE
 from fairtrial.study.identity import arm_key
-from fairtrial.study.limits import PARITY_LIMIT
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
 
-_LIMIT: Final = math.log1p(PARITY_LIMIT)
-_ONE: Final[dict[str, Callable[[Attempt], Any]]] = {
-    "data digest": lambda record: record.provenance.data,
-    "precision": lambda record: record.provenance.precision,
-    "device": lambda record: record.provenance.device,
-    "torch": lambda record: record.provenance.torch,
-    "kernels": lambda record: record.provenance.kernels,
-    "test images": lambda record: record.measured.test_n,
-}
+_IMAGES: Final = ("data", "shots", "val_per_class")
+BUDGET: Final = "budget"
+TUNING: Final = "equal tuning"
+# What a record says of its machine, with the setting on which that may depend.
+_COMPUTED: Final = {"device": (), "torch": (), "precision": ("precision",), "kernels": ("kernels",)}
+_KEPT: Final = {True: "as calibrated", False: "as stated"}
+_OF_SECONDS: Final = {"cpu": (), "threads": ()}
 
 
-def refusals(results: Results, contrast: Contrast) -> tuple[str, ...]:
-    """Return every reason for which the records of a contrast refuse its verdict."""
-    sides = [_records(results, contrast, levels) for levels in corners(contrast)]
-    every = [record for side in sides for record in side]
-    return (
-        *_mixed(results, every),
-        *_ways(results, every),
-        *_draws(every),
-        *_reads(every),
-        *_declared(every, results.study.budget),
-        *_unequal(sides, results.study.budget.kind),
-        *_unequal_seconds(cost(results, contrast)),
-    )
+@dataclass(frozen=True)
+class Check:
+    """One promise of a fair comparison.
+
+    problems: why it is broken; known: whether the records tell; open: what could not be decided; kept: the
+    word for a promise that holds.
+    """
+
+    promise: str
+    shown: str
+    problems: tuple[str, ...] = ()
+    known: bool = True
+    open: tuple[str, ...] = ()
+    kept: str = "yes"
+
+    @property
+    def holds(self) -> str:
+        """'yes', 'as calibrated', 'NO', 'open', or 'unknown'."""
+        if self.problems:
+            return "NO"
+        return "unknown" if not self.known else "open" if self.open else self.kept
 
 
-def cost(results: Results, contrast: Contrast) -> CostParity | None:
-    """Return whether the sides of a contrast cost equal seconds; None where seconds are not the budget."""
+def contrast_checks(results: Results, contrast: Contrast) -> tuple[Check, ...]:
+    """Return the checks of the records of a contrast: any problem refuses its verdict."""
+    efforts = []
+    for levels in corners(contrast):
+        arms = results.where(levels)[list(results.study.factors)].drop_duplicates()
+        efforts += _efforts(results, arms.to_dict("records"))
+    sides = _sides(results, contrast)
+    checks = _checks(results, sides, _costs(results, [contrast]))
+    return (*checks, *_ways(results, sides), *_tuning(results, efforts))
+
+
+def study_checks(results: Results) -> tuple[Check, ...]:
+    """Return the checks over all arms of a study, the A/A arm among them."""
+    arms = [_records(results, results.where(levels)["cell"]) for levels in results.study.arms()]
+    if results.study.aa is not None:
+        arms.append(_records(results, results.where(results.study.aa, 1)["cell"]))
+    checks = _checks(results, arms, _costs(results, results.study.contrasts))
+    return (*checks, *_ways(results, arms), *_tuning(results, _efforts(results, results.study.arms())))
+
+
+def _sides(results: Results, contrast: Contrast) -> list[list[Attempt]]:
+    seeds, cells = results.seeds_of(contrast), [results.where(levels) for levels in corners(contrast)]
+    return [_records(results, side["cell"][side["seed"].isin(seeds)]) for side in cells]
+
+
+def _costs(results: Results, contrasts: Iterable[Contrast]) -> dict[str, CostParity]:
+    """Return whether the sides of each contrast cost equal seconds; nothing under another budget."""
     if results.study.budget.kind != "seconds":
-        return None
-    sides = [_records(results, contrast, levels) for levels in corners(contrast)]
-    timed = [[record.timed for record in side if record.status == DONE] for side in sides]
-    return cost_parity(timed, launches_after_runs(results.calibrations))
+        return {}
+    times, found = launches_after_runs(results.calibrations), {}
+    for contrast in contrasts:
+        done = [[r.timed for r in side if r.status == DONE] for side in _sides(results, contrast)]
+        if parity := cost_parity(done, times):
+            found[contrast.name] = parity
+    return found
 
 
-def _unequal_seconds(parity: CostParity | None) -> Iterator[str]:
-    if parity is not None and parity.verdict == REFUSED:
-        yield f"the seconds of its arms differ by more than {100 * PARITY_LIMIT:g} %: {parity.words}"
+def _records(results: Results, cells: Iterable[str]) -> list[Attempt]:
+    return [results.records[cell] for cell in cells if cell in results.records]
 
 
-def open_cost(results: Results, contrast: Contrast) -> Iterator[str]:
-    """Yield the stamp of a contrast of which neither runs nor launches could say that seconds were equal."""
-    parity = cost(results, contrast)
-    if parity is not None and parity.verdict == OPEN:
-        yield f"cost parity open ({parity.words})"
+def _checks(results: Results, arms: Arms, costs: Mapping[str, CostParity]) -> Iterator[Check]:
+    every, budget = [record for arm in arms for record in arm], results.study.budget
+    plain = [record for record in every if record.replica == 0]
+    yield _start(plain)
+    yield from _checkpoints(every)
+    yield _images(every, plain)
+    yield _order(plain)
+    own = [arm for arm in arms if not (arm and arm[0].replica)]
+    yield Check(BUDGET, **vars(budget_parity(own, budget, costs)))
+    yield _test_set(every)
+    yield _machine(every, budget)
 
 
-def _records(results: Results, contrast: Contrast, levels: Mapping[str, Any]) -> list[Attempt]:
-    cells, seeds = results.where(levels), results.seeds_of(contrast)
-    return [results.records[c] for c in cells["cell"][cells["seed"].isin(seeds)] if c in results.records]
+def _mixed(records: Iterable[Attempt], name: str, path: str, depends: Sequence[str] = ()) -> Iterator[str]:
+    """Yield what must be one among records that share the settings it depends on, and is not.
 
-
-def _mixed(results: Results, records: Sequence[Attempt]) -> Iterator[str]:
-    """Yield what must be one inside a contrast, and is not; what the study sweeps may differ."""
-    swept = {name for name in ("data", "precision", "resolution") if name in results.study.factors}
-    for name, value in _ONE.items():
-        if name == "precision" and "precision" in swept:
-            continue
-        if name in ("data digest", "test images") and swept & {"data", "resolution"}:
-            continue
-        values = {clean(found) for record in records if (found := value(record)) is not None}
+    path: where a record says it, as 'provenance.device'.
+    """
+    value = attrgetter(path)
+    found: dict[tuple, set[str]] = {}
+    for record in records:
+        if (said := value(record)) is not None:
+            key = tuple(getattr(record.settings, each) for each in depends)
+            found.setdefault(key, set()).add(clean(said))
+    for values in found.values():
         if len(values) > 1:
-            yield f"other {name} inside the contrast: {listed(sorted(values)[:5])}"
+            yield f"other {name}: {listed(sorted(values)[:5])}"
 
 
-def _ways(results: Results, records: Sequence[Attempt]) -> Iterator[str]:
-    """Yield runs in another layout or on other kernels than calibration chose for their arm in this study."""
-    chosen = chosen_ways(results.calibrations) if results.study.budget.kind == "seconds" else {}
-    odd = [one for one in records if one.drawn.way != chosen.get(arm_key(one.settings), {})]
-    if odd:
-        yield f"{plural(len(odd), 'run')} in another layout or on other kernels than calibration chose"
-    elif len({bool(one.drawn.way) for one in records}) > 1:
-        yield "some arms ran in the fastest layout with the fastest kernels, others as declared"
+def _drawn(
+    records: Iterable[Attempt], stream: str, key: Callable[[Settings], tuple]
+) -> dict[tuple, set[str]]:
+    """Return (seed, what the draw depends on) -> the digests that arms drew."""
+    found: dict[tuple, set[str]] = {}
+    for record in records:
+        if digest := getattr(record.drawn, stream):
+            found.setdefault((record.seed, *key(record.settings)), set()).add(digest)
+    return found
 
 
-def _draws(records: Sequence[Attempt]) -> Iterator[str]:
-    """Yield seeds at which arms of one data, shots and split drew other images or another order."""
-    for stream in ("subset", "order"):
-        drawn: dict[tuple, set[str]] = {}
-        for record in records:
-            if digest := getattr(record.drawn, stream):
-                settings = record.settings
-                key = (record.seed, settings.data, settings.shots, settings.val_per_class)
-                drawn.setdefault(key, set()).add(digest)
-        odd = sorted({key[0] for key, digests in drawn.items() if len(digests) > 1})
-        if odd:
-            yield f"other {stream} between arms at {plural(len(odd), 'seed')}"
+def _other(stream: str, blocks: Mapping[tuple, set[str]]) -> tuple[str, ...]:
+    odd = {key[0] for key, digests in blocks.items() if len(digests) > 1}
+    return (f"other {stream} between arms at {plural(len(odd), 'seed')}",) if odd else ()
 
 
-def _reads(records: Sequence[Attempt]) -> Iterator[str]:
-    most = max((record.measured.test_reads for record in records), default=0)
-    if most > 1:
-        yield f"the test split was opened {most} times in a run"
+def _equal(blocks: Mapping[tuple, set[str]]) -> int:
+    return sum(len(digests) == 1 for digests in blocks.values())
 
 
-def _declared(records: Sequence[Attempt], budget: Budget) -> Iterator[str]:
-    """Yield runs that spent another amount than declared; whole updates may round, by half a batch."""
-    if budget.kind == "seconds":
+def _start(records: Sequence[Attempt]) -> Check:
+    def key(settings: Settings) -> tuple:
+        scaled = settings.weight_std == "scaled"
+        own = (settings.model, settings.norm, settings.block, settings.head, settings.data, scaled)
+        return (*own, settings.start_key, settings.finetune) if from_checkpoint else own
+
+    from_checkpoint = any(record.settings.starts_from_checkpoint for record in records)
+    blocks = _drawn(records, "init", key)
+    if not blocks:
+        return Check("same start", "no initial weights recorded", known=False)
+    norms = list(dict.fromkeys(record.settings.norm for record in records))
+    shown = (
+        f"arms of one norm start from equal weights in {_equal(blocks)} of {len(blocks)} blocks of one seed"
+    )
+    if len(norms) > 1:
+        shown += (
+            f"; across norms ({listed(norms)}) digests cannot be compared, because the parameters differ: "
+            "there the design draws each parameter from a stream named after it"
+        )
+    return Check("same start", shown, _other("initial weights", blocks))
+
+
+def _checkpoints(records: Sequence[Attempt]) -> Iterator[Check]:
+    """Yield whether arms that share a checkpoint got one file, and what it shares with the test set."""
+    files: dict[tuple, set[str]] = {}
+    overlaps: set[int] = set()
+    for record in records:
+        if drawn := record.drawn.upstream:
+            files.setdefault((record.upstream_seed, record.settings.start_key), set()).add(drawn.sha256)
+            overlaps |= set() if drawn.overlap is None else {drawn.overlap}
+    if not files:
+        if any(record.settings.starts_from_checkpoint for record in records):
+            yield Check("same checkpoint", "no checkpoint recorded", known=False)
         return
-    odd = [record for record in records if record.status == DONE and _off(record, budget)]
+    shared = overlap_words(max(overlaps)) if overlaps else "whether test images were among them is not known"
+    shown = f"{_equal(files)} of {plural(len(files), 'checkpoint')} with one digest in all runs; {shared}"
+    odd = len(files) - _equal(files)
+    problems = (f"{plural(odd, 'checkpoint')} with other weights between runs",) if odd else ()
+    yield Check("same checkpoint", shown, problems)
+
+
+def _images(records: Sequence[Attempt], plain: Sequence[Attempt]) -> Check:
+    blocks = _drawn(plain, "subset", _of_images)
+    data = _mixed(records, "data digest", "provenance.data", ("data", "resolution"))
+    problems = (*data, *_other("subset", blocks))
+    if not blocks:
+        return Check("same images", "no subset digest recorded", problems, known=False)
+    return Check("same images", _in_blocks("subset", blocks), problems)
+
+
+def _order(records: Sequence[Attempt]) -> Check:
+    blocks = _drawn(records, "order", _of_images)
+    if not blocks:
+        return Check("same order", "no order digest recorded", known=False)
+    shown = f"{_in_blocks('order', blocks)} (first 1024 positions)"
+    if any(record.settings.mixup for record in records):
+        shown += "; MixUp draws are shared only between arms of one batch size"
+    return Check("same order", shown, _other("order", blocks))
+
+
+def _of_images(settings: Settings) -> tuple:
+    return tuple(getattr(settings, name) for name in _IMAGES)
+
+
+def _in_blocks(stream: str, blocks: Mapping[tuple, set[str]]) -> str:
+    of = plural(len(blocks), "block")
+    return f"one {stream} digest for all arms in {_equal(blocks)} of {of} of one seed"
+
+
+def _test_set(records: Sequence[Attempt]) -> Check:
+    most = max((record.measured.test_reads for record in records), default=None)
+    if most is None:
+        return Check("test set", "no run", known=False)
+    sizes = sorted({record.measured.test_n for record in records if record.measured.test_n})
+    sized = _mixed(records, "test images", "measured.test_n", ("data", "resolution"))
+    often = (f"the test split was opened {most} times in a run",) if most > 1 else ()
+    shown = f"opened at most {plural(most, 'time')} per run; {listed([str(size) for size in sizes])} images"
+    return Check("test set", shown, (*sized, *often))
+
+
+def _machine(records: Sequence[Attempt], budget: Budget) -> Check:
+    """Check what computed the runs; which processor it was decides where seconds are the budget."""
+    deciding = _COMPUTED | (_OF_SECONDS if budget.kind == "seconds" else {})
+    problems = [
+        problem
+        for name, depends in deciding.items()
+        for problem in _mixed(records, name, f"provenance.{name}", depends)
+    ]
+    told = []
+    for name in ("device", "cpu", "threads", "torch", "precision"):
+        found = {clean(v) for r in records if (v := getattr(r.provenance, name)) is not None}
+        told.append(f"{name} {listed(sorted(found))}" if found else f"{name} not recorded")
+    return Check("one machine", "; ".join(told), tuple(problems))
+
+
+def _ways(results: Results, arms: Arms) -> Iterator[Check]:
+    """Yield whether arms of a budget in seconds were computed as calibration chose, and how that was."""
+    in_seconds, every = results.study.budget.kind == "seconds", [record for arm in arms for record in arm]
+    chosen = chosen_ways(results.calibrations) if in_seconds else {}
+    odd = [one for one in every if one.drawn.way != chosen.get(arm_key(one.settings), {})]
+    problems: tuple[str, ...] = ()
     if odd:
-        spent = _spent(odd[0], budget.kind)
-        yield f"{plural(len(odd), 'run')} spent unlike the declared {budget.words}, such as {spent:,.15g}"
-
-
-def _off(record: Attempt, budget: Budget) -> bool:
-    spent = _spent(record, budget.kind)
-    one_step = spent / record.spent.steps if record.spent.steps else 0.0
-    return abs(spent - budget.amount) > max(one_step / 2, PARITY_LIMIT * budget.amount)
-
-
-def _spent(record: Attempt, kind: str) -> float:
-    return float(getattr(record.spent, SPENT[kind]))
-
-
-def _unequal(sides: Sequence[Sequence[Attempt]], kind: str) -> Iterator[str]:
-    """Yield seeds at which the arms spent unequal amounts; for seconds, see `_unequal_seconds`."""
-    if kind == "seconds":
+        problems = (
+            f"{plural(len(odd), 'run')} in another layout or on other kernels than calibration chose",
+        )
+    elif len({bool(one.drawn.way) for one in every}) > 1:
+        problems = ("some arms ran in the fastest layout with the fastest kernels, others as declared",)
+    if not problems and not in_seconds:
         return
-    at_seed: list[dict[int, list[float]]] = []
-    for side in sides:
-        at_seed.append({})
-        for record in side:
-            if record.status == DONE:
-                at_seed[-1].setdefault(record.seed, []).append(_spent(record, kind))
-    shared = set(at_seed[0]).intersection(*at_seed[1:])
-    gaps = [_gap([sum(side[seed]) / len(side[seed]) for side in at_seed]) for seed in sorted(shared)]
-    odd = [gap for gap in gaps if gap > _LIMIT]
-    if odd:
-        worst = 100 * math.expm1(max(odd))
-        yield f"{plural(len(odd), 'pair')} of {len(gaps)} differ in {kind}, by up to {worst:.3g} %"
+    calibrated = any(one.drawn.way for one in every)
+    yield Check("implementation", _implementations(every), problems, kept=_KEPT[calibrated])
 
 
-def _gap(spent: Sequence[float]) -> float:
-    """Return the largest |log ratio| of what arms spent; inf where one of them spent nothing."""
-    low, high = min(spent), max(spent)
-    return math.log(high / low) if low > 0 else math.inf
+def _implementations(records: Iterable[Attempt]) -> str:
+    """Say how each arm was computed, and where our own kernels meet stock ones."""
+    arms: dict[str, list[str]] = {}
+    own: dict[str, bool] = {}
+    for record in records:
+        way, arm = record.drawn.way, clean(label(record.levels))
+        if way and record.replica == 0 and arm not in own:
+            of_device = record.provenance.kernels
+            own[arm] = way["kernels"] == "fastest" and record.settings.on_own_kernels(of_device)
+            name = f"our {clean(of_device)} kernels" if own[arm] else "torch's kernels"
+            arms.setdefault(f"{clean(way['layout'])} on {name}", []).append(arm)
+    if not arms:
+        return "arms ran in the declared layout, which need not be their fastest"
+    told = [f"{way}: {'; '.join(names)}" for way, names in sorted(arms.items())]
+    met = ["our own kernels meet torch's"] if len(set(own.values())) > 1 else []
+    return ". ".join(["the fastest that calibration found", *told, *met])
+
+
+def _efforts(results: Results, arms: Iterable[Mapping[Any, Any]]) -> list[int]:
+    """Return the tuning trials of each arm; none in a study at one rule."""
+    return [] if results.tuning is None else [results.tuning.effort(levels).trials for levels in arms]
+
+
+def _tuning(results: Results, trials: Sequence[int]) -> Iterator[Check]:
+    if results.study.tuning is None or not trials:
+        return
+    counts = listed([str(count) for count in sorted(set(trials))])
+    problems = (f"the arms had {counts} tuning trials",) if len(set(trials)) > 1 else ()
+    yield Check(TUNING, f"{counts} trials per arm: {results.study.tuning.words}", problems)

@@ -10,7 +10,6 @@ from fairtrial.reporting.results.contrast_sides import (
     differences,
     has_limits,
     interval,
-    overlap_words,
     sides,
     turns_on_the_logit,
 )
@@ -20,13 +19,12 @@ from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.verdicts.chosen_settings import at_the_edge
-from fairtrial.reporting.verdicts.fairness_checks import open_cost, refusals
-from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
+from fairtrial.reporting.verdicts.fairness_checks import contrast_checks
+from fairtrial.reporting.wording import SCALES, Scale, describe_interval, overlap_words, plural
 from fairtrial.rng import ROOT
 from fairtrial.stats import hedges_g, holm, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
-from fairtrial.study.contrast import corners
 from fairtrial.study.failure_policy import MISSING_LIMIT
 from fairtrial.study.study import Contrast
 from fairtrial.study.validation import LOWER_IS_BETTER
@@ -137,9 +135,13 @@ def measure(results: Results, contrast: Contrast, *, partial: bool = False) -> F
         parts=rule.parts,
         analysis=_analysis(results, unit),
     )
-    reason = finding.reason or unit.problem or _missing(finding) or "; ".join(refusals(results, contrast))
-    finding = replace(finding, reason=reason)
-    return finding if finding.reason else replace(finding, interval=_interval(finding, rule, rule.level))
+    if reason := finding.reason or unit.problem or _missing(finding):
+        return replace(finding, reason=reason)
+    checks = contrast_checks(results, contrast)
+    if problems := [problem for check in checks for problem in check.problems]:
+        return replace(finding, reason="; ".join(problems))
+    open_notes = tuple(note for check in checks for note in check.open)
+    return replace(finding, interval=_interval(finding, rule, rule.level), stamps=open_notes)
 
 
 def _incomplete(results: Results, parts: Sequence[ContrastSide], *, partial: bool) -> str:
@@ -195,7 +197,6 @@ def _ruled(
         finding.margin,
         higher_is_better=finding.contrast.metric not in LOWER_IS_BETTER,
         declared=results.complete and registered(results, finding.contrast),
-        tuning_trials=_tuning_trials(results, finding.contrast),
         checkpoints=unit.checkpoints,
         planned=unit.planned,
         cost_s=_cost(results, unit),
@@ -210,16 +211,6 @@ def _ruled(
         equivalence_step=equal,
         ruling=ruling,
     )
-
-
-def _tuning_trials(results: Results, contrast: Contrast) -> tuple[int, int] | None:
-    """Return the fewest and the most tuning trials of the compared arms; None where none was tuned."""
-    if results.tuning is None:
-        return None
-    names = list(results.study.factors)
-    arms = (arm for levels in corners(contrast) for arm in results.where(levels)[names].values.tolist())
-    counts = [results.tuning.effort(dict(zip(names, arm, strict=True))).trials for arm in arms]
-    return min(counts), max(counts)
 
 
 def _complete(results: Results, finding: Finding) -> Finding:
@@ -238,7 +229,7 @@ def _complete(results: Results, finding: Finding) -> Finding:
     )
     return replace(
         finding,
-        stamps=(*ruling.stamps, *_stamps(results, finding)),
+        stamps=(*ruling.stamps, *finding.stamps, *_stamps(results, finding)),
         warnings=tuple(dict.fromkeys([*ruling.warnings, *_warnings(results, finding)])),
     )
 
@@ -282,7 +273,6 @@ def _unlike(flip: ExactTest, step: HolmStep) -> Iterator[str]:
 
 def _stamps(results: Results, finding: Finding) -> Iterator[str]:
     """Yield what narrows the claim of a finding beside its ruling."""
-    yield from open_cost(results, finding.contrast)
     yield from results.flaws
     unit, here, planned = finding.unit, len(finding.differences), len(finding.unit.seeds)
     if unit.groups is not None and here < planned:

@@ -9,11 +9,11 @@ from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
 from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.parity_checks import parity_words
 from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
 from fairtrial.stats.records import HolmStep, MoreSeeds
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.failure_policy import WORDS
-from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Contrast, Study
 
 _NORM: Final = ("norm", "weight_std")
@@ -234,15 +234,6 @@ def _adjusted(finding: Finding, p: float, *by: str) -> str:
     """Return 'Holm p = 0.0004'; 'Holm and interim analyses p = 0.0012' where those share alpha."""
     shared = [*by, *(["interim analyses"] if finding.parts > 1 else [])]
     return " ".join([*([listed(shared)] if shared else []), p_value(min(1.0, finding.parts * p))])
-
-
-def parity_words(gap: float | None, kind: str) -> str:
-    """Return 'equal examples', 'seconds within 0.8 %'."""
-    if gap is None:
-        return f"{kind} not compared"
-    if gap <= 1e-9:
-        return f"equal {kind}"
-    return f"{kind} {'within' if gap <= PARITY_LIMIT else 'apart by'} {100 * gap:.2g} %"
 
 
 def _failures(finding: Finding) -> list[str]:

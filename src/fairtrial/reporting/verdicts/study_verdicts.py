@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairtrial.reporting.results.contrast_sides import overlap, overlap_words
+from fairtrial.reporting.results.contrast_sides import overlap
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.aa_check import AACheck
@@ -13,7 +13,7 @@ from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, find_crossovers
 from fairtrial.reporting.verdicts.sentences import sentence
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean, overlap_words, plural
 from fairtrial.storage.store import Store
 
 
@@ -61,6 +61,7 @@ def _warnings(results: Results, found: Sequence[Finding], control: AACheck | Non
     warnings = [control.sentence] if control is not None and control.alarm else []
     if not results.sound:
         warnings.append(results.unsound)
+    warnings += [f"failed: {clean(words)}" for words in results.given_up]
     if images := overlap(results, results.records):
         warnings.append(overlap_words(images))
     notes = {clean(note) for r in results.records.values() for note in r.provenance.data_notes or []}
