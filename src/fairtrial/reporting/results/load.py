@@ -188,7 +188,8 @@ def load(store: Store) -> Results:
     named = tuple(given_up_words(cell.arm, cell.seed, last.status, last.error) for cell, last in lost)
     return Results(
         study, declared, frame, plain, used, _block_s(study, used), wrong,
-        tuning=tuning, trial_runs=trial_runs, missing=missing, calibrations=store.calibrations(), given_up=named,
+        tuning=tuning, trial_runs=trial_runs, missing=missing,
+        calibrations=store.calibrations(), given_up=named,
     )  # fmt: skip
 
 
