@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 # Exit codes of the command line (docs/exit-codes.md).
@@ -66,6 +65,8 @@ def fault(what: str, where: str, do: str, code: int = USAGE) -> Fault:
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """', did you mean ...?' when a known name begins the word, or is near; the empty text otherwise."""
+    from difflib import get_close_matches
+
     text, names = str(word), list(known)
     begins = [name for name in names if len(name) > 2 and text.startswith(name)]
     cutoff = 0.5 if len(text) < 4 else 0.52  # one wrong letter of two is near, half a long word is not

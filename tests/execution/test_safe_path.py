@@ -48,6 +48,10 @@ def test_the_command_line_and_its_workers_import_nothing_from_the_current_folder
     done = fairtrial(folder, "run", str(study), "--results", "r", "--limit", "1")
     assert done.returncode == INCOMPLETE, done.stderr
     assert "file of the user" not in done.stdout + done.stderr
+    results = Path(__file__).parents[2] / "results"
+    # in a process for each folder, where there are cores
+    done = fairtrial(folder, "verify", str(results / "networks"), str(results / "probes"))
+    assert (done.returncode, done.stderr) == (DONE, "")
 
 
 def test_a_study_file_with_a_module_of_its_own_called_analysis_trains_and_reports(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -13,8 +12,7 @@ from fairtrial.cli import options
 from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
-from fairtrial.execution.runner import Options
-from fairtrial.execution.signals import Stop
+from fairtrial.execution.run_options import Options
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
@@ -184,10 +182,13 @@ def recorded(study: Study, given: Namespace) -> Store:
 
 def replay(study: Study, given: Namespace) -> int:
     """Run some recorded cells again, alone, and say whether each gives its record bit for bit."""
+    from random import SystemRandom
+
     from fairtrial.execution.replay import refusal, replay, sample
+    from fairtrial.execution.signals import Stop
 
     study = options.apply(study, preset=given.preset, data=given.data)
-    seed = secrets.randbelow(10**6) + 1 if given.seed is None else options.count(given.seed, "--seed")
+    seed = SystemRandom().randint(1, 10**6) if given.seed is None else options.count(given.seed, "--seed")
     store, stop, found = recorded(study, given), Stop(), []
     attempts = sample(store, options.count(given.sample, "--sample"), seed)
     with stop.listening():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from statistics import fmean
+from math import fsum
 from typing import Final
 
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
@@ -125,4 +125,4 @@ class AttemptLog:
         """Mean device seconds of this arm's finished cells, else of all; 0 when none has finished."""
         own = self._times.get(arm_key(cell.settings) + str(cell.budget))
         seen = own or [seconds for times in self._times.values() for seconds in times]
-        return fmean(seen) if seen else 0.0
+        return fsum(seen) / len(seen) if seen else 0.0

@@ -7,15 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
 from fairtrial.execution import step_times
 from fairtrial.execution.attempt_log import WORKER, AttemptLog
 from fairtrial.execution.launches import Timekeeper
-from fairtrial.execution.process_environment import cores
 from fairtrial.execution.progress import Progress, announce, progress_for
+from fairtrial.execution.run_options import Options
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerProcess
 from fairtrial.installation import released
@@ -37,30 +36,6 @@ class Wanted:
 
 
 Schedule = Callable[[Mapping[str, Attempt]], Wanted]  # from cell -> the attempt that counts
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, as far as it does not change a result."""
-
-    results: Path = Path("results")
-    device: str = "cpu"
-    jobs: int | None = None
-    threads: int = 1
-    download: bool = False
-    limit: int | None = None
-    total_budget_s: float | None = None
-    cell_timeout_s: float | None = None
-    retry: bool = False
-    allow_mixed: bool = False
-
-    def jobs_for(self, study: Study) -> int:
-        """Side by side: one on each GPU; on CPUs as many as asked or as the cores hold, alone for seconds."""
-        if self.device != "cpu":
-            return self.device.count(",") + 1
-        if study.budget.kind == "seconds":
-            return 1
-        return self.jobs or max(1, cores() // self.threads)
 
 
 def run(study: Study, options: Options, schedule: Schedule | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from statistics import median
 from typing import Any
 
 from fairtrial.errors import REFUSED, fault
@@ -46,6 +45,8 @@ def step_seconds(
     attempts: those of the store. The newest calibration counts, else the median of recorded cells; both on a
     processor like this one, with as many threads, on this kind of device.
     """
+
+    from statistics import median  # of all that needs the keys of arms, this alone needs it
 
     def here(place: Provenance) -> bool:
         alike = (place.threads, place.cpu) == (threads, provenance.cpu_model())

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.execution.progress import duration
-from fairtrial.execution.runner import Options
+from fairtrial.execution.run_options import Options
 from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed

@@ -54,13 +54,13 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
 
 def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:
     """Settings, and the budget, of which no recorded other cell has a value that the study has."""
+    if not others:
+        return {}
     values = {name: dict.fromkeys(getattr(each.settings, name) for each in others) for name in FACTORS}
     values["budget"] = dict.fromkeys(record.budget for record in others)
     ours = [{**cell.settings.record(), "budget": str(cell.budget)} for cell in cells]
     return {
-        name: list(have)
-        for name, have in values.items()
-        if have and not have.keys() & {each[name] for each in ours}
+        name: list(have) for name, have in values.items() if not have.keys() & {each[name] for each in ours}
     }
 
 

@@ -6,10 +6,9 @@ import contextlib
 import errno
 import json
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -32,7 +31,7 @@ def publish(path: Path, content: str | bytes | Writer, *, overwrite: bool = Fals
     there. A full disk is a Fault with exit code 6.
     """
     with writing(path):
-        temporary = path.parent / f"{MARK}{secrets.token_hex(8)}.tmp"
+        temporary = path.parent / f"{MARK}{os.urandom(8).hex()}.tmp"
         try:
             _write(temporary, content.encode() if isinstance(content, str) else content)
             if overwrite:
@@ -55,7 +54,9 @@ def publish_folder(part: Path, path: Path) -> None:
     """Give a filled folder its name, in place of an older one."""
     with writing(path):
         if path.exists():
-            shutil.rmtree(path)
+            from shutil import rmtree  # it loads every kind of compression
+
+            rmtree(path)
         part.rename(path)
         _sync_folder(path.parent)
 
@@ -121,8 +122,9 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
         if size > cap:
             raise fault(f"{size:,} bytes where at most {cap:,} are expected", str(path), do, BAD_INPUT)
         text = path.read_bytes().decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999 and a lone \ud800
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # refuses a lone \ud800
     except UnicodeDecodeError as error:
         where = f"{path}, byte {error.start} of {size}"
         raise fault(f"not UTF-8 text ({error.reason})", where, do, BAD_INPUT) from None
@@ -135,7 +137,8 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
         raise
     except OSError as error:
         raise fault(f"could not read: {error.strerror}", str(path), "check the path", BAD_INPUT) from None
-    if not isinstance(value, dict) or _depth(value) > DEPTH_CAP:
+    brackets = text.count("{") + text.count("[")
+    if not isinstance(value, dict) or (brackets > DEPTH_CAP and _depth(value) > DEPTH_CAP):
         what = f"a JSON {type(value).__name__} where a flat object is expected"
         raise fault(what, str(path), do, BAD_INPUT)
     return value
@@ -143,6 +146,13 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text} is no JSON number")
+    return value
 
 
 def _depth(value: Any) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, cast
 
 from fairtrial.errors import shown
 
 Json = dict[str, Any]
 Kind = TypeVar("Kind", bound="Group")
+_PLAIN: Final = {type(None), str, int, float, bool}
 _KEYS: Final = {"number": "attempt", "provenance": "origin"}  # field -> its name in the file
 
 
@@ -21,8 +23,8 @@ class Check(NamedTuple):
 
     words: str
     accepts: Callable[[Any], bool]
-    read: Callable[[Any], Any] = lambda value: value
-    write: Callable[[Any], Any] = lambda value: value
+    read: Callable[[Any], Any] | None = None
+    write: Callable[[Any], Any] | None = None
 
 
 def _is_whole(value: Any) -> bool:
@@ -42,13 +44,9 @@ def _is_point(value: Any) -> bool:
     return sound and (value[2] is None or _is_finite(value[2]))
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, bool))
-
-
 def is_table(value: Any) -> bool:
     """Whether a value is an object of plain values."""
-    return isinstance(value, dict) and all(map(_is_plain, value.values()))
+    return isinstance(value, dict) and set(map(type, value.values())) <= _PLAIN
 
 
 def _is_text(value: Any) -> bool:
@@ -85,39 +83,38 @@ class Group:
     def as_json(self) -> Json:
         """Return the object as it is written: without optional fields that are None."""
         written: Json = {}
-        for name, (key, check, default) in _known(type(self)).items():
+        for name, key, check, _, default in _known(cast(Any, type(self))):
             value = getattr(self, name)
             if isinstance(value, Group):
                 written[key] = value.as_json()
             elif value is not None or default is MISSING:
-                written[key] = check.write(value) if isinstance(check, Check) else value
+                written[key] = check.write(value) if check and check.write else value
         return written | dict(self.other)
 
 
 class _Known(NamedTuple):
     """A field: its key in JSON, its check or the group that it is, its default or MISSING."""
 
+    name: str
     key: str
-    check: Check | type[Group]
+    check: Check | None
+    group: type[Group] | None
     default: Any
 
 
-def _known(kind: type[Group]) -> dict[str, _Known]:
-    """The fields of a group by name, without `other`."""
-    return _read_fields(cast(Hashable, kind))
-
-
 @cache
-def _read_fields(kind: Any) -> dict[str, _Known]:
-    hints = get_type_hints(kind, include_extras=True)
-    known = {}
+def _known(kind: Any) -> tuple[_Known, ...]:
+    """The fields of a group, without `other`; each is annotated with the name of a kind, or NAME | None.
+
+    The names are looked up, not evaluated: typing.get_type_hints takes as long as reading 50 records.
+    """
+    names, known = vars(sys.modules[kind.__module__]), []
     for one in fields(kind):
         if one.name != "other":
-            parts = [hints[one.name], *get_args(hints[one.name])]
-            check = next((p.__metadata__[0] for p in parts if hasattr(p, "__metadata__")), None)
-            check = check or next(p for p in parts if isinstance(p, type) and issubclass(p, Group))
-            known[one.name] = _Known(_KEYS.get(one.name, one.name), check, one.default)
-    return known
+            what = names[str(one.type).removesuffix(" | None")]
+            check, group = (None, what) if isinstance(what, type) else (what.__metadata__[0], None)
+            known.append(_Known(one.name, _KEYS.get(one.name, one.name), check, group, one.default))
+    return tuple(known)
 
 
 def parse(kind: type[Kind], value: Any, at: str, flaws: list[str]) -> Kind | None:
@@ -127,17 +124,17 @@ def parse(kind: type[Kind], value: Any, at: str, flaws: list[str]) -> Kind | Non
         return None
     given: Json = {}
     before, other = len(flaws), dict(value)
-    for name, (key, check, default) in _known(kind).items():
+    for name, key, check, group, default in _known(cast(Any, kind)):
         found = other.pop(key, MISSING)
         if found is MISSING:
             if default is MISSING:
                 flaws.append(f"the record lacks {at}{key}")
         elif found is None and default is None:
-            given[name] = None
-        elif not isinstance(check, Check):
-            given[name] = parse(check, found, f"{at}{key}.", flaws)
+            continue
+        elif check is None:
+            given[name] = parse(cast(Any, group), found, f"{at}{key}.", flaws)
         elif check.accepts(found):
-            given[name] = check.read(found)
+            given[name] = check.read(found) if check.read else found
         else:
             flaws.append(f"{at}{key}: expected {check.words}; got {shown(found)}")
     return kind(**given, other=other) if len(flaws) == before else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,4 +66,6 @@ def _busy(path: Path) -> Fault:
 
 
 def _holder() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}, started {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
+    from socket import gethostname  # needed by the one command of many that takes a lock
+
+    return f"process {os.getpid()} on {gethostname()}, started {time.strftime('%Y-%m-%d %H:%M:%S %z')}"

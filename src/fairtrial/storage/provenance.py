@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +70,8 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
 
     flags: how torch was set, from the process that imported it. kernels: what "fastest" came to.
     """
+    import platform
+
     return {
         "fairtrial": fairtrial.__version__,
         "torch": ".".join(_version("torch").split(".")[:2]),
@@ -120,6 +119,8 @@ def git(root: Path, *arguments: str) -> bytes | None:
     """
     if not (root / ".git").exists():
         return None
+    import subprocess
+
     command = ["git", "-C", str(root), "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
@@ -172,6 +173,8 @@ def _code() -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata  # it loads half of email and urllib, and most commands ask for no version
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -185,4 +188,6 @@ def cpu_model() -> str:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
+    import platform
+
     return platform.processor() or platform.machine()

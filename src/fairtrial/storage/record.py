@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
 from fairtrial.storage.json_fields import (
@@ -180,7 +180,7 @@ def read(path: Path) -> Attempt:
     match = _FILE.fullmatch(path.name)
     if not match or (match[1], int(match[2])) != (attempt.cell, attempt.number):
         what = f"the file is called {path.name}, but holds {attempt.cell}-{attempt.number}"
-        raise Fault(Problem(what, str(path), "remove the copy, or run `fairtrial repair STUDY`"), BAD_INPUT)
+        raise fault(what, str(path), "remove the copy, or run `fairtrial repair STUDY`", BAD_INPUT)
     return attempt
 
 
@@ -204,10 +204,11 @@ def _upgraded(record: Json) -> Json:
 
     1: three accounts were written that nothing ever booked, and the setting finetune was called tune.
     """
-    record = record | {name: upgraded(record[name]) for name in ("settings", "levels") if name in record}
-    if record.get("schema") == 1 and isinstance(spent := record.get("spent"), dict):
+    if record.get("schema") == 1:
+        record = record | {name: upgraded(record[name]) for name in ("settings", "levels") if name in record}
         unbooked = {"compile_s", "checkpoint_s", "joules"}
-        record = record | {"spent": {n: v for n, v in spent.items() if n not in unbooked or v}}
+        if isinstance(spent := record.get("spent"), dict):
+            record = record | {"spent": {n: v for n, v in spent.items() if n not in unbooked or v}}
     return record | {"schema": SCHEMA}
 
 
@@ -238,8 +239,7 @@ def attempt_record(study: str, cell: Json, attempt: int, result: Json, origin: J
 
 
 def failure(status: str, what: str, where: str, lost_s: float) -> Json:
-    """Return how an attempt ended that has no result; its seconds are billed as lost."""
-    # a file name in it may be no text
+    """Return how an attempt ended that has no result. what: a file name in it may be no text."""
     what = what[:LONGEST].encode("utf-8", "replace").decode()
     spent = dict.fromkeys(("steps", "examples", "flops", "train_s", "eval_s", "load_s"), 0)
     return {

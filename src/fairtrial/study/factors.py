@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from fairtrial.errors import shown
@@ -35,21 +36,28 @@ def non_default(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def recorded_digest(declaration: Any) -> str:
     """Return the digest of a declaration as old ones are spelled: a renamed factor changes none."""
-    names = {name: (row.recorded, row.spelled) for name, row in FACTORS.items() if row.recorded}
-    return digest(_renamed(declaration, names))
+    return digest(_renamed(declaration, _renamings()[0]))
 
 
 def upgraded(recorded: Any) -> Any:
     """Return what was recorded before a factor was renamed, by its name and levels of today."""
-    names = {
-        row.recorded: (name, {old: new for new, old in row.spelled.items()})
-        for name, row in FACTORS.items()
-        if row.recorded
+    return _renamed(recorded, _renamings()[1])
+
+
+Names = Mapping[Any, tuple[Any, Mapping[Any, Any]]]  # name -> (its other name, level -> its other spelling)
+
+
+@cache
+def _renamings() -> tuple[Names, Names]:
+    """What tells names of today and of old records apart, in both directions."""
+    rows = {name: row for name, row in FACTORS.items() if row.recorded}
+    back = {
+        row.recorded: (name, {old: new for new, old in row.spelled.items()}) for name, row in rows.items()
     }
-    return _renamed(recorded, names)
+    return {name: (row.recorded, row.spelled) for name, row in rows.items()}, back
 
 
-def _renamed(value: Any, names: Mapping[Any, tuple[Any, Mapping[Any, Any]]]) -> Any:
+def _renamed(value: Any, names: Names) -> Any:
     """A JSON value in which every key of `names` has another name, and its levels another spelling."""
     if isinstance(value, (list, tuple)):
         return [_renamed(each, names) for each in value]

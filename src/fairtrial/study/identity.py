@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def cell_id(settings: Settings, budget: Budget, seed: int, replica: int = 0) -> 
     return digest(whole)[:12]
 
 
+@cache
 def arm_key(settings: Settings) -> str:
     """Return a short key of what the time of a training step depends on."""
     return digest(settings.step_identity())[:12]

@@ -145,7 +145,7 @@ class Settings:
     def of(cls, values: Mapping[str, Any]) -> Settings:
         """Return the settings that `values` give, the rest at their defaults."""
         known = {name: value for name, value in values.items() if name in FACTORS}
-        extra = {name: value for name, value in values.items() if name not in FACTORS}
+        extra = {} if len(known) == len(values) else {n: v for n, v in values.items() if n not in FACTORS}
         return cls(**known, extra=extra)
 
     def record(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Final
@@ -64,9 +65,7 @@ class Cell:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Cell:
         """Return the cell that `record` describes."""
-        rest = {
-            name: record[name] for name in ("id", "levels", "seed", "replica", "data", "upstream", "indices")
-        }
+        rest = {n: record[n] for n in ("id", "levels", "seed", "replica", "data", "upstream", "indices")}
         return cls(settings=Settings.of(record["settings"]), budget=Budget.parse(record["budget"]), **rest)
 
     @property
@@ -111,6 +110,8 @@ class Study:
     oom: str = "failure"
     pilots: str = ""
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
+    # (levels, what tuning gives) -> what the cells of all seeds share
+    _spelled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
@@ -119,9 +120,7 @@ class Study:
         if found:
             raise Fault(found)
         self._set(
-            factors={
-                name: tuple(table.canon(name, v) for v in levels) for name, levels in self.factors.items()
-            },
+            factors={n: tuple(table.canon(n, v) for v in levels) for n, levels in self.factors.items()},
             fixed={name: table.canon(name, value) for name, value in self.fixed.items()},
             seeds=tuple(self.seeds),
             only=tuple(table.identities(levels) for levels in self.only),
@@ -181,13 +180,8 @@ class Study:
         """The same study with another preset's values; an unknown preset is a Fault."""
         changes = dict(self.presets.get(preset, {}))
         locations = {**self.locations, "preset": "--preset"}
-        return replace(
-            self, preset=preset, **changes, presets={}, locations=locations
-        )  # no preset over a preset
-
-    def called(self, name: str) -> Study:
-        """The same study under another name, with a folder of its own."""
-        return replace(self, name=name)
+        # no preset over a preset
+        return replace(self, preset=preset, **changes, presets={}, locations=locations)
 
     def settings(self, levels: Levels) -> Settings:
         """Every setting of one arm: default < preset < fixed < level."""
@@ -205,21 +199,19 @@ class Study:
 
     def cells(self) -> list[Cell]:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""
-        arms = [(levels, 0) for levels in self.arms()]
+        arms = [(levels, 0, regime_of(levels)) for levels in self.arms()]
         if self.aa is not None:
-            arms.append((dict(self.aa), 1))
+            arms.append((dict(self.aa), 1, regime_of(self.aa)))
         return [
             self._cell(levels, seed, replica, params)
             for seed in self.seeds
-            for levels, replica in arms
-            if (params := self._tuned(levels, seed)) is not None
+            for levels, replica, regime in arms
+            if (params := self._tuned(regime, seed)) is not None
         ]
 
-    def _tuned(self, levels: Levels, seed: int) -> Params | None:
-        """What an arm takes at a seed over its settings; None while its tuning is not complete."""
-        if self.tuning is None:
-            return {}
-        return self.chosen.get((self.tuning.index_of(seed), regime_of(levels)))
+    def _tuned(self, regime: Regime, seed: int) -> Params | None:
+        """What a regime takes at a seed over its settings; None while its tuning is not complete."""
+        return {} if self.tuning is None else self.chosen.get((self.tuning.index_of(seed), regime))
 
     def trial_cell(self, levels: Levels, seed: int, params: Params, number: int | None = None) -> Cell:
         """Return one run of one trial of an arm. number: that of a sampled trial; None on a grid."""
@@ -228,8 +220,10 @@ class Study:
         return self._cell(dict(levels), seed, 0, over, self.budget.scaled(self.tuning.share))
 
     def tuned(self, chosen: Mapping[tuple[int, Regime], Params]) -> Study:
-        """Return the same study with what its tuning chose."""
-        return replace(self, chosen=chosen, presets={})
+        """Return the same study with what its tuning chose; nothing of it that is checked changes."""
+        same = copy(self)
+        same._set(chosen=chosen)
+        return same
 
     def at_one_rule(self, lr: float | None = None) -> Study:
         """Return the study at one learning-rate rule, as declared or `lr`, under a name of its own."""
@@ -246,12 +240,16 @@ class Study:
     def _cell(
         self, levels: Levels, seed: int, replica: int, params: Mapping[str, Any], budget: Budget | None = None
     ) -> Cell:
-        chosen = self.settings({**levels, **params})
-        settings = Settings.of(table.identities(chosen.record()))
+        key = (frozenset(levels.items()), frozenset(params.items()))
+        if key not in self._spelled:
+            chosen = self.settings({**levels, **params})
+            settings = Settings.of(table.identities(chosen.record()))
+            self._spelled[key] = (table.identities(levels), settings, chosen)
+        named, settings, chosen = self._spelled[key]
         budget = budget or self.budget
         cell = cell_id(settings, budget, seed, replica)
         return Cell(
-            cell, table.identities(levels), settings, budget, seed, replica,
+            cell, named, settings, budget, seed, replica,
             data=chosen.data, upstream=chosen.upstream, indices=chosen.indices,
         )  # fmt: skip
 

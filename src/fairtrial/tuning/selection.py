@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from statistics import fmean, stdev
 from typing import Final
 
 from fairtrial.storage.record import Attempt
@@ -44,7 +43,7 @@ class Trial:
     @property
     def score(self) -> float:
         """The mean over the tuning seeds."""
-        return fmean(self.scores)
+        return math.fsum(self.scores) / len(self.scores)
 
     @property
     def failed(self) -> bool:
@@ -177,9 +176,10 @@ def _stage(
     )
     cells: list[Cell] = []
     most = max(map(len, params.values()), default=0)
+    arms = [(levels, regime_of(levels)) for levels in study.arms()]
     for index in range(tuning.studies):
-        for seed, number, levels in product(tuning.seeds_of(index), range(most), study.arms()):
-            key = (index, regime_of(levels))
+        for seed, number, (levels, regime) in product(tuning.seeds_of(index), range(most), arms):
+            key = (index, regime)
             if number < len(params[key]):
                 cell = study.trial_cell(levels, seed, params[key][number], None if grid else number)
                 runs[key][number].append(cell)
@@ -235,6 +235,8 @@ def select(trials: Sequence[Trial]) -> Trial:
 
     The standard error is that of the best trial over its tuning seeds; with one seed there is none.
     """
+    from statistics import stdev  # `status` waits for its import, and mostly for nothing
+
     best = min(trials, key=lambda trial: (trial.score, _size(trial)))
     finite = len(best.scores) > 1 and math.isfinite(best.score)
     error = stdev(best.scores) / math.sqrt(len(best.scores)) if finite else 0.0

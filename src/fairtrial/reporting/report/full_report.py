@@ -151,6 +151,8 @@ def in_processes(
     jobs = min(jobs or os.cpu_count() or 1, len(given), MOST_PROCESSES)
     if jobs < 2 or multiprocessing.parent_process() is not None:
         return [function(one) for one in given]
+    # else each would take a queue.py of the current folder for the library's
+    os.environ["PYTHONSAFEPATH"] = "1"
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(function, given))
 

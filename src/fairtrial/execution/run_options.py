@@ -1,0 +1,33 @@
+"""How a study is run, as far as it changes no result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairtrial.execution.process_environment import cores
+from fairtrial.study.study import Study
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as far as it does not change a result."""
+
+    results: Path = Path("results")
+    device: str = "cpu"
+    jobs: int | None = None
+    threads: int = 1
+    download: bool = False
+    limit: int | None = None
+    total_budget_s: float | None = None
+    cell_timeout_s: float | None = None
+    retry: bool = False
+    allow_mixed: bool = False
+
+    def jobs_for(self, study: Study) -> int:
+        """Side by side: one on each GPU; on CPUs as many as asked or as the cores hold, alone for seconds."""
+        if self.device != "cpu":
+            return self.device.count(",") + 1
+        if study.budget.kind == "seconds":
+            return 1
+        return self.jobs or max(1, cores() // self.threads)
