@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from fairtrial.reporting.figures.curves import dots, mark, name_ends, within
@@ -28,6 +29,8 @@ _ACCURACY: Final = SCALES["val_acc"]
 _LOSS: Final = Scale("validation loss", "in validation loss", 1, 3)
 _DODGE: Final = 0.09  # of the step of the grid, from line to line
 _FAR: Final = 2  # times the loss of chance, where the axis of losses ends
+_LONG: Final = 32  # letters: names beyond it stand in a legend above the panels
+_CROWDED: Final = 20  # rates over all panels, beyond which every second one is named
 _ASIDE: Final = 0.035  # of that step: the runs stand this far left of their mean
 
 
@@ -49,7 +52,8 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     shown = some(every)
     panels = [[curve for curve in curves if curve.levels.get(axis or "") == value] for value in shown]
     by_loss = tuning.score == "val_loss"
-    figure, axes = _panels(len(shown), 1 + by_loss)
+    long = max(len(_name(curve, axis)) for curve in curves) > _LONG
+    figure, axes = _panels(len(shown), 1 + by_loss, legend=len(panels[0]) if long else 0)
     same = len({tuple(_name(curve, axis) for curve in panel) for panel in panels}) == 1
     for column, (value, panel) in enumerate(zip(shown, panels, strict=True)):
         styles = looks([_without(curve.look, axis) for curve in panel])
@@ -57,9 +61,13 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
             _draw(panel, styles, scale, axes[row][column])
         axes[0][column].set_title(level(axis, value) if axis else "")
         axes[-1][column].set_xlabel(_NAMES.get(tuning.names[0], tuning.names[0]))
-        within(_ACCURACY, axes[0][column])
-        if not same or column == len(shown) - 1:
+        if not long and (not same or column == len(shown) - 1):
             _name_lines(panel, styles, axis, axes[0][column])
+    if long:
+        _legend(panels[0], axis, figure)
+    if len(curves[0].grid) * len(shown) > _CROWDED:
+        axes[-1][0].set_xticks(curves[0].grid[::2], [f"{value:g}" for value in curves[0].grid[::2]])
+    within(_ACCURACY, axes[0][0])
     for left, scale in zip(axes, (_ACCURACY, _LOSS), strict=False):
         left[0].set_ylabel(scale.axis)
     beyond = by_loss and _loss_axis([curve for panel in panels for curve in panel], axes[1][0])
@@ -68,8 +76,9 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     yield "sensitivity", _caption(tuning, curves) + note + few, figure
 
 
-def _panels(columns: int, rows: int) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    size = (min(PAGE, 1.6 + 1.9 * columns), 0.5 + 1.9 * rows)
+def _panels(columns: int, rows: int, legend: int = 0) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """Return the figure and its panels; legend: lines of a legend above them."""
+    size = (min(PAGE, (3.2 if legend else 1.6) + 1.9 * columns), 0.5 + 1.9 * rows + 0.17 * legend)
     figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharey="row", sharex=True))
 
@@ -118,6 +127,20 @@ def _name_lines(panel: Sequence[RateCurve], styles: Sequence[Look], axis: str | 
     ends = [float(curve.accuracy[:, -1].mean()) * _ACCURACY.factor for curve in panel]
     names = [_name(curve, axis) for curve in panel]
     name_ends(list(zip(names, ends, styles, strict=True)), ax)
+
+
+def _legend(panel: Sequence[RateCurve], axis: str | None, figure: Figure) -> None:
+    """Name the lines above the panels, where their names are too long to stand at the ends."""
+    styles = looks([_without(curve.look, axis) for curve in panel])
+    handles = [
+        Line2D(
+            [], [], color=look.color, marker=look.marker, linestyle=look.dash, linewidth=1, markersize=3.6,
+            markerfacecolor="white" if look.hollow else look.color,
+        )
+        for look in styles
+    ]  # fmt: skip
+    names = [_name(curve, axis) for curve in panel]
+    figure.legend(handles, names, loc="outside upper left", frameon=False, fontsize=6.5)
 
 
 def _without(levels: Mapping[str, Any], axis: str | None) -> dict[str, Any]:
