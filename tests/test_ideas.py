@@ -35,8 +35,8 @@ def test_every_decimal_number_is_found_in_the_records_it_quotes(page):
         if contrast["sentence"] in said or f'"{contrast["contrast"]["name"]}"' in said:
             interval = contrast["interval"]
             found |= set(re.findall(r"\d+\.\d+", contrast["sentence"]))
-            found |= {f"{100 * interval[name]:.1f}" for name in ("estimate", "low", "high", "sd")}
-            found |= {f"{interval['r']:.2f}"}
+            found |= {f"{abs(100 * interval[name]):.1f}" for name in ("estimate", "low", "high", "sd")}
+            found |= {f"{abs(interval['r']):.2f}"}
     assert set(re.findall(r"\d+\.\d+", said)) <= found
 
 
