@@ -300,11 +300,7 @@ def test_which_kernels_run_is_asked_in_one_place():
 def test_every_process_of_this_interpreter_is_started_with_safe_path():
     """`python -m` alone would import from the folder where the user stands."""
     commands = {name: _python_commands(name) for name in LIBRARY if _python_commands(name)}
-    assert commands == {
-        "fairtrial.installation": ["[sys.executable, '-P', *arguments]"],
-        # before anything is imported
-        "fairtrial.__main__": ["[sys.executable, '-P', *sys.orig_argv[1:]]"],
-    }
+    assert commands == {"fairtrial.installation": ["[sys.executable, '-P', *arguments]"]}
     assert "fairtrial.execution.worker_pool" in users(LIBRARY, "isolated_python")
     # The other use of the name is the place that an error names.
     using = {name for name in LIBRARY if "sys.executable" in text(name)}
