@@ -301,6 +301,9 @@ def test_every_process_of_this_interpreter_is_started_with_safe_path():
     """`python -m` alone would import from the folder where the user stands."""
     commands = {name: _python_commands(name) for name in LIBRARY if _python_commands(name)}
     assert commands == {"fairtrial.installation": ["[sys.executable, '-P', *arguments]"]}
+    # the pool of processes that draw starts its own
+    starting = {name for name in LIBRARY if "PYTHONSAFEPATH" in text(name)}
+    assert starting == {name for name in LIBRARY if "ProcessPoolExecutor(" in text(name)}
     assert "fairtrial.execution.worker_pool" in users(LIBRARY, "isolated_python")
     # The other use of the name is the place that an error names.
     using = {name for name in LIBRARY if "sys.executable" in text(name)}
