@@ -211,7 +211,8 @@ def test_a_partial_look_says_how_many_of_both(make_transfer, publish):
 def test_test_images_seen_upstream_are_stamped(make_transfer, publish, images, says):
     def outcome(cell):
         seen = cell.seed == 3 and cell.settings.finetune == "full"
-        drawn = {"upstream": {"file": "w", "sha256": "0", "overlap": images if seen else None}}
+        digest = f"{cell.settings.norm} {cell.upstream_seed}"  # of this checkpoint in every run
+        drawn = {"upstream": {"file": "w", "sha256": digest, "overlap": images if seen else None}}
         return {"measured": {"test_acc": nested(cell)}, **({"drawn": drawn} if seen else {})}
 
     (finding,), (text,) = judged(store := publish(make_transfer(), outcome))

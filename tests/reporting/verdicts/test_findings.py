@@ -120,7 +120,7 @@ def test_factors_that_a_contrast_does_not_name_are_averaged_within_a_seed(make_s
     expected = {seed: mean("gn", seed) - mean("bn", seed) for seed in range(10)}
     assert finding.differences == pytest.approx(expected)
     assert (
-        text.startswith("at one learning-rate rule, gn and bn")
+        text.startswith("at one learning-rate rule, gn beats bn by ")
         and "averaged over weight std and batch size" in text
     )
 
