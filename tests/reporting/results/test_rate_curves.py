@@ -43,7 +43,10 @@ def tuned(make_study, tmp_path):
         store.declare(study)
         first = study.tuning.seeds_of(0)[0]
         for cell in advance(study, {}).cells[:upto]:
-            acc = accuracy[cell.settings.norm][RATES.index(cell.settings.lr)]
+            if callable(accuracy):
+                acc = accuracy(cell.settings)
+            else:
+                acc = accuracy[cell.settings.norm][RATES.index(cell.settings.lr)]
             better = 0.01 * (cell.seed - first) if cell.settings.lr == 0.1 else 0
             loss = (losses or {}).get((cell.settings.norm, cell.settings.lr), 1 - (acc or 0) - better)
             record = outcome(cell, None if acc is None else loss, store)
@@ -147,6 +150,33 @@ def test_the_figure_marks_choices_and_divergence_and_its_caption_is_short(tuned,
     assert all(float(line.get_xdata()[0]) == pytest.approx(0.1, rel=0.2) for line in rings)
     (crosses,) = [line for line in accuracy[0].lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert list(crosses.get_ydata()) == pytest.approx([10.0] * seeds)  # bn at rate 1, ten classes
+
+
+def test_the_axis_of_accuracies_holds_the_points_of_every_panel(tuned):
+    """Its limits once came from the first panel alone, and cut the others."""
+    accuracy = {(2, "bn"): 0.2, (2, "gn"): 0.2, (64, "bn"): 0.9, (64, "gn"): 0.9}
+    results = tuned(
+        factors={"norm": ("bn", "gn"), "batch_size": (2, 64)},
+        primary=(),
+        accuracy=lambda settings: accuracy[settings.batch_size, settings.norm],
+    )
+    with styled():
+        ((_, _, figure),) = sensitivity(judge_results(results))
+    assert len(figure.axes) == 4
+    low, high = figure.axes[0].get_ylim()
+    assert low < 20 and 90 < high <= 102
+
+
+def test_names_too_long_for_the_ends_of_lines_stand_in_a_legend(tuned):
+    long = {"norm": ("bn", "gn"), "block": ("pre-activation", "post-activation"), "stride_on": ("1x1", "3x3")}
+    with styled():
+        ((_, _, figure),) = sensitivity(judge_results(tuned(factors=long, primary=())))
+        figure.draw_without_rendering()
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == 8 and all("stride on the" in name for name in names)
+    width = figure.get_figwidth() * figure.dpi
+    assert all(text.get_window_extent().x1 <= width for text in legend.get_texts())
 
 
 def test_losses_far_above_chance_do_not_flatten_the_axis(tuned):
