@@ -132,13 +132,12 @@ def _name_lines(panel: Sequence[RateCurve], styles: Sequence[Look], axis: str | 
 def _legend(panel: Sequence[RateCurve], axis: str | None, figure: Figure) -> None:
     """Name the lines above the panels, where their names are too long to stand at the ends."""
     styles = looks([_without(curve.look, axis) for curve in panel])
-    handles = [
-        Line2D(
-            [], [], color=look.color, marker=look.marker, linestyle=look.dash, linewidth=1, markersize=3.6,
-            markerfacecolor="white" if look.hollow else look.color,
-        )
-        for look in styles
-    ]  # fmt: skip
+    handles = []
+    for look in styles:
+        face = "white" if look.hollow else look.color
+        handle = Line2D([], [], color=look.color, marker=look.marker, markersize=3.6, markerfacecolor=face)
+        handle.set(linestyle=look.dash, linewidth=1)
+        handles.append(handle)
     names = [_name(curve, axis) for curve in panel]
     figure.legend(handles, names, loc="outside upper left", frameon=False, fontsize=6.5)
 
