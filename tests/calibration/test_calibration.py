@@ -8,16 +8,29 @@ from scipy.special import ndtri
 
 from fairtrial.rng import ROOT
 from fairtrial.stats import hypothesis_tests, inputs, sequential, student
-from tests.calibration import coverage_claims, error_claims, interim_claims, invariants, wrong_methods
+from tests.calibration import (
+    coverage_claims,
+    error_claims,
+    interim_claims,
+    invariants,
+    tuned_claims,
+    wrong_methods,
+)
 from tests.calibration.claims import AT_95, SEQUENTIAL, Check, judge
 
-CHECKS = (*coverage_claims.CHECKS, *error_claims.CHECKS, *interim_claims.CHECKS, *invariants.CHECKS)
-CONTROLS = (*interim_claims.CONTROLS, *wrong_methods.CONTROLS)
+CHECKS = (
+    *coverage_claims.CHECKS,
+    *error_claims.CHECKS,
+    *interim_claims.CHECKS,
+    *invariants.CHECKS,
+    *tuned_claims.CHECKS,
+)
+CONTROLS = (*interim_claims.CONTROLS, *tuned_claims.CONTROLS, *wrong_methods.CONTROLS)
 # What `tox -e tests` runs of them: intervals, error rates, a rule of stopping, four wrong methods.
 QUICK = (
     "t of a mean, normal, n = 3", "paired t at r = .8", "subset means", "Clopper-Pearson at 0.9,",
     "TOST at the margin, n = 6", "sign flips at .05", "confidence sequence, any n", "a NaN is refused",
-    "swapped arms",
+    "swapped arms", "tuned",
     "z at", "percentile", "4 subsets", "one checkpoint",
 )  # fmt: skip
 
