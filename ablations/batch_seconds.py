@@ -1,7 +1,7 @@
 """Is GN+WS spared from small batches when every arm trains for the same time?
 
 Run:     fairtrial run batch-seconds    (part of tox -e ablate-batch)
-Takes:   about 4 minutes on two cores (65 cells of 2 seconds, one after the other)
+Takes:   about 9 minutes (120 trials of a second, 65 cells of 2 seconds, one after the other, and launches)
 Result:  results/batch-seconds/report.html
 """
 

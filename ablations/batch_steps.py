@@ -1,7 +1,7 @@
 """Is GN+WS spared from small batches when every arm makes equally many steps?
 
 Run:     fairtrial run batch-steps    (part of tox -e ablate-batch)
-Takes:   about 2 minutes on two cores (104 cells of 128 steps)
+Takes:   about 4 minutes on two cores (120 trials, then 130 cells of 128 steps)
 Result:  results/batch-steps/report.html
 """
 

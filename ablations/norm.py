@@ -1,7 +1,7 @@
 """Does GN+WS beat BN when the batch is small, and does WS repair GN when it is large?
 
 Run:     tox -e ablate-norm
-Takes:   about 3 minutes on two cores (60 trials choose each arm's rate, then 84 cells of 2 048 digits)
+Takes:   about 2 minutes on two cores (60 trials choose each arm's rate, then 84 cells of 2 048 digits)
 Result:  results/norm/report.html
 """
 
