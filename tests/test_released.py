@@ -33,7 +33,7 @@ def test_a_released_study_is_complete_and_draws_the_same_again(folder, tmp_path)
     declared = Study.of(store.declared()["declaration"])
     assert expected(declared, store) == {record.cell for record in store.attempts()}
     copy = tmp_path / folder.name
-    for path in (*folder.glob("cells/*.json"), folder / "study.json"):
+    for path in (*folder.glob("cells/*.json"), *folder.glob("calibration-*.json"), folder / "study.json"):
         (copy / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
         (copy / path.relative_to(folder)).write_bytes(path.read_bytes())
     report = build(Store(copy))
