@@ -167,6 +167,20 @@ def test_the_axis_of_accuracies_holds_the_points_of_every_panel(tuned):
     assert low < 20 and 90 < high <= 102
 
 
+def test_an_arm_has_one_look_in_panels_with_other_arms(tuned):
+    results = tuned(
+        factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 64)},
+        only=({"norm": "gn"}, {"batch_size": 64}),
+        primary=(),
+    )
+    with styled():
+        ((_, _, figure),) = sensitivity(judge_results(results))
+    few, many = figure.axes[:2]
+    named = [{text.get_text(): text.get_color() for text in panel.texts} for panel in (few, many)]
+    assert set(named[0]) == {"gn", "gn+ws"} < set(named[1])
+    assert all(named[1][name] == color for name, color in named[0].items())
+
+
 def test_names_too_long_for_the_ends_of_lines_stand_in_a_legend(tuned):
     long = {"norm": ("bn", "gn"), "block": ("pre-activation", "post-activation"), "stride_on": ("1x1", "3x3")}
     with styled():

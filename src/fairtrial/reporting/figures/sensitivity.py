@@ -48,23 +48,26 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     curves, axis = rate_curves(results), axis_of(results.study)
     if not curves or tuning is None:
         return
-    every = list(dict.fromkeys(curve.levels.get(axis or "") for curve in curves))
+    drawn = {curve.levels.get(axis or "") for curve in curves}
+    every = [value for value in (results.study.factors[axis] if axis else (None,)) if value in drawn]
     shown = some(every)
     panels = [[curve for curve in curves if curve.levels.get(axis or "") == value] for value in shown]
     by_loss = tuning.score == "val_loss"
-    long = max(len(_name(curve, axis)) for curve in curves) > _LONG
-    figure, axes = _panels(len(shown), 1 + by_loss, legend=len(panels[0]) if long else 0)
+    arms = {_name(curve, axis): _without(curve.look, axis) for panel in panels for curve in panel}
+    styles = dict(zip(arms, looks(list(arms.values())), strict=True))
+    long = max(map(len, arms)) > _LONG
+    figure, axes = _panels(len(shown), 1 + by_loss, legend=len(arms) if long else 0)
     same = len({tuple(_name(curve, axis) for curve in panel) for panel in panels}) == 1
     for column, (value, panel) in enumerate(zip(shown, panels, strict=True)):
-        styles = looks([_without(curve.look, axis) for curve in panel])
+        own = [styles[_name(curve, axis)] for curve in panel]
         for row, scale in enumerate((_ACCURACY, _LOSS)[: 1 + by_loss]):
-            _draw(panel, styles, scale, axes[row][column])
+            _draw(panel, own, scale, axes[row][column])
         axes[0][column].set_title(level(axis, value) if axis else "")
         axes[-1][column].set_xlabel(_NAMES.get(tuning.names[0], tuning.names[0]))
         if not long and (not same or column == len(shown) - 1):
-            _name_lines(panel, styles, axis, axes[0][column])
+            _name_lines(panel, own, axis, axes[0][column])
     if long:
-        _legend(panels[0], axis, figure)
+        _legend(styles, figure)
     if len(curves[0].grid) * len(shown) > _CROWDED:
         axes[-1][0].set_xticks(curves[0].grid[::2], [f"{value:g}" for value in curves[0].grid[::2]])
     within(_ACCURACY, axes[0][0])
@@ -129,17 +132,15 @@ def _name_lines(panel: Sequence[RateCurve], styles: Sequence[Look], axis: str | 
     name_ends(list(zip(names, ends, styles, strict=True)), ax)
 
 
-def _legend(panel: Sequence[RateCurve], axis: str | None, figure: Figure) -> None:
+def _legend(styles: Mapping[str, Look], figure: Figure) -> None:
     """Name the lines above the panels, where their names are too long to stand at the ends."""
-    styles = looks([_without(curve.look, axis) for curve in panel])
     handles = []
-    for look in styles:
+    for look in styles.values():
         face = "white" if look.hollow else look.color
         handle = Line2D([], [], color=look.color, marker=look.marker, markersize=3.6, markerfacecolor=face)
         handle.set(linestyle=look.dash, linewidth=1)
         handles.append(handle)
-    names = [_name(curve, axis) for curve in panel]
-    figure.legend(handles, names, loc="outside upper left", frameon=False, fontsize=6.5)
+    figure.legend(handles, list(styles), loc="outside upper left", frameon=False, fontsize=6.5)
 
 
 def _without(levels: Mapping[str, Any], axis: str | None) -> dict[str, Any]:
