@@ -12,8 +12,8 @@ from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
-from fairtrial.reporting.verdicts.fairness_checks import BUDGET, TUNING, study_checks
-from fairtrial.reporting.verdicts.parity_checks import LIMIT_WORDS
+from fairtrial.reporting.verdicts.fairness_checks import TUNING, study_checks
+from fairtrial.reporting.verdicts.parity_checks import BUDGET, LIMIT_WORDS
 from fairtrial.reporting.wording import clean, fixed, gap, plural
 from fairtrial.stats import clopper_pearson, mean_interval
 from fairtrial.study.budget import SPENT, parity_gap

@@ -6,12 +6,11 @@ The checks of a contrast decide its verdict; the same checks over all arms are r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.parity_checks import Arms, budget_parity
+from fairtrial.reporting.verdicts.parity_checks import Arms, Check, budget_parity
 from fairtrial.reporting.wording import clean, listed, overlap_words, plural
 from fairtrial.stats.cost_parity import CostParity, cost_parity
 from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
@@ -25,35 +24,11 @@ from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
 
 _IMAGES: Final = ("data", "shots", "val_per_class")
-BUDGET: Final = "budget"
 TUNING: Final = "equal tuning"
 # What a record says of its machine, with the setting on which that may depend.
 _COMPUTED: Final = {"device": (), "torch": (), "precision": ("precision",), "kernels": ("kernels",)}
 _KEPT: Final = {True: "as calibrated", False: "as stated"}
 _OF_SECONDS: Final = {"cpu": (), "threads": ()}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One promise of a fair comparison.
-
-    problems: why it is broken; known: whether the records tell; open: what could not be decided; kept: the
-    word for a promise that holds.
-    """
-
-    promise: str
-    shown: str
-    problems: tuple[str, ...] = ()
-    known: bool = True
-    open: tuple[str, ...] = ()
-    kept: str = "yes"
-
-    @property
-    def holds(self) -> str:
-        """'yes', 'as calibrated', 'NO', 'open', or 'unknown'."""
-        if self.problems:
-            return "NO"
-        return "unknown" if not self.known else "open" if self.open else self.kept
 
 
 def contrast_checks(results: Results, contrast: Contrast) -> tuple[Check, ...]:
@@ -105,7 +80,7 @@ def _checks(results: Results, arms: Arms, costs: Mapping[str, CostParity]) -> It
     yield _images(every, plain)
     yield _order(plain)
     own = [arm for arm in arms if not (arm and arm[0].replica)]
-    yield Check(BUDGET, **vars(budget_parity(own, budget, costs)))
+    yield budget_parity(own, budget, costs)
     yield _test_set(every)
     yield _machine(every, budget)
 

@@ -16,21 +16,35 @@ from fairtrial.study.limits import PARITY_LIMIT
 
 Arms = Sequence[Sequence[Attempt]]  # of each arm, or of each side of a contrast, the attempts that count
 
+BUDGET: Final = "budget"
 LIMIT_WORDS: Final = f"{100 * PARITY_LIMIT:g} %"  # what arms may differ by in the declared budget
 _LIMIT: Final = math.log1p(PARITY_LIMIT)
 
 
 @dataclass(frozen=True)
-class BudgetParity:
-    """What finished runs spent, in words, and why it is unequal. open: costs that nothing could decide."""
+class Check:
+    """One promise of a fair comparison.
 
+    problems: why it is broken; known: whether the records tell; open: what could not be decided; kept: the
+    word for a promise that holds.
+    """
+
+    promise: str
     shown: str
     problems: tuple[str, ...] = ()
     known: bool = True
     open: tuple[str, ...] = ()
+    kept: str = "yes"
+
+    @property
+    def holds(self) -> str:
+        """'yes', 'as calibrated', 'NO', 'open', or 'unknown'."""
+        if self.problems:
+            return "NO"
+        return "unknown" if not self.known else "open" if self.open else self.kept
 
 
-def budget_parity(arms: Arms, budget: Budget, costs: Mapping[str, CostParity]) -> BudgetParity:
+def budget_parity(arms: Arms, budget: Budget, costs: Mapping[str, CostParity]) -> Check:
     """Judge what finished runs spent. costs: contrast -> of its seconds, where they are the budget.
 
     A run that diverged early spent less for that reason, and is not held against its arm.
@@ -38,19 +52,19 @@ def budget_parity(arms: Arms, budget: Budget, costs: Mapping[str, CostParity]) -
     done = [[record for record in arm if record.status == DONE] for arm in arms]
     every, kind = [record for arm in done for record in arm], budget.kind
     if not every:
-        return BudgetParity("no finished run", known=False)
+        return Check(BUDGET, "no finished run", known=False)
     spread = {other: parity_gap([_mean(arm, other) for arm in done if arm]) for other in SPENT}
     others = [f"{other} by {gap(value)}" for other, value in spread.items() if other != kind]
     shown = f"{budget.words} per run; arms differ in {kind} by {gap(spread[kind])}, in {listed(others)}"
     unmeasured = sum(_spent(record, kind) <= 0 for record in every)
     if unmeasured:
-        return BudgetParity(shown, (f"{kind} of {plural(unmeasured, 'run')} not measured",))
+        return Check(BUDGET, shown, (f"{kind} of {plural(unmeasured, 'run')} not measured",))
     if kind != "seconds":
-        return BudgetParity(shown, (*_declared(every, budget), *_unequal(done, kind)))
+        return Check(BUDGET, shown, (*_declared(every, budget), *_unequal(done, kind)))
     return _seconds(shown, costs)
 
 
-def _seconds(shown: str, costs: Mapping[str, CostParity]) -> BudgetParity:
+def _seconds(shown: str, costs: Mapping[str, CostParity]) -> Check:
     refused, rest, undecided = [], [shown], []
     for name, cost in costs.items():
         whose = f"{clean(name)}: " if len(costs) > 1 else ""
@@ -60,7 +74,7 @@ def _seconds(shown: str, costs: Mapping[str, CostParity]) -> BudgetParity:
             rest.append(f"{whose}{cost.verdict}, {cost.words}")
         if cost.verdict == OPEN:
             undecided.append(f"cost parity open ({cost.words})")
-    return BudgetParity("; ".join(rest), tuple(refused), open=tuple(undecided))
+    return Check(BUDGET, "; ".join(rest), tuple(refused), open=tuple(undecided))
 
 
 def parity_words(gap: float | None, kind: str) -> str:
