@@ -75,7 +75,7 @@ def _row(first: dict[str, str], **cells: str) -> dict[str, str]:
         "claim", "figure", "claim says", "part", "part says", "study", "arms", "says", "measured", "interval",
         "n", "budget", "scale", "published", "distance", "note",
     )  # fmt: skip
-    return {name: {**first, **cells}.get(name, "") for name in names}
+    return dict.fromkeys(names, "") | first | cells
 
 
 def _cells(evidence: Evidence) -> dict[str, str]:
