@@ -44,3 +44,18 @@ def test_every_decimal_number_is_found_in_the_records_it_quotes(page):
 def test_each_page_is_short_and_linked(page):
     assert 20 <= len(text(page).splitlines()) <= 60
     assert f"docs/ideas/{page}.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_we_got_wrong_says_of_today_what_the_records_say():
+    page = (ROOT / "docs/what-we-got-wrong.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    now = {}
+    for path in sorted((ROOT / "results/released").glob("*/verdicts.json")):
+        for one in json.loads(path.read_text(encoding="utf-8"))["contrasts"]:
+            if interval := one["interval"]:
+                shown = [f"{100 * interval[name]:.1f}" for name in ("estimate", "low", "high")]
+                now[path.parent.name, one["contrast"]["name"]] = (
+                    f"{one['verdict'].replace('_', ' ')} {shown[0]} [{shown[1]}, {shown[2]}]"
+                )
+    assert len(rows) >= 20
+    assert [row for row in rows if now[row[0], row[1]] != row[3]] == []
