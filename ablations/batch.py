@@ -1,7 +1,7 @@
 """How does accuracy fall with the batch, and is GN+WS spared?
 
 Run:     tox -e ablate-batch    (with batch_steps, batch_seconds and batch_statistics: the other budgets)
-Takes:   about 8 minutes on two cores (160 trials, then 170 cells of 2 048 images of scanned digits)
+Takes:   at most 15 minutes on two cores, as recorded beside other work (160 trials, then 170 cells)
 Result:  results/batch/report.html
 """
 

@@ -1,7 +1,7 @@
 """Is it the few images per statistic that hurt BN, when the optimizer's batch stays the same?
 
 Run:     fairtrial run batch-statistics    (part of tox -e ablate-batch)
-Takes:   about 3 minutes on two cores (100 trials, then 110 cells of 2 048 images of scanned digits)
+Takes:   at most 5 minutes on two cores, as recorded beside other work (100 trials, then 110 cells)
 Result:  results/batch-statistics/report.html
 """
 

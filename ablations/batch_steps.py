@@ -1,7 +1,7 @@
 """Is GN+WS spared from small batches when every arm makes equally many steps?
 
 Run:     fairtrial run batch-steps    (part of tox -e ablate-batch)
-Takes:   about 4 minutes on two cores (120 trials, then 130 cells of 128 steps)
+Takes:   at most 8 minutes on two cores, as recorded beside other work (120 trials, then 130 cells)
 Result:  results/batch-steps/report.html
 """
 

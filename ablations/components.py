@@ -1,7 +1,7 @@
 """Which component earns what: GN, WS or MixUp, alone and together?
 
 Run:     tox -e ablate-components
-Takes:   about 2 minutes on two cores (80 trials, then 90 cells of 2 048 images of scanned digits)
+Takes:   at most 4 minutes on two cores, as recorded beside other work (80 trials, then 90 cells)
 Result:  results/components/report.html
 """
 

@@ -1,7 +1,7 @@
 """From ResNet to BiT: what does each step earn, added in order and left out of the whole?
 
 Run:     tox -e ablate-ladder
-Takes:   about 6 minutes on two cores (120 trials, then 130 cells of 2 048 images of scanned digits)
+Takes:   at most 11 minutes on two cores, as recorded beside other work (120 trials, then 130 cells)
 Result:  results/ladder/report.html
 """
 

@@ -1,7 +1,7 @@
 """Does MixUp help, from how many images on, and with which norm?
 
 Run:     tox -e ablate-mixup
-Takes:   about 4 minutes on two cores (240 trials, then 250 cells of 2 048 images of scanned digits)
+Takes:   at most 8 minutes on two cores, as recorded beside other work (240 trials, then 250 cells)
 Result:  results/mixup/report.html
 """
 

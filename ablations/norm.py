@@ -23,7 +23,7 @@ STUDY = Study(
         "lr": 0.1,
         "shots": 60,  # 600 images: every arm stays below the ceiling
         "val_per_class": 20,
-        "layout": "nhwc",  # a sixth faster on a CPU, in all arms
+        "layout": "nhwc",  # channels last, in all arms
     },
     budget=Budget(examples=2048),  # a multiple of every batch size: no arm sees one image more
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
