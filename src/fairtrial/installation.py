@@ -13,7 +13,7 @@ ROOT: Final = _PACKAGE.parents[1]  # of the checkout; in an installed wheel a fo
 
 
 def shipped(name: str) -> Path:
-    """Return the folder of the shipped studies: 'ablations'."""
+    """Return a folder that ships: 'ablations', the studies; 'results', what was recorded."""
     beside = ROOT / name
     return beside if beside.is_dir() else _PACKAGE / "_shipped" / name
 
@@ -24,8 +24,8 @@ def checkout() -> Path | None:
 
 
 def released() -> tuple[Path, ...]:
-    """Return the folders of results that ship with fairtrial; none in an installed wheel."""
-    results = ROOT / "results"
+    """Return the folders of results that ship; an installed wheel has those of `upstream` alone."""
+    results = shipped("results")
     return tuple(folder for folder in (results, results / "released") if folder.is_dir())
 
 

@@ -1,0 +1,62 @@
+"""The wheel, built and installed without the checkout: every shipped study runs from an empty folder."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.build import build_wheel
+
+from fairtrial.storage.store import Store
+from fairtrial.study.loader import known_studies
+
+ROOT = Path(__file__).parents[1]
+# cells of some seconds, one of them; no data that is not on this machine
+SMALL = ["--limit", "1", "--jobs", "1", "--budget", "64ex"]
+DATA = {"upstream": ["--data", "digits"]}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Return run(*words, cwd): `fairtrial ...` of an environment with the wheel and this one's packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    here = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        wheel = folder / build_wheel(str(folder))
+    finally:
+        os.chdir(here)
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(packages)  # what `pip install --no-deps` does with a pure wheel
+    # a .pth file in the folder that it names is not read: the checkout's own installation is not seen
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*words, cwd):
+        return subprocess.run(
+            [environment / "bin/python", "-P", "-m", "fairtrial", *words],
+            cwd=cwd,
+            env=variables | {"XDG_CACHE_HOME": str(folder / "cache")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_shipped_study_runs_from_an_empty_folder(name, installed, tmp_path):
+    planned = installed("plan", name, cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert list(tmp_path.iterdir()) == []
+    done = installed("run", name, *SMALL, *DATA.get(name, []), cwd=tmp_path)
+    assert done.returncode == 5, done.stderr  # one cell of many
+    (record,) = Store(tmp_path / "results" / name).attempts()
+    assert record.status == "done"
+    assert (record.drawn.upstream is not None) == (name in ("shots", "transfer"))
