@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fairtrial.errors import Fault
+from fairtrial.reporting.results.load import rows
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import is_timing, parsed, read
-from fairtrial.storage.store import Store, outcomes, rows
+from fairtrial.storage.store import Store, outcomes
 from fairtrial.study.factors import recorded_digest, upgraded
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast

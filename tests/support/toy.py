@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fairtrial import failpoints
 from fairtrial.storage.record import is_timing
-from fairtrial.storage.store import Store, rows
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 
@@ -66,6 +68,32 @@ def slay(driver: subprocess.Popen) -> list[int]:
     return jobs
 
 
+class HitCounter:
+    """In place of a failpoint: writes down each point that a process reaches, and goes on."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def reached(self, name: str, hit: int | None) -> None:
+        if name:
+            with self.file.open("a") as file:
+                file.write(f"{os.getpid()} {name}\n")
+
+
+def note_hits() -> None:
+    """Count the hits of failpoints in this process, where TOY_HITS names a file."""
+    if file := os.environ.get("TOY_HITS"):
+        failpoints._set = HitCounter(Path(file))  # type: ignore[assignment]
+
+
+def hits(file: Path) -> dict[str, int]:
+    """Failpoint -> the most hits of it in one process."""
+    most: Counter[str] = Counter()
+    for line, count in Counter(file.read_text().splitlines()).items():
+        most[line.split()[1]] = max(most[line.split()[1]], count)
+    return dict(most)
+
+
 def store_of(results: Path) -> Store:
     return Store(results / "toy")
 
@@ -76,6 +104,8 @@ def leases(results: Path) -> list[Path]:
 
 def table(results: Path, **study: Any) -> list[dict]:
     """The final table without its timing columns."""
+    from fairtrial.reporting.results.load import rows  # pandas: drivers and workers do without
+
     found = rows(toy_study(**study).cells(), store_of(results).attempts())
     return [{name: value for name, value in row.items() if not is_timing(name)} for row in found]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
-from tests.support.toy import WORKER, toy_study
+from tests.support.toy import WORKER, note_hits, toy_study
 
 
 def main() -> int:
     results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
     worker_pool.ENTRY = (WORKER,)
+    note_hits()
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
     try:
         return runner.run(toy_study(**study), runner.Options(results=results, **options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from fairtrial.cli.options import cores
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
+from fairtrial.failpoints import VARIABLE
 from fairtrial.kernels.dispatch import choose
 from fairtrial.study.data_spec import name_of
 
@@ -42,6 +44,7 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
         "results": str(results),
         "free_mb": free_mb,
         "data": data,
+        "failpoint": os.environ.get(VARIABLE),
     }
     parts = {
         USAGE: _torch_problems(torch),
@@ -72,6 +75,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"results   {found['results']} ({found['free_mb']:,} MB free)"
     if found["data"] is not None:
         yield f"data      {found['data']}"
+    if found["failpoint"]:
+        yield f"failpoint {VARIABLE}={found['failpoint']}: a process fails there on purpose; unset it"
 
 
 def _kernels(kernels: str, reason: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from fairtrial.cli.parser import driver, parser
 from fairtrial.errors import DONE, INTERRUPTED, RESOURCES, Fault, fault
+from fairtrial.failpoints import VARIABLE, chosen
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
 
@@ -37,6 +38,8 @@ def drive(study: Study) -> NoReturn:
 
 def _guarded(command: Callable[[], int], as_json: bool) -> int:
     try:
+        if (point := chosen()) and point.problem:
+            raise fault(point.problem, VARIABLE, "unset it: it is for tests alone")
         code = command()
         sys.stdout.flush()
         return code

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import fsum
 from typing import Final
 
+from fairtrial.failpoints import failpoint
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import DECLARED, Store
 from fairtrial.study.failure_policy import MOST_FAILED, FailurePolicy, given_up_words
@@ -81,11 +82,14 @@ class AttemptLog:
     def begin(self, cell: Cell, pid: int, origin: Json) -> int:
         """Lease the cell to a process; the number of the new attempt, larger than any before."""
         attempt = self._last.get(cell.id, 0) + 1
+        failpoint("claim-before")
         self.store.lease(cell_message(cell), attempt, pid, origin)
+        failpoint("claim-after")
         return attempt
 
     def renew(self, cell: Cell, attempt: int, ran_s: float) -> None:
         """Say that a cell is still being worked on."""
+        failpoint("lease-renew")
         self.store.renew(cell.id, attempt, ran_s)
 
     def close(self, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:

@@ -17,6 +17,7 @@ from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerProcess
+from fairtrial.failpoints import failpoint
 from fairtrial.installation import released
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, cell_message, failure
@@ -112,6 +113,7 @@ class Driver:
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
+        failpoint("study-final-before")
         return self.stop.code or self._exit_code()
 
     def _run_pending(self, pool: WorkerPool, jobs: int) -> None:

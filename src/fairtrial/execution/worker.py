@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
+from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Json, attempt_record, failure
@@ -140,6 +141,7 @@ class CellRunner:
     def _result(self, cell: Cell, step_s: float | None, data_sha256: str | None, context: Any) -> Json:
         started = time.monotonic()
         try:
+            failpoint("cell-start")
             self._check_data(cell, data_sha256)
             result = self.cells.run_cell(cell, context, step_s)
             canonical(result)  # a NaN cannot be recorded: better an error than a worker that dies of it

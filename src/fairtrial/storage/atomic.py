@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
+from fairtrial.failpoints import NOWHERE, Along, failpoint
 
 MARK: Final = ".fairtrial-"  # temporary files carry it, so that repair deletes ours and nothing else
 RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
@@ -23,22 +24,26 @@ Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def publish(path: Path, content: str | bytes | Writer, *, overwrite: bool = False) -> None:
+def publish(
+    path: Path, content: str | bytes | Writer, *, overwrite: bool = False, along: Along = NOWHERE
+) -> None:
     """Write, fsync, show the file under its name; without `overwrite` an existing one is a FileExistsError.
 
     content: text, bytes, or a function that writes them. The temporary file lies in the same folder; the name
     is given by link (or rename), then the folder is fsynced: after a crash the file is there in full or not
-    there. A full disk is a Fault with exit code 6.
+    there. A full disk is a Fault with exit code 6. along: the failpoints on the way.
     """
     with writing(path):
         temporary = path.parent / f"{MARK}{os.urandom(8).hex()}.tmp"
         try:
-            _write(temporary, content.encode() if isinstance(content, str) else content)
+            _write(temporary, content.encode() if isinstance(content, str) else content, along)
+            failpoint(along.unnamed)
             if overwrite:
                 temporary.replace(path)
                 _sync_folder(path.parent)
             else:
                 publish_file(temporary, path)
+            failpoint(along.named)
         finally:
             # renamed away when it was an overwrite
             temporary.unlink(missing_ok=True)
@@ -91,19 +96,28 @@ def writing(path: Path) -> Iterator[None]:
         raise fault(what, str(path.parent), do, RESOURCES) from error
 
 
-def _write(path: Path, content: bytes | Writer) -> None:
+def _write(path: Path, content: bytes | Writer, along: Along) -> None:
     handle = os.open(path, _NEW, 0o666)
     try:
+        failpoint(along.opened)
         if callable(content):
             with os.fdopen(handle, "wb", closefd=False) as file:
                 content(file)
         else:
-            # near a limit a write may be short
-            while content:
-                content = content[os.write(handle, content) :]
+            half = len(content) // 2 if along.half else 0
+            _write_all(handle, content[:half])
+            failpoint(along.half)
+            _write_all(handle, content[half:])
+        failpoint(along.written)
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    # near a limit a write may be short
+    while content:
+        content = content[os.write(handle, content) :]
 
 
 def _sync_folder(folder: Path) -> None:

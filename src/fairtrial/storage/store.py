@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.failpoints import RESULT
 from fairtrial.storage import atomic, integrity, lock
 from fairtrial.storage.calibrations import Calibration, read_calibration
 from fairtrial.storage.integrity import DECLARATION_SCHEMA, SCHEMA, Newer, Record, sealed
 from fairtrial.storage.record import Attempt, read
 from fairtrial.study.factors import non_default, recorded_digest
 from fairtrial.study.failure_policy import FailurePolicy
-from fairtrial.study.study import Cell, Study
+from fairtrial.study.study import Study
 
 DECLARED = FailurePolicy()  # where a study declares nothing else
 
@@ -114,7 +115,7 @@ class Store:
             what = f"a record of {len(text.encode()):,} bytes; at most {atomic.RECORD_CAP:,} are read back"
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
         with contextlib.suppress(FileExistsError):
-            atomic.publish(path, text)
+            atomic.publish(path, text, along=RESULT)
             self.release(attempt.cell, attempt.number)
             return True
         self.release(attempt.cell, attempt.number)
@@ -274,25 +275,6 @@ def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> d
         if attempt.failed and attempt.cell not in known:
             found[attempt.cell].append(attempt)
     return dict(found)
-
-
-def rows(
-    cells: Iterable[Cell], attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED
-) -> list[Record]:
-    """One flat row per declared cell, in their order.
-
-    A cell without outcome has the status of its last failed attempt, or 'pending'.
-    """
-    attempts = list(attempts)
-    known, failed = outcomes(attempts, policy), failures(attempts, policy)
-    return [_row(cell, known.get(cell.id), failed.get(cell.id, [])) for cell in cells]
-
-
-def _row(cell: Cell, attempt: Attempt | None, failed: Sequence[Attempt]) -> Record:
-    row = {"cell": cell.id, "arm": cell.arm, "seed": cell.seed, "replica": cell.replica, **cell.levels}
-    if attempt is None:
-        return row | {"status": failed[-1].status if failed else "pending"}
-    return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
 
 
 def _without_defaults(declaration: Record) -> Record:

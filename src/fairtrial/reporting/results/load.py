@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -18,10 +18,10 @@ from fairtrial.reporting.wording import plural
 from fairtrial.storage.calibrations import Calibration
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
-from fairtrial.storage.store import Store, failures, outcomes, rows
-from fairtrial.study.failure_policy import MOST_FAILED, WORDS, chance, given_up_words
+from fairtrial.storage.store import DECLARED, Store, failures, outcomes
+from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy, chance, given_up_words
 from fairtrial.study.stopping import NOT_REQUIRED
-from fairtrial.study.study import Contrast, Study
+from fairtrial.study.study import Cell, Contrast, Study
 from fairtrial.study.validation import METRICS
 from fairtrial.tuning.selection import Stage, countable, resolve
 
@@ -208,6 +208,25 @@ def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -
             values |= chance(classes.get(record.settings.data))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
         yield row | numbers | {"failed": failed, "ended": record is not None} | _started(study, row, record)
+
+
+def rows(
+    cells: Iterable[Cell], attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED
+) -> list[Record]:
+    """One flat row per declared cell, in their order.
+
+    A cell without outcome has the status of its last failed attempt, or 'pending'.
+    """
+    attempts = list(attempts)
+    known, failed = outcomes(attempts, policy), failures(attempts, policy)
+    return [_row(cell, known.get(cell.id), failed.get(cell.id, [])) for cell in cells]
+
+
+def _row(cell: Cell, attempt: Attempt | None, failed: Sequence[Attempt]) -> Record:
+    row = {"cell": cell.id, "arm": cell.arm, "seed": cell.seed, "replica": cell.replica, **cell.levels}
+    if attempt is None:
+        return row | {"status": failed[-1].status if failed else "pending"}
+    return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
 
 
 def _started(study: Study, row: Record, record: Attempt | None) -> Record:
