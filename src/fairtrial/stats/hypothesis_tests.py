@@ -16,6 +16,7 @@ from fairtrial.stats.student import fit_mean
 
 MOST_PAIRS = 20  # 2^20 sign vectors are still counted one by one
 _RESAMPLES = 99_999
+_SIGNS = 2 * 10**8  # drawn at most: beyond 2000 values, by fewer sign vectors
 _BLOCK = 2**20  # numbers held at a time while drawing
 _SLACK = 1e-12  # relative to the inputs, so that ties survive rounding
 
@@ -31,9 +32,10 @@ def sign_flip_p(
 ) -> ExactTest:
     """Return the two-sided sign-flip test: the share of the 2^n sign vectors whose |mean| reaches ours.
 
-    d: (n,) paired differences or seed -> difference; zeros stay in n. Beyond n = 20, 99 999 random sign
-    vectors with (1 + hits) / (1 + draws), and rng is required. Warns when no outcome at this n can reach
-    alpha. groups: a label per difference; the signs of whole groups are flipped, on their means.
+    d: (n,) paired differences or seed -> difference; zeros stay in n. Beyond n = 20, `resamples` random sign
+    vectors with (1 + hits) / (1 + draws), and rng is required: 99 999, beyond n = 2000 as many as make 2·10^8
+    signs, at least 999. Warns when no outcome at this n can reach alpha. groups: a label per difference; the
+    signs of whole groups are flipped, on their means.
     """
     check_share(alpha, "alpha")
     values = np.sort(joined({"d": d}, groups)[0])
@@ -44,12 +46,10 @@ def sign_flip_p(
         hits, draws, smallest = _all_flips(values, least), 2 ** (n - 1), 2 / 2**n
     else:
         chance = generator(rng, f"d has more than {MOST_PAIRS} values, so signs are drawn at random")
+        resamples = min(_RESAMPLES, max(999, _SIGNS // n))
         # The observed signs count as one of the draws, so that p is never 0 and never too small.
-        hits, draws, smallest = (
-            1 + _random_flips(values, least, chance),
-            1 + _RESAMPLES,
-            1 / (1 + _RESAMPLES),
-        )
+        hits, draws = 1 + _random_flips(values, least, resamples, chance), 1 + resamples
+        smallest = 1 / draws
     warning = f"cannot reject at n = {n}: the smallest p is {smallest:.4g}, above {alpha:g}"
     return ExactTest(
         estimate=float(values.mean()),
@@ -64,7 +64,7 @@ def sign_flip_p(
         p=hits / draws,
         smallest_p=smallest,
         exact=exact,
-        resamples=None if exact else _RESAMPLES,
+        resamples=None if exact else draws - 1,
     )
 
 
@@ -76,8 +76,8 @@ def _all_flips(values: np.ndarray, least: float) -> int:
     return int(np.count_nonzero(np.abs(sums) >= least))
 
 
-def _random_flips(values: np.ndarray, least: float, rng: np.random.Generator) -> int:
-    hits, left = 0, _RESAMPLES
+def _random_flips(values: np.ndarray, least: float, resamples: int, rng: np.random.Generator) -> int:
+    hits, left = 0, resamples
     while left:
         rows = min(left, max(1, _BLOCK // len(values)))
         signs = rng.integers(0, 2, size=(rows, len(values)), dtype=np.int8) * 2.0 - 1.0

@@ -30,6 +30,13 @@ def constant(values: np.ndarray, *inputs: np.ndarray) -> bool:
     return bool(values.std(ddof=1) <= _TINY * size)
 
 
+def constant_columns(table: np.ndarray) -> np.ndarray:
+    """Return which columns of a (rows, columns) table vary by no more than rounding."""
+    if len(table) < 2:
+        return np.ones(table.shape[1], dtype=bool)
+    return table.std(axis=0, ddof=1) <= _TINY * np.abs(table).max(axis=0)
+
+
 def _sorted(seeds: Iterable[Any]) -> list[Any]:
     return sorted(seeds, key=lambda seed: (str(type(seed)), seed))
 

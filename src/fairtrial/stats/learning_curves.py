@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from fairtrial.stats.inputs import constant
+from fairtrial.stats.inputs import constant_columns
 from fairtrial.stats.records import Record
 from fairtrial.stats.rules import FEW_UNITS, check_share
 from fairtrial.study.limits import MIN_UNITS
@@ -45,7 +45,7 @@ def simultaneous_band(
     check_share(level, "level")
     table = _table(curves)
     seeds, checkpoints = table.shape
-    mean, still = table.mean(axis=0), np.array([constant(column) for column in table.T])
+    mean, still = table.mean(axis=0), constant_columns(table)
     near = _half_widths(table, still, (1 + level) / 2)
     far = _half_widths(table, still, 1 - (1 - level) / (2 * checkpoints))
     warning = FEW_UNITS if seeds < MIN_UNITS else ""
