@@ -27,3 +27,10 @@ def test_code_imports_what_each_extra_installs():
     for extra, requirements in extras.items():
         modules = {re.match(r"[\w-]+", each)[0].replace("-", "_") for each in requirements}
         assert extra == "dev" or modules & imported, extra
+
+
+def test_the_citation_names_what_is_built():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = (ROOT / "CITATION.cff").read_text()
+    for line in (f"version: {project['version']}", f"license: {project['license']}"):
+        assert f"\n{line}\n" in cited

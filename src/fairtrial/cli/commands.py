@@ -101,6 +101,15 @@ def fetch(given: Namespace) -> int:
     return show(found, fetched_lines(found), given.json)
 
 
+def init(given: Namespace) -> int:
+    """Write a study file to begin with."""
+    from fairtrial.cli.new_study import write_study
+
+    path = write_study(given.name)
+    words = [f"wrote {path}", f"what it would run: fairtrial plan {path}", f"then: fairtrial run {path}"]
+    return show({"file": str(path)}, words, given.json)
+
+
 def measure(given: Namespace) -> int:
     """Measure what some figures need beside studies."""
     from fairtrial.measurements import command

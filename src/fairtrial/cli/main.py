@@ -71,6 +71,7 @@ def _dispatch(given: Namespace) -> int:
         "doctor": commands.doctor,
         "fetch": commands.fetch,
         "gate": commands.gate,
+        "init": commands.init,
         "networks": commands.measure,
         "probe": commands.measure,
         "verify": commands.verify,

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from fairtrial import __version__
 from fairtrial.cli import option_groups as groups
+from fairtrial.cli.completion import SHELLS, PrintCompletion
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.study.loader import known_studies
 
@@ -101,6 +102,10 @@ def parser() -> Parser:
         epilog=f"Studies in ablations/: {', '.join(known_studies())}. STUDY is one of them or a path.",
     )
     top.add_argument("--version", action="version", version=f"fairtrial {__version__}")
+    top.add_argument(
+        "--print-completion", action=PrintCompletion, choices=SHELLS, metavar="SHELL",
+        help="print what makes bash, zsh or fish complete commands, options and studies",
+    )  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (says, added) in ON_A_STUDY.items():
         command = commands.add_parser(name, help=says, description=says)
@@ -119,6 +124,10 @@ def parser() -> Parser:
 
 def _add_others(commands: Any) -> None:
     """Add the commands that need no study."""
+    says = "write a commented study file to begin with: NAME.py"
+    init = commands.add_parser("init", help=says, description=says)
+    init.add_argument("name", nargs="?", metavar="NAME", default="my-study", help="default: my-study")
+    groups.json_option(init)
     says = "recompute every number of a report from its records; exit 3 names each that differs"
     groups.verify_options(commands.add_parser("verify", help=says, description=says))
     groups.claims_options(commands)

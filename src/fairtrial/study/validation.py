@@ -37,7 +37,7 @@ BY_PRESET: Final = (
     "factors", "fixed", "budget", "seeds", "primary", "secondary", "margin", "aa", "only", "stop", "tuning",
     "pilots",
 )  # fmt: skip
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "question": (str, "a text"),
     "factors": (Mapping, "a table such as {'norm': ('bn', 'gn')}"),
@@ -76,7 +76,7 @@ def problems(study: Study) -> Iterator[Problem]:
 
 
 def _name_problems(study: Study) -> Iterator[Problem]:
-    if not isinstance(study.name, str) or not _NAME.fullmatch(study.name):
+    if not isinstance(study.name, str) or not NAME.fullmatch(study.name):
         what = f"study name {shown(study.name)} is not allowed"
         do = "use a lower-case letter, then up to 39 lower-case letters, digits or hyphens"
         yield Problem(what, at(study.locations, "name"), do)
