@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from fairtrial.study.loader import known_studies
 
@@ -14,7 +14,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 class PrintCompletion(argparse.Action):
     """Print the completion script of a shell and end; only this loads the library that writes it."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> NoReturn:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
         import shtab
 
         places = {"DIR": shtab.DIRECTORY, "FILE": shtab.FILE, "STUDY": _studies()}
