@@ -11,7 +11,8 @@ from fairtrial.models.resnet import create_model
 from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
 from fairtrial.reporting.report.study_report import build, report_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
 from fairtrial.tuning.selection import expected_cells

@@ -158,6 +158,8 @@ def writing(call):
     if what == "open" or (what.endswith(".open") and what != "os.open"):
         return any(letter in mode for letter in "wax+") and mode.startswith("'")
     owner, _, method = what.rpartition(".")
+    if what == "os.open" and len(call.args) > 1:
+        return not ast.unparse(call.args[1]).startswith("os.O_RDONLY")
     return method in OS_WRITES if owner == "os" else method in WRITES
 
 
@@ -176,6 +178,7 @@ def test_writing_is_recognised():
         "p.write_text('')",
         "os.replace(a, b)",
         "os.open(a)",
+        "os.open(a, os.O_WRONLY | os.O_CREAT)",
     )
     assert all(writing(ast.parse(text).body[0].value) for text in texts)
     texts = (

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.execution.attempt_log import AttemptLog
+from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import attempt_record, cell_message, failure
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import FailurePolicy
 from tests.support.records import done, killed, origin_in, publish
 from tests.support.toy import toy_study
@@ -29,7 +30,7 @@ def test_a_new_attempt_is_numbered_after_the_last_and_leased(store, cells):
     log = AttemptLog(store)
     assert log.begin(cells[0], 77, origin_in(store)) == 4
     assert log.begin(cells[1], 78, origin_in(store)) == 1
-    found = [(lease["cell"]["id"], lease["attempt"], lease["pid"]) for lease in store.abandoned()]
+    found = [(lease.cell["id"], lease.number, lease.pid) for lease, _ in store.abandoned()]
     assert sorted(found) == sorted([(cells[0].id, 4, 77), (cells[1].id, 1, 78)])
 
 

@@ -15,7 +15,8 @@ from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.runner import Options, Wanted
 from fairtrial.storage import atomic
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.schedule import tuning_alone, whole_study

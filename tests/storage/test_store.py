@@ -12,8 +12,9 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.reporting.results.load import rows
 from fairtrial.storage.integrity import sealed
-from fairtrial.storage.record import is_timing, parsed, read
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.record import cell_message, is_timing, parsed, read
+from fairtrial.storage.store import Store
 from fairtrial.study.factors import recorded_digest, upgraded
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
@@ -136,6 +137,12 @@ def test_fields_of_a_later_time_are_kept_and_missing_ones_named(store, study):
         store.attempts()
 
 
+KEPT = {
+    "file": "0123456789ab-1.safetensors",
+    "bytes": 8,
+    "sha256": "0" * 64,
+    "images": f"images-{'0' * 16}.u64",
+}
 IMPOSSIBLE = [
     ("measured.test_acc", 93.1, "expected a fraction in 0..1; got 93.1"),
     ("measured.test_acc", -0.2, "expected a fraction in 0..1; got -0.2"),
@@ -150,7 +157,18 @@ IMPOSSIBLE = [
     ("spent.train_s", -1.0, "expected a finite number from 0 on; got -1.0"),
     ("spent.steps", 1.5, "expected a whole number from 0 on; got 1.5"),
     ("status", ["done"], "expected one of done, diverged"),
-    ("budget", ["8st"], "expected a text"),
+    ("budget", ["8st"], "expected a budget"),
+    ("budget", "8 parsecs", "expected a budget"),
+    ("attempt", 0, "expected a whole number from 1 on; got 0"),
+    ("attempt", 1.0, "expected a whole number from 1 on; got 1.0"),
+    ("spent.steps", 10**400, "expected a whole number from 0 on"),
+    ("measured.test_loss", 10**400, "expected a finite number"),
+    ("settings.norm", "ln3", "norm='ln3' is not a known name"),
+    ("settings.batch_size", 0, "batch_size=0 is outside"),
+    ("settings.weight_std", 1, "weight_std=1 is int, not True or False"),
+    ("measured.checkpoint", {**KEPT, "file": "../../x.safetensors"}, r"expected CELL-ATTEMPT\.safetensors"),
+    ("measured.checkpoint", {**KEPT, "images": "/etc/passwd"}, r"expected images-DIGEST\.u64"),
+    ("measured.checkpoint", {**KEPT, "sha256": "none"}, "expected 64 hexadecimal digits"),
     ("study", ["a"], "expected a text"),
     ("cell", 7, "expected 12 hexadecimal digits; got 7"),
     ("seed", True, "expected a whole number from 0 on; got True"),
@@ -172,7 +190,7 @@ def test_a_sealed_record_of_what_cannot_be_is_damage_and_named(store, study, at,
         store.attempts()
     assert damaged.value.code == 3
     assert damaged.value.problems[0].where == str(only_file(store))
-    assert at in damaged.value.problems[0].what
+    assert at.partition(".")[0] in damaged.value.problems[0].what
     good, faults = store.read_attempts()
     assert (good, len(faults)) == ([], 1)
     assert len(store.set_aside()) == 1
@@ -220,7 +238,7 @@ def test_hidden_files_of_a_system_are_no_records(store, study):
     """A Mac leaves `._NAME` beside each file on exFAT, on a share or in a tar."""
     record = publish(store, study.cells()[0])
     store.calibrate({"a": 0.1}, ORIGIN)
-    store.lease({"id": record.cell}, 2, 1, ORIGIN)
+    store.lease(cell_message(study.cells()[0]), 2, 1, ORIGIN)
     for path in [*store.folder.glob("*/*.json"), *store.folder.glob("*.json")]:
         path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        ")
     assert store.attempts() == [record]
@@ -335,7 +353,7 @@ def test_records_of_two_studies_in_one_folder_are_refused_by_name(store, study, 
 def test_repair_moves_what_is_damaged_away_and_the_rest_is_readable(store, study):
     good = [publish(store, cell) for cell in study.cells()[:2]]
     store.calibrate({"a": 0.1}, ORIGIN)
-    store.lease({"id": good[0].cell}, 2, 1, ORIGIN)
+    store.lease(cell_message(study.cells()[0]), 2, 1, ORIGIN)
     for path in (f"cells/{good[0].cell}-1.json", f"leases/{good[0].cell}-2.json", "calibration-1.json"):
         (store.folder / path).write_bytes(b'{"schema": 1')
     (store.folder / "study.json").write_text("{}")
@@ -426,6 +444,48 @@ def test_an_edited_declaration_or_history_is_named(store, study, old, new):
         store.declared()
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [
+        ("declaration", [], "declaration: expected an object"),
+        ("declaration.seeds", "0..3", r"declaration\.seeds: expected a list of whole numbers"),
+        ("declaration.seeds", [0, 0, 1], "declaration: .*seed"),
+        ("declaration.factors", {"norm": "bn"}, r"declaration\.factors: expected a list of levels"),
+        ("declaration.factors", {"norm": ["bn", "ln3"]}, "declaration: .*ln3"),
+        ("declaration.budget", "8 parsecs", "declaration: .*parsecs"),
+        ("declaration.primary", [{"name": "first"}], "no study can be made of it"),
+        ("declaration.margin", "wide", r"declaration\.margin: expected a finite number"),
+        ("declaration.alpha", 5, r"declaration\.alpha: expected a fraction"),
+        ("declaration.study", "../x", "declaration: .*'../x'"),
+        ("history", [], "history: expected a list of what was declared"),
+        ("history", [{"hash": 7, "contrasts": {}, "seen": 0}], r"history\.0\.hash: expected 64 hexadecimal"),
+        ("pilots", ["a"], "pilots: expected a text"),
+    ],
+)
+def test_a_sealed_declaration_that_no_study_has_is_damage_and_named(store, study, at, value, said):
+    path = store.folder / "study.json"
+    body = {name: each for name, each in json.loads(path.read_text()).items() if name != "sha256"}
+    *inside, name = at.split(".")
+    (body[inside[0]] if inside else body)[name] = value
+    path.write_text(sealed(body))
+    for reader in (store.declared, store.attempts, lambda: store.declare(study)):
+        with pytest.raises(Fault, match=said) as damaged:
+            reader()
+        assert (damaged.value.code, damaged.value.problems[0].where) == (3, str(path))
+    assert len(store.set_aside()) == 1
+
+
+def test_a_copied_calibration_is_named_and_not_counted_twice(store):
+    store.calibrate({"a": 0.1}, ORIGIN)
+    (path,) = store.folder.glob("calibration-*.json")
+    copy = path.with_name(f"{path.stem} (copy).json")
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(Fault, match="it is called") as refused:
+        store.calibrations()
+    assert refused.value.code == 3
+    assert len(store.set_aside()) == 1 and len(store.calibrations()) == 1
+
+
 def test_another_study_in_the_folder_is_refused_with_both_ids(store):
     with pytest.raises(
         Fault, match=r"holds study toy \(preset embedded\), not game \(preset embedded\)"
@@ -443,33 +503,69 @@ def test_a_folder_without_a_study_says_what_to_run(tmp_path):
 def test_a_cloned_folder_without_its_empty_parts_is_declared_again(store, study):
     (store.folder / "leases").rmdir()
     store.declare(study)
-    store.lease({"id": "0" * 12}, 1, 1, ORIGIN)
+    store.lease(cell_message(study.cells()[0]), 1, 1, ORIGIN)
 
 
 # leases
 
 
-def test_a_lease_says_what_a_later_driver_needs(store):
-    store.lease({"id": "0123456789ab", "seed": 3}, 2, 77, ORIGIN)
-    store.renew("0123456789ab", 2, 12.5)
-    (lease,) = store.abandoned()
-    assert (lease["cell"]["seed"], lease["attempt"], lease["origin"]) == (3, 2, ORIGIN)
-    assert lease["ran_s"] == pytest.approx(12.5, abs=1e-3)
+def test_a_lease_says_what_a_later_driver_needs(store, study):
+    cell = study.cells()[3]
+    store.lease(cell_message(cell), 2, 77, ORIGIN)
+    store.renew(cell.id, 2, 12.5)
+    ((lease, ran_s),) = store.abandoned()
+    assert (lease.cell["seed"], lease.number, lease.pid, lease.origin) == (cell.seed, 2, 77, ORIGIN)
+    assert ran_s == pytest.approx(12.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [
+        ("cell.id", "../../../precious", "cell: expected 12 hexadecimal digits; got '../../../precious'"),
+        ("cell.id", None, "expected 12 hexadecimal digits"),
+        ("cell.id", "0" * 12, "the file is called"),
+        ("attempt", 2, "the file is called"),
+        ("attempt", 0, "attempt: expected a whole number from 1 on; got 0"),
+        ("attempt", "/../x", "expected a whole number from 1 on"),
+        ("cell", {}, r"the record lacks cell\.id"),
+        ("cell.settings", [], "settings: expected a table"),
+        ("started", -1, "started: expected seconds since 1970"),
+        ("started", 1e300, "started: expected seconds since 1970"),
+        ("origin", [], "origin: expected an object"),
+        ("pid", "1", "pid: expected a whole number"),
+    ],
+)
+def test_a_lease_that_no_driver_wrote_touches_nothing(store, study, tmp_path, at, value, said):
+    cell = study.cells()[0]
+    store.lease(cell_message(cell), 1, 77, ORIGIN)
+    (path,) = (store.folder / "leases").iterdir()
+    body = json.loads(path.read_text())
+    *inside, name = at.split(".")
+    (body[inside[0]] if inside else body)[name] = value
+    path.write_text(json.dumps(body))
+    precious = tmp_path / "precious-1.json"
+    precious.write_text("{}")
+    for reader in (store.abandoned, lambda: store.renew(cell.id, 1, 2.0)):
+        with pytest.raises(Fault, match=said) as damaged:
+            reader()
+        assert (damaged.value.code, damaged.value.problems[0].where) == (3, str(path))
+    assert [moved.name.endswith(path.name) for moved in store.set_aside()] == [True]
+    assert precious.read_text() == "{}" and not path.exists()
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0, 86_400.0, -2e9])
-def test_a_jump_of_the_wall_clock_bills_nothing(store, monkeypatch, jump):
-    now = time.time()
+def test_a_jump_of_the_wall_clock_bills_nothing(store, study, monkeypatch, jump):
+    now, cell = time.time(), study.cells()[0]
     monkeypatch.setattr(time, "time", lambda: now)
-    store.lease({"id": "0123456789ab"}, 1, 77, ORIGIN)
+    store.lease(cell_message(cell), 1, 77, ORIGIN)
     monkeypatch.setattr(time, "time", lambda: now + jump)
-    store.renew("0123456789ab", 1, 4.0)
-    assert store.abandoned()[0]["ran_s"] == pytest.approx(4.0, abs=1e-3)
+    store.renew(cell.id, 1, 4.0)
+    assert store.abandoned()[0][1] == pytest.approx(4.0, abs=1e-3)
 
 
 def test_publishing_drops_the_lease_and_dropping_it_twice_is_fine(store, study):
     cell = study.cells()[0]
-    store.lease({"id": cell.id}, 1, os.getpid(), ORIGIN)
+    store.lease(cell_message(cell), 1, os.getpid(), ORIGIN)
     publish(store, cell)
     assert store.abandoned() == []
     store.release(cell.id, 1)

@@ -8,8 +8,9 @@ from math import fsum
 from typing import Final
 
 from fairtrial.failpoints import failpoint
+from fairtrial.storage.outcomes import DECLARED
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
-from fairtrial.storage.store import DECLARED, Store
+from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import MOST_FAILED, FailurePolicy, given_up_words
 from fairtrial.study.identity import arm_key
 from fairtrial.study.initial_checkpoint import StartKey

@@ -14,9 +14,10 @@ from fairtrial.execution.progress import announce
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerProcess
 from fairtrial.installation import released
+from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import Provenance
 from fairtrial.storage.record import Attempt, Json, cell_message, is_timing
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study

@@ -136,11 +136,9 @@ class Driver:
 
     def _close_abandoned(self) -> None:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
-        for lease in self.store.abandoned():
-            result = failure("killed", "the driver ended without a word", "driver", lease["ran_s"])
-            # a lease from before records said what was declared
-            origin = {"declaration": _declaration(self.store), **lease["origin"]}
-            self.log.close(lease["cell"], lease["attempt"], result, origin)
+        for lease, ran_s in self.store.abandoned():
+            self.store.publish(lease.closed(self.store.name, _declaration(self.store), ran_s))
+            self.log.take(lease.cell["id"], lease.number)
 
     def _calibrate(self, pool: WorkerPool) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 from fairtrial.failpoints import NOWHERE, Along, failpoint
+from fairtrial.plain_file import read_file
 
 MARK: Final = ".fairtrial-"  # temporary files carry it, so that repair deletes ours and nothing else
 RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
@@ -132,25 +133,23 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
     """A JSON object from a file; FileNotFoundError, or a Fault that says where the file breaks off."""
     do = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
     try:
-        size = path.stat().st_size
-        if size > cap:
-            raise fault(f"{size:,} bytes where at most {cap:,} are expected", str(path), do, BAD_INPUT)
-        text = path.read_bytes().decode("utf-8")
+        data = read_file(path, cap)
+        text = data.decode("utf-8")
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()  # refuses a lone \ud800
     except UnicodeDecodeError as error:
-        where = f"{path}, byte {error.start} of {size}"
+        where = f"{path}, byte {error.start} of {len(data)}"
         raise fault(f"not UTF-8 text ({error.reason})", where, do, BAD_INPUT) from None
     except json.JSONDecodeError as error:
-        where = f"{path}, byte {len(text[: error.pos].encode())} of {size}"
+        where = f"{path}, byte {len(text[: error.pos].encode())} of {len(data)}"
         raise fault(f"not a whole JSON object: {error.msg}", where, do, BAD_INPUT) from None
     except (RecursionError, ValueError) as error:
         raise fault(f"not a JSON object that can be trusted: {error}", str(path), do, BAD_INPUT) from None
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise fault(f"could not read: {error.strerror}", str(path), "check the path", BAD_INPUT) from None
+        raise fault(f"could not read: {error.strerror}", str(path), do, BAD_INPUT) from None
     brackets = text.count("{") + text.count("[")
     if not isinstance(value, dict) or (brackets > DEPTH_CAP and _depth(value) > DEPTH_CAP):
         what = f"a JSON {type(value).__name__} where a flat object is expected"

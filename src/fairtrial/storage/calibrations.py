@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage import integrity
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
 from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
+
+# by its number, or by the digest of what it holds
+NAME: Final = re.compile(r"calibration-(?:([1-9][0-9]{0,9})|[0-9a-f]{16})\.json")
 
 
 def _are_seconds(values: Iterable[Any]) -> bool:
@@ -55,6 +59,11 @@ class Calibration(Group):
 def read_calibration(path: Path) -> Calibration:
     """Return the calibration of a file; a Fault when it is damaged, edited, newer or impossible."""
     flaws: list[str] = []
+    if not NAME.fullmatch(path.name):
+        what = (
+            f"expected the name calibration-NUMBER.json or calibration-DIGEST.json; it is called {path.name}"
+        )
+        raise fault(what, str(path), "remove the copy, or run `fairtrial repair STUDY`", BAD_INPUT)
     record = unsealed(path, read_json(path, cap=integrity.STUDY_CAP))
     calibration = parse(Calibration, record, "", flaws)
     if calibration is None:

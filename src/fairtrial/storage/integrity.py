@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
 from fairtrial.storage.atomic import read_json
-from fairtrial.study.factors import upgraded
 from fairtrial.study.identity import digest
 
 SCHEMA: Final = 1  # of everything but attempts and declarations
-DECLARATION_SCHEMA: Final = 2  # of study.json; 1: the setting finetune was called tune
 STUDY_CAP: Final = 4 * 1024 * 1024  # bytes of study.json or of a calibration
 PUT_BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
 
@@ -46,28 +44,14 @@ def unsealed(path: Path, whole: Record, *, newest: int = SCHEMA, do: str = PUT_B
     return record
 
 
-def declaration(path: Path) -> Record:
-    """Return study.json: declaration and history."""
-    record = unsealed(path, read_json(path, cap=STUDY_CAP), newest=DECLARATION_SCHEMA)
-    record = _with(path, record, ("declaration", "history"))
-    return record | {"declaration": upgraded(record["declaration"])}
-
-
 def measurement(path: Path, name: str) -> Record:
     """Return the measurement of this name: `values` and `origin`."""
-    record = _with(path, unsealed(path, read_json(path, cap=STUDY_CAP)), ("probe", "values", "origin"))
-    if record["probe"] != name:
-        what = f"a measurement called {shown(record['probe'])} where {name!r} is expected"
-        raise fault(what, str(path), "put the file back from version control", BAD_INPUT)
-    return record
-
-
-def lease(path: Path) -> Record:
-    """Return a lease; it is not sealed, because nothing is concluded from it but lost seconds."""
-    return _with(path, read_json(path), ("cell", "attempt", "origin", "started"))
-
-
-def _with(path: Path, record: Record, fields: tuple[str, ...]) -> Record:
-    if missing := [name for name in fields if name not in record]:
-        raise fault(f"the record lacks {', '.join(missing)}", str(path), "is it a fairtrial file?", BAD_INPUT)
+    record = unsealed(path, read_json(path, cap=STUDY_CAP))
+    if record.get("probe") != name:
+        what = f"a measurement called {shown(record.get('probe'))} where {name!r} is expected"
+        raise fault(what, str(path), PUT_BACK, BAD_INPUT)
+    for part in ("values", "origin"):
+        if not isinstance(record.get(part), dict):
+            what = f"{part}: expected an object; got {shown(record.get(part))}"
+            raise fault(what, str(path), PUT_BACK, BAD_INPUT)
     return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +14,9 @@ from fairtrial.errors import shown
 Json = dict[str, Any]
 Kind = TypeVar("Kind", bound="Group")
 _PLAIN: Final = {type(None), str, int, float, bool}
+# Beyond any sum, product or time that is measured; within them floats and the system's clock can hold all.
+_MOST: Final = 10**24
+_LATEST: Final = 10**11  # seconds since 1970
 _KEYS: Final = {"number": "attempt", "provenance": "origin"}  # field -> its name in the file
 
 
@@ -28,11 +30,11 @@ class Check(NamedTuple):
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e100 < value < 1e100
 
 
 def _is_fraction(value: Any) -> bool:
@@ -53,19 +55,27 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{12}", value) is not None
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    whole = re.compile(pattern)
+    return lambda value: isinstance(value, str) and whole.fullmatch(value) is not None
 
 
 Whole = Annotated[int, Check("a whole number from 0 on", _is_whole)]
+Ordinal = Annotated[int, Check("a whole number from 1 on", lambda v: _is_whole(v) and v >= 1)]
 Number = Annotated[float, Check("a finite number", _is_finite)]
-Amount = Annotated[float, Check("a finite number from 0 on", lambda v: _is_finite(v) and v >= 0)]
+Amount = Annotated[float, Check("a finite number from 0 on", lambda v: _is_finite(v) and 0 <= v <= _MOST)]
+Moment = Annotated[float, Check("seconds since 1970", lambda v: _is_finite(v) and 0 <= v <= _LATEST)]
 Fraction = Annotated[float, Check("a fraction in 0..1", _is_fraction)]
 Text = Annotated[str, Check("a text", _is_text)]
 Texts = Annotated[
     list[str], Check("a list of texts", lambda v: isinstance(v, list) and all(map(_is_text, v)))
 ]
-CellId = Annotated[str, Check("12 hexadecimal digits", _is_id)]
+CellId = Annotated[str, Check("12 hexadecimal digits", _matches("[0-9a-f]{12}"))]
+Sha256 = Annotated[str, Check("64 hexadecimal digits", _matches("[0-9a-f]{64}"))]
+WeightsName = Annotated[
+    str, Check("CELL-ATTEMPT.safetensors", _matches(r"[0-9a-f]{12}-[1-9][0-9]{0,9}\.safetensors"))
+]
+PrintsName = Annotated[str, Check("images-DIGEST.u64", _matches(r"images-[0-9a-f]{16}\.u64"))]
 Object = Annotated[Json, Check("an object", lambda v: isinstance(v, dict))]
 Table = Annotated[Json, Check("a table of plain values", is_table)]
 Curve = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -21,17 +22,22 @@ from fairtrial.storage.json_fields import (
     Json,
     Number,
     Object,
+    Ordinal,
+    PrintsName,
+    Sha256,
     Table,
     Text,
+    WeightsName,
     Whole,
     is_table,
     parse,
 )  # fmt: skip
 from fairtrial.storage.provenance import Provenance
-from fairtrial.study.factors import upgraded
+from fairtrial.study.budget import is_budget
+from fairtrial.study.factors import setting_flaw, upgraded
 from fairtrial.study.failure_policy import STATUSES, is_failure
 from fairtrial.study.identity import arm_key
-from fairtrial.study.settings import Settings
+from fairtrial.study.settings import FACTORS, Settings
 
 if TYPE_CHECKING:
     from fairtrial.study.study import Cell
@@ -39,10 +45,11 @@ if TYPE_CHECKING:
 SCHEMA: Final = 3
 LONGEST: Final = 2000  # characters kept of an error's text
 _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
-_FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]*)\.json")
+_FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]{0,18})\.json")
 
 
 Recorded = Annotated[Settings, Check("a table of plain values", is_table, Settings.of, Settings.record)]
+BudgetText = Annotated[str, Check("a budget such as 2048ex", is_budget)]
 Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in STATUSES)]
 
 
@@ -71,10 +78,10 @@ class Spent(Group):
 class Checkpoint(Group):
     """The network that a cell kept: file and prints of its images lie in the study's weights/."""
 
-    file: Text
+    file: WeightsName
     bytes: Whole
-    sha256: Text
-    images: Text
+    sha256: Sha256
+    images: PrintsName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +151,14 @@ class Attempt(Group):
     schema: Whole = SCHEMA
     study: Text
     cell: CellId
-    number: Whole
+    number: Ordinal
     status: Status
     seed: Whole
     replica: Whole = 0
     upstream_seed: Whole | None = None
     levels: Table
     settings: Recorded
-    budget: Text
+    budget: BudgetText
     spent: Spent
     measured: Measured
     provenance: Provenance
@@ -177,11 +184,16 @@ class Attempt(Group):
 def read(path: Path) -> Attempt:
     """Return the attempt of a file; a Fault when it is damaged, edited, newer, impossible, or a copy."""
     attempt = parsed(unsealed(path, read_json(path), newest=SCHEMA), str(path))
-    match = _FILE.fullmatch(path.name)
-    if not match or (match[1], int(match[2])) != (attempt.cell, attempt.number):
-        what = f"the file is called {path.name}, but holds {attempt.cell}-{attempt.number}"
-        raise fault(what, str(path), "remove the copy, or run `fairtrial repair STUDY`", BAD_INPUT)
+    refuse_other_name(path, attempt.cell, attempt.number)
     return attempt
+
+
+def refuse_other_name(path: Path, cell: str, number: int) -> None:
+    """A Fault when a file is not called what it holds, such as a copy."""
+    match = _FILE.fullmatch(path.name)
+    if not match or (match[1], int(match[2])) != (cell, number):
+        what = f"the file is called {path.name}, but holds {cell}-{number}"
+        raise fault(what, str(path), "remove the copy, or run `fairtrial repair STUDY`", BAD_INPUT)
 
 
 def parsed(record: Json, where: str) -> Attempt:
@@ -190,6 +202,8 @@ def parsed(record: Json, where: str) -> Attempt:
     attempt = parse(Attempt, _upgraded(record), "", flaws)
     if attempt is not None and attempt.provenance.declaration is None and record.get("schema") == SCHEMA:
         flaws.append("the record lacks origin.declaration")
+    if attempt is not None:
+        flaws += [f"settings: {flaw}" for flaw in _setting_flaws(attempt.settings)]
     if attempt is not None and attempt.status == "done":
         score = "val_acc" if attempt.settings.stage == "tuning" else "test_acc"
         if getattr(attempt.measured, score) is None:
@@ -197,6 +211,15 @@ def parsed(record: Json, where: str) -> Attempt:
     if attempt is None or flaws:
         raise Fault([Problem(flaw, where, PUT_BACK) for flaw in flaws], BAD_INPUT)
     return attempt
+
+
+def _setting_flaws(settings: Settings) -> Iterator[str]:
+    """Say which settings hold what no study can declare."""
+    for name in FACTORS:
+        value = getattr(settings, name)
+        # equal values of two types, such as 1 and True, are two
+        if flaw := setting_flaw(name, type(value).__name__, value):
+            yield flaw
 
 
 def _upgraded(record: Json) -> Json:

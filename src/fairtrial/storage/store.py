@@ -13,22 +13,25 @@ import contextlib
 import json
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
 from fairtrial.failpoints import RESULT
-from fairtrial.storage import atomic, integrity, lock
+from fairtrial.storage import atomic, lock
+from fairtrial.storage.calibrations import NAME as CALIBRATION_NAME
 from fairtrial.storage.calibrations import Calibration, read_calibration
-from fairtrial.storage.integrity import DECLARATION_SCHEMA, SCHEMA, Newer, Record, sealed
+from fairtrial.storage.declaration import declaration_text, read_declaration
+from fairtrial.storage.integrity import PUT_BACK, SCHEMA, Newer, Record, sealed
+from fairtrial.storage.lease import Lease, read_lease
+from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import Attempt, read
+from fairtrial.storage.study_folders import record_files
 from fairtrial.study.factors import non_default, recorded_digest
-from fairtrial.study.failure_policy import FailurePolicy
+from fairtrial.study.identity import canonical
 from fairtrial.study.study import Study
-
-DECLARED = FailurePolicy()  # where a study declares nothing else
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Store:
     def declared(self) -> Record:
         """What study.json holds; a Fault when it is missing, damaged, newer or edited."""
         try:
-            return integrity.declaration(self.folder / "study.json")
+            return _read_possible(self.folder / "study.json")
         except FileNotFoundError:
             do = f"run it first: fairtrial run {self.name}"
             raise fault("no study is recorded here", str(self.folder / "study.json"), do, BAD_INPUT) from None
@@ -78,10 +81,8 @@ class Store:
         self._publish_declaration(declaration, [*history, entry], study.pilots)
 
     def _publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
-        """Write study.json; what pilots chose changes no run, so it stands outside what is hashed."""
-        record = {"schema": DECLARATION_SCHEMA, "declaration": declaration, "history": history}
-        record |= {"pilots": pilots} if pilots else {}
-        atomic.publish(self.folder / "study.json", sealed(record, indent=1), overwrite=True)
+        text = declaration_text(declaration, history, pilots)
+        atomic.publish(self.folder / "study.json", text, overwrite=True)
 
     def _seen(self, study: Study, finished: Mapping[str, Attempt]) -> int:
         """How many outcomes of the study were recorded by now; of a tuned study any beside its trials."""
@@ -151,7 +152,7 @@ class Store:
         return sorted(good, key=lambda attempt: (attempt.cell, attempt.number)), faults
 
     def _attempt_files(self) -> list[Path]:
-        return _files(self.folder / "cells")
+        return record_files(self.folder / "cells")
 
     def _file(self, part: str, cell: str, attempt: int) -> Path:
         return self.folder / part / f"{cell}-{attempt}.json"
@@ -168,20 +169,20 @@ class Store:
         """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
         path = self._file("leases", cell, attempt)
         with contextlib.suppress(FileNotFoundError):  # its job has just published
-            seen = integrity.lease(path)["started"] + ran_s  # the driver's own clock: a wall clock may jump
+            seen = read_lease(path).started + ran_s  # the driver's own clock: a wall clock may jump
             os.utime(path, (seen, seen))
 
     def release(self, cell: str, attempt: int) -> None:
         """Drop a lease; dropping it twice is fine."""
         self._file("leases", cell, attempt).unlink(missing_ok=True)
 
-    def abandoned(self) -> list[Record]:
-        """Every lease, with `ran_s`, the seconds it ran; they are abandoned if the asker holds the lock."""
+    def abandoned(self) -> list[tuple[Lease, float]]:
+        """Every lease, with the seconds it ran; they are abandoned if the asker holds the lock."""
         found = []
-        for path in _files(self.folder / "leases"):
+        for path in record_files(self.folder / "leases"):
             with contextlib.suppress(FileNotFoundError):
-                lease = integrity.lease(path)
-                found.append({**lease, "ran_s": max(0.0, path.stat().st_mtime - lease["started"])})
+                lease = read_lease(path)
+                found.append((lease, max(0.0, path.stat().st_mtime - lease.started)))
         return found
 
     # calibrations
@@ -230,16 +231,41 @@ class Store:
         return moved
 
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], object]]]:
-        yield from ((path, integrity.declaration) for path in self.folder.glob("study.json"))
+        yield from ((path, _read_possible) for path in self.folder.glob("study.json"))
         hashes = self.hashes()  # none of a damaged declaration: it has been moved away by now
         yield from ((path, lambda path: _read_own(path, hashes)) for path in self._attempt_files())
-        yield from ((path, integrity.lease) for path in _files(self.folder / "leases"))
+        yield from ((path, read_lease) for path in record_files(self.folder / "leases"))
         yield from ((path, read_calibration) for path in self._calibration_files())
+
+
+@lru_cache(maxsize=32)
+def _declaration_flaws(text: str) -> tuple[str, ...]:
+    """Say why no study can have this declaration, given as canonical JSON; empty where one can."""
+    try:
+        Study.of(json.loads(text))
+    except Fault as error:
+        return tuple(problem.what for problem in error.problems)
+    # parts of another type than a study writes, such as a contrast without a side
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        return (f"no study can be made of it: {type(error).__name__}: {shown(str(error))}",)
+    return ()
+
+
+def _read_possible(path: Path) -> Record:
+    """Return study.json; a Fault where no study could have declared it."""
+    record = read_declaration(path)
+    if flaws := _declaration_flaws(canonical(record["declaration"])):
+        raise Fault([Problem(f"declaration: {flaw}", str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
+    return record
 
 
 def _read_own(path: Path, hashes: Collection[str] | None) -> Attempt:
     """Return the attempt of a file; a Fault where it ran under none of these declarations. None: unknown."""
-    attempt = read(path)
+    try:
+        attempt = read(path)
+    except FileNotFoundError:
+        what = "no file: a link to nothing, or it was moved away just now"
+        raise fault(what, str(path), "put the file back, or `fairtrial repair STUDY`", BAD_INPUT) from None
     ran_under = attempt.provenance.declaration
     if ran_under is not None and hashes is not None and ran_under not in hashes:
         what = f"it ran under declaration {ran_under[:12]}..., which the history in study.json does not hold"
@@ -249,32 +275,8 @@ def _read_own(path: Path, hashes: Collection[str] | None) -> Attempt:
 
 
 def _number(calibration: Path) -> int:
-    digits = calibration.stem.removeprefix("calibration-")
-    return int(digits) if digits.isdecimal() else 0
-
-
-def _files(folder: Path) -> list[Path]:
-    """The JSON files of a folder; a file system of a Mac leaves hidden ones (`._x.json`) beside them."""
-    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
-
-
-def outcomes(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, Attempt]:
-    """Cell -> the attempt that counts: its first one with an outcome, which no later one replaces."""
-    found: dict[str, Attempt] = {}
-    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
-        if policy.decides(attempt.status, evaluated=attempt.evaluated):
-            found.setdefault(attempt.cell, attempt)
-    return found
-
-
-def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, list[Attempt]]:
-    """Cell -> its failed attempts in their order, of the cells that have no outcome."""
-    records = sorted(attempts, key=lambda attempt: attempt.number)
-    known, found = outcomes(records, policy), defaultdict[str, list[Attempt]](list)
-    for attempt in records:
-        if attempt.failed and attempt.cell not in known:
-            found[attempt.cell].append(attempt)
-    return dict(found)
+    match = CALIBRATION_NAME.fullmatch(calibration.name)
+    return int(match[1]) if match and match[1] else 0
 
 
 def _without_defaults(declaration: Record) -> Record:

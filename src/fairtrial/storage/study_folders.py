@@ -42,3 +42,15 @@ def find_study(name: str, places: Sequence[Path]) -> Path:
         raise fault(f"{len(fitting)} studies are called {name!r}", "the recorded studies", do)
     what = f"no recorded study is called {name!r}{did_you_mean(name, known)}"
     raise fault(what, ", ".join(map(str, places)), f"known: {', '.join(known) or 'none'}", BAD_INPUT)
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder; the hidden ones (`._x.json`) beside them are of a Mac."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        what = f"expected a folder: {error.strerror}"
+        raise fault(what, str(folder), "move aside what stands there", BAD_INPUT) from None
+    return sorted(folder / name for name in names if name.endswith(".json") and not name.startswith("."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fairtrial.errors import shown
@@ -89,6 +90,19 @@ class Budget:
         if price <= 0:
             raise ValueError(f"a budget in {self.kind} needs the {self.kind} of one step; got {price}")
         return max(1, round(self.amount / price))
+
+
+@lru_cache(maxsize=256)
+def _is_written(text: str) -> bool:
+    try:
+        return Budget.parse(text) is not None
+    except (ValueError, OverflowError):
+        return False
+
+
+def is_budget(value: object) -> bool:
+    """Whether a recorded value is the text of a budget."""
+    return isinstance(value, str) and _is_written(value)
 
 
 def quantity(text: str) -> tuple[str, float]:

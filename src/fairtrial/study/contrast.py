@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairtrial.errors import Fault, Problem, did_you_mean, shown
 from fairtrial.study import factors as table
+from fairtrial.study.limits import METRICS
 from fairtrial.study.source_locations import at
 
 if TYPE_CHECKING:
     from fairtrial.study.study import Study
 
-METRICS: Final = ("test_acc", "test_loss", "val_acc")
-LOWER_IS_BETTER: Final = ("test_loss",)
 SIDES: Final = ("treatment", "control", "at", "by")
 
 Levels = Mapping[str, Any]

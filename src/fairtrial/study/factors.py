@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fairtrial.errors import shown
@@ -17,6 +17,16 @@ def canon(name: str, value: Any) -> Any:
         return FACTORS[name].kind.canon(value)
     except ValueError as error:
         raise ValueError(f"{name}={shown(value)} {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def setting_flaw(name: str, kind: str, value: Any) -> str | None:
+    """Say what is wrong with a recorded value of this type; None when a study could declare it."""
+    try:
+        canon(name, value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def identity(name: str, value: Any) -> Any:

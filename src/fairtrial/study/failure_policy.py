@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairtrial.study.contrast import METRICS
+from fairtrial.study.limits import METRICS
 
 DONE: Final = "done"
 DIVERGED: Final = "diverged"

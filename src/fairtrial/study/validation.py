@@ -19,8 +19,6 @@ from fairtrial.rng import MAX_SEED
 from fairtrial.study import arm_validation, contrast, stopping
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
-from fairtrial.study.contrast import LOWER_IS_BETTER as LOWER_IS_BETTER
-from fairtrial.study.contrast import METRICS as METRICS
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.presets import PRESETS

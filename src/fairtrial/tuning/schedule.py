@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fairtrial.execution.runner import Schedule, Wanted
+from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import Attempt
-from fairtrial.storage.store import Store, outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study import factors
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Study

@@ -11,8 +11,8 @@ import pandas as pd
 
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.wording import clean, plural
-from fairtrial.storage import integrity
-from fairtrial.storage.study_folders import DECLARATION, find_studies
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import find_studies
 from fairtrial.study.study import ALPHA, Study
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _recorded_rows(folder: Path, results: Path, page: str) -> list[dict[str, str
     place = f"results/{folder.relative_to(results).as_posix()}/"
     if place not in page and not any(contrast["sentence"] in page for contrast in contrasts):
         return []
-    study = Study.of(integrity.declaration(folder / DECLARATION)["declaration"])
+    study = Study.of(Store(folder).declared()["declaration"])
     rows = [
         _row(study, folder.name, one["contrast"]["name"], one["verdict"], one["sentence"])
         for one in contrasts

@@ -17,12 +17,13 @@ from fairtrial.reporting.results.refusals import flaws
 from fairtrial.reporting.wording import plural
 from fairtrial.storage.calibrations import Calibration
 from fairtrial.storage.integrity import Record
+from fairtrial.storage.outcomes import DECLARED, failures, outcomes
 from fairtrial.storage.record import Attempt
-from fairtrial.storage.store import DECLARED, Store, failures, outcomes
+from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy, chance, given_up_words
+from fairtrial.study.limits import METRICS
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Cell, Contrast, Study
-from fairtrial.study.validation import METRICS
 from fairtrial.tuning.selection import Stage, countable, resolve
 
 STABLE: Final = (

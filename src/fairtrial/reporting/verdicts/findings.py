@@ -26,8 +26,8 @@ from fairtrial.stats import hedges_g, holm, sign_flip_p, verdict
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, PairedInterval, Verdict
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.failure_policy import MISSING_LIMIT
+from fairtrial.study.limits import LOWER_IS_BETTER
 from fairtrial.study.study import Contrast
-from fairtrial.study.validation import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,30 @@
+"""Which attempt of a cell counts, and which ones failed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from fairtrial.storage.record import Attempt
+from fairtrial.study.failure_policy import FailurePolicy
+
+DECLARED = FailurePolicy()  # where a study declares nothing else
+
+
+def outcomes(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, Attempt]:
+    """Cell -> the attempt that counts: its first one with an outcome, which no later one replaces."""
+    found: dict[str, Attempt] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
+        if policy.decides(attempt.status, evaluated=attempt.evaluated):
+            found.setdefault(attempt.cell, attempt)
+    return found
+
+
+def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, list[Attempt]]:
+    """Cell -> its failed attempts in their order, of the cells that have no outcome."""
+    records = sorted(attempts, key=lambda attempt: attempt.number)
+    known, found = outcomes(records, policy), defaultdict[str, list[Attempt]](list)
+    for attempt in records:
+        if attempt.failed and attempt.cell not in known:
+            found[attempt.cell].append(attempt)
+    return dict(found)
