@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
+from fairtrial.execution.process_environment import unmap_unused_libraries
 from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
 from fairtrial.storage import provenance
@@ -111,6 +112,7 @@ class CellRunner:
         torch.set_num_threads(threads)
         if self.device == "cpu":
             limit_memory()
+            unmap_unused_libraries()
         else:  # a CPU repeats itself, and the call imports torch's compiler: 3.5 s
             torch.use_deterministic_algorithms(True)
             # Else each new tensor is written to first, of no use: every kernel fills what it makes.

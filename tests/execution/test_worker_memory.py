@@ -1,0 +1,61 @@
+"""What a worker process holds after one real cell: memory, and no library that only the driver needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fairtrial.execution.process_environment import worker_environment
+from fairtrial.installation import isolated_python
+from fairtrial.storage.record import cell_message
+from fairtrial.storage.store import Store
+from fairtrial.study.loader import find, load
+
+MOST_MB = 500
+NOT_NEEDED = {
+    "pandas",
+    "scipy",
+    "matplotlib",
+    "optuna",
+    "sqlalchemy",
+    "sklearn",
+    "torchvision",
+    "sympy",
+    "rich",
+}
+RUN = """
+import json, re, sys
+from fairtrial.execution import worker
+
+first, message = json.loads(sys.argv[1])
+runner = worker.CellRunner(first)
+runner.run(message)
+memory = int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024
+print(json.dumps({"mb": memory, "loaded": sorted({name.split(".")[0] for name in sys.modules})}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_worker_that_ran_a_cell_is_small_and_has_loaded_what_it_needs_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # the images are read anew
+    study = load(find("norm")).under("embedded")
+    store = Store.of(study, tmp_path)
+    store.declare(study)
+    (cell, *_) = study.provisional().cells()
+    first = {
+        "device": "cpu", "threads": 1, "download": False, "results": [], "folder": str(store.folder),
+        "declaration": store.hashes()[-1], "kernels": None,
+    }  # fmt: skip
+    message = {
+        "cell": cell_message(cell), "attempt": 1, "step_s": 0.01, "way": {},
+        "weights_sha256": None, "data_sha256": None,
+    }  # fmt: skip
+    told = subprocess.run(
+        isolated_python("-c", RUN, json.dumps([first, message])),
+        env=worker_environment(1, "cpu"), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    found = json.loads(told.stdout)
+    assert [attempt.status for attempt in store.attempts()] == ["done"]
+    assert NOT_NEEDED & set(found["loaded"]) == set()
+    assert found["mb"] < MOST_MB
