@@ -40,3 +40,10 @@ def test_quoted_modules_exist(page):
 
 def test_every_page_is_linked_from_the_readme():
     assert [page for page in PAGES if page.startswith("docs/") and page not in text("README.md")] == []
+
+
+def test_every_page_has_its_place_in_the_site():
+    """In docs/index.md; the build, `tox -e docs`, checks links and anchors."""
+    listed = set(re.findall(r"^([\w/-]+)$", text("docs/index.md"), re.MULTILINE)) | {"index"}
+    pages = {page[5:-3] for page in PAGES if page.startswith("docs/")}
+    assert pages == listed, "write a new page into a list of docs/index.md"
