@@ -304,10 +304,10 @@ def test_every_process_of_this_interpreter_is_started_with_safe_path():
     # the pool of processes that draw starts its own
     starting = {name for name in LIBRARY if "PYTHONSAFEPATH" in text(name)}
     assert starting == {name for name in LIBRARY if "ProcessPoolExecutor(" in text(name)}
-    assert "fairtrial.execution.worker_pool" in users(LIBRARY, "isolated_python")
+    assert "fairtrial.execution.local_processes" in users(LIBRARY, "isolated_python")
     # The other use of the name is the place that an error names.
     using = {name for name in LIBRARY if "sys.executable" in text(name)}
-    assert using == {*commands, "fairtrial.execution.worker_pool"}
+    assert using == {*commands, "fairtrial.execution.local_processes"}
 
 
 def _python_commands(name):

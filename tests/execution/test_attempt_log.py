@@ -52,8 +52,7 @@ def test_a_late_result_is_not_counted(store, cells):
     attempt = log.begin(cells[0], 77, origin_in(store))
     message = cell_message(cells[0])
     log.close(message, attempt, failure("timeout", "too slow", "driver", 9.0), origin_in(store))
-    assert not store.publish(attempt_record(store.name, message, attempt, done(), origin_in(store)))
-    assert log.take(cells[0].id, attempt).status == "timeout"
+    assert log.close(message, attempt, done(), origin_in(store)).status == "timeout"
     assert (len(log.records), log.spent_s) == (1, 9.0)
 
 
@@ -61,8 +60,7 @@ def test_a_study_read_again_gives_the_same_log(store, cells):
     log = AttemptLog(store)
     for cell, result in zip(cells, (done(), killed(), done(0.4, train_s=3.0)), strict=False):
         attempt = log.begin(cell, 1, origin_in(store))
-        publish(store, cell, attempt, result)
-        log.take(cell.id, attempt)
+        log.close(cell_message(cell), attempt, result, origin_in(store))
     again = AttemptLog(store)
     assert sorted(again.records, key=lambda r: r.cell) == sorted(log.records, key=lambda r: r.cell)
     assert (again.spent_s, again.outcomes()) == (log.spent_s, log.outcomes()) == (4.5, again.outcomes())

@@ -325,11 +325,21 @@ def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
 # a full disk
 
 
-def test_a_disk_that_fills_in_a_job_ends_the_run_with_6_and_the_rest_is_intact(tmp_path):
-    code, told = run(tmp_path / "hit", toy={"gn 1": "disk full"})
-    assert code == 6
-    assert "could not write" in told
-    assert "free some space" in told
+def test_a_disk_that_fills_while_a_record_is_written_ends_the_run_with_6_and_the_rest_is_intact(
+    toy, tmp_path, monkeypatch
+):
+    write = os.write
+
+    def full(handle, data):
+        if b'"status": "done"' in data and b'"seed": 1' in data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    monkeypatch.setattr(atomic.os, "write", full)
+    with pytest.raises(Fault, match="could not write") as stopped:
+        toy(tmp_path / "hit")
+    monkeypatch.setattr(atomic.os, "write", write)
+    assert (stopped.value.code, "free some space" in stopped.value.block()) == (6, True)
     found = statuses(tmp_path / "hit")
     assert set(found) == {"done", "pending"}
     assert not list(tmp_path.rglob("*.tmp"))

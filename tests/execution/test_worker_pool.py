@@ -1,7 +1,6 @@
-"""Worker processes: what they inherit, how long their lines may be, how they end."""
+"""The pool over processes of this machine (what every engine does: test_engines.py)."""
 
 import gc
-import json
 import os
 import sys
 import time
@@ -10,6 +9,8 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
+from fairtrial.execution.engine import Exit
+from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.process_environment import THREAD_VARIABLES, cores
 from fairtrial.execution.worker_pool import WorkerPool
 from tests.support.toy import gone
@@ -27,13 +28,17 @@ def team(monkeypatch):
 
     def make(program, size=1, start=START):
         monkeypatch.setattr(worker_pool, "ENTRY", ("-c", program))
-        made.append(WorkerPool(size, 3, start))
+        made.append(WorkerPool(LocalProcesses(size, 3, start["device"]), start))
         made[-1].grow(size)
         return made[-1]
 
     yield make
     for one in made:
         one.stop()
+
+
+def give(team, worker, message):
+    team._engine.give(worker, message)
 
 
 def hear(team, count=1, seconds=10.0):
@@ -44,32 +49,14 @@ def hear(team, count=1, seconds=10.0):
     return heard
 
 
-def test_a_line_longer_than_a_pipe_arrives_whole(team):
-    one = team(ECHO)
-    assert hear(one)[0][1] == START | {"kernels": None}
-    long = {"text": "x" * 300_000, "more": "\n"}
-    one.workers[0].send(long)
-    one.workers[0].send({"next": 1})
-    assert [message for _, message in hear(one, 2)] == [long, {"next": 1}]
-
-
 def test_a_fault_of_a_worker_is_raised_in_the_driver(team):
     one = team(ECHO)
     hear(one)
-    one.workers[0].send({"fault": {"code": 3, "problems": [{"what": "w", "where": "x", "do": "y"}]}})
+    fault = {"code": 3, "problems": [{"what": "w", "where": "x", "do": "y"}]}
+    give(one, one.workers[0], {"fault": fault})
     with pytest.raises(Fault, match="w") as told:
         hear(one)
     assert (told.value.code, told.value.problems[0].do) == (3, "y")
-
-
-def test_an_end_is_heard_once_and_told_in_words(team):
-    one = team(WAIT)
-    one.workers[0].process.kill()
-    one.workers[0].process.wait()
-    one.workers[0].send({"do": "nothing"})  # too late is no error
-    ((worker, message),) = hear(one)
-    assert (message, worker.exit_words()) == (None, "the worker was killed by signal 9 (SIGKILL)")
-    assert one.workers == []
 
 
 def test_a_worker_that_ends_itself_before_it_is_ready_is_refused_and_a_killed_one_the_third_time(team):
@@ -79,7 +66,7 @@ def test_a_worker_that_ends_itself_before_it_is_ready_is_refused_and_a_killed_on
     assert refused.value.code == 4
     one = team("import os; os.kill(os.getpid(), 9)")
     for _ in range(2):
-        assert hear(one)[0][1] is None
+        assert isinstance(hear(one)[0][1], Exit)
         one.grow(1)
     with pytest.raises(Fault, match="SIGKILL"):
         hear(one)
@@ -87,13 +74,12 @@ def test_a_worker_that_ends_itself_before_it_is_ready_is_refused_and_a_killed_on
 
 def test_a_worker_inherits_no_pipe_of_another(team):
     three = team(PIPES, 3)
-    for worker in three.workers:
-        assert json.loads(worker.process.stdout.readline()) == [0, 1, 2, 3]  # 3 is the listing itself
+    assert [handles for _, handles in hear(three, 3)] == [[0, 1, 2, 3]] * 3  # 3 is the listing itself
 
 
 def test_stopped_workers_are_gone(team):
     two = team(WAIT, 2)
-    pids = [worker.process.pid for worker in two.workers]
+    pids = [worker.pid for worker in two.workers]
     two.stop()
     assert gone(pids, 0.1)
     assert (two.workers, list(two.answers(0.0))) == ([], [])
@@ -106,9 +92,9 @@ def test_a_pool_grows_to_what_is_wanted_and_no_further_than_its_size(team):
     assert two.free() == two.busy() == []  # none is ready
     first, second = two.workers
     first.origin = second.origin = {"device": "cpu"}
-    first.give("a cell", 1, {})
+    two.give(first, "a cell", 1, {})
     assert (two.busy(), two.free()) == ([(first, "a cell")], [second])
-    second.stop("too slow")
+    two.stop(second, "too slow")
     assert two.free() == []  # it is on its way out
 
 
@@ -116,8 +102,8 @@ def test_each_device_gets_one_worker_and_a_new_one_takes_the_free_device(team):
     two = team(ECHO, 2, {"device": "cuda:0,cuda:1"})
     assert {message["device"] for _, message in hear(two, 2)} == {"cuda:0", "cuda:1"}
     lost = two.workers[0]
-    lost.process.kill()
-    assert hear(two)[0] == (lost, None)
+    os.kill(lost.pid, 9)
+    assert hear(two)[0][0] is lost
     two.grow(2)
     assert hear(two)[0][1] == {"device": lost.device, "kernels": None}
 
@@ -145,8 +131,8 @@ def test_the_first_worker_of_a_device_tries_the_kernels_and_the_others_get_its_a
 def test_another_worker_tries_the_kernels_when_the_first_one_has_died(team):
     two = team(WAIT, 2)
     assert [worker.begun for worker in two.workers] == [True, False]
-    two.workers[0].process.kill()
-    assert hear(two)[0][1] is None
+    os.kill(two.workers[0].pid, 9)
+    assert isinstance(hear(two)[0][1], Exit)
     two.grow(2)
     assert [worker.begun for worker in two.workers] == [True, False]
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import signal
 import sys
 import time
@@ -116,7 +115,6 @@ ACTS = {
     "hang": lambda: time.sleep(60),
     "stuck": lambda: ctypes.PyDLL(None).sleep(60),  # holds the interpreter: no other thread runs
     "chat": lambda: (print("x" * 100_000), os.write(1, b'{"ready": 1}\n')),
-    "disk full": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
 }
 
 

@@ -17,10 +17,11 @@ from fairtrial.study.initial_checkpoint import StartKey
 from fairtrial.study.study import Cell
 
 WORKER: Final = "worker"  # where an attempt ended that took its process down; "job" in older records
+MACHINE: Final = "machine"  # where an attempt ended whose whole machine went away
 
 
 class AttemptLog:
-    """A study's attempts, read once and kept up to date; the writer of attempts that have no result."""
+    """A study's attempts, read once and kept up to date; the one writer of its records while it runs."""
 
     def __init__(self, store: Store, policy: FailurePolicy = DECLARED) -> None:
         self.store, self.policy = store, policy
@@ -94,13 +95,13 @@ class AttemptLog:
         self.store.renew(cell.id, attempt, ran_s)
 
     def close(self, cell: Json, attempt: int, result: Json, origin: Json) -> Attempt:
-        """End an attempt without a result; what its worker has just published stands instead. What stands."""
-        self.store.publish(attempt_record(self.store.name, cell, attempt, result, origin))
-        return self.take(cell["id"], attempt)
+        """End an attempt with its result, or without one -> what stands."""
+        return self.publish(attempt_record(self.store.name, cell, attempt, result, origin))
 
-    def take(self, cell: str, attempt: int) -> Attempt:
-        """Read an attempt that has been published: what is on the disk counts."""
-        record = self.store.attempt(cell, attempt)
+    def publish(self, attempt: Attempt) -> Attempt:
+        """Publish an attempt; what was published under its number before stands instead -> what stands."""
+        self.store.publish(attempt)
+        record = self.store.attempt(attempt.cell, attempt.number)  # what is on the disk counts
         self.note(record)
         return record
 

@@ -10,10 +10,11 @@ from statistics import fmean
 from typing import Any, Final
 
 from fairtrial.execution import step_times
+from fairtrial.execution.engine import Worker
 from fairtrial.execution.progress import announce
 from fairtrial.execution.signals import Stop
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
-from fairtrial.execution.worker_pool import WorkerPool, WorkerProcess
+from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
 from fairtrial.storage import provenance
 from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
@@ -48,7 +49,7 @@ class Timekeeper:
         """Arm key -> layout and kernels that were chosen for it; none where it was timed as declared."""
         return chosen_ways(self.store.calibrations())
 
-    def set_steps(self, pool: WorkerPool, worker: WorkerProcess, arms: Mapping[str, Cell]) -> None:
+    def set_steps(self, pool: WorkerPool, worker: Worker, arms: Mapping[str, Cell]) -> None:
         """Time arms before their runs, and write it down. arms: arm key -> a cell of it."""
         if not arms:
             return

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
+from fairtrial.execution.engine import Exit, Message, Worker
+from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.progress import announce
 from fairtrial.execution.signals import Stop
-from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerProcess
+from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.installation import released
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import Provenance
-from fairtrial.storage.record import Attempt, Json, cell_message, is_timing
+from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message, is_timing
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
@@ -112,8 +114,7 @@ def replay(
     ordered = sorted(attempts, key=lambda one: digest(_conditions(one.provenance)))
     with tempfile.TemporaryDirectory(prefix="fairtrial-replay-") as scratch:
         own = Store(Path(scratch) / store.name)
-        for part in ("cells", "weights"):
-            (own.folder / part).mkdir(parents=True)
+        (own.folder / "weights").mkdir(parents=True)
         for _, alike in groupby(ordered, key=lambda one: digest(_conditions(one.provenance))):
             group = list(alike)
             with _pool(group[0].provenance, own, store, download) as pool:
@@ -121,9 +122,9 @@ def replay(
                 for attempt in group:
                     cell = _cell(attempt, specs)
                     announce(f"again: {cell.arm}, seed {cell.seed}")
-                    if worker is None or not _ran(pool, worker, cell, attempt, stop):
+                    if worker is None or (now := _ran(pool, worker, cell, attempt, stop)) is None:
                         return
-                    yield compared(attempt, own.attempt(attempt.cell, attempt.number), cell.arm)
+                    yield compared(attempt, now, cell.arm)
 
 
 def _conditions(place: Provenance) -> Json:
@@ -149,12 +150,13 @@ def _pool(place: Provenance, own: Store, store: Store, download: bool) -> Worker
     # our own are tried: whether they can be had here is for the worker to say
     known = ["torch", "as recorded"]
     kernels: Json = {same["device"]: known} if same["kernels"] == "torch" else {}
-    return WorkerPool(1, same["threads"], first, environment=same["environment"], kernels=kernels)
+    engine = LocalProcesses(1, same["threads"], same["device"], same["environment"])
+    return WorkerPool(engine, first, kernels=kernels)
 
 
-def _ran(pool: WorkerPool, worker: WorkerProcess, cell: Cell, attempt: Attempt, stop: Stop) -> bool:
-    """Let the worker run a cell with the steps that it had; False after a signal."""
-    message = {
+def _ran(pool: WorkerPool, worker: Worker, cell: Cell, attempt: Attempt, stop: Stop) -> Attempt | None:
+    """Let the worker run a cell with the steps that it had -> as it is now; None after a signal."""
+    message: Message = {
         "do": "cell",
         "cell": cell_message(cell),
         "attempt": attempt.number,
@@ -164,14 +166,15 @@ def _ran(pool: WorkerPool, worker: WorkerProcess, cell: Cell, attempt: Attempt, 
         "data_sha256": None,
         "weights_sha256": None,
     }
-    worker.give(cell, attempt.number, message)
+    pool.give(worker, cell, attempt.number, message)
     while not stop:
         for _, answer in pool.answers(POLL_S):
-            if answer is None:
+            if isinstance(answer, Exit):
                 do = "read the lines above; `fairtrial doctor` may know more"
-                raise fault(f"the cell did not end: {worker.exit_words()}", cell.arm, do, REFUSED)
-            return True
-    return False
+                raise fault(f"the cell did not end: {answer.words}", cell.arm, do, REFUSED)
+            number, result = attempt.number, answer["result"]
+            return attempt_record(attempt.study, message["cell"], number, result, worker.origin)
+    return None
 
 
 def _specs(study: Study) -> dict[tuple[str, Any], str]:

@@ -11,16 +11,18 @@ from typing import Final
 
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
 from fairtrial.execution import step_times
-from fairtrial.execution.attempt_log import WORKER, AttemptLog
+from fairtrial.execution.attempt_log import MACHINE, WORKER, AttemptLog
+from fairtrial.execution.engine import Engine, Exit, Message, Worker
 from fairtrial.execution.launches import Timekeeper
+from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.signals import Stop
-from fairtrial.execution.worker_pool import POLL_S, Message, WorkerPool, WorkerProcess
+from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.failpoints import failpoint
 from fairtrial.installation import released
 from fairtrial.storage import provenance
-from fairtrial.storage.record import Attempt, cell_message, failure
+from fairtrial.storage.record import Attempt, Json, cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell, Study
@@ -54,10 +56,16 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
 def calibrate(study: Study, options: Options) -> None:
     """Measure the seconds of one step of each arm now, and write them down."""
     store, stop = Store.of(study, options.results), Stop()
-    with store.locked(), WorkerPool(1, options.threads, _first_message(store, options)) as pool:
+    engine = LocalProcesses(1, options.threads, options.device)
+    with store.locked(), WorkerPool(engine, _first_message(store, options)) as pool:
         if worker := pool.first_ready(stop):
             arms = step_times.first_cells(study.provisional().cells())
             Timekeeper(study, store, stop).set_steps(pool, worker, arms)
+
+
+def _engine(study: Study, options: Options) -> Engine:
+    """What runs the cells: processes of this machine."""
+    return LocalProcesses(options.jobs_for(study), options.threads, options.device)
 
 
 def _first_message(store: Store, options: Options) -> Message:
@@ -105,11 +113,10 @@ class Driver:
         self._close_abandoned()
         self._more(retry=self.options.retry)
         if self.pending or self.timekeeper.unchecked(self.wanted, self.log.counted):
-            jobs = min(self.options.jobs_for(self.study), max(1, len(self.pending)))
-            first = _first_message(self.store, self.options)
-            with WorkerPool(jobs, self.options.threads, first) as pool:
+            engine = _engine(self.study, self.options)
+            with WorkerPool(engine, _first_message(self.store, self.options)) as pool:
                 if self.pending:
-                    self._run_pending(pool, jobs)
+                    self._run_pending(pool, min(engine.size, len(self.pending)))
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
@@ -137,8 +144,7 @@ class Driver:
     def _close_abandoned(self) -> None:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
         for lease, ran_s in self.store.abandoned():
-            self.store.publish(lease.closed(self.store.name, _declaration(self.store), ran_s))
-            self.log.take(lease.cell["id"], lease.number)
+            self.log.publish(lease.closed(self.store.name, _declaration(self.store), ran_s))
 
     def _calibrate(self, pool: WorkerPool) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""
@@ -152,7 +158,7 @@ class Driver:
         self.timekeeper.set_steps(pool, worker, missing)
         self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
 
-    def _refuse_mixing(self, worker: WorkerProcess) -> None:
+    def _refuse_mixing(self, worker: Worker) -> None:
         if not self.options.allow_mixed:
             provenance.refuse_mixing([attempt.provenance for attempt in self.log.records], worker.origin)
 
@@ -190,7 +196,7 @@ class Driver:
     def _hand_out(self, pool: WorkerPool) -> None:
         for worker in pool.free():
             if self.pending and self._affordable(pool, self.pending[0]):
-                self._give(worker, self.pending.popleft())
+                self._give(pool, worker, self.pending.popleft())
         pool.grow(len(pool.busy()) + len(self.pending))
 
     def _affordable(self, pool: WorkerPool, cell: Cell) -> bool:
@@ -209,9 +215,9 @@ class Driver:
         """Device seconds that a cell will cost; 0 while nothing is known."""
         return self.log.typical_s(cell) or (cell.budget.amount if cell.budget.kind == "seconds" else 0.0)
 
-    def _give(self, worker: WorkerProcess, cell: Cell) -> None:
+    def _give(self, pool: WorkerPool, worker: Worker, cell: Cell) -> None:
         step_s = step_times.step_time_of(cell, self.step_s)
-        attempt = self.log.begin(cell, worker.process.pid, worker.origin)
+        attempt = self.log.begin(cell, worker.pid, worker.origin)
         mixed = self.options.allow_mixed
         message = {
             "do": "cell",
@@ -222,17 +228,25 @@ class Driver:
             "way": self.ways.get(arm_key(cell.settings), {}),
             "data_sha256": None if mixed else self.log.data_sha256(cell),
         }
-        worker.give(cell, attempt, message)
+        pool.give(worker, cell, attempt, message)
 
-    def _hear(self, worker: WorkerProcess, message: Message | None, progress: Progress) -> None:
-        if message is None:
-            self._handle_exit(worker, progress)
+    def _hear(self, worker: Worker, message: Message | Exit, progress: Progress) -> None:
+        if isinstance(message, Exit):
+            self._handle_exit(worker, message, progress)
         elif "origin" in message:
             self._refuse_mixing(worker)
         else:
-            cell, worker.cell = worker.cell, None
-            record = self.log.take(message["cell"], message["attempt"])
-            self._ended(cell, record, message["wall_s"], progress)
+            self._take_result(worker, message, progress)
+
+    def _take_result(self, worker: Worker, message: Message, progress: Progress) -> None:
+        """Publish what a worker has measured; the driver is the only writer of records."""
+        cell = worker.cell
+        if cell is None or (cell.id, worker.attempt) != (message["cell"], message["attempt"]):
+            announce(f"superseded: attempt {message['attempt']} of cell {message['cell']} had been ended")
+            return
+        record = self._close(worker, message["result"])
+        worker.cell = None
+        self._ended(cell, record, message["wall_s"], progress)
 
     def _ended(self, cell: Cell | None, record: Attempt, wall_s: float, progress: Progress) -> None:
         """Show how an attempt ended; a failed cell joins the end of the queue until it is given up."""
@@ -240,32 +254,32 @@ class Driver:
         if cell is not None:
             self.pending.extend(self.log.pending([cell]))
 
-    def _handle_exit(self, worker: WorkerProcess, progress: Progress) -> None:
+    def _handle_exit(self, worker: Worker, end: Exit, progress: Progress) -> None:
         """Record the end of a worker; its cell gets another attempt, unless it has an outcome by then."""
         if worker.cell is None:
             return
-        if worker.stop_reason is None:
-            record = self._close(worker, worker.cell, "killed", worker.exit_words(), WORKER)
-        else:
-            record = self._close(worker, worker.cell, "timeout", worker.stop_reason, "driver")
+        where = MACHINE if end.machine_lost else WORKER
+        result = failure("killed", end.words, where, worker.ran_s())
+        if worker.stop_reason is not None:
+            result = failure("timeout", worker.stop_reason, "driver", worker.ran_s())
+        record = self._close(worker, result)
         self._ended(worker.cell, record, worker.ran_s(), progress)
 
     def _end_overdue(self, pool: WorkerPool) -> None:
         limit = self.options.cell_timeout_s
         for worker, _ in pool.busy():
             if limit is not None and worker.ran_s() > limit and worker.stop_reason is None:
-                worker.stop(f"the cell ran longer than {limit:g} s")
+                pool.stop(worker, f"the cell ran longer than {limit:g} s")
 
     def _interrupt(self, pool: WorkerPool, reason: str) -> None:
         """Stop the workers; their cells stay pending. The next run finds leased what is not written."""
         busy = pool.busy()
         pool.stop()
-        self.store.sweep()  # a worker that was killed while it published leaves a temporary file
-        for worker, cell in busy:
+        self.store.sweep()  # a worker that was killed while it kept its network leaves a temporary file
+        for worker, _ in busy:
             with contextlib.suppress(Fault):
-                self._close(worker, cell, "interrupted", reason, "driver")
+                self._close(worker, failure("interrupted", reason, "driver", worker.ran_s()))
 
-    def _close(self, worker: WorkerProcess, cell: Cell | None, status: str, what: str, where: str) -> Attempt:
-        assert cell is not None
-        result = failure(status, what, where, worker.ran_s())
-        return self.log.close(cell_message(cell), worker.attempt, result, worker.origin)
+    def _close(self, worker: Worker, result: Json) -> Attempt:
+        assert worker.cell is not None
+        return self.log.close(cell_message(worker.cell), worker.attempt, result, worker.origin)

@@ -1,6 +1,7 @@
-"""A process that runs cells one after the other: JSON lines in, attempt files and JSON lines out.
+"""A process that runs cells one after the other: JSON lines in, JSON lines out.
 
-The driver (runner.py) starts it. It ends when its input closes, so that no worker outlives its driver.
+An engine (engine.py) starts it. It ends when its input closes, so that no worker outlives its driver. An
+answer carries all of a result: the driver writes the record. A network that is kept lies in the folder named.
 Messages in: the first, then {"do": "cell" | "calibrate", ...}. Each answer is one line.
 """
 
@@ -26,7 +27,7 @@ from fairtrial.execution.process_environment import unmap_unused_libraries
 from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
 from fairtrial.storage import provenance
-from fairtrial.storage.record import Json, attempt_record, failure
+from fairtrial.storage.record import Json, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
 from fairtrial.study.settings import Settings
@@ -129,7 +130,7 @@ class CellRunner:
         }
 
     def run(self, message: Message) -> Message:
-        """Run one cell, publish its attempt, tell the driver where to look."""
+        """Run one cell and answer with its result."""
         cell, attempt, started = Cell.of(message["cell"]), message["attempt"], time.monotonic()
         kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
         context = replace(
@@ -137,8 +138,7 @@ class CellRunner:
         )
         result = self._result(cell, message["step_s"], message["data_sha256"], context)
         wall_s = time.monotonic() - started
-        self.store.publish(attempt_record(self.store.name, message["cell"], attempt, result, self.origin))
-        return {"cell": cell.id, "attempt": attempt, "wall_s": wall_s}
+        return {"cell": cell.id, "attempt": attempt, "result": result, "wall_s": wall_s}
 
     def _result(self, cell: Cell, step_s: float | None, data_sha256: str | None, context: Any) -> Json:
         started = time.monotonic()

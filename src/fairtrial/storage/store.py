@@ -212,7 +212,7 @@ class Store:
 
     def sweep(self) -> list[Path]:
         """Delete temporary files that a crash left; only the holder of the lock may ask."""
-        folders = (self.folder, self.folder / "cells", self.folder / "leases")
+        folders = (self.folder, *(self.folder / part for part in ("cells", "leases", "weights")))
         left = [path for folder in folders for path in folder.glob(f"{atomic.MARK}*.tmp")]
         for path in left:
             path.unlink(missing_ok=True)

@@ -26,7 +26,8 @@ WORDS: Final = {
 }
 # As every declaration has recorded it. "Failed" is what the method does: a run that diverged.
 DECLARED: Final = "a failed seed scores chance accuracy"
-_NOT_ITS_OWN: Final = "driver"  # where an attempt was killed together with its driver
+# Where an attempt was killed together with its driver, or with all of its machine.
+_NOT_ITS_OWN: Final = ("driver", "machine")
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class FailurePolicy:
 
 
 def is_failure(status: str, where: str | None) -> bool:
-    """Say whether an attempt counts as failed. where: it ended; what ends with its driver is no failure."""
+    """Say whether an attempt counts as failed. where: it ended; with its driver or machine is no failure."""
     if status == "killed":
-        return where is not None and where != _NOT_ITS_OWN
+        return where is not None and where not in _NOT_ITS_OWN
     return status in FAILURES
 
 

@@ -1,0 +1,70 @@
+"""What runs cells, behind one interface: processes of this machine, or actors of Ray on many.
+
+An engine starts workers, gives them messages, yields their answers, and stops them. Which worker does what is
+for its user (worker_pool.py) to keep; the messages are those of worker.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fairtrial.study.study import Cell
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a worker ended, in words. by_itself: it was not killed. machine_lost: its machine is gone."""
+
+    words: str
+    by_itself: bool = False
+    machine_lost: bool = False
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker, as its driver sees it.
+
+    device: what it computes on, as torch calls it there. machine: where, None until that is known; "" is
+    here. pid: its process there. begun: whether it got its first message. origin: where it runs, empty until
+    it is ready. cell, attempt, since: its work. stop_reason: why the driver stopped it.
+    """
+
+    device: str = "cpu"
+    machine: str | None = ""
+    pid: int = 0
+    begun: bool = False
+    origin: Message = field(default_factory=dict, repr=False)
+    cell: Cell | None = None
+    attempt: int = 0
+    since: float = 0.0
+    stop_reason: str | None = None
+
+    def ran_s(self) -> float:
+        """Return the seconds since the cell was handed out."""
+        return time.monotonic() - self.since
+
+
+class Engine(Protocol):
+    """What starts workers and carries messages; every one passes tests/execution/test_engines.py.
+
+    size: the most workers it holds.
+    """
+
+    size: int
+
+    def start(self, program: Sequence[str]) -> Worker:
+        """Start a worker, a process of this program (arguments of Python); it waits for its first message."""
+
+    def give(self, worker: Worker, message: Message) -> None:
+        """Send a message; messages arrive whole and in order. One that is gone is noticed by its Exit."""
+
+    def answers(self, timeout_s: float) -> Iterator[tuple[Worker, Message | Exit]]:
+        """Yield what has come within a time: answers in their order, at last one Exit of each worker."""
+
+    def stop(self, worker: Worker | None = None) -> None:
+        """Kill a worker, whose Exit then comes; without one, all: they are gone then, others may start."""
