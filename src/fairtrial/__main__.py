@@ -1,12 +1,36 @@
-"""`python -m fairtrial`, as safe as `fairtrial`: nothing is imported from the current folder."""
+"""The program: `fairtrial`, and `python -m fairtrial`; neither imports anything from the current folder."""
 
 import sys
+
+
+def main() -> None:
+    """Run one command and end with its exit code; a signal is heard from the first line to the last."""
+    import signal
+
+    if hasattr(signal, "pthread_sigmask"):  # a signal waits until there is a handler
+        early = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, early)
+    from fairtrial.cli.output import open_streams
+    from fairtrial.signals import Ended, Stop, ignore
+
+    open_streams()
+    try:
+        try:
+            Stop(raises=True).install({})
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            from fairtrial.cli.main import main as command
+
+            code = command()
+        finally:
+            ignore()
+    except Ended as ended:
+        code = ended.code
+    sys.exit(code)
+
 
 if __name__ == "__main__":
     # -m has put the current folder before the library: nothing of it has been imported so far.
     if not sys.flags.safe_path:
         del sys.path[0]
-
-    from fairtrial.cli.main import main
-
-    sys.exit(main())
+    main()

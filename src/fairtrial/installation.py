@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import fairtrial
+from fairtrial.errors import Fault, fault
 
 _PACKAGE: Final = Path(fairtrial.__file__).resolve().parent
 ROOT: Final = _PACKAGE.parents[1]  # of the checkout; in an installed wheel a folder that is none of ours
@@ -36,3 +38,12 @@ def isolated_python(*arguments: str) -> list[str]:
     the user stands for the library's.
     """
     return [sys.executable, "-P", *arguments]
+
+
+def unsupported() -> Fault | None:
+    """Return what to say where the system lacks what fairtrial stands on; None where it does not."""
+    missing = [name for name in ("fcntl", "resource") if find_spec(name) is None]
+    if not missing:
+        return None
+    what = f"fairtrial runs on Linux and macOS; this Python has no {missing[0]}"
+    return fault(what, f"{sys.platform}, {sys.executable}", "on Windows, install it inside WSL 2")

@@ -175,9 +175,11 @@ def test_sigterm_ends_every_process_and_takes_the_worktree_away(tree, tmp_path):
     change(tree, ms=20)
     change(tree, ms=21)
     program = (
-        "import pathlib\nfrom fairtrial.regression import gate as command\n"
+        "import pathlib, sys\nfrom fairtrial.cli import main as program\n"
+        "from fairtrial.regression import gate as command\n"
         f"command.checkout = lambda: pathlib.Path({str(tree)!r})\n"
-        "command.gate(command.GateOptions(looks=(50,)))"
+        "program._dispatch = lambda _: command.gate(command.GateOptions(looks=(50,))).code\n"
+        "sys.exit(program.main(['gate']))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     running = subprocess.Popen(

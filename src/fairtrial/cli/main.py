@@ -9,9 +9,12 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from fairtrial.cli.output import open_streams
 from fairtrial.cli.parser import driver, parser
 from fairtrial.errors import DONE, INTERRUPTED, RESOURCES, Fault, fault
 from fairtrial.failpoints import VARIABLE, chosen
+from fairtrial.installation import unsupported
+from fairtrial.signals import Ended, Stop
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
 
@@ -37,14 +40,20 @@ def drive(study: Study) -> NoReturn:
 
 
 def _guarded(command: Callable[[], int], as_json: bool) -> int:
+    if words := unsupported():
+        raise SystemExit(_refuse(words, as_json))
+    open_streams()
     try:
         if (point := chosen()) and point.problem:
             raise fault(point.problem, VARIABLE, "unset it: it is for tests alone")
-        code = command()
-        sys.stdout.flush()
-        return code
+        with Stop(raises=True).listening():
+            code = command()
+            sys.stdout.flush()
+            return code
     except Fault as error:
         return _refuse(error, as_json)
+    except Ended as ended:
+        return ended.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,3 +19,15 @@ def show(data: Any, words: Iterable[str], as_json: bool) -> int:
         for line in words:
             print(line)
     return DONE
+
+
+def open_streams() -> None:
+    """Open what the caller has closed of standard input, output and error, as a service may, on nothing.
+
+    Else the next file that is opened would be one of them, and workers would write into it.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")

@@ -185,7 +185,7 @@ def replay(study: Study, given: Namespace) -> int:
     from random import SystemRandom
 
     from fairtrial.execution.replay import refusal, replay, sample
-    from fairtrial.execution.signals import Stop
+    from fairtrial.signals import Stop
 
     study = options.apply(study, preset=given.preset, data=given.data)
     seed = SystemRandom().randint(1, 10**6) if given.seed is None else options.count(given.seed, "--seed")

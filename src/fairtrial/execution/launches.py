@@ -12,9 +12,9 @@ from typing import Any, Final
 from fairtrial.execution import step_times
 from fairtrial.execution.engine import Worker
 from fairtrial.execution.progress import announce
-from fairtrial.execution.signals import Stop
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
+from fairtrial.signals import Stop
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
 from fairtrial.storage import provenance
 from fairtrial.storage.calibrations import chosen_ways, launches_after_runs

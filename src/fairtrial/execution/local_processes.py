@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fairtrial.errors import RESOURCES, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.process_environment import worker_environment
-from fairtrial.execution.signals import withheld
 from fairtrial.installation import isolated_python
+from fairtrial.signals import withheld
 
 
 class LocalProcesses:

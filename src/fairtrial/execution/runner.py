@@ -17,10 +17,10 @@ from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.run_options import Options
-from fairtrial.execution.signals import Stop
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.failpoints import failpoint
 from fairtrial.installation import released
+from fairtrial.signals import Stop
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, Json, cell_message, failure
 from fairtrial.storage.store import Store

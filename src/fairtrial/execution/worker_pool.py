@@ -9,7 +9,7 @@ from typing import Any, Final
 from fairtrial.errors import REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Engine, Exit, Message, Worker
 from fairtrial.execution.progress import announce
-from fairtrial.execution.signals import Stop
+from fairtrial.signals import Stop
 from fairtrial.study.failure_policy import MOST_FAILED
 from fairtrial.study.study import Cell
 

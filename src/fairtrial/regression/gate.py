@@ -6,7 +6,6 @@ import ast
 import contextlib
 import importlib.util
 import math
-import signal
 import sys
 import tempfile
 import time
@@ -14,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
-from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, PREEMPTED, REGRESSION, USAGE, Fault, fault
+from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, REGRESSION, USAGE, Fault, fault
 from fairtrial.installation import checkout
 from fairtrial.regression import base_commit, baseline, decision, history
 from fairtrial.regression.base_commit import Base
@@ -103,7 +102,7 @@ def save(options: GateOptions, launches: int) -> Outcome:
 
 @contextlib.contextmanager
 def prepared(options: GateOptions) -> Iterator[Setup]:
-    """Yield the setup of this checkout; a Fault where nothing can run. SIGTERM ends it as Ctrl-C does."""
+    """Yield the setup of this checkout; a Fault where nothing can run."""
     root = checkout()
     if root is None:
         do = "run it in a git checkout of fairtrial, installed with `pip install -e .[bench]`"
@@ -111,16 +110,8 @@ def prepared(options: GateOptions) -> Iterator[Setup]:
     if missing := [name for name in ("pytest", "pytest_benchmark") if importlib.util.find_spec(name) is None]:
         do = 'pip install "fairtrial[bench]"'
         raise fault(f"{' and '.join(missing)} not installed", "this environment", do, USAGE)
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        with tempfile.TemporaryDirectory(prefix="fairtrial-bytecode-") as cache:
-            yield Setup(root, Path(cache), options.device, options.threads, options.rounds)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(*_: Any) -> NoReturn:
-    raise SystemExit(PREEMPTED)
+    with tempfile.TemporaryDirectory(prefix="fairtrial-bytecode-") as cache:
+        yield Setup(root, Path(cache), options.device, options.threads, options.rounds)
 
 
 def _in_turns(options: GateOptions, setup: Setup, base: Base, root: Path) -> Outcome:

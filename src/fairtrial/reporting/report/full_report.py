@@ -30,6 +30,7 @@ from fairtrial.reporting.results import shared_runs, timings
 from fairtrial.reporting.tables.table import table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
+from fairtrial.signals import withheld
 from fairtrial.storage.store import Store
 
 MOST_PROCESSES: Final = 4  # each takes about 200 MB
@@ -154,7 +155,9 @@ def in_processes(
     # else each would take a queue.py of the current folder for the library's
     os.environ["PYTHONSAFEPATH"] = "1"
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(function, given))
+        with withheld():  # a signal to the whole group ends this process, which ends those
+            answers = pool.map(function, given)
+        return list(answers)
 
 
 def draw(task: DrawingTask) -> Drawings:
