@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
 from fairtrial.errors import shown
 from fairtrial.study.identity import digest
 from fairtrial.study.settings import FACTORS
+
+ARM: Final = "arm"  # what tells the arms of a table apart that another tool made
 
 
 def canon(name: str, value: Any) -> Any:
@@ -91,10 +93,15 @@ def _renamed(value: Any, names: Names) -> Any:
 def label(levels: Mapping[str, Any]) -> str:
     """Return an arm in words: {'norm': 'gn', 'weight_std': True, 'batch_size': 4} -> 'gn+ws, batch 4'."""
     words = [name_of_norm(levels)] if {"norm", "weight_std"} & set(levels) else []
-    words += [
-        FACTORS[name].in_words(value) for name, value in levels.items() if name not in ("norm", "weight_std")
-    ]
+    words += [in_words(name, value) for name, value in levels.items() if name not in ("norm", "weight_std")]
     return ", ".join(words)
+
+
+def in_words(name: str, value: Any) -> str:
+    """Return one level in words; of a factor that is not ours its name and the value, of ARM the value."""
+    if name in FACTORS:
+        return FACTORS[name].in_words(value)
+    return str(value) if name == ARM else f"{name.replace('_', ' ')} {value}"
 
 
 def name_of_norm(levels: Mapping[str, Any]) -> str:

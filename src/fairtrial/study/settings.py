@@ -70,7 +70,7 @@ class Factor:
     def in_words(self, value: Any) -> str:
         """Return a level as it reads in a sentence."""
         if not isinstance(self.label, str):
-            return self.label[value]
+            return self.label.get(value, str(value))
         if isinstance(value, bool):
             return self.label if value else f"no {self.label}"
         if value in self.words:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairtrial.reporting.results import load
-from fairtrial.reporting.results.contrast_sides import differences, interval
+from fairtrial.reporting.results.paired_sides import differences, interval
 from fairtrial.reporting.verdicts.findings import decide, measure
 from fairtrial.stats import verdicts
 from fairtrial.study.study import Contrast

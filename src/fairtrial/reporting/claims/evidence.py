@@ -23,7 +23,8 @@ from fairtrial.reporting.claims.published_claims import (
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.verdicts.captions import preset
-from fairtrial.reporting.verdicts.findings import Finding, decide, judge, measure
+from fairtrial.reporting.verdicts.findings import decide, judge, measure
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats import clopper_pearson, sd_interval

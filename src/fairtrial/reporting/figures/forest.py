@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fairtrial.reporting.figures.figure_layout import Figures, side_by_side
 from fairtrial.reporting.figures.style import ALARM, BAND, INK, QUIET, VERDICT
 from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import metric_of
-from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.inference_rule import InferenceRule
+from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.verdicts.aa_check import LEVEL, AACheck
 from fairtrial.reporting.verdicts.captions import seeds
-from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import SCALES, Scale, clean
+from fairtrial.reporting.wording import Scale, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name
@@ -194,24 +196,30 @@ def contrast_forests(study: StudyVerdicts) -> Figures:
     results, findings = study.results, study.findings
     for metric in dict.fromkeys(finding.contrast.metric for finding in findings):
         compared = [finding for finding in findings if finding.contrast.metric == metric]
-        rows = rows_of(compared, study.control if metric == metric_of(results.study) else None)
-        near = crowd(rows)
-        figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
-        for ax, view in zip(axes, (None, near), strict=False):
-            forest(rows, ax, view, left=view is None, right=near is None or view is not None)
-        m, rule = len(findings), results.inference
-        wide = f"{100 - 100 * rule.alpha / m:.4g}"
-        thin = f"thin whiskers {wide} % (Bonferroni over {m} contrasts); " if m > 1 else ""
-        thick = f"thick bars: {rule.name}, not adjusted; {thin}"
-        thick = thick if any(row.bounds for row in rows) else "no intervals; "
-        closer = "; right: the same, enlarged around 0" if near else ""
-        means = "means" + next((f" over{f.unit.short}" for f in compared if f.unit.short), "")
-        caption = (
-            f"Paired differences, treatment minus control, in {SCALES[metric].name}. Dots: one per seed "
-            f"(crosses: a run of that seed failed); diamonds: {means}; {thick}grey band: margin{closer}. "
-            f"{seeds(results)}."
-        )
-        yield "contrasts" + ("" if metric == metric_of(results.study) else f"-{metric}"), caption, figure
+        own = metric == metric_of(results.study)
+        rows = rows_of(compared, study.control if own else None)
+        caption, figure = draw(rows, compared, results.inference, family=len(findings))
+        yield "contrasts" + ("" if own else f"-{metric}"), f"{caption} {seeds(results)}.", figure
+
+
+def draw(
+    rows: Sequence[Row], compared: Sequence[Finding], rule: InferenceRule, *, family: int
+) -> tuple[str, Figure]:
+    """Draw contrasts on one metric; what its caption says but for n. family: contrasts that Holm ran over."""
+    near, scale = crowd(rows), rows[0].scale
+    figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
+    for ax, view in zip(axes, (None, near), strict=False):
+        forest(rows, ax, view, left=view is None, right=near is None or view is not None)
+    wide = f"{100 - 100 * rule.alpha / family:.4g}"
+    thin = f"thin whiskers {wide} % (Bonferroni over {family} contrasts); " if family > 1 else ""
+    thick = f"thick bars: {rule.name}, not adjusted; {thin}"
+    thick = thick if any(row.bounds for row in rows) else "no intervals; "
+    closer = "; right: the same, enlarged around 0" if near else ""
+    means = "means" + next((f" over{f.unit.short}" for f in compared if f.unit.short), "")
+    return (
+        f"Paired differences, treatment minus control, in {scale.name}. Dots: one per seed "
+        f"(crosses: a run of that seed failed); diamonds: {means}; {thick}grey band: margin{closer}."
+    ), figure
 
 
 ROWS = (RegistryRow(STUDY, contrast_forests, rank=1),)

@@ -11,10 +11,10 @@ from fairtrial.reporting.figures.figure_layout import RUNS, Figures, bars, side_
 from fairtrial.reporting.figures.style import BAND, INK, QUIET, Look, look_of_norm
 from fairtrial.reporting.report_item import REPORT, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import gather, metric_of
-from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.verdicts.captions import seeds
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale
 

@@ -18,9 +18,8 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import csv_text, table_files
 from fairtrial.reporting.verdicts.aa_check import AACheck
-from fairtrial.reporting.verdicts.findings import Finding
-from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts, judge_study
+from fairtrial.reporting.verdicts.verdict_record import finding_record
 from fairtrial.stats.records import plain
 from fairtrial.storage.store import Store
 
@@ -103,7 +102,7 @@ def _json(study: StudyVerdicts) -> str:
         "complete": results.complete,
         "cells": {"done": results.done, "declared": len(results.frame)},
         **({"stopping": _stopping(results)} if results.study.rule else {}),
-        "contrasts": [_finding(*pair) for pair in zip(study.findings, study.sentences, strict=True)],
+        "contrasts": [finding_record(*pair) for pair in zip(study.findings, study.sentences, strict=True)],
         "aa": None if study.control is None else _aa_check(study.control),
     }
     return json.dumps(verdicts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -113,34 +112,6 @@ def _stopping(results: Results) -> dict[str, Any]:
     """The rule, the cells that it spared, and at how many seeds each contrast is read."""
     assert results.study.rule is not None
     return {**results.study.rule.record(), "spared": results.not_required, "read_at": dict(results.read)}
-
-
-def _finding(finding: Finding, text: str) -> dict[str, Any]:
-    names = ("interval", "whisker", "flip", "equivalence", "step", "equivalence_step", "ruling")
-    return {
-        "contrast": finding.contrast.record(),
-        "arms": title(finding.contrast),
-        "verdict": finding.verdict,
-        "sentence": text,
-        "reason": finding.reason,
-        "margin": finding.margin,
-        "differences": {str(seed): value for seed, value in finding.differences.items()},
-        **_upstream_seeds(finding),
-        "parity_gap": plain(finding.gap),
-        "failures": {
-            side.name: dict(sorted(side.failures.items())) for side in finding.sides if side.failures
-        },
-        "hedges_g": finding.effect,
-        **{name: plain(getattr(finding, name)) for name in names},
-        "stamps": list(finding.stamps),
-        "warnings": list(finding.warnings),
-    }
-
-
-def _upstream_seeds(finding: Finding) -> dict[str, Any]:
-    """Which checkpoint each difference belongs to, where that is what n counts."""
-    labels = finding.unit.labels(finding.differences)
-    return {} if labels is None else {"upstream_seeds": {str(seed): label for seed, label in labels.items()}}
 
 
 def _aa_check(control: AACheck) -> dict[str, Any]:

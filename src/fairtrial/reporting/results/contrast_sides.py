@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fairtrial.reporting.results.load import Results, per_seed
+from fairtrial.reporting.results.paired_sides import ContrastSide, differences
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean
-from fairtrial.stats import interaction_interval, paired_interval
-from fairtrial.stats.records import PairedInterval
+from fairtrial.stats import interaction_interval
 from fairtrial.study import factors
 from fairtrial.study.budget import SPENT
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast
-
-
-@dataclass(frozen=True)
-class ContrastSide:
-    """One arm of a contrast: seed -> value, what its runs spent, which of them failed or are missing."""
-
-    name: str
-    values: Mapping[int, float]
-    spent: float | None  # mean of the declared budget's column over the runs that finished
-    runs: int
-    failures: Counter[str]
-    failed_seeds: frozenset[int]  # they score chance
-    missing: Counter[str]  # how runs failed that have no outcome
-    missing_seeds: frozenset[int]
-    per_seed: int  # runs that are averaged within a seed
-    overlap: int  # test images that were among the upstream images, as far as the records know
 
 
 def sides(results: Results, contrast: Contrast) -> tuple[ContrastSide, ...]:
@@ -75,31 +58,6 @@ def overlap(results: Results, cells: Iterable[str]) -> int:
     return max((upstream.overlap or 0 for upstream in checkpoints if upstream), default=0)
 
 
-def differences(parts: Sequence[ContrastSide], seeds: Sequence[int]) -> dict[int, float]:
-    """Return seed -> treatment minus control, or the gain at the first level minus that at the second."""
-    complete = [seed for seed in seeds if all(seed in part.values for part in parts)]
-    signs = (1, -1) if len(parts) == 2 else (1, -1, -1, 1)
-    return {
-        seed: sum(sign * part.values[seed] for sign, part in zip(signs, parts, strict=True))
-        for seed in complete
-    }
-
-
-def interval(
-    parts: Sequence[ContrastSide],
-    unit: ReplicationUnit,
-    level: float,
-    *,
-    without: frozenset[int] = frozenset(),
-) -> PairedInterval:
-    """Return the paired t interval of `differences`, joined on the seed and averaged within each unit."""
-    kept = [seed for seed in differences(parts, unit.seeds) if seed not in without]
-    columns = [{seed: part.values[seed] for seed in kept} for part in parts]
-    if len(columns) == 4:
-        columns = [{s: columns[i][s] - columns[i + 1][s] for s in kept} for i in (0, 2)]
-    return paired_interval(columns[0], columns[1], level, groups=unit.labels(kept), unit=unit.name)
-
-
 def turns_on_the_logit(parts: Sequence[ContrastSide], unit: ReplicationUnit, tests: int) -> bool:
     """Say whether an interaction of accuracies has the other sign on the logit scale (STATISTICS 3).
 
@@ -113,8 +71,3 @@ def turns_on_the_logit(parts: Sequence[ContrastSide], unit: ReplicationUnit, tes
     plain = interaction_interval(first, second, third, fourth, groups=groups)
     logit = interaction_interval(first, second, third, fourth, scale="logit", n_test=tests, groups=groups)
     return logit.estimate * plain.estimate < 0
-
-
-def has_limits(interval: PairedInterval | None) -> bool:
-    """Say whether there is an interval at all: three units or more, and some variance."""
-    return interval is not None and math.isfinite(interval.low)

@@ -6,11 +6,11 @@ import pandas as pd
 
 from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import gather, metric_of
-from fairtrial.reporting.results.contrast_sides import has_limits
+from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES
 

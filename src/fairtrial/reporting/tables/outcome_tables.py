@@ -11,16 +11,16 @@ import pandas as pd
 
 from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import Group, gather, metric_of
-from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.convergence import GAIN_LIMIT, LOSS_SHARE, convergence
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.results.replication_units import SEED
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.parity_checks import parity_words
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed
 from fairtrial.stats.components import VarianceComponents

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.reporting.results import load
-from fairtrial.reporting.results.contrast_sides import has_limits
 from fairtrial.reporting.results.load import Results
-from fairtrial.reporting.verdicts.findings import Finding, decide, measure
+from fairtrial.reporting.results.paired_sides import has_limits
+from fairtrial.reporting.verdicts.findings import decide, measure
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners

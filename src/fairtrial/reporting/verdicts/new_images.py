@@ -11,7 +11,7 @@ import numpy as np
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit
-from fairtrial.reporting.verdicts.findings import Finding
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.stats import variance_components
 from fairtrial.stats.components import VarianceComponents
 from fairtrial.storage.record import Measured

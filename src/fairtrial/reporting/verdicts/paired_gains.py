@@ -9,14 +9,9 @@ from typing import Any, Final
 
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.arms import NORM, combinations, identity
-from fairtrial.reporting.results.contrast_sides import (
-    differences,
-    has_limits,
-    interval,
-    sides,
-    unit_of_contrast,
-)
+from fairtrial.reporting.results.contrast_sides import sides, unit_of_contrast
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.paired_sides import differences, has_limits, interval
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.wording import clean, level
 from fairtrial.stats import holm

@@ -13,8 +13,9 @@ from scipy.stats import kendalltau, spearmanr
 from fairtrial.errors import fault
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import preset
-from fairtrial.reporting.verdicts.findings import Finding, judge
+from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.interim_analyses import open_study
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.wording import clean, describe_interval, listed, plural
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.parity_checks import parity_words
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
 from fairtrial.stats.records import HolmStep, MoreSeeds
 from fairtrial.study import factors, initial_checkpoint
@@ -30,15 +31,24 @@ _WITH: Final = ("bn_mode", "upstream")
 
 def sentence(finding: Finding, study: Study) -> str:
     """Return one verdict of a study in words."""
+    named = {*finding.contrast.treatment, *finding.contrast.at, *finding.contrast.by}
+    return compose(
+        finding,
+        chosen=how_chosen(study, finding.contrast),
+        averaged=[name.replace("_", " ") for name in study.factors if name not in named],
+        parity=parity_words(finding.gap, study.budget.kind),
+    )
+
+
+def compose(finding: Finding, *, chosen: str = "", averaged: Sequence[str] = (), parity: str = "") -> str:
+    """Return a verdict in words. chosen, averaged, parity: what its study says of rates, means and budget."""
     body = _interaction(finding) if finding.contrast.by else _simple(finding)
-    mean = [name.replace("_", " ") for name in study.factors if name not in _named(finding.contrast)]
-    if mean:
-        body += f", averaged over {listed(mean)}"
+    if averaged:
+        body += f", averaged over {listed(averaged)}"
     parts = [body, *_failures(finding), *_wishes(finding)]
     if finding.verdict != "refused":
-        chosen = how_chosen(study, finding.contrast)
         parts[0] = f"{chosen}, {body}" if chosen else body
-        parts[0] += _evidence(finding, study.budget.kind)
+        parts[0] += _evidence(finding, parity)
     stamps = f" ({'; '.join(finding.stamps)})" if finding.stamps else ""
     text = "; ".join(parts) + stamps
     return text if text.endswith("?") else f"{text}."
@@ -96,7 +106,8 @@ def _where(levels: dict[str, Any]) -> str:
     """Return ' when fine-tuned at batch 4', ' with BN frozen'; empty without levels."""
     own = [_place(name, levels[name]) for name in levels if name in ("finetune", *_WITH)]
     rest = {name: value for name, value in levels.items() if name not in ("finetune", *_WITH)}
-    word = "with" if {*_SORTS} & {*rest} else "at"
+    texts = {name for name, value in rest.items() if name not in factors.FACTORS and isinstance(value, str)}
+    word = "with" if {*_SORTS, *texts} & {*rest} else "at"
     return "".join(f" {words}" for words in [*own, *([f"{word} {_name(rest)}"] if rest else [])])
 
 
@@ -108,11 +119,11 @@ def _place(name: str, value: Any) -> str:
 
 def _name(levels: Any) -> str:
     """Return an arm in words, norm first whatever the order it was written in."""
-    return clean(factors.label({name: levels[name] for name in factors.FACTORS if name in levels}))
-
-
-def _named(contrast: Contrast) -> set[str]:
-    return {*contrast.treatment, *contrast.at, *contrast.by}
+    names = [
+        *(name for name in factors.FACTORS if name in levels),
+        *(n for n in levels if n not in factors.FACTORS),
+    ]
+    return clean(factors.label({name: levels[name] for name in names}))
 
 
 def _by(contrast: Contrast) -> tuple[str, str]:
@@ -211,7 +222,7 @@ def _shown(finding: Finding) -> str:
     return scale.gap(finding.interval.estimate) + bounds
 
 
-def _evidence(finding: Finding, kind: str) -> str:
+def _evidence(finding: Finding, parity: str) -> str:
     """Return ', n = 10 paired seeds, equal examples, Holm p = 0.0004'."""
     ruling, step, equal = finding.ruling, finding.step, finding.equivalence_step
     assert ruling is not None and step is not None and equal is not None
@@ -219,7 +230,7 @@ def _evidence(finding: Finding, kind: str) -> str:
     analysis = f" ({finding.analysis})" if finding.analysis else ""
     words = [
         f"n = {finding.unit.describe(finding.differences, 'paired ')}{analysis}",
-        parity_words(finding.gap, kind),
+        *([parity] if parity else []),
     ]
     if not math.isfinite(ruling.low):
         words.append(finding.reason.partition(";")[0])

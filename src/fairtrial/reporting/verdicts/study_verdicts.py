@@ -9,9 +9,9 @@ from fairtrial.reporting.results.contrast_sides import overlap
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.aa_check import AACheck
-from fairtrial.reporting.verdicts.findings import Finding
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.learning_curve_crossover import Crossover, find_crossovers
+from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import sentence
 from fairtrial.reporting.wording import clean, overlap_words, plural
 from fairtrial.storage.store import Store
