@@ -7,6 +7,7 @@ A study file needs no more than `from fairtrial import Budget, Contrast, Study, 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fairtrial.cli.main import drive
+    from fairtrial.notebook import compare
     from fairtrial.study.budget import Budget
     from fairtrial.study.contrast import Contrast
     from fairtrial.study.study import Study
@@ -19,9 +20,10 @@ _HOMES = {
     "Contrast": "fairtrial.study.contrast",
     "Study": "fairtrial.study.study",
     "Tuning": "fairtrial.study.tuning_plan",
+    "compare": "fairtrial.notebook",
     "drive": "fairtrial.cli.main",
 }
-__all__ = ["Budget", "Contrast", "Study", "Tuning", "__version__", "drive"]
+__all__ = ["Budget", "Contrast", "Study", "Tuning", "__version__", "compare", "drive"]
 
 
 def __getattr__(name: str) -> object:

@@ -72,11 +72,16 @@ def _refuse(error: Fault, as_json: bool) -> int:
 
 
 def _dispatch(given: Namespace) -> int:
-    from fairtrial.cli import commands, study_commands  # --help has answered by now, and needs neither
+    from fairtrial.cli import (  # --help has answered by now, and needs neither
+        commands,
+        study_commands,
+        table_commands,
+    )
 
     alone = {  # without a study
         "agree": commands.agree,
         "claims": commands.claims,
+        "compare": table_commands.compare,
         "doctor": commands.doctor,
         "fetch": commands.fetch,
         "gate": commands.gate,

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from fairtrial import __version__
 from fairtrial.cli import option_groups as groups
+from fairtrial.cli import table_options
 from fairtrial.cli.completion import SHELLS, PrintCompletion
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.study.loader import known_studies
@@ -131,6 +132,7 @@ def _add_others(commands: Any) -> None:
     says = "recompute every number of a report from its records; exit 3 names each that differs"
     groups.verify_options(commands.add_parser("verify", help=says, description=says))
     groups.claims_options(commands)
+    table_options.compare_options(commands)
     says = "what this machine has and lacks"
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")

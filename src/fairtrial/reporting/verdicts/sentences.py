@@ -119,10 +119,8 @@ def _place(name: str, value: Any) -> str:
 
 def _name(levels: Any) -> str:
     """Return an arm in words, norm first whatever the order it was written in."""
-    names = [
-        *(name for name in factors.FACTORS if name in levels),
-        *(n for n in levels if n not in factors.FACTORS),
-    ]
+    order = list(factors.FACTORS)
+    names = sorted(levels, key=lambda name: order.index(name) if name in order else len(order))
     return clean(factors.label({name: levels[name] for name in names}))
 
 
@@ -257,7 +255,8 @@ def _failures(finding: Finding) -> list[str]:
     lost = frozenset[int]().union(*(side.missing_seeds for side in finding.sides))
     if lost:
         why = " and ".join(failure_words(s.missing, f" of {s.name}") for s in finding.sides if s.missing)
-        texts.append(f"{len(lost)} of {plural(len(finding.unit.seeds), 'pair')} missing: {why}")
+        gone = f"{len(lost)} of {plural(len(finding.unit.seeds), 'pair')} missing"
+        texts.append(f"{gone}: {why}" if why else gone)
     return texts
 
 

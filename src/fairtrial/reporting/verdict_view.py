@@ -1,0 +1,123 @@
+"""Judged contrasts as a notebook shows them: sentences, a table, a figure, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fairtrial.reporting.verdicts.rulings import Finding
+from fairtrial.reporting.verdicts.sentences import grounds, title
+from fairtrial.reporting.verdicts.verdict_record import finding_record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fairtrial.reporting.results.inference_rule import InferenceRule
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdicts:
+    """Contrasts with their sentences; a notebook shows them as a table.
+
+    about: what was read, in a line. notes: what a reader must know beside them. keys: seed -> its name in
+    JSON, where a seed stands for a unit of a table.
+    """
+
+    findings: tuple[Finding, ...]
+    sentences: tuple[str, ...]
+    rule: InferenceRule
+    about: str
+    notes: tuple[str, ...] = ()
+    keys: Sequence[str] | None = None
+
+    def __str__(self) -> str:
+        """Return the sentences, a line each."""
+        return "\n".join([*self.sentences, *self.notes])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table that Jupyter shows; every string in it is escaped."""
+        # pages load jinja2, which a command that prints a sentence does not need
+        from fairtrial.reporting.report.study_page import render_page
+
+        rows = [
+            {
+                "verdict": finding.verdict,
+                "word": finding.verdict.replace("_", " "),
+                "sentence": sentence,
+                "grounds": grounds(finding),
+                "warnings": finding.warnings,
+            }
+            for finding, sentence in zip(self.findings, self.sentences, strict=True)
+        ]
+        return render_page("verdicts_cell.html", rows=rows, about=self.about, notes=self.notes)
+
+    def lines(self) -> list[str]:
+        """Return the words of a command: what was read, each sentence with what decided it, its warnings."""
+        lines = [self.about]
+        for finding, sentence in zip(self.findings, self.sentences, strict=True):
+            lines.append(sentence)
+            if finding.verdict != "refused":
+                lines.append(f"  {grounds(finding)}")
+            lines += [f"  {warning}" for warning in finding.warnings]
+        return [*lines, *self.notes]
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as JSON; each contrast as in verdicts.json."""
+        pairs = zip(self.findings, self.sentences, strict=True)
+        return {"about": self.about, "contrasts": [self._record(*pair) for pair in pairs]}
+
+    def _record(self, finding: Finding, sentence: str) -> dict[str, Any]:
+        record = finding_record(finding, sentence)
+        if self.keys is not None:
+            record.pop("upstream_seeds", None)  # the key of a pair names its unit
+            record["differences"] = {
+                self.keys[int(seed)]: value for seed, value in record["differences"].items()
+            }
+        return record
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per contrast; estimate, limits and margin of accuracies are in points."""
+        rows = []
+        for finding, sentence in zip(self.findings, self.sentences, strict=True):
+            ruling, step, factor = finding.ruling, finding.step, finding.scale.factor
+            estimate = None if finding.interval is None else finding.interval.estimate * factor
+            rows.append(
+                {
+                    "contrast": finding.contrast.name,
+                    "arms": title(finding.contrast),
+                    "metric": finding.contrast.metric,
+                    "verdict": finding.verdict,
+                    "estimate": estimate,
+                    "low": None if ruling is None else ruling.low * factor,
+                    "high": None if ruling is None else ruling.high * factor,
+                    "level": None if ruling is None else ruling.level,
+                    "p": None if step is None else step.adjusted_p,
+                    "n": finding.n,
+                    "unit": finding.unit.name,
+                    "margin": finding.margin * factor,
+                    "sentence": sentence,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def figure(self) -> Figure:
+        """Draw the contrasts as the report does: one row each, with interval, margin and verdict."""
+        # matplotlib is slow to load
+        from fairtrial.reporting.figures import forest
+        from fairtrial.reporting.figures.figure_files import styled
+
+        with styled():
+            rows = forest.rows_of(self.findings, None)
+            return forest.draw(rows, self.findings, self.rule, family=len(self.findings))[1]
+
+    def drawn(self, form: str) -> bytes:
+        """Return the figure as a file in this format; the same contrasts give the same bytes."""
+        from fairtrial.reporting.figures.figure_files import render, styled
+
+        with styled():
+            return render("contrasts", self.about, self.figure(), [form]).formats[form]
