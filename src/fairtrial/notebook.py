@@ -36,7 +36,8 @@ def compare(
     from fairtrial.reporting.comparison.table_columns import TableColumns, label
 
     named = any(name is not None for name in frame.index.names)
-    frame = frame.reset_index(drop=not named).rename(columns=str)
+    frame = frame.reset_index(drop=not named)
+    frame.columns = frame.columns.map(str)
     levels = {name: label(level) for name, level in (at or {}).items()}
     asked = Asked(
         columns=TableColumns(arm, metric, unit, pair, levels, each),

@@ -21,7 +21,7 @@ from fairtrial.reporting.comparison.table_columns import (
 )
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.paired_sides import ContrastSide, differences
-from fairtrial.reporting.results.replication_units import ReplicationUnit
+from fairtrial.reporting.results.replication_units import unit_of_pairs
 from fairtrial.reporting.verdict_view import Verdicts
 from fairtrial.reporting.verdicts.rulings import Finding, decide, limits_of, lost_pairs, with_checks
 from fairtrial.reporting.verdicts.sentences import compose
@@ -200,7 +200,8 @@ def _measure(
         _side(one[ARM], {seed: side[keys[seed]] for seed in wanted if keys[seed] in side}, wanted)
         for one, side in zip(corners(contrast), of_sides, strict=True)
     )
-    unit = _unit(columns, wanted, keys)
+    names = [clean(name.replace("_", " ")) for name in (columns.unit, columns.pair) if name]
+    unit = unit_of_pairs(names, {seed: keys[seed] for seed in wanted})
     found = differences(parts, wanted)
     assert contrast.margin is not None
     return Finding(
@@ -229,16 +230,6 @@ def _side(name: str, values: dict[int, float], wanted: Sequence[int]) -> Contras
         per_seed=1,
         overlap=0,
     )
-
-
-def _unit(columns: TableColumns, wanted: Sequence[int], keys: Sequence[Key]) -> ReplicationUnit:
-    """Return what n counts: the unit, or, where rows are paired within it, groups of pairs."""
-    outer = clean(columns.unit.replace("_", " "))
-    if not columns.pair:
-        return ReplicationUnit(tuple(wanted), outer)
-    numbered = {name: number for number, name in enumerate(dict.fromkeys(key[0] for key in keys))}
-    groups = {seed: numbered[keys[seed][0]] for seed in wanted}
-    return ReplicationUnit(tuple(wanted), clean(columns.pair.replace("_", " ")), groups, outer=outer)
 
 
 def _refuse_unpaired(

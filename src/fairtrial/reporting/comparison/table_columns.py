@@ -18,7 +18,7 @@ PERCENT: Final = "percent"
 PLAIN: Final = "plain"
 SCALE_NAMES: Final = (FRACTION, PERCENT, PLAIN)
 _ACCURACIES: Final = ("acc", "top1", "top5", "top-1", "top-5")
-_LOSSES: Final = ("loss", "error", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae", "seconds", "time")
+_LOSSES: Final = ("loss", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae", "seconds", "time")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,6 +91,18 @@ def unit_of(results: Results, *sides: pd.DataFrame) -> ReplicationUnit:
     unit = _untuned(results, cells)
     tuning = results.study.tuning
     return unit if tuning is None else _tuned(tuning, unit)
+
+
+def unit_of_pairs(names: Sequence[str], keys: Mapping[int, Sequence[str]]) -> ReplicationUnit:
+    """Return the unit of pairs that no study declared. names: of the unit and, if it is grouped, of the pair.
+
+    keys: pair -> its unit and, if it is grouped, its own name within it.
+    """
+    if len(names) == 1:
+        return ReplicationUnit(tuple(keys), names[0])
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(key[0] for key in keys.values()))}
+    groups = {pair: numbers[key[0]] for pair, key in keys.items()}
+    return ReplicationUnit(tuple(keys), names[1], groups, outer=names[0])
 
 
 def _tuned(tuning: Tuning, below: ReplicationUnit) -> ReplicationUnit:
