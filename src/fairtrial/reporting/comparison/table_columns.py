@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault, shown
 from fairtrial.reporting.wording import SCALES, Scale, listed, plural
-from fairtrial.study.contrast import LOWER_IS_BETTER
+from fairtrial.study.limits import LOWER_IS_BETTER
 
 FRACTION: Final = "fraction"
 PERCENT: Final = "percent"
