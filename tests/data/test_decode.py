@@ -1,6 +1,10 @@
 """One encoded image becomes RGB by a defined conversion, or is refused with a reason."""
 
+import io
 import struct
+import subprocess
+import sys
+import time
 import warnings
 import zlib
 
@@ -8,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from fairtrial.data import decode
 from fairtrial.data.decode import MAX_PIXELS, Unusable, pixels
 from tests.data.making import encoded, picture, png
 
@@ -20,15 +25,20 @@ def flat(mode, colour, size=(4, 4), format="PNG", **options):
     return image[:, 0, 0].tolist()
 
 
-def raw_png(wide, high, depth, colour_type, rows):
-    """A PNG written by hand, for what Pillow does not write."""
+def written(kind, body):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
+def raw_png(wide, high, depth, colour_type, rows, *extra):
+    """A PNG written by hand, for what Pillow does not write. extra: (kind, body) of chunks."""
     header = struct.pack(">IIBBBBB", wide, high, depth, colour_type, 0, 0, 0)
     data = zlib.compress(b"".join(b"\x00" + row for row in rows))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    own = [(b"IHDR", header), *extra, (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written(kind, body) for kind, body in own)
+
+
+EMPTY = written(b"IDAT", zlib.compress(b""))
 
 
 def test_rgb_pixels_come_unchanged_as_channels_rows_columns():
@@ -90,6 +100,58 @@ def test_16_bit_colour_keeps_its_high_byte():
     assert pixels(raw_png(4, 4, 16, 2, [row] * 4), None)[:, 0, 0].tolist() == [0x12, 0x80, 0xFF]
 
 
+@pytest.mark.parametrize(
+    ("depth", "samples", "expected"),
+    [
+        (1, bytes([0b01000000]), [0, 255]),
+        (2, bytes([0b00_10_01_11]), [0, 255, 85, 255]),
+        (4, bytes([0x0A, 0x5F]), [0, 255, 85, 255]),
+        (8, bytes([0, 234, 77]), [0, 255, 77]),
+        (16, struct.pack(">3H", 0, 60_000, 0x4D4D), [0, 255, 0x4D]),
+    ],
+)
+def test_the_transparent_grey_is_white_at_every_depth(depth, samples, expected):
+    """The second sample is the transparent one; the others keep their grey."""
+    wide, clear = len(expected), {1: 1, 2: 2, 4: 10, 8: 234, 16: 60_000}[depth]
+    data = raw_png(wide, 2, depth, 0, [samples] * 2, (b"tRNS", struct.pack(">H", clear)))
+    assert pixels(data, None)[:, 0].tolist() == [expected] * 3
+
+
+def test_the_transparent_16_bit_colour_is_white():
+    row = struct.pack(">6H", 0x1234, 0x80FF, 0xFF00, 0x1334, 0x80FF, 0xFF00)
+    clear = (b"tRNS", struct.pack(">3H", 0x1234, 0x80FF, 0xFF00))
+    found = pixels(raw_png(2, 2, 16, 2, [row] * 2, clear), None)[:, 0].T
+    assert found.tolist() == [[255, 255, 255], [0x13, 0x80, 0xFF]]
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF>'
+    b"</x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("carrier", ["eXIf", "eXIf behind the pixels", "text", "XMP"])
+def test_the_rotation_is_found_wherever_a_png_carries_it(carrier):
+    """6: stored lying on its side, to be turned clockwise. `text` is how ImageMagick writes EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes()
+    hexadecimal = f"\nexif\n{len(body):8d}\n{body.hex()}\n".encode()
+    chunk = {
+        "text": (b"tEXt", b"Raw profile type exif\0" + hexadecimal),
+        "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+    }.get(carrier, (b"eXIf", body.removeprefix(b"Exif\0\0")))
+    rows = [bytes([10 * row + column for column in range(4)]) for row in range(2)]
+    if carrier == "eXIf behind the pixels":
+        plain, own = raw_png(4, 2, 8, 0, rows), raw_png(4, 2, 8, 0, rows, chunk)
+        length = len(own) - len(plain)
+        data = plain[:-12] + own[33 : 33 + length] + plain[-12:]
+    else:
+        data = raw_png(4, 2, 8, 0, rows, chunk)
+    assert pixels(data, None)[0].tolist() == [[10, 0], [11, 1], [12, 2], [13, 3]]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_exif_rotation_is_applied(orientation):
     upright = np.asarray(picture(5, (6, 4)))
@@ -112,7 +174,7 @@ def test_the_exif_rotation_is_applied(orientation):
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
 def test_an_animation_is_refused(format):
     data = encoded(picture(0), format, save_all=True, append_images=[picture(1), picture(2)])
-    with pytest.raises(Unusable, match=f"animated {format} of 3 frames"):
+    with pytest.raises(Unusable, match=f"animated {format}"):
         pixels(data, None)
 
 
@@ -227,3 +289,78 @@ def test_an_opened_image_is_converted_alike():
     image = Image.new("RGBA", (4, 4), (200, 100, 0, 102))
     assert pixels(image, None)[:, 0, 0].tolist() == [233, 193, 153]
     assert (pixels(picture(0), None) == pixels(png(0), None)).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "format", "options"),
+    [
+        ("RGB", "PNG", {}),
+        ("RGBA", "PNG", {}),
+        ("P", "PNG", {"transparency": 3}),
+        ("L", "PNG", {"transparency": 7}),
+        ("CMYK", "JPEG", {}),
+    ],
+)
+def test_strips_hold_the_pixels_of_the_whole(monkeypatch, mode, format, options):
+    image = picture(4, (24, 21)).convert(mode)
+    data = encoded(image, format, **options)
+    whole = pixels(data, None)
+    monkeypatch.setattr(decode, "_STRIP", 24 * 5)
+    assert (pixels(data, None) == whole).all()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "MPO"])
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(monkeypatch, format):
+    smooth = picture(6, (6, 6)).resize((640, 640), Image.Resampling.BICUBIC)
+    data = encoded(smooth, format, quality=95)
+    usual = pixels(data, 32).astype(int)
+    monkeypatch.setattr(decode, "DRAFTED", 1000)
+    assert np.abs(pixels(data, 32).astype(int) - usual).max() <= 3
+    assert (pixels(data, None) == np.asarray(Image.open(io.BytesIO(data))).transpose(2, 0, 1)).all()
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from fairtrial.data.decode import Unusable, pixels
+data = Path(sys.argv[1]).read_bytes()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(pixels(data, int(sys.argv[2]) or None).shape[1])
+except Unusable as refused:
+    print(refused)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    ("side", "colour_type", "resolution", "said"),
+    [
+        (9_380, 0, 32, "expected at most 256 MiB of memory to decode it; got 9380x9380, which takes 671 MiB"),
+        (5_760, 6, 32, "32"),
+        (4_900, 3, 0, "4900"),
+    ],
+    ids=["88 Mpx grey", "33 Mpx RGBA", "24 Mpx palette, not resized"],
+)
+def test_no_image_takes_300_mb(tmp_path, side, colour_type, resolution, said):
+    """In a process of its own, as its memory never shrinks; each file has less than a megabyte."""
+    packer = zlib.compressobj(1)
+    row = bytes(1 + side * (4 if colour_type == 6 else 1))
+    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    colours = [(b"PLTE", bytes(6)), (b"tRNS", b"\0")] if colour_type == 3 else []
+    whole = raw_png(side, side, 8, colour_type, [], *colours).replace(EMPTY, written(b"IDAT", data))
+    assert len(whole) < 2**20
+    file = tmp_path / "large.png"
+    file.write_bytes(whole)
+    command = [sys.executable, "-c", GROWTH, str(file), str(resolution)]
+    told, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told == said
+    assert float(grown) < 300
+
+
+def test_a_gif_of_many_frames_is_refused_without_counting_them():
+    frames = encoded(picture(0), "GIF", save_all=True, append_images=[picture(n) for n in range(1, 4)])
+    began = time.monotonic()
+    with pytest.raises(Unusable, match="an animated GIF"):
+        pixels(frames[:-1] + frames[800:-1] * 20_000, None)
+    assert time.monotonic() - began < 2

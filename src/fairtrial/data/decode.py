@@ -10,17 +10,38 @@ from typing import Final
 
 import numpy as np
 import PIL
-from PIL import Image, ImageFile, ImageOps, features
+from PIL import Image, ImageFile, features
 
 # Decoders differ between builds, so their versions are part of what identifies decoded pixels.
-DECODER: Final = f"1, Pillow {PIL.__version__}, " + ", ".join(
+DECODER: Final = f"2, Pillow {PIL.__version__}, " + ", ".join(
     f"{codec} {features.version(codec)}" for codec in ("jpg", "libjpeg_turbo", "zlib", "webp")
 )
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MIN_SIDE: Final = 2
 MAX_PIXELS: Final = 89_478_485  # where Pillow starts to speak of a decompression bomb
+MAX_BYTES: Final = 2**28  # of memory for one image while it is decoded
+# A JPEG of more pixels is decoded at 1/2, 1/4 or 1/8 of its size; twice the resolution asked for is left.
+DRAFTED: Final = 2**23
 MAX_ASPECT: Final = 20  # longer side over shorter side
 
+_STRIP: Final = 2**20  # pixels that are converted at once
+# Bytes for each pixel: the image and its RGB as Pillow holds them; WebP's decoder holds two more; an array.
+_HELD: Final = 8
+_WEBP: Final = 8
+_ARRAY: Final = 3
+# EXIF's orientation -> what sets the image upright
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION: Final = 0x0112
+# How Pillow unpacks a PNG -> what it multiplies samples by; the transparent sample it leaves as it stands.
+_SCALES: Final = {"L;2": 85, "L;4": 17}
 _OPAQUE: Final = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _ALPHA: Final = ("LA", "La", "PA", "RGBA", "RGBa")
 _SIGNATURES: Final = {
@@ -45,15 +66,17 @@ class Unusable(ValueError):
 def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
     """-> (3, H, W) uint8. A resolution squashes to a square, bilinear with antialiasing, as BiT resizes.
 
-    Conversion: the EXIF rotation is applied; grey is repeated; transparency is laid over white; palette, CMYK
-    and YCbCr become RGB by Pillow's formulas; 16-bit grey is scaled by 255/65535 and rounded (Pillow alone
-    would clip it to white), 16-bit colour keeps its high byte. Animations and other modes are refused.
+    Conversion: the rotation in EXIF or XMP is applied; grey is repeated; transparency is laid over white;
+    palette, CMYK and YCbCr become RGB by Pillow's formulas; 16-bit grey is scaled by 255/65535 and rounded
+    (Pillow alone would clip it to white), 16-bit colour keeps its high byte, the transparent colour too.
+    Animations, other modes, and images that take more than MAX_BYTES of memory are refused.
     """
     try:
         with _strict():
             opened = _opened(image) if isinstance(image, bytes) else image
             _check(opened)
-            picture = _rgb(opened)
+            _shrink(opened, resolution)
+            picture = _upright(opened, _rgb(opened))
     except Unusable:
         raise
     except Image.DecompressionBombError as error:
@@ -111,22 +134,66 @@ def _check(image: Image.Image) -> None:
         raise Unusable(f"expected at most {MAX_PIXELS:,} pixels; got {wide}x{high}")
     if max(wide, high) > MAX_ASPECT * min(wide, high):
         raise Unusable(f"expected a side ratio of at most {MAX_ASPECT}; got {wide}x{high}")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG, whose first frame is the photograph
-        raise Unusable(f"expected one still image; got an animated {image.format} of {frames} frames")
+    # not counted: a GIF of a million frames takes a minute
+    # MPO is a phone's JPEG, whose first frame is the photograph
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise Unusable(f"expected one still image; got an animated {image.format}")
+
+
+def _shrink(image: Image.Image, resolution: int | None) -> None:
+    """Let a large JPEG be decoded small; refuse what then takes too much memory, before it is decoded."""
+    stored = (image.size[0] * image.size[1], f"{image.size[0]}x{image.size[1]}")
+    if image.format in ("JPEG", "MPO") and resolution is not None and stored[0] > DRAFTED:
+        image.draft(None, (2 * resolution, 2 * resolution))
+    each = _HELD + (_WEBP if image.format == "WEBP" else 0) + (_ARRAY if resolution is None else 0)
+    needed = image.size[0] * image.size[1] * each
+    if "progressive" in image.info:
+        # libjpeg holds two bytes for each sample of the whole image
+        needed += 2 * len(image.getbands()) * stored[0]
+    if needed > MAX_BYTES:
+        what = f"expected at most {MAX_BYTES >> 20} MiB of memory to decode it"
+        raise Unusable(f"{what}; got {stored[1]}, which takes {needed >> 20} MiB")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    """Decode, and convert strip by strip, so that a large image has no third copy."""
+    tiles = getattr(image, "tile", None) if image.format == "PNG" else None
+    packed = str(tiles[0][3]) if tiles else ""
     image.load()
-    deep = image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PNG")  # "I": Pillow 10
-    if "exif" in image.info or "xmp" in image.info:
-        image = ImageOps.exif_transpose(image)
-    if deep:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    wide, high = image.size
+    rows = max(1, _STRIP // wide)
+    if rows >= high:
+        return _converted(image, packed)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, high, rows):
+        strip = image.crop((0, top, wide, min(top + rows, high)))
+        whole.paste(_converted(strip, packed), (0, top))
+    return whole
+
+
+def _converted(image: Image.Image, packed: str) -> Image.Image:
+    """A part of an image as RGB. packed: how a PNG holds its samples."""
+    clear = image.info.get("transparency")
+    # "I": Pillow 10
+    if image.mode.startswith("I;16") or (image.mode == "I" and packed.startswith("I")):
         grey = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((grey * 255 + 32_767) // 65_535).astype(np.uint8))
-    if image.mode in _ALPHA or "transparency" in image.info:
+        scaled = ((grey * 255 + 32_767) // 65_535).astype(np.uint8)
+        return Image.fromarray(np.where(grey == clear, 255, scaled).astype(np.uint8)).convert("RGB")
+    if isinstance(clear, int) and packed in _SCALES:
+        image.info["transparency"] = clear * _SCALES[packed]
+    elif isinstance(clear, tuple) and packed.startswith("RGB;16"):
+        image.info["transparency"] = tuple(sample >> 8 for sample in clear)
+    if image.mode in _ALPHA or clear is not None:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     elif image.mode not in _OPAQUE:
         raise Unusable(f"expected 8 or 16 bits of grey or colour; got Pillow's mode {image.mode!r}")
     return image.convert("RGB")
+
+
+def _upright(image: Image.Image, picture: Image.Image) -> Image.Image:
+    """The picture, turned as its image says: in EXIF, in a text of a PNG, or in XMP."""
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
