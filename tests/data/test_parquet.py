@@ -1,5 +1,6 @@
 """Parquet files: what opens, and what is refused with file and row."""
 
+import os
 import sys
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from fairtrial.data import check_dataset, open_dataset  # noqa: E402
+from fairtrial.data import check_dataset, open_dataset, parquet  # noqa: E402
 from fairtrial.errors import BAD_INPUT, Fault  # noqa: E402
 from tests.data.making import encoded, picture, png, write_parquet  # noqa: E402
 
@@ -204,3 +205,129 @@ def test_twenty_offenders_are_shown_and_all_are_counted(tmp_path):
 
 def test_good_data_has_no_problem(tmp_path):
     assert check_dataset(f"parquet:{write_parquet(tmp_path / 'mine')}") == []
+
+
+# the layouts of hubs
+
+
+def shards(root, *names, labels=(0, 1, 0, 1, 1, 0), column=None, start=0):
+    """Parquet files of six images each, all different."""
+    for index, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        rows = [png(start + 100 * index + number) for number in range(6)]
+        table = {"image": column(rows) if column else pa.array(rows, pa.binary()), "label": pa.array(labels)}
+        pq.write_table(pa.table(table), root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("train-00000-of-00001-0123456789abcdef.parquet", "test-00000-of-00001-89abcdef01234567.parquet"),
+        ("data/train.parquet", "data/test.parquet"),
+        ("train.parquet", "data/test-00000-of-00001.parquet"),
+    ],
+)
+def test_the_file_names_of_a_hub_are_those_of_plain_files(tmp_path, names):
+    usual = open_dataset(f"parquet:{shards(tmp_path / 'a', 'train.parquet', 'test.parquet')}")
+    assert open_dataset(f"parquet:{shards(tmp_path / 'b', *names)}").sha256 == usual.sha256
+
+
+SHARDS = tuple(f"train-0000{number}-of-00003.parquet" for number in range(3))
+
+
+def test_shards_are_one_split_in_the_order_of_their_numbers(tmp_path):
+    root = shards(tmp_path / "mine", *SHARDS, "test.parquet")
+    data = open_dataset(f"parquet:{root}")
+    assert data.train_labels.tolist() == [0, 1, 0, 1, 1, 0] * 3
+    for row, seed in ((0, 0), (7, 101), (17, 205)):
+        assert (data.train_images[row].numpy() == np.asarray(picture(seed)).transpose(2, 0, 1)).all()
+
+
+def test_a_bad_image_is_named_by_its_shard_and_row(tmp_path):
+    root = shards(tmp_path / "mine", *SHARDS, "test.parquet")
+    pq.write_table(pa.table({"image": [png(7), b"words"], "label": [0, 1]}), root / SHARDS[1])
+    assert refused(root).problems[0].where == f"{root / SHARDS[1]}, row 1"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((SHARDS[0], SHARDS[2]), "expected 3 shards of train; there are 2, without train-00001-of-00003"),
+        ((*SHARDS, "train.parquet"), "expected one file or one set of shards of train"),
+        ((SHARDS[0], "train-00000-of-00001.parquet"), "expected one file or one set of shards of train"),
+        ((*SHARDS, "data/train-00000-of-00003.parquet"), "expected one file or one set of shards of train"),
+    ],
+)
+def test_shards_that_are_no_whole_set_are_refused(tmp_path, names, said):
+    assert said in refused(shards(tmp_path / "mine", *names, "test.parquet")).problems[0].what
+
+
+SPELLINGS = {
+    "large_binary": lambda rows: pa.array(rows, pa.large_binary()),
+    "dictionary": lambda rows: pa.array(rows, pa.binary()).dictionary_encode(),
+    "struct of large_binary": lambda rows: pa.array(
+        [{"bytes": row, "path": None} for row in rows],
+        pa.struct([("bytes", pa.large_binary()), ("path", pa.string())]),
+    ),
+    "fixed_size_binary": lambda rows: pa.array(
+        [row.ljust(max(map(len, rows)), b"\0") for row in rows], pa.binary(max(map(len, rows)))
+    ),
+    "binary_view": lambda rows: pa.array(rows, pa.binary_view()),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_bytes_are_bytes_however_arrow_spells_them(tmp_path, spelling):
+    names = ("train.parquet", "test.parquet")
+    usual = open_dataset(f"parquet:{shards(tmp_path / 'a', *names)}")
+    root = shards(tmp_path / "b", *names, column=SPELLINGS[spelling])
+    assert open_dataset(f"parquet:{root}").sha256 == usual.sha256
+
+
+def test_labels_from_1_are_read_and_said(tmp_path):
+    names = ("train.parquet", "test.parquet")
+    data = open_dataset(f"parquet:{shards(tmp_path / 'a', *names, labels=(1, 2, 3, 1, 2, 3))}")
+    assert data.classes == ("1", "2", "3")
+    assert data.train_labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert data.notes == ("labels start at 1: the first class is called 1",)
+
+
+def test_labels_from_1_beside_class_names_are_refused_as_that(tmp_path):
+    found = refused(write_parquet(tmp_path / "mine", ([1, 2, 1], [2, 1]), names=["cat", "dog"]))
+    assert [problem.what for problem in found.problems] == [
+        "labels start at 1, up to 2; the file names 2 classes, from 0 on"
+    ]
+
+
+# bombs: few bytes that stand for many
+
+
+@pytest.mark.parametrize("bomb", ["compressed", "dictionary", "rows"])
+def test_a_column_of_many_bytes_in_a_small_file_is_refused(tmp_path, monkeypatch, bomb):
+    monkeypatch.setattr(parquet, "FREE", 2**20)
+    monkeypatch.setattr(parquet, "MOST_ROWS", 10_000)
+    root = write_parquet(tmp_path / "mine")
+    rows, labels = {
+        "compressed": ([bytes(2**23)], [0]),
+        "dictionary": ([encoded(picture(0, (100, 100)), "BMP")] * 400, [0, 1] * 200),
+        "rows": ([None] * 20_000, [0] * 20_000),
+    }[bomb]
+    table = pa.table({"img": pa.array(rows, pa.binary()), "label": pa.array(labels)})
+    pq.write_table(table, root / "train.parquet", compression="zstd", dictionary_pagesize_limit=2**30)
+    assert (root / "train.parquet").stat().st_size < 40_000
+    problem = refused(root).problems[0]
+    said = {
+        "compressed": "bytes declared by",
+        "dictionary": "bytes decoded of row group 0",
+        "rows": "20,000 rows",
+    }
+    assert said[bomb] in problem.what and problem.where == str(root / "train.parquet")
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path):
+    root = write_parquet(tmp_path / "mine")
+    (root / "test.parquet").unlink()
+    os.mkfifo(root / "test.parquet")
+    assert "a named pipe, not a file" in refused(root).problems[0].what

@@ -1,9 +1,12 @@
-"""Two parquet files in the layout of public data hubs: one row per image, with its bytes and its label."""
+"""Parquet files in the layout of public data hubs: one row per image, with its bytes and its label."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -11,75 +14,157 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.decode import Unusable
-from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
+from fairtrial.data.split_arrays import Arrays, Source, Split, decoded, listed
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.plain_file import open_file
 
 SPLITS: Final = ("train", "test")
 IMAGE_COLUMNS: Final = ("img", "image")
 LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
+MOST_ROWS: Final = 2**24  # of one file
+MOST_RATIO: Final = 100  # decoded bytes per stored byte, of a group of rows; images hardly shrink
+FREE: Final = 2**26  # bytes that any group of rows may decode to
+_BATCH: Final = 256  # rows decoded at once, at most
 _MANY: Final = 2**31  # labels from here on are no labels
+# train.parquet, train-00000-of-00002.parquet, train-00000-of-00001-0123456789abcdef.parquet
+_NAME: Final = re.compile(r"(train|test)(?:-(\d{1,6})-of-(\d{1,6})(?:-[0-9a-f]+)?)?\.parquet")
+_AGAIN: Final = "fetch or write the file again"
 
 
 def source(path: Path, download: bool = False) -> Source:
-    """`path` holds train.parquet and test.parquet: a column of encoded images, a column of labels.
+    """`path`, or its folder `data`, holds train and test: a column of encoded images, a column of labels.
 
-    Class names come from the file's `huggingface` metadata; without it they are the numbers up to the largest
-    training label.
+    A split is one file or the shards of a hub. Class names come from the file's `huggingface` metadata;
+    without it they are the numbers up to the largest training label, from 0 or from 1.
     """
-    files = {split: path / f"{split}.parquet" for split in SPLITS}
+    files = {split: _shards(path, split) for split in SPLITS}
     digests, problems = [], []
-    for file in files.values():
+    for file in (file for split in SPLITS for file in files[split]):
         try:
-            with file.open("rb") as opened:
+            with open_file(file) as opened:
                 digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
         except OSError as error:
             what = f"expected the file {file.name}: {error.strerror}"
-            problems.append(Problem(what, str(file), f"put train.parquet and test.parquet into {path}"))
+            do = f"put train.parquet and test.parquet, or the shards of a hub, into {path}"
+            problems.append(Problem(what, str(file), do))
     if problems:
         raise Fault(problems, BAD_INPUT)
-    return Source(f"parquet 1 {digests}", partial(_build, files))
+    shards = "" if len(digests) == len(SPLITS) else f" {len(files['train'])} shards"
+    return Source(f"parquet 1 {digests}{shards}", partial(_build, files))
 
 
-def _build(files: dict[str, Path], resolution: int | None) -> Arrays:
-    tables = {split: _Table(file) for split, file in files.items()}
-    train, test = tables["train"], tables["test"]
-    if train.names and test.names and train.names != test.names:
-        differ = [pair for pair in zip(train.names, test.names, strict=False) if pair[0] != pair[1]]
+def _shards(path: Path, split: str) -> list[Path]:
+    """The files of a split in their order; a Fault where some are missing, or two ways to read them."""
+    plain = path / f"{split}.parquet"
+    try:
+        beside = [*path.iterdir(), *((path / "data").iterdir() if (path / "data").is_dir() else ())]
+    except OSError:
+        return [plain]
+    found = {file: match for file in beside if (match := _NAME.fullmatch(file.name)) and match[1] == split}
+    if not found:
+        return [plain]
+    numbered = {int(match[2]): file for file, match in found.items() if match[2]}
+    totals = {int(match[3]) for match in found.values() if match[3]}
+    if len(found) == 1 and not numbered:
+        return list(found)
+    if len(numbered) < len(found) or len(totals) != 1 or len({file.parent for file in found}) > 1:
+        what = (
+            f"expected one file or one set of shards of {split}; there are {listed(sorted(map(str, found)))}"
+        )
+        raise fault(what, str(path), "keep one set of them", BAD_INPUT)
+    (total,) = totals
+    if missing := [number for number in range(total) if number not in numbered][:3]:
+        first = f"{split}-{missing[0]:05}-of-{total:05}.parquet"
+        what = f"expected {total} shards of {split}; there are {len(numbered)}, without {first}"
+        raise fault(what, str(path), "fetch the other shards", BAD_INPUT)
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _build(files: dict[str, list[Path]], resolution: int | None) -> Arrays:
+    tables = {split: [_Table(file) for file in shards] for split, shards in files.items()}
+    every = [table for shards in tables.values() for table in shards]
+    names = every[0].names
+    for table in every:
+        _refuse_other_names(names, table)
+    train, test = (np.concatenate([one.labels for one in tables[split]]) for split in SPLITS)
+    first, count = 0, len(names) or max(1, min(int(train.max()) + 1, len(train)))
+    notes: tuple[str, ...] = ()
+    if not names and _starts_at_1(train, test):
+        first, count, notes = 1, int(train.max()), ("labels start at 1: the first class is called 1",)
+    if problems := [problem for table in every for problem in table.label_problems(first, count)]:
+        if names and _starts_at_1(train, test) and int(train.max()) == count:
+            what = f"labels start at 1, up to {count}; the file names {count} classes, from 0 on"
+            problems = [Problem(what, str(every[0].file), "subtract 1 from every label")]
+        raise Fault(problems, BAD_INPUT)
+    classes = names or tuple(map(str, range(first, first + count)))
+    splits = [_split(tables[split], first) for split in SPLITS]
+    return decoded(classes, splits[0], splits[1], resolution, notes)
+
+
+def _starts_at_1(train: np.ndarray, test: np.ndarray) -> bool:
+    """Whether labels count from 1: each number up to the largest is there, and no 0."""
+    used = np.unique(train)
+    return bool(used[0] == 1 and used[-1] == len(used) > 1 and test.min() >= 1)
+
+
+def _refuse_other_names(names: tuple[str, ...], table: _Table) -> None:
+    if names and table.names and names != table.names:
+        differ = [pair for pair in zip(names, table.names, strict=False) if pair[0] != pair[1]]
         raise fault(
-            f"expected the class names of training ({len(train.names)}) in the test file; it has "
-            f"{len(test.names)} names, first difference {differ[:1] or 'in number'}",
-            str(test.file),
-            "write both files with the same class names in the same order",
+            f"expected the class names of training ({len(names)}) in {table.file.name}; it has "
+            f"{len(table.names)} names, first difference {differ[:1] or 'in number'}",
+            str(table.file),
+            "write all files with the same class names in the same order",
             BAD_INPUT,
         )
-    count = len(train.names) or max(1, min(int(train.labels.max()) + 1, len(train.labels)))
-    problems = train.label_problems(count) + test.label_problems(count)
-    if problems:
-        raise Fault(problems, BAD_INPUT)
-    classes = train.names or tuple(map(str, range(count)))
-    return decoded(classes, train.split(), test.split(), resolution)
+
+
+def _split(tables: list[_Table], first: int) -> Split:
+    """The rows of all shards, ready to be decoded. first: the label of the first class."""
+    starts = np.cumsum([0, *(len(table.labels) for table in tables)])
+
+    def place(row: int) -> tuple[_Table, int]:
+        shard = int(np.searchsorted(starts, row, side="right")) - 1
+        return tables[shard], row - int(starts[shard])
+
+    def read(row: int) -> bytes:
+        table, own = place(row)
+        return table.read(own)
+
+    def where(row: int) -> str:
+        table, own = place(row)
+        return f"{table.file}, row {own}"
+
+    return Split(np.concatenate([table.labels for table in tables]) - first, read, where)
 
 
 class _Table:
-    """One opened file. labels: (n,) int64, -1 where no label can be; names: class names, or none."""
+    """One opened file. labels: (n,) int64, -1 where no label can be; names: class names, or none.
+
+    Images are decoded some rows at a time, in their order: a few bytes can stand for a column of any length.
+    """
 
     def __init__(self, file: Path) -> None:
-        pyarrow, reader = _pyarrow()
         self.file = file
-        try:
-            schema = reader.read_schema(file)
-            image = self._column(schema.names, IMAGE_COLUMNS)
-            label = self._column(schema.names, LABEL_COLUMNS)
-            table = reader.read_table(file, columns=[image, label])
-        except (pyarrow.ArrowException, OSError) as error:
-            what = f"expected a whole parquet file: {error}"
-            raise fault(what, str(file), "fetch or write the file again", BAD_INPUT) from None
-        if not table.num_rows:
+        self._arrow, reader = _pyarrow()
+        with self._damage():
+            self._opened = reader.ParquetFile(file)
+            schema = self._opened.schema_arrow
+        image = self._column(schema.names, IMAGE_COLUMNS)
+        label = self._column(schema.names, LABEL_COLUMNS)
+        self._leaf = self._path_of_bytes(image, schema.field(image).type)
+        rows = self._opened.metadata.num_rows
+        if not rows:
             raise fault("expected images; the file has no row", str(file), "write the file again", BAD_INPUT)
-        self.images = self._bytes(pyarrow, table, image)
-        self.given = self._integers(pyarrow, table, label)
-        self.labels = np.array([-1 if v is None or not 0 <= v < _MANY else v for v in self.given], np.int64)
+        if rows > MOST_ROWS:
+            raise self._bomb(f"{rows:,} rows in one file; at most {MOST_ROWS:,} are taken")
+        self._batch = self._rows_at_once(label)
+        self.given = self._integers(label)
+        self.labels = self._plausible()
         self.names = _names(schema.metadata or {}, label)
+        self._batches: Iterator[Any] = iter(())
+        self._held: Any = ()
+        self._start, self._seen = 0, 0
 
     def _column(self, names: list[str], known: tuple[str, ...]) -> str:
         for name in known:
@@ -88,46 +173,100 @@ class _Table:
         what = f"expected a column {' or '.join(known)}; the file has {', '.join(names)}"
         raise fault(what, str(self.file), "rename the column", BAD_INPUT)
 
-    def _bytes(self, pyarrow: Any, table: Any, name: str) -> Any:
-        from pyarrow import compute
-
-        column = table[name]
-        kind = column.type
-        if pyarrow.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            column = compute.struct_field(column, "bytes")
-        if pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type):
-            return column
+    def _path_of_bytes(self, name: str, kind: Any) -> str:
+        """The column of the images, or the part `bytes` of it, whatever Arrow calls its bytes."""
+        types = self._arrow.types
+        at, inner = name, kind
+        if types.is_struct(kind) and (index := kind.get_field_index("bytes")) >= 0:
+            at, inner = f"{name}.bytes", kind.field(index).type
+        if types.is_dictionary(inner):
+            inner = inner.value_type
+        accepted = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
+        if any(getattr(types, test)(inner) for test in accepted if hasattr(types, test)):
+            return at
         what = f"expected encoded images (bytes, or a struct with bytes) in {name!r}; it holds {kind}"
         raise fault(what, str(self.file), "write encoded images into the column", BAD_INPUT)
 
-    def _integers(self, pyarrow: Any, table: Any, name: str) -> list[int | None]:
-        column = table[name]
-        if not pyarrow.types.is_integer(column.type):
+    def _rows_at_once(self, label: str) -> int:
+        """How many rows may be decoded together; a Fault where a group of rows declares too much."""
+        largest = 1
+        for group in range(self._opened.num_row_groups):
+            rows = self._opened.metadata.row_group(group)
+            for column in map(rows.column, range(rows.num_columns)):
+                if column.path_in_schema not in (self._leaf, label):
+                    continue
+                declared, stored = column.total_uncompressed_size, column.total_compressed_size
+                if declared > max(FREE, MOST_RATIO * stored):
+                    raise self._bomb(f"{declared:,} bytes declared by {stored:,} in row group {group}")
+                if column.path_in_schema == self._leaf:
+                    largest = max(largest, declared)
+        # one value can be as long as its whole group, and stand in every row
+        return int(max(1, min(_BATCH, 2 * FREE // largest)))
+
+    def _integers(self, name: str) -> Any:
+        with self._damage():
+            column = self._opened.read(columns=[name])[name]
+        if not self._arrow.types.is_integer(column.type):
             what = f"expected integer labels in 0..classes-1; column {name!r} holds {column.type}"
             first = f"{self.file}, row 0: {column[0].as_py()!r}"
-            raise fault(what, first, "write labels as int64", BAD_INPUT)
-        return column.to_pylist()
+            raise fault(what, first, "write labels as int64, and their names into the metadata", BAD_INPUT)
+        return column
 
-    def label_problems(self, count: int) -> list[Problem]:
-        """Rows whose label is missing or outside 0..count-1."""
+    def _plausible(self) -> np.ndarray:
+        from pyarrow import compute
+
+        inside = compute.and_(compute.greater_equal(self.given, 0), compute.less(self.given, _MANY))
+        kept = compute.if_else(inside, self.given, None).cast("int64")
+        return compute.fill_null(kept, -1).to_numpy()
+
+    def label_problems(self, first: int, count: int) -> list[Problem]:
+        """Rows whose label is missing or outside first..first+count-1."""
         return [
             Problem(
-                f"expected a label in 0..{count - 1}; got {_missing(self.given[row])}",
+                f"expected a label in {first}..{first + count - 1}; got {_missing(self.given[row].as_py())}",
                 f"{self.file}, row {row}",
                 "correct the label, or remove the row",
             )
-            for row in np.flatnonzero((self.labels < 0) | (self.labels >= count))
+            for row in np.flatnonzero((self.labels < first) | (self.labels >= first + count)).tolist()
         ]
 
-    def split(self) -> Split:
-        """The rows, ready to be decoded."""
-        return Split(self.labels, self._read, lambda row: f"{self.file}, row {row}")
-
-    def _read(self, row: int) -> bytes:
-        data = self.images[row].as_py()
+    def read(self, row: int) -> bytes:
+        """The encoded image of a row; rows are asked for in their order."""
+        if row < self._start or not self._seen:
+            self._batches, self._held, self._start, self._seen = self._decoded(), (), 0, 1
+        while row >= self._start + len(self._held):
+            self._start += len(self._held)
+            with self._damage():
+                self._held = next(self._batches)
+        data = self._held[row - self._start].as_py()
+        if isinstance(data, dict):
+            data = data["bytes"]
         if data is None:
             raise Unusable("expected the bytes of an image; the row has none (a path is not followed)")
         return data
+
+    def _decoded(self) -> Iterator[Any]:
+        """Columns of images, group by group; a Fault where one comes to more than its file can hold."""
+        for group in range(self._opened.num_row_groups):
+            total, most = 0, max(FREE, MOST_RATIO * self.file.stat().st_size)
+            batches = self._opened.iter_batches(self._batch, row_groups=[group], columns=[self._leaf])
+            for batch in batches:
+                total += batch.nbytes
+                if total > most:
+                    raise self._bomb(f"more than {most:,} bytes decoded of row group {group}")
+                yield batch.column(0)
+
+    @contextlib.contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Whatever damaged bytes do to the reader becomes a Fault."""
+        try:
+            yield
+        except (self._arrow.ArrowException, OSError, ValueError, StopIteration) as error:
+            what = f"expected a whole parquet file: {str(error)[:300] or 'it ends too early'}"
+            raise fault(what, str(self.file), _AGAIN, BAD_INPUT) from None
+
+    def _bomb(self, what: str) -> Fault:
+        return fault(f"{what}, refused", str(self.file), "write images, encoded and each once", BAD_INPUT)
 
 
 def _missing(label: int | None) -> str:
