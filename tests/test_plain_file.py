@@ -4,12 +4,29 @@ import errno
 import os
 import socket
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fairtrial.data.archive import unpacked
+from fairtrial.data.decoded_cache import through
+from fairtrial.data.index_file import read_indices
+from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import Fault
 from fairtrial.plain_file import open_file, read_file
+from fairtrial.regression import baseline, history
+from fairtrial.reporting.results.shared_runs import of_summary
+from fairtrial.reporting.results.timings import read_file as read_timings
 from fairtrial.storage.atomic import read_json
+from fairtrial.storage.calibrations import read_calibration
+from fairtrial.storage.declaration import read_declaration
+from fairtrial.storage.lease import read_lease
+from fairtrial.storage.record import read
+from fairtrial.storage.store import Store
+from fairtrial.study import loader
+from fairtrial.weights import npz
+from fairtrial.weights.weights_source import readable
 
 
 def pipe(path):
@@ -64,3 +81,55 @@ def test_no_more_is_read_than_is_allowed(tmp_path):
         read_file(path, 64)
     path.write_bytes(b"x" * 64)
     assert read_file(path, 64) == b"x" * 64
+
+
+LABELS = np.zeros(2, np.int64)
+READERS = {
+    "study.py": loader.load,
+    "study.json": read_declaration,
+    "0123456789ab-1.json": read,
+    "0123456789ab-2.json": read_lease,
+    "calibration-1.json": read_calibration,
+    "indices.json": lambda path: read_indices(
+        path, labels=LABELS, test_n=2, data_sha256="0" * 64, num_classes=1
+    ),
+    "weights.npz": lambda path: npz.opened(path, most=2**20).__enter__(),
+    "weights.safetensors": lambda path: readable(path).__enter__(),
+    "weights.npz.json": lambda path: npz.held(path.with_suffix(""), open_file(Path(__file__))),
+    "images.zip": unpacked,
+    "summary.csv": lambda path: of_summary(path.parent),
+    "report.json": read_timings,
+    "baseline.json": lambda path: baseline.load(path, {}, path.parent),
+    "history/night.json": lambda path: history.nights(path.parents[1]),
+    "cells/0123456789ab-1.json": lambda path: Store(path.parents[1]).attempts(),
+    "cells": lambda path: Store(path.parent).attempts(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("kind", ["a named pipe", "a device"])
+def test_every_reader_refuses_at_once_what_is_no_file(tmp_path, kind, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    PLACED[kind](path)
+    began = time.monotonic()
+    with pytest.raises(Fault) as refused:
+        READERS[name](path)
+    assert time.monotonic() - began < 2
+    (problem,) = refused.value.problems
+    assert refused.value.code == (2 if name == "study.py" else 3)
+    assert "not a file" in problem.what or "Not a directory" in problem.what
+    assert str(path) in problem.where
+
+
+@pytest.mark.parametrize("part", [".json", ".npy"])
+def test_a_pipe_in_the_cache_is_decoded_anew(tmp_path, monkeypatch, part):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    images = np.zeros((2, 3, 4, 4), np.uint8)
+    arrays = Arrays(("a",), images, LABELS, images, LABELS)
+    through(Source("s", lambda _: arrays), None)
+    (file,) = (tmp_path / "fairtrial" / "images").glob(f"*{part}")
+    file.unlink()
+    os.mkfifo(file)
+    assert through(Source("s", lambda _: arrays), None)[1] == arrays.sha256()
+    assert file.is_file()

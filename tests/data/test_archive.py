@@ -404,7 +404,7 @@ def test_an_archive_without_a_file_is_refused(suffix, tmp_path):
 def test_what_is_no_file_is_refused_without_being_read(tmp_path):
     assert "No such file" in refused(tmp_path / "pets.zip", tmp_path).problems[0].what
     os.mkfifo(tmp_path / "pipe.tar")
-    assert "a special file" in refused(tmp_path / "pipe.tar", tmp_path).problems[0].what
+    assert "a named pipe, not a file" in refused(tmp_path / "pipe.tar", tmp_path).problems[0].what
 
 
 def test_a_folder_called_zip_is_a_folder(tmp_path):

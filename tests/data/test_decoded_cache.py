@@ -144,7 +144,14 @@ def test_without_a_writable_folder_it_works_uncached(source, cache_home, obstacl
             decoded_cache.Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home"))
         )
     else:  # root writes anywhere, so the refusal is played
-        monkeypatch.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "no")))
+        plain = os.open
+
+        def refuse(path, flags, *rest, **named):
+            if flags & (os.O_WRONLY | os.O_RDWR):
+                raise PermissionError(13, "no")
+            return plain(path, flags, *rest, **named)
+
+        monkeypatch.setattr(os, "open", refuse)
     counted, calls = built(source)
     first, _ = decoded_cache.through(counted, None)
     second, _ = decoded_cache.through(counted, None)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -144,14 +145,14 @@ def test_a_link_to_an_image_is_an_image(pets, tmp_path):
 
 def test_an_unreadable_file_is_named(pets, monkeypatch):
     """Root may read everything, so the refusal is played."""
-    secret, plain = pets / "train" / "cat" / "1.png", image_folder.hashlib.file_digest
+    secret, plain = pets / "train" / "cat" / "1.png", image_folder.read_file
 
-    def refuse(file, kind):
-        if file.name == str(secret):
+    def refuse(path, most):
+        if path == secret:
             raise PermissionError(13, "Permission denied")
-        return plain(file, kind)
+        return plain(path, most)
 
-    monkeypatch.setattr(image_folder.hashlib, "file_digest", refuse)
+    monkeypatch.setattr(image_folder, "read_file", refuse)
     problem = only(pets)
     assert problem.where == str(secret) and "Permission denied" in problem.what
 
@@ -181,3 +182,32 @@ def test_all_offenders_are_named_at_once(pets):
     (pets / "train" / "cat" / "0.png").write_bytes(b"words")
     (pets / "test" / "dog" / "1.png").write_bytes(b"")
     assert len(refused(pets).problems) == 2
+
+
+# one name in two spellings of Unicode
+NFC, NFD = (unicodedata.normalize(form, "caffè") for form in ("NFC", "NFD"))
+
+
+def spelled(root, train, test):
+    seed = 0
+    for split, names in (("train", train), ("test", test)):
+        for name in (*names, "owl"):
+            (root / split / name).mkdir(parents=True)
+            (root / split / name / "0.png").write_bytes(png(seed := seed + 1))
+    return root
+
+
+@pytest.mark.parametrize(("train", "test"), [(NFC, NFD), (NFD, NFC)])
+def test_a_class_is_one_however_each_split_spells_it(tmp_path, train, test):
+    """A Mac writes NFD, Linux what was typed, most often NFC."""
+    data = open_dataset(f"folder:{spelled(tmp_path / 'mine', [train], [test])}", resolution=8)
+    assert data.classes == (train, "owl")
+    assert data.test_labels.tolist() == [0, 1] and data.notes == ()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_two_spellings_in_one_split_are_refused_as_that(tmp_path, split):
+    names = {"train": [NFC], "test": [NFC]} | {split: [NFC, NFD]}
+    problem = only(spelled(tmp_path / "mine", **names))
+    assert "one name in two spellings of Unicode (NFC and NFD)" in problem.what
+    assert "'caff\\xe8'" in problem.what and "'caffe\\u0300'" in problem.what

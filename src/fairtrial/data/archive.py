@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,6 +21,7 @@ from pathlib import Path
 from fairtrial.data.archive_members import CHUNK, SUFFIXES, Member, checked, damage
 from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.plain_file import open_file
 from fairtrial.storage import lock, user_cache
 from fairtrial.storage.atomic import publish, publish_folder, read_json, writing
 
@@ -133,11 +133,9 @@ def _tally(folder: Path) -> dict[str, int]:
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[BufferedReader]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
-            raise fault("expected an archive; got a special file", str(path), "give a file", BAD_INPUT)
-        file = path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        what = f"expected an archive; it cannot be read: {getattr(error, 'strerror', None) or error}"
+        file = open_file(path)
+    except OSError as error:
+        what = f"expected an archive; it cannot be read: {error.strerror}"
         raise fault(what, str(path), "check the path, or use folder:DIR", BAD_INPUT) from None
     with file:
         yield file

@@ -19,6 +19,7 @@ DECODER: Final = f"2, Pillow {PIL.__version__}, " + ", ".join(
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MIN_SIDE: Final = 2
 MAX_PIXELS: Final = 89_478_485  # where Pillow starts to speak of a decompression bomb
+MAX_ENCODED: Final = 2**26  # bytes of one image file
 MAX_BYTES: Final = 2**28  # of memory for one image while it is decoded
 # A JPEG of more pixels is decoded at 1/2, 1/4 or 1/8 of its size; twice the resolution asked for is left.
 DRAFTED: Final = 2**23
@@ -73,6 +74,8 @@ def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
     """
     try:
         with _strict():
+            if isinstance(image, bytes) and len(image) > MAX_ENCODED:
+                raise Unusable(f"expected at most {MAX_ENCODED:,} bytes; got {len(image):,}")
             opened = _opened(image) if isinstance(image, bytes) else image
             _check(opened)
             _shrink(opened, resolution)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,8 +15,10 @@ from typing import Final
 import numpy as np
 
 from fairtrial.data import archive
+from fairtrial.data.decode import MAX_ENCODED, Unusable
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded, listed
 from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.plain_file import read_file
 
 JUNK: Final = ("Thumbs.db", "desktop.ini", "__MACOSX")  # and every name that starts with a dot
 _LAYOUT: Final = "lay the images out as DIR/train/CLASS/* and DIR/test/CLASS/*"
@@ -41,6 +44,7 @@ def _walked(path: Path) -> Source:
     for split in ("train", "test"):
         classes = {name: _images(entry, scan) for name, entry in _entries(path / split, scan, folders=True)}
         scan.files[split] = classes
+    _join_spellings(path, scan)
     _check(path, scan)
     stamp = hashlib.sha256()
     for split, classes in scan.files.items():
@@ -64,7 +68,10 @@ def _build(scan: _Scan, resolution: int | None) -> Arrays:
 
 
 def _read(files: list[Path], row: int) -> bytes:
-    return files[row].read_bytes()
+    try:
+        return read_file(files[row], MAX_ENCODED)
+    except OSError as error:
+        raise Unusable(f"expected an image file; {error.strerror}") from None
 
 
 def _where(files: list[Path], row: int) -> str:
@@ -111,6 +118,30 @@ def _images(parent: Path, scan: _Scan) -> list[Path]:
     return files
 
 
+def _join_spellings(path: Path, scan: _Scan) -> None:
+    """Give a test class the name of training where only Unicode's spelling differs (NFC; NFD of a Mac).
+
+    Two spellings of one name within a split join the problems: what belongs together is not ours to say.
+    """
+    spelled: dict[str, str] = {}
+    for split, classes in scan.files.items():
+        first: dict[str, str] = {}
+        for name in sorted(classes):
+            if (before := first.setdefault(_composed(name), name)) != name:
+                what = f"expected one folder per class; {before!a} and {name!a} are one name in two spellings"
+                do = "move the images into one of the two folders"
+                problem = Problem(f"{what} of Unicode (NFC and NFD)", _shown(path / split / name), do)
+                scan.problems.append(problem)
+        if split == "train":
+            spelled = first
+        else:
+            scan.files[split] = {spelled.get(_composed(name), name): files for name, files in classes.items()}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def _check(path: Path, scan: _Scan) -> None:
     train, test = scan.files["train"], scan.files["test"]
     for split, classes in scan.files.items():
@@ -125,8 +156,7 @@ def _check(path: Path, scan: _Scan) -> None:
 
 def _digest(file: Path, scan: _Scan) -> str:
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return hashlib.sha256(read_file(file, MAX_ENCODED)).hexdigest()
     except OSError as error:
         what = f"expected an image file; it cannot be read: {error.strerror}"
         scan.problems.append(Problem(what, _shown(file), "make the file readable, or remove it"))

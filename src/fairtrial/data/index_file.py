@@ -16,6 +16,7 @@ import numpy as np
 
 from fairtrial.data.subsets import Subset
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
+from fairtrial.plain_file import read_file
 from fairtrial.rng import stream
 from fairtrial.storage.atomic import read_json
 
@@ -121,11 +122,15 @@ def _of(sha256: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         read_json(path, cap=CAP)
-        return json.loads(path.read_text("utf-8"), object_pairs_hook=partial(_once, path))
+        return json.loads(_text(path), object_pairs_hook=partial(_once, path))
     except FileNotFoundError:
         raise fault("expected a file of indices; there is none", str(path), FORM, BAD_INPUT) from None
     except Fault as found:
         raise Fault([replace(one, do=AGAIN) for one in found.problems], found.code) from None
+
+
+def _text(path: Path) -> str:
+    return read_file(path, CAP).decode("utf-8")
 
 
 def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -164,7 +169,7 @@ def _problems(path: Path, seed: str, ids: list[Any], n: int, test_n: int) -> Ite
         if what is None and first.setdefault(value, position) != position:
             what = f"id {value} stands twice in the list, first at position {first[value]}"
         if what:
-            lines = _lines(path.read_text("utf-8"), seed) if lines is None else lines
+            lines = _lines(_text(path), seed) if lines is None else lines
             line = f"line {lines[position]}, " if len(lines) == len(ids) else ""
             yield Problem(what, f"{path}, {line}seed {seed}, position {position}", AGAIN)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
 from fairtrial.models.resnet import _he_normal, _known
+from fairtrial.plain_file import open_file
 from fairtrial.storage.download import Opener, download_file
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, BackboneSpec
 from fairtrial.weights.load_arrays import Shape, compare, not_finite
@@ -217,7 +218,7 @@ def _absent(model: Backbone, path: Path) -> Fault:
 
 
 def _check(spec: BackboneSpec, part: Path, _: object) -> None:
-    with part.open("rb") as file:
+    with open_file(part) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(spec.digits):
         what = f"{part.stat().st_size:,} bytes came whose sha256 begins {sha256[:8]}, not {spec.digits}"

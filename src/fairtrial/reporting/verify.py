@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.measurements import measurement_record as record
+from fairtrial.plain_file import read_file
 from fairtrial.reporting.differences import compare, count_numbers
 from fairtrial.reporting.figures.figure_files import FORMATS
 from fairtrial.reporting.report import full_report, latex, speed_report, study_report
@@ -24,6 +25,7 @@ from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 
+MOST_OF_A_FILE: Final = 2**28  # bytes of one file of a report
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
 
 
@@ -166,7 +168,12 @@ def compare_files(folder: Path, expected: Files) -> Checked:
     for path in (path for path in found if str(path) in expected):
         content = expected[str(path)]
         data = content.encode() if isinstance(content, str) else content
-        difference = compare(path.suffix, (folder / path).read_bytes(), data)
+        try:
+            kept_data = read_file(folder / path, MOST_OF_A_FILE)
+        except OSError as error:
+            problems.append(Problem(f"cannot be read: {error.strerror}", str(folder / path), _ANEW))
+            continue
+        difference = compare(path.suffix, kept_data, data)
         notes += [f"{path}: {difference.note}"] if difference.note else []
         if difference.places:
             problems.append(Problem(_places(difference.places), str(folder / path), _ANEW))

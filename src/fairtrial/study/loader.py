@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.installation import shipped
+from fairtrial.plain_file import open_file
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.source_locations import SOURCE_LOCATIONS, lines
@@ -80,7 +81,7 @@ def _read(path: Path) -> bytes:
         if not path.exists():
             do = f"known studies: {', '.join(known_studies())}"
             raise fault(f"there is no study file {str(path)!r}", str(path), do)
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(SIZE_CAP + 1)
     except OSError as error:
         do = "give the path of a Python file that can be read"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.plain_file import open_file
 from fairtrial.storage.atomic import publish, read_json
 
 
@@ -38,12 +38,9 @@ class Source:
 def readable(path: Path) -> Iterator[BufferedReader]:
     """The open file; a Fault where there is none, or something that is no file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
-            raise fault("not a file", str(path), "give the path of a file", BAD_INPUT)
-        file = path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = getattr(error, "strerror", None) or str(error)
-        raise fault(f"could not read: {why}", str(path), "check the path", BAD_INPUT) from None
+        file = open_file(path)
+    except OSError as error:
+        raise fault(f"could not read: {error.strerror}", str(path), "check the path", BAD_INPUT) from None
     with file:
         yield file
 

@@ -15,6 +15,7 @@ from fairtrial.data import decoded_cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.models.torchvision_backbones import Backbone, load_published
+from fairtrial.plain_file import read_file
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
@@ -26,6 +27,7 @@ from fairtrial.weights.bit import load_bit
 from fairtrial.weights.checkpoint import load as load_checkpoint
 from fairtrial.weights.checkpoint import save as save_checkpoint
 
+MOST_PRINTS: Final = 8 * 2**24  # bytes; eight an image
 ALWAYS_NAMED: Final = ("model", "norm", "weight_std")  # of a network, in messages
 
 Network = tuple[tuple[str, Any], ...]  # of a StartKey
@@ -160,7 +162,7 @@ def _side(dataset: Dataset) -> int:
 def _overlap(prints: Path, dataset: Dataset) -> int | None:
     """How many test images the upstream saw in training; None when its prints were not kept."""
     try:
-        seen = np.frombuffer(prints.read_bytes(), "<u8")
+        seen = np.frombuffer(read_file(prints, MOST_PRINTS), "<u8")
     except (OSError, ValueError) as error:
         raise fault(
             f"the prints of the upstream images cannot be read: {error}", str(prints),

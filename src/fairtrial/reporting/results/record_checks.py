@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import Fault, Problem
+from fairtrial.plain_file import open_file, read_file
+from fairtrial.reporting.results.shared_runs import SUMMARY_CAP
+from fairtrial.storage.atomic import RECORD_CAP
 from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
@@ -67,7 +70,7 @@ def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
     path = folder / kept.file if kept else folder
     if not kept or not path.is_file():
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != kept.sha256:
         what = f"sha256 of the file is {actual[:12]}..., its record says {kept.sha256[:12]}..."
@@ -93,11 +96,12 @@ def _pointed(problem: Problem, folder: Path) -> Problem:
 
 def _against_summary(path: Path, summary: Path) -> Iterator[str]:
     try:
-        record = json.loads(path.read_text())
-        rows = {row["cell"]: row for row in csv.DictReader(summary.read_text().splitlines())}
+        record = json.loads(read_file(path, RECORD_CAP))
+        lines = read_file(summary, SUMMARY_CAP).decode().splitlines()
+        rows = {row["cell"]: row for row in csv.DictReader(lines)}
         held = {**record["spent"], **record["measured"], "status": record["status"], "seed": record["seed"]}
         row = rows[record["cell"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error):
         return
     for name, value in held.items():
         text = "" if value is None else str(value)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.plain_file import read_file
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import listed
 from fairtrial.storage.study_folders import is_study
 
+SUMMARY_CAP: Final = 2**28  # bytes of a summary.csv
 TERM: Final = "shared runs"
 Shared = Mapping[str, int]  # another study -> how many runs of this one it has too
 _COLUMN: Final = "weights_sha256"
@@ -44,11 +48,16 @@ def among(studies: Mapping[str, Results]) -> dict[str, dict[str, int]]:
 
 def of_summary(folder: Path) -> list[str]:
     """Return the digests in a study's summary.csv; none where its report was not drawn yet."""
+    path = folder / "summary.csv"
     try:
-        with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
-            return [row[_COLUMN] for row in csv.DictReader(file) if row.get(_COLUMN)]
+        lines = io.StringIO(read_file(path, SUMMARY_CAP).decode("utf-8"), newline="")
+        return [row[_COLUMN] for row in csv.DictReader(lines) if row.get(_COLUMN)]
     except FileNotFoundError:
         return []
+    except (OSError, ValueError, csv.Error) as error:
+        what = f"not a table of a report: {getattr(error, 'strerror', None) or error}"
+        do = f"draw it again: fairtrial report {folder}"
+        raise fault(what, str(path), do, BAD_INPUT) from None
 
 
 def words(shared: Shared) -> str:
