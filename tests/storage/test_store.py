@@ -354,7 +354,8 @@ def test_repair_moves_what_is_damaged_away_and_the_rest_is_readable(store, study
     good = [publish(store, cell) for cell in study.cells()[:2]]
     store.calibrate({"a": 0.1}, ORIGIN)
     store.lease(cell_message(study.cells()[0]), 2, 1, ORIGIN)
-    for path in (f"cells/{good[0].cell}-1.json", f"leases/{good[0].cell}-2.json", "calibration-1.json"):
+    (calibration,) = store.folder.glob("calibration-*.json")
+    for path in (f"cells/{good[0].cell}-1.json", f"leases/{good[0].cell}-2.json", calibration.name):
         (store.folder / path).write_bytes(b'{"schema": 1')
     (store.folder / "study.json").write_text("{}")
     assert len(store.set_aside()) == 4
@@ -572,12 +573,13 @@ def test_publishing_drops_the_lease_and_dropping_it_twice_is_fine(store, study):
     store.renew(cell.id, 1, 3.0)  # its driver has not heard yet
 
 
-def test_calibrations_are_numbered_past_the_last_one(store):
-    for value in (1.0, 2.0, 3.0):
+def test_calibrations_come_oldest_first_and_numbered_ones_before_them(store):
+    for value in (3.0, 4.0, 5.0):
         store.calibrate({"a": value}, ORIGIN)
-    (store.folder / "calibration-2.json").unlink()
-    store.calibrate({"a": 4.0}, ORIGIN)
-    assert [calibration.step_s["a"] for calibration in store.calibrations()] == [1.0, 3.0, 4.0]
+    for number, value in ((10, 2.0), (9, 1.0)):  # as they were written before they had a time
+        record = {"schema": 1, "step_s": {"a": value}, "origin": ORIGIN}
+        (store.folder / f"calibration-{number}.json").write_text(sealed(record))
+    assert [each.step_s["a"] for each in store.calibrations()] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 # the table

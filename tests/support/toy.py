@@ -17,6 +17,7 @@ from fairtrial.storage.record import is_timing
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
+from fairtrial.study.tuning_plan import Tuning
 
 ROOT = Path(__file__).parents[2]
 WORKER = str(Path(__file__).with_name("toy_worker.py"))
@@ -24,8 +25,12 @@ RUN = str(Path(__file__).with_name("toy_driver.py"))
 HANG = {f"{norm} {seed}": "hang" for norm in ("bn", "gn") for seed in range(4)}
 
 
-def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", val_per_class=0, **more: Any) -> Study:
-    """Cells of milliseconds; the names of the norms are all that differs."""
+def toy_study(
+    *, norms=("bn", "gn"), seeds=3, budget="8st", val_per_class=0, tuning=None, **more: Any
+) -> Study:
+    """Cells of milliseconds; the names of the norms are all that differs. tuning: one, or its fields."""
+    if isinstance(tuning, dict):
+        tuning = Tuning.of(Tuning({"lr": (0.1, 0.3)}).record() | tuning)
     return Study(
         name="toy",
         question="Does it come back?",
@@ -33,6 +38,7 @@ def toy_study(*, norms=("bn", "gn"), seeds=3, budget="8st", val_per_class=0, **m
         budget=Budget.parse(budget),
         fixed={"resolution": 8, "data": "digits", "val_per_class": val_per_class},
         seeds=tuple(range(seeds)),
+        tuning=tuning,
         **more,
     )
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.part import Part
+from fairtrial.storage.store import Store
+from fairtrial.tuning.schedule import in_part, whole_study
 from tests.support.toy import WORKER, note_hits, toy_study
 
 
@@ -16,8 +19,13 @@ def main() -> int:
     worker_pool.ENTRY = (WORKER,)
     note_hits()
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
+    made, part = toy_study(**study), options.pop("part", None)
+    schedule = whole_study(made)
+    if part is not None:
+        options["part"] = Part.parse(part)
+        schedule = in_part(schedule, made, options["part"], Store.of(made, results))
     try:
-        return runner.run(toy_study(**study), runner.Options(results=results, **options))
+        return runner.run(made, runner.Options(results=results, **options), schedule)
     except Fault as error:
         print(error.block(), file=sys.stderr)
         return error.code

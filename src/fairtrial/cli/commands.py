@@ -79,6 +79,19 @@ def _reports(given: Namespace) -> list[Path]:
     ] or [results_folder(given.results)]
 
 
+def merge(given: Namespace) -> int:
+    """Join folders that hold parts of studies into one results folder."""
+    from fairtrial.storage.merge import merge, studies_in
+
+    into = results_folder(given.results)
+    studies = dict(studies_in(given.folders))
+    if not studies:
+        where = ", ".join(map(str, given.folders))
+        raise fault("no study is recorded here", where, "name results folders, or folders of studies")
+    merged = [merge(each, into / name, allow_mixed=given.allow_mixed) for name, each in studies.items()]
+    return show({"studies": [vars(one) for one in merged]}, [one.line for one in merged], given.json)
+
+
 def doctor(given: Namespace) -> int:
     """Say what this machine has and lacks."""
     from fairtrial.cli import doctor

@@ -86,6 +86,7 @@ def _dispatch(given: Namespace) -> int:
         "fetch": commands.fetch,
         "gate": commands.gate,
         "init": commands.init,
+        "merge": commands.merge,
         "networks": commands.measure,
         "probe": commands.measure,
         "verify": commands.verify,

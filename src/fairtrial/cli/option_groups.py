@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fairtrial.execution.part import SAYS
 from fairtrial.study import stopping
 from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.tuning_plan import SAMPLERS
@@ -108,6 +109,17 @@ def verify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-partial", action="store_true", help="the report was drawn with this option")
 
 
+def merge_options(commands: Any) -> None:
+    """Add the merge command: folders of parts, and what may differ between them."""
+    says = "join folders that hold parts of studies; exit 4 names what they contradict each other in"
+    merge = commands.add_parser("merge", help=says, description=says)
+    merge.add_argument(
+        "folders", type=Path, nargs="+", metavar="DIR", help="results folders, or folders of one study"
+    )
+    results_options(merge)
+    mixed_option(merge)
+
+
 def gate_options(parser: argparse.ArgumentParser) -> None:
     """Add the gate options."""
     results_options(parser)
@@ -208,9 +220,15 @@ def work_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--total-budget", metavar="T", help="stop before the study has cost more device time: 30m"
     )
+    parser.add_argument("--part", metavar="I/N", help=SAYS)
     parser.add_argument("--limit", metavar="N", help="run at most N cells now")
     parser.add_argument("--cell-timeout", metavar="T", help="end a cell that takes longer: 20m")
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
+    mixed_option(parser)
+
+
+def mixed_option(parser: argparse.ArgumentParser) -> None:
+    """Add --allow-mixed."""
     parser.add_argument(
         "--allow-mixed", action="store_true", help="allow cells of other versions, threads, devices"
     )

@@ -133,6 +133,7 @@ def _add_others(commands: Any) -> None:
     groups.verify_options(commands.add_parser("verify", help=says, description=says))
     groups.claims_options(commands)
     table_options.compare_options(commands)
+    groups.merge_options(commands)
     says = "what this machine has and lacks"
     doctor = commands.add_parser("doctor", help=says, description=says)
     doctor.add_argument("--data", metavar="SPEC", help="also check this data")

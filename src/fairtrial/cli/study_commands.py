@@ -6,18 +6,22 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairtrial.cli import options
 from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
+from fairtrial.execution.part import Part
 from fairtrial.execution.run_options import Options
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
 from fairtrial.study.stopping import Asked
 from fairtrial.study.study import Study
+
+if TYPE_CHECKING:
+    from fairtrial.execution.runner import Schedule
 
 
 def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
@@ -56,6 +60,7 @@ def _how(given: Namespace) -> Options:
         limit=number("limit", options.count),
         total_budget_s=number("total_budget", options.seconds),
         cell_timeout_s=number("cell_timeout", options.seconds),
+        part=lambda: Part.parse(given.part) if getattr(given, "part", None) else None,
     )
     for name in ("download", "retry", "allow_mixed"):
         how[name] = getattr(given, name, False)
@@ -127,7 +132,8 @@ def tune(study: Study, given: Namespace) -> int:
     if study.tuning is None:
         do = "write tuning=Tuning({'lr': (0.03, 0.1, 0.3, 1.0, 3.0)}) in the study, or give --space"
         raise fault(f"{study.name} declares no tuning", "tuning", do)
-    code = runner.run(study, how, schedule.tuning_alone(study))
+    wanted = _of_part(schedule.tuning_alone(study), study, how)
+    code = runner.run(study, how, wanted)
     found = schedule.choices_of(study, Store.of(study, given.results))
     show(found, schedule.lines(found), given.json)
     return code
@@ -141,13 +147,28 @@ def run(study: Study, given: Namespace) -> int:
 
     study, how = _asked(study, given)
     plan.refuse_unaffordable(study, how)
-    code = runner.run(study, how, whole_study(study, _rule(study, given)))
-    if code in (DONE, FAILED_CELLS) or given.allow_partial:
+    if how.part is not None:
+        how.part.refuse_empty(study)
+    code = runner.run(study, how, _of_part(whole_study(study, _rule(study, given)), study, how))
+    if how.part is not None:
+        _state(study, given)
+        if code == DONE:
+            print(f"{how.part} is done; `fairtrial report` draws what all parts recorded", file=sys.stderr)
+    elif code in (DONE, FAILED_CELLS) or given.allow_partial:
         _build(Store.of(study, given.results), given)
     else:
         _state(study, given)
         print("the study is incomplete; the same command goes on where it stopped", file=sys.stderr)
     return code
+
+
+def _of_part(schedule: Schedule, study: Study, how: Options) -> Schedule:
+    """The schedule, of the part that was asked for."""
+    if how.part is None:
+        return schedule
+    from fairtrial.tuning.schedule import in_part
+
+    return in_part(schedule, study, how.part, Store.of(study, how.results))
 
 
 def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairtrial.execution.part import Part
 from fairtrial.execution.process_environment import cores
 from fairtrial.study.study import Study
 
@@ -23,6 +24,7 @@ class Options:
     cell_timeout_s: float | None = None
     retry: bool = False
     allow_mixed: bool = False
+    part: Part | None = None  # None: all cells
 
     def jobs_for(self, study: Study) -> int:
         """Side by side: one on each GPU; on CPUs as many as asked or as the cores hold, alone for seconds."""

@@ -32,10 +32,16 @@ BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The cells that a study wants by what is recorded so far. lines: what a person is told, once each."""
+    """The cells that a study wants by what is recorded so far.
+
+    lines: what a person is told, once each. records: attempts that other drivers have published. held_up:
+    whether more will be wanted that waits for what other drivers have not run yet.
+    """
 
     cells: Sequence[Cell]
     lines: tuple[str, ...] = ()
+    records: Sequence[Attempt] = ()
+    held_up: bool = False
 
 
 Schedule = Callable[[Mapping[str, Attempt]], Wanted]  # from cell -> the attempt that counts
@@ -47,9 +53,7 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
     schedule: which cells are wanted now, asked anew whenever they all have an outcome; None: all of them.
     """
     store, stop = Store.of(study, options.results), Stop()
-    with stop.listening(), store.locked():
-        store.sweep()
-        store.declare(study)
+    with stop.listening(), store.driving(study, options.part):
         return Driver(study, store, options, stop, schedule).run()
 
 
@@ -106,6 +110,7 @@ class Driver:
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
+        self.held_up = False  # by cells of other drivers
         self.exhausted = False  # the total budget has no room for another cell
 
     def run(self) -> int:
@@ -131,6 +136,9 @@ class Driver:
     def _more(self, *, retry: bool = False) -> bool:
         """Whether there is more to do: what the schedule wants now and has no outcome."""
         wanted = self.schedule(self.log.counted)
+        for record in wanted.records:
+            self.log.note(record)
+        self.held_up = wanted.held_up
         for line in wanted.lines:
             if line not in self.announced:
                 self.announced.add(line)
@@ -143,8 +151,12 @@ class Driver:
 
     def _close_abandoned(self) -> None:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
+        part = self.options.part
+        ours = part.of_study(self.study) if part else None
         for lease, ran_s in self.store.abandoned():
-            self.log.publish(lease.closed(self.store.name, _declaration(self.store), ran_s))
+            attempt = lease.closed(self.store.name, _declaration(self.store), ran_s)
+            if ours is None or ours(attempt.cell, attempt.seed, attempt.settings.stage):
+                self.log.publish(attempt)
 
     def _calibrate(self, pool: WorkerPool) -> None:
         """Budgets in seconds become steps before the first step: time the arms that were never timed here."""
@@ -163,7 +175,7 @@ class Driver:
             provenance.refuse_mixing([attempt.provenance for attempt in self.log.records], worker.origin)
 
     def _exit_code(self) -> int:
-        if self.log.pending(self.wanted):
+        if self.held_up or self.log.pending(self.wanted):
             return INCOMPLETE
         return FAILED_CELLS if any(self.log.given_up(cell.id) for cell in self.wanted) else DONE
 
@@ -275,7 +287,8 @@ class Driver:
         """Stop the workers; their cells stay pending. The next run finds leased what is not written."""
         busy = pool.busy()
         pool.stop()
-        self.store.sweep()  # a worker that was killed while it kept its network leaves a temporary file
+        if self.options.part is None:  # another part may be writing
+            self.store.sweep()  # a worker that was killed while it kept its network leaves a temporary file
         for worker, _ in busy:
             with contextlib.suppress(Fault):
                 self._close(worker, failure("interrupted", reason, "driver", worker.ran_s()))

@@ -67,6 +67,21 @@ def publish_folder(part: Path, path: Path) -> None:
         _sync_folder(path.parent)
 
 
+def make_folders(*folders: Path) -> None:
+    """Make folders that are not there, with those above them."""
+    for folder in folders:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def sweep(*folders: Path) -> list[Path]:
+    """Delete the temporary files that a crash left in folders -> their paths."""
+    left = [path for folder in folders for path in folder.glob(f"{MARK}*.tmp")]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
 def move_aside(path: Path, folder: Path) -> Path:
     """Move a file into a folder, under a name that is free there -> its new path."""
     with writing(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Annotated, Any, Final
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage import integrity
 from fairtrial.storage.atomic import read_json
-from fairtrial.storage.integrity import PUT_BACK, unsealed
+from fairtrial.storage.integrity import PUT_BACK, sealed, unsealed
 from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
+from fairtrial.study.identity import digest
 
 # by its number, or by the digest of what it holds
 NAME: Final = re.compile(r"calibration-(?:([1-9][0-9]{0,9})|[0-9a-f]{16})\.json")
@@ -69,6 +71,27 @@ def read_calibration(path: Path) -> Calibration:
     if calibration is None:
         raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
     return calibration
+
+
+def calibration_text(measured: Mapping[str, object], origin: Mapping[str, object]) -> tuple[str, str]:
+    """Return the name and the text of the file that holds a calibration which has just ended.
+
+    The name is made of the content: drivers of parts need not know of each other, and copies are one file.
+    """
+    where = {**origin, "ended": round(time.time(), 6)}
+    record = {"schema": integrity.SCHEMA, **measured, "origin": where}
+    return f"calibration-{digest(record)[:16]}.json", sealed(record, indent=1)
+
+
+def oldest_first(found: Mapping[Path, Calibration]) -> list[Calibration]:
+    """Return calibrations by their time; those from before they had one come first, by their number."""
+
+    def age(path: Path) -> tuple[float, int, str]:
+        match = NAME.fullmatch(path.name)
+        number = int(match[1]) if match and match[1] else 0
+        return float(found[path].provenance.ended or 0.0), number, path.name
+
+    return [found[path] for path in sorted(found, key=age)]
 
 
 def chosen_ways(calibrations: Iterable[Calibration]) -> dict[str, dict[str, str]]:

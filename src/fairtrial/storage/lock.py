@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import REFUSED, RESOURCES, Fault, fault
 
+WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
+_PART: Final = ".lock-part-"
+_START: Final = ".lock-start"  # held only while a driver looks at the others
 _ELSEWHERE: Final = (
     "choose a folder on a file system with locks (Lustre: mount -o flock; NFS: start the lock service)"
 )
@@ -50,6 +53,54 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.ftruncate(held[-1], 0)
         lock.release()
+
+
+@contextlib.contextmanager
+def hold_whole(folder: Path) -> Iterator[None]:
+    """Be the only driver of the study in a folder: neither another one nor any part of it may run."""
+    with contextlib.ExitStack() as held:
+        with hold(folder / _START, wait=True):
+            held.enter_context(hold(folder / WHOLE))
+            for path in _parts(folder):
+                with hold(path):
+                    pass
+        yield
+
+
+@contextlib.contextmanager
+def hold_part(folder: Path, number: int, of: int, begin: Callable[[bool], None]) -> Iterator[None]:
+    """Be the driver of one of `of` parts, beside those of the others; other divisions may not run with it.
+
+    begin: is called before any other driver can start, with whether none runs now.
+    """
+    mine = folder / f"{_PART}{number}-of-{of}"
+    with contextlib.ExitStack() as held:
+        with hold(folder / _START, wait=True):
+            with hold(folder / WHOLE):
+                pass
+            held.enter_context(hold(mine))
+            alone = True
+            for path in _parts(folder):
+                if path != mine and not _is_free(path):
+                    alone = False
+                    if not path.name.endswith(f"-of-{of}"):
+                        raise _busy(path)
+            begin(alone)
+        yield
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_PART}*"))
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        with hold(path):
+            return True
+    except Fault as error:
+        if error.code != REFUSED:
+            raise
+        return False
 
 
 def _busy(path: Path) -> Fault:

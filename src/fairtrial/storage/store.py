@@ -3,7 +3,7 @@
 results/<study>/study.json                    what was declared, with its hash, its history, its pilots
 results/<study>/cells/<cell>-<attempt>.json   one finished attempt
 results/<study>/leases/<cell>-<attempt>.json  one running attempt
-results/<study>/calibration-<n>.json          measured seconds per step of each arm
+results/<study>/calibration-<digest>.json     measured seconds per step of each arm
 results/<study>/weights/                      what a study that pre-trains has trained
 """
 
@@ -21,15 +21,14 @@ from pathlib import Path
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
 from fairtrial.failpoints import RESULT
 from fairtrial.storage import atomic, lock
-from fairtrial.storage.calibrations import NAME as CALIBRATION_NAME
-from fairtrial.storage.calibrations import Calibration, read_calibration
+from fairtrial.storage.calibrations import Calibration, calibration_text, oldest_first, read_calibration
 from fairtrial.storage.declaration import declaration_text, read_declaration
-from fairtrial.storage.integrity import PUT_BACK, SCHEMA, Newer, Record, sealed
+from fairtrial.storage.integrity import PUT_BACK, Newer, Record, sealed
 from fairtrial.storage.lease import Lease, read_lease
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import Attempt, read
 from fairtrial.storage.study_folders import record_files
-from fairtrial.study.factors import non_default, recorded_digest
+from fairtrial.study.factors import recorded_digest, without_defaults
 from fairtrial.study.identity import canonical
 from fairtrial.study.study import Study
 
@@ -58,29 +57,39 @@ class Store:
             do = f"run it first: fairtrial run {self.name}"
             raise fault("no study is recorded here", str(self.folder / "study.json"), do, BAD_INPUT) from None
 
-    def declare(self, study: Study) -> None:
-        """Record what is about to run; a changed declaration joins the history with what was known then."""
+    def declare(self, study: Study, *, alone: bool = True) -> None:
+        """Record what is about to run; a changed declaration joins the history with what was known then.
+
+        alone: whether no other driver runs; beside one, a change is refused.
+        """
         declaration = study.declaration()
         history: list[Record] = []
-        for part in ("cells", "leases"):  # a version control keeps no empty folder
-            with atomic.writing(self.folder / part):
-                (self.folder / part).mkdir(parents=True, exist_ok=True)
+        atomic.make_folders(
+            self.folder / "cells", self.folder / "leases"
+        )  # a version control keeps no empty folder
         if (self.folder / "study.json").exists():
             past = self.declared()
             self._same_study(past["declaration"], declaration)
-            history = past["history"]
-            if _without_defaults(past["declaration"]) == _without_defaults(declaration):
-                if past.get("pilots", "") != study.pilots:
-                    self._publish_declaration(past["declaration"], history, study.pilots)
+            history, told = past["history"], past.get("pilots", "") == study.pilots
+            same = without_defaults(past["declaration"]) == without_defaults(declaration)
+            if same and told:
+                return
+            if not alone:
+                what = "parts of this study are being run under another declaration"
+                do = "give every part the same options, or wait until the others end"
+                raise fault(what, str(self.folder / "study.json"), do, REFUSED)
+            if same:
+                self.publish_declaration(past["declaration"], history, study.pilots)
                 return
         finished = outcomes(self.attempts(), study.failures)
         frame = declaration | {"primary": 0, "secondary": 0, "question": 0}
         contrasts = {each.name: recorded_digest([each.record(), frame]) for each in study.contrasts}
         seen = self._seen(study, finished)
         entry = {"hash": recorded_digest(declaration), "contrasts": contrasts, "seen": seen}
-        self._publish_declaration(declaration, [*history, entry], study.pilots)
+        self.publish_declaration(declaration, [*history, entry], study.pilots)
 
-    def _publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
+    def publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
+        """Write study.json; nothing in it is checked here."""
         text = declaration_text(declaration, history, pilots)
         atomic.publish(self.folder / "study.json", text, overwrite=True)
 
@@ -189,34 +198,47 @@ class Store:
 
     def calibrate(self, step_s: Mapping[str, float], origin: Record, **measured: object) -> None:
         """Add a measured calibration, fields as in `Calibration`; earlier ones stay."""
-        number = max(map(_number, self._calibration_files()), default=0) + 1
-        record = {"schema": SCHEMA, "step_s": dict(step_s), **measured, "origin": origin}
-        atomic.publish(self.folder / f"calibration-{number}.json", sealed(record, indent=1))
+        name, text = calibration_text({"step_s": dict(step_s), **measured}, origin)
+        with contextlib.suppress(FileExistsError):
+            atomic.publish(self.folder / name, text)
 
     def calibrations(self) -> list[Calibration]:
-        """Calibrations, oldest first."""
-        return [read_calibration(path) for path in self._calibration_files()]
+        """Calibrations, oldest first; those from before they had a time have a number."""
+        return oldest_first({path: read_calibration(path) for path in self._calibration_files()})
 
     def _calibration_files(self) -> list[Path]:
-        return sorted(self.folder.glob("calibration-*.json"), key=_number)
+        return [path for path in record_files(self.folder) if path.name.startswith("calibration-")]
 
     # housekeeping
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
-        with atomic.writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with lock.hold(self.folder / ".lock"):
+        atomic.make_folders(self.folder)
+        with lock.hold_whole(self.folder):
             yield
 
+    @contextlib.contextmanager
+    def driving(self, study: Study, part: tuple[int, int] | None) -> Iterator[None]:
+        """Be the driver of this study, which is declared by then. part: (i, n), the i-th of n, alone."""
+        atomic.make_folders(self.folder)
+
+        def begin(alone: bool) -> None:
+            if alone:
+                self.sweep()
+            self.declare(study, alone=alone)
+
+        if part is None:
+            with lock.hold_whole(self.folder):
+                begin(True)
+                yield
+        else:
+            with lock.hold_part(self.folder, *part, begin):
+                yield
+
     def sweep(self) -> list[Path]:
-        """Delete temporary files that a crash left; only the holder of the lock may ask."""
-        folders = (self.folder, *(self.folder / part for part in ("cells", "leases", "weights")))
-        left = [path for folder in folders for path in folder.glob(f"{atomic.MARK}*.tmp")]
-        for path in left:
-            path.unlink(missing_ok=True)
-        return left
+        """Delete temporary files that a crash left; only who runs alone may ask."""
+        return atomic.sweep(self.folder, *(self.folder / part for part in ("cells", "leases", "weights")))
 
     def set_aside(self) -> list[Path]:
         """Move files that cannot be trusted into damaged/, so that their cells run again."""
@@ -272,13 +294,3 @@ def _read_own(path: Path, hashes: Collection[str] | None) -> Attempt:
         do = "put back the study.json that it ran under, or move the record away: `fairtrial repair STUDY`"
         raise fault(what, str(path), do, BAD_INPUT)
     return attempt
-
-
-def _number(calibration: Path) -> int:
-    match = CALIBRATION_NAME.fullmatch(calibration.name)
-    return int(match[1]) if match and match[1] else 0
-
-
-def _without_defaults(declaration: Record) -> Record:
-    """A declaration without settings at their default: a factor that is added later declares nothing anew."""
-    return {**declaration, "fixed": non_default(declaration["fixed"])}

@@ -109,3 +109,8 @@ def name_of_norm(levels: Mapping[str, Any]) -> str:
     if "norm" not in levels:
         return {True: "ws", "scaled": "sws"}.get(levels["weight_std"], "no ws")
     return levels["norm"] + {True: "+ws", "scaled": "+sws"}.get(levels.get("weight_std", False), "")
+
+
+def without_defaults(declaration: dict[str, Any]) -> dict[str, Any]:
+    """Return a declaration without settings at their default: a later factor declares nothing anew."""
+    return {**declaration, "fixed": non_default(declaration["fixed"])}

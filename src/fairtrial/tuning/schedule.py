@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fairtrial.execution.part import Part
 from fairtrial.execution.runner import Schedule, Wanted
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study import factors
 from fairtrial.study.stopping import Asked
-from fairtrial.study.study import Study
+from fairtrial.study.study import Cell, Study
 from fairtrial.tuning.selection import Stage, resolve
 
 Outcomes = Mapping[str, Attempt]
@@ -39,6 +40,29 @@ def tuning_alone(study: Study) -> Schedule:
     def ask(known: Outcomes) -> Wanted:
         _, stage = resolve(study, known)
         return Wanted(() if stage is None else stage.cells, _words(study, stage))
+
+    return ask
+
+
+def in_part(schedule: Schedule, study: Study, part: Part, store: Store) -> Schedule:
+    """Return the same schedule for the cells of one part, by what all parts have recorded in its folder."""
+    has = part.of_study(study)
+
+    def ours(cell: Cell) -> bool:
+        return has(cell.id, cell.seed, cell.settings.stage)
+
+    def ask(known: Outcomes) -> Wanted:
+        records = store.attempts()
+        ended = {**outcomes(records, study.failures), **known}
+        wanted = schedule(ended)
+        # what the trials choose, and which seeds a rule asks for, is known when all of them have ended
+        decisive = [c for c in wanted.cells if c.settings.stage == "tuning" or study.rule is not None]
+        missing = sum(cell.id not in ended and not ours(cell) for cell in decisive)
+        cells = [cell for cell in wanted.cells if ours(cell)]
+        lines = wanted.lines
+        if missing and all(cell.id in ended for cell in cells):
+            lines += (f"{part} waits for {missing} cells of other parts: run it again when they have ended",)
+        return Wanted(cells, lines, records, held_up=missing > 0)
 
     return ask
 

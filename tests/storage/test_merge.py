@@ -1,0 +1,204 @@
+"""What merging refuses, and what it keeps: read and compared first, then written."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from fairtrial.cli.main import main
+from fairtrial.errors import BAD_INPUT, DONE, REFUSED, USAGE, Fault
+from fairtrial.storage import atomic
+from fairtrial.storage.integrity import sealed
+from fairtrial.storage.merge import merge
+from fairtrial.storage.store import Store
+from tests.support import records
+from tests.support.records import ORIGIN, publish
+from tests.support.studies import study
+
+
+def part(folder, seed, **changes):
+    """A folder that holds the cells of one seed."""
+    declared = study(**changes)
+    store = Store(folder / "small")
+    with store.locked():
+        store.declare(declared)
+    for cell in declared.cells():
+        if cell.seed == seed:
+            publish(store, cell)
+    return store
+
+
+@pytest.fixture
+def parts(tmp_path):
+    return [part(tmp_path / f"part{seed}", seed) for seed in range(3)]
+
+
+def joined(stores, into, **how):
+    return merge([store.folder for store in stores], into / "small", **how)
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def refusal(stores, tmp_path, **how):
+    """The one problem of a merge that is refused; nothing is written by it."""
+    with pytest.raises(Fault) as refused:
+        joined(stores, tmp_path / "into", **how)
+    assert refused.value.code == REFUSED
+    assert not files(tmp_path / "into")
+    return refused.value.problems[0]
+
+
+def first_cell(store):
+    return sorted((store.folder / "cells").iterdir())[0]
+
+
+def test_all_that_cannot_be_made_anew_comes_along(parts, tmp_path):
+    first, second, third = parts
+    first.calibrate({"a": 0.1}, ORIGIN)
+    second.calibrate({"a": 0.2}, ORIGIN)
+    (third.folder / "weights").mkdir()
+    (third.folder / "weights" / "x-1.safetensors").write_bytes(b"w" * 3_000_000)
+    cell = study().cells()[0]
+    second.lease(cell.record(), 7, 1, ORIGIN)
+    second.renew(cell.id, 7, 12.5)
+    found = joined(parts, tmp_path / "into")
+    assert (found.folders, found.attempts, found.ended, found.copies) == (3, 12, 12, 0)
+    into = Store(tmp_path / "into" / "small")
+    assert into.attempts() == sorted(
+        (a for store in parts for a in store.attempts()), key=lambda a: (a.cell, a.number)
+    )
+    assert [each.step_s["a"] for each in into.calibrations()] == [0.1, 0.2]
+    assert (into.folder / "weights" / "x-1.safetensors").stat().st_size == 3_000_000
+    ((_, ran_s),) = into.abandoned()
+    assert ran_s == pytest.approx(12.5, abs=0.01)
+    again = joined(parts, tmp_path / "into")
+    assert again.attempts == 12 and again.copies == 12 + 2 + 1 + 1
+
+
+def test_a_lease_of_an_attempt_that_ended_elsewhere_is_dropped(parts, tmp_path):
+    cell = study().cells()[0]
+    parts[1].lease(cell.record(), 1, 1, ORIGIN)  # a copy of the folder, from before it had ended
+    joined(parts[1:], tmp_path / "into")
+    assert len(Store(tmp_path / "into" / "small").abandoned()) == 1
+    joined(parts, tmp_path / "into")
+    assert Store(tmp_path / "into" / "small").abandoned() == []
+
+
+def test_how_much_was_known_is_the_most_that_any_knew(parts, tmp_path):
+    for store, seen in zip(parts, (0, 4, 2), strict=True):
+        record = store.declared()
+        record["history"][0]["seen"] = seen
+        (store.folder / "study.json").write_text(sealed(record, indent=1))
+    joined(parts, tmp_path / "a")
+    joined(parts[::-1], tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert Store(tmp_path / "a" / "small").declared()["history"][0]["seen"] == 4
+
+
+@pytest.mark.parametrize("changes", [{"margin": 0.02}, {"pilots": "a pilot chose"}], ids=["margin", "pilots"])
+def test_another_declaration_is_refused(parts, tmp_path, changes):
+    other = part(tmp_path / "other", 1, **changes)
+    problem = refusal([parts[0], other], tmp_path)
+    assert f"declare another {next(iter(changes))}" in problem.what
+    assert all(str(store.folder / "study.json") in problem.where for store in (parts[0], other))
+
+
+def test_another_history_is_refused(parts, tmp_path):
+    parts[1].declare(study(margin=0.02))
+    parts[1].declare(study())
+    assert "another history" in refusal(parts[:2], tmp_path).what
+
+
+def test_one_attempt_with_two_contents_is_refused_and_both_files_are_named(parts, tmp_path):
+    copy = tmp_path / "copy" / "small"
+    shutil.copytree(parts[0].folder, copy)
+    path = first_cell(Store(copy))
+    record = {name: value for name, value in json.loads(path.read_text()).items() if name != "sha256"}
+    record["spent"]["train_s"] = 2.0
+    path.write_text(sealed(record))
+    problem = refusal([parts[0], Store(copy)], tmp_path)
+    assert "with other content" in problem.what
+    assert str(path) in problem.where and str(first_cell(parts[0])) in problem.where
+
+
+@pytest.mark.parametrize(
+    ("name", "here", "there"),
+    [("data", "d" * 64, "e" * 64), ("torch", "2.15", "2.14"), ("device", "cpu", "H100"), ("threads", 1, 2)],
+)
+def test_records_that_do_not_belong_together_are_refused(parts, tmp_path, name, here, there):
+    cells = [cell for cell in study().cells() if cell.seed == 1]
+    other = part(tmp_path / "other", None)
+    if name == "data":
+        publish(other, cells[0], 1, records.done(data=there))
+    else:
+        publish(other, cells[0], **{name: there})
+    problem = refusal([parts[0], other], tmp_path)
+    assert name in problem.what and str(here)[:12] in problem.what and str(there)[:12] in problem.what
+    assert str(parts[0].folder) in problem.where and str(first_cell(other)) in problem.where
+    if name == "data":
+        refusal([parts[0], other], tmp_path, allow_mixed=True)
+    else:
+        assert joined([parts[0], other], tmp_path / "into", allow_mixed=True).attempts == 5
+
+
+def test_a_damaged_record_stops_it_before_anything_is_written(parts, tmp_path):
+    path = first_cell(parts[1])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(Fault) as refused:
+        joined(parts, tmp_path / "into")
+    assert refused.value.code == BAD_INPUT and str(path) in refused.value.block()
+    assert not files(tmp_path / "into")
+
+
+def test_a_folder_that_is_being_run_is_refused(parts, tmp_path):
+    with parts[0].locked():
+        assert "being run" in refusal(parts, tmp_path).what
+
+
+def test_a_merge_that_is_cut_off_anywhere_goes_on(parts, tmp_path, monkeypatch):
+    """The n-th file is not written: the sources are whole, and the same command ends as if uncut."""
+    joined(parts, tmp_path / "uncut")
+    sources = [files(store.folder) for store in parts]
+    publish_file, left = atomic.publish, [0]
+
+    def cut(path, *content, **how):
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        publish_file(path, *content, **how)
+
+    monkeypatch.setattr(atomic, "publish", cut)
+    for count in range(0, 13, 2):
+        into, left[0] = tmp_path / f"cut{count}", count
+        with pytest.raises(KeyboardInterrupt):
+            joined(parts, into)
+        left[0] = -1
+        joined(parts, into)
+        assert files(into) == files(tmp_path / "uncut")
+    assert [files(store.folder) for store in parts] == sources
+
+
+def test_the_command_joins_results_folders_and_says_what_it_did(parts, tmp_path, capsys):
+    folders = [str(store.folder.parent) for store in parts[:2]] + [str(parts[2].folder)]
+    assert main(["merge", *folders, "--results", str(tmp_path / "into")]) == DONE
+    line = "small: 12 cells have an outcome; 12 attempts from 3 folders, 0 files were copies\n"
+    assert capsys.readouterr().out == line
+    assert main(["merge", *folders, "--results", str(tmp_path / "into"), "--json"]) == DONE
+    (told,) = json.loads(capsys.readouterr().out)["studies"]
+    assert told == {"study": "small", "folders": 4, "ended": 12, "attempts": 12, "copies": 12}
+    assert main(["merge", str(tmp_path / "empty"), "--results", str(tmp_path / "into")]) == USAGE
+    assert "no study is recorded here" in capsys.readouterr().err
+
+
+def test_a_source_that_may_not_be_written_to_is_read(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    before = {path for store in parts for path in store.folder.rglob("*")}
+    joined(parts, tmp_path / "into")
+    assert {path for store in parts for path in store.folder.rglob("*")} == before
