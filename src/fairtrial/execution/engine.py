@@ -6,11 +6,11 @@ for its user (worker_pool.py) to keep; the messages are those of worker.py.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
@@ -31,7 +31,8 @@ class Worker:
 
     device: what it computes on, as torch calls it there. machine: where, None until that is known; "" is
     here. pid: its process there. begun: whether it got its first message. origin: where it runs, empty until
-    it is ready. cell, attempt, since: its work. stop_reason: why the driver stopped it.
+    it is ready. cell, attempt, since: its work. stopped_s: how long a signal kept it from working on it.
+    stop_reason: why the driver stopped it.
     """
 
     device: str = "cpu"
@@ -42,11 +43,12 @@ class Worker:
     cell: Cell | None = None
     attempt: int = 0
     since: float = 0.0
+    stopped_s: float = 0.0
     stop_reason: str | None = None
 
     def ran_s(self) -> float:
-        """Return the seconds since the cell was handed out."""
-        return time.monotonic() - self.since
+        """Return the seconds since the cell was handed out in which neither driver nor worker was stopped."""
+        return CLOCK.now() - self.since - self.stopped_s
 
 
 class Engine(Protocol):

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fairtrial.errors import RESOURCES, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.process_environment import worker_environment
+from fairtrial.execution.suspension import CLOCK, is_stopped
 from fairtrial.installation import isolated_python
 from fairtrial.signals import withheld
 
@@ -33,6 +34,7 @@ class LocalProcesses:
         self._selector: selectors.DefaultSelector | None = None  # while there are processes
         self._processes: dict[Worker, subprocess.Popen[bytes]] = {}
         self._unread: dict[Worker, bytes] = {}
+        self._looked = 0.0  # when it was last seen who is stopped
         self._heard: deque[tuple[Worker, Message | Exit]] = deque()
 
     def start(self, program: Sequence[str]) -> Worker:
@@ -73,8 +75,17 @@ class LocalProcesses:
                 continue
             *lines, self._unread[worker] = (self._unread[worker] + chunk).split(b"\n")
             self._heard.extend((worker, json.loads(line)) for line in lines)
+        self._note_stopped()
         while self._heard:  # who listens may leave after any of them
             yield self._heard.popleft()
+
+    def _note_stopped(self) -> None:
+        """Count for each worker the seconds since the last look in which a signal had stopped it."""
+        now = CLOCK.now()
+        for worker in self._processes:
+            if worker.cell is not None and is_stopped(worker.pid):
+                worker.stopped_s += now - max(self._looked, worker.since)
+        self._looked = now
 
     def stop(self, worker: Worker | None = None) -> None:
         """Kill one process, or all of them and wait; what one has written may still come."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.run_options import Options
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.failpoints import failpoint
 from fairtrial.installation import released
@@ -53,8 +53,8 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
     schedule: which cells are wanted now, asked anew whenever they all have an outcome; None: all of them.
     """
     store, stop = Store.of(study, options.results), Stop()
-    with stop.listening(), store.driving(study, options.part):
-        return Driver(study, store, options, stop, schedule).run()
+    with stop.listening(), store.driving(study, options.part) as refuse_moved:
+        return Driver(study, store, options, stop, refuse_moved, schedule).run()
 
 
 def calibrate(study: Study, options: Options) -> None:
@@ -98,9 +98,11 @@ class Driver:
         store: Store,
         options: Options,
         stop: Stop,
+        refuse_moved: Callable[[], None],
         schedule: Schedule | None = None,
     ) -> None:
         self.study, self.store, self.options, self.stop = study, store, options, stop
+        self.refuse_moved = refuse_moved  # a Fault once the study's folder is no longer where it was
         self.schedule = schedule or (lambda _: Wanted(study.cells()))
         self.wanted: list[Cell] = []
         self.remaining = options.limit  # cells that may still be handed out; None: any number
@@ -180,15 +182,17 @@ class Driver:
         return FAILED_CELLS if any(self.log.given_up(cell.id) for cell in self.wanted) else DONE
 
     def _work(self, pool: WorkerPool, progress: Progress) -> None:
-        beat, reason = time.monotonic(), None
+        CLOCK.start()
+        beat, reason = CLOCK.now(), None
         try:
             while not self.stop and (self.pending or pool.busy() or self._goes_on(progress)):
                 self._hand_out(pool)
                 for worker, message in pool.answers(POLL_S):
                     self._hear(worker, message, progress)
                 self._end_overdue(pool)
-                if time.monotonic() - beat > BEAT_S:
-                    beat = time.monotonic()
+                if CLOCK.now() - beat > BEAT_S:
+                    beat = CLOCK.now()
+                    self.refuse_moved()
                     for worker, cell in pool.busy():
                         self.log.renew(cell, worker.attempt, worker.ran_s())
                     progress.tick()
@@ -287,12 +291,15 @@ class Driver:
         """Stop the workers; their cells stay pending. The next run finds leased what is not written."""
         busy = pool.busy()
         pool.stop()
-        if self.options.part is None:  # another part may be writing
-            self.store.sweep()  # a worker that was killed while it kept its network leaves a temporary file
-        for worker, _ in busy:
-            with contextlib.suppress(Fault):
-                self._close(worker, failure("interrupted", reason, "driver", worker.ran_s()))
+        with contextlib.suppress(Fault):
+            self.refuse_moved()
+            if self.options.part is None:  # another part may be writing
+                self.store.sweep()  # a worker that was killed as it kept its network leaves a temporary file
+            for worker, _ in busy:
+                with contextlib.suppress(Fault):
+                    self._close(worker, failure("interrupted", reason, "driver", worker.ran_s()))
 
     def _close(self, worker: Worker, result: Json) -> Attempt:
         assert worker.cell is not None
+        self.refuse_moved()
         return self.log.close(cell_message(worker.cell), worker.attempt, result, worker.origin)

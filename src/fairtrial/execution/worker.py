@@ -15,7 +15,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 import traceback
 import warnings
 from dataclasses import replace
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.execution.process_environment import unmap_unused_libraries
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
 from fairtrial.storage import provenance
@@ -51,6 +51,7 @@ def main() -> None:
     import fairtrial.execution.cell.run_cell  # noqa: F401
 
     first = inbox.get()
+    CLOCK.start()
     runner = CellRunner(first)
     tried = {} if first["kernels"] else {"kernels": runner.kernels}
     _say({"origin": runner.origin, **tried}, answer)
@@ -131,17 +132,17 @@ class CellRunner:
 
     def run(self, message: Message) -> Message:
         """Run one cell and answer with its result."""
-        cell, attempt, started = Cell.of(message["cell"]), message["attempt"], time.monotonic()
+        cell, attempt, started = Cell.of(message["cell"]), message["attempt"], CLOCK.now()
         kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
         context = replace(
             self.context, weights_sha256=message["weights_sha256"], keep=kept, way=message["way"]
         )
         result = self._result(cell, message["step_s"], message["data_sha256"], context)
-        wall_s = time.monotonic() - started
+        wall_s = CLOCK.now() - started
         return {"cell": cell.id, "attempt": attempt, "result": result, "wall_s": wall_s}
 
     def _result(self, cell: Cell, step_s: float | None, data_sha256: str | None, context: Any) -> Json:
-        started = time.monotonic()
+        started = CLOCK.now()
         try:
             failpoint("cell-start")
             self._check_data(cell, data_sha256)
@@ -155,7 +156,7 @@ class CellRunner:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}:{frame.lineno}"
             status = "oom" if out_of_memory(error) else "error"
-            return failure(status, lines, where, time.monotonic() - started)
+            return failure(status, lines, where, CLOCK.now() - started)
 
     def _check_data(self, cell: Cell, recorded: str | None) -> None:
         """The images must be those of the cells that are recorded already (exit 4)."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Engine, Exit, Message, Worker
 from fairtrial.execution.progress import announce
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.signals import Stop
 from fairtrial.study.failure_policy import MOST_FAILED
 from fairtrial.study.study import Cell
@@ -73,7 +73,8 @@ class WorkerPool:
 
     def give(self, worker: Worker, cell: Cell, attempt: int, message: Message) -> None:
         """Hand out a cell; the clock of its time limit starts."""
-        worker.cell, worker.attempt, worker.since = cell, attempt, time.monotonic()
+        worker.cell, worker.attempt = cell, attempt
+        worker.since, worker.stopped_s = CLOCK.now(), 0.0
         self._engine.give(worker, message)
 
     def answers(self, timeout_s: float) -> Iterator[Answer]:

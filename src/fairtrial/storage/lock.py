@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,8 @@ _ELSEWHERE: Final = (
 
 
 @contextlib.contextmanager
-def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of a file while the block runs.
+def hold(path: Path, *, wait: bool = False) -> Iterator[Callable[[], None]]:
+    """Hold the lock of a file while the block runs; calling what it yields is a Fault once that has moved.
 
     wait: for its holder to end; otherwise a Fault (exit code 4) names the holder. Where the file cannot be
     locked, a Fault (exit code 6) says so. The file itself stays.
@@ -47,7 +48,7 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
             f"could not lock {path.name}: {error.strerror}", str(path), _ELSEWHERE, RESOURCES
         ) from None
     try:
-        yield
+        yield partial(_refuse_moved, path, held[-1])
     finally:
         # without this the next holder could be taken for us, until it has signed
         with contextlib.suppress(OSError):
@@ -56,19 +57,24 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hold_whole(folder: Path) -> Iterator[None]:
-    """Be the only driver of the study in a folder: neither another one nor any part of it may run."""
+def hold_whole(folder: Path) -> Iterator[Callable[[], None]]:
+    """Be the only driver of the study in a folder: neither another one nor any part of it may run.
+
+    What is yielded is that of `hold`, here as of a part.
+    """
     with contextlib.ExitStack() as held:
         with hold(folder / _START, wait=True):
-            held.enter_context(hold(folder / WHOLE))
+            refuse_moved = held.enter_context(hold(folder / WHOLE))
             for path in _parts(folder):
                 with hold(path):
                     pass
-        yield
+        yield refuse_moved
 
 
 @contextlib.contextmanager
-def hold_part(folder: Path, number: int, of: int, begin: Callable[[bool], None]) -> Iterator[None]:
+def hold_part(
+    folder: Path, number: int, of: int, begin: Callable[[bool], None]
+) -> Iterator[Callable[[], None]]:
     """Be the driver of one of `of` parts, beside those of the others; other divisions may not run with it.
 
     begin: is called before any other driver can start, with whether none runs now.
@@ -78,7 +84,7 @@ def hold_part(folder: Path, number: int, of: int, begin: Callable[[bool], None])
         with hold(folder / _START, wait=True):
             with hold(folder / WHOLE):
                 pass
-            held.enter_context(hold(mine))
+            refuse_moved = held.enter_context(hold(mine))
             alone = True
             for path in _parts(folder):
                 if path != mine and not _is_free(path):
@@ -86,7 +92,7 @@ def hold_part(folder: Path, number: int, of: int, begin: Callable[[bool], None])
                     if not path.name.endswith(f"-of-{of}"):
                         raise _busy(path)
             begin(alone)
-        yield
+        yield refuse_moved
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -101,6 +107,16 @@ def _is_free(path: Path) -> bool:
         if error.code != REFUSED:
             raise
         return False
+
+
+def _refuse_moved(path: Path, handle: int) -> None:
+    """Refuse to go on where the locked file is no longer at its path: others may lock what is there now."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(path.stat(), os.fstat(handle)):
+            return
+    what = f"the folder {path.parent.name} was deleted or renamed while it was worked in"
+    do = "put it back, or start anew: the same command runs what is missing"
+    raise fault(what, str(path.parent), do, RESOURCES)
 
 
 def _busy(path: Path) -> Fault:

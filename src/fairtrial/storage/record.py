@@ -55,7 +55,7 @@ Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in ST
 
 @dataclass(frozen=True, kw_only=True)
 class Spent(Group):
-    """What an attempt cost; seconds are those of the device."""
+    """What an attempt cost; seconds are those of the device. stalled_s: it was stopped, for free."""
 
     steps: Whole
     examples: Whole
@@ -65,6 +65,7 @@ class Spent(Group):
     eval_s: Amount
     load_s: Amount
     lost_s: Amount
+    stalled_s: Amount | None = None
     calibrated_step_s: Amount | None = None
     peak_memory_bytes: Whole | None = None
 

@@ -219,8 +219,11 @@ class Store:
             yield
 
     @contextlib.contextmanager
-    def driving(self, study: Study, part: tuple[int, int] | None) -> Iterator[None]:
-        """Be the driver of this study, which is declared by then. part: (i, n), the i-th of n, alone."""
+    def driving(self, study: Study, part: tuple[int, int] | None) -> Iterator[Callable[[], None]]:
+        """Be the driver of this study, which is declared by then. part: (i, n), the i-th of n, alone.
+
+        What is yielded is a Fault once its folder has moved.
+        """
         atomic.make_folders(self.folder)
 
         def begin(alone: bool) -> None:
@@ -229,12 +232,12 @@ class Store:
             self.declare(study, alone=alone)
 
         if part is None:
-            with lock.hold_whole(self.folder):
+            with lock.hold_whole(self.folder) as refuse_moved:
                 begin(True)
-                yield
+                yield refuse_moved
         else:
-            with lock.hold_part(self.folder, *part, begin):
-                yield
+            with lock.hold_part(self.folder, *part, begin) as refuse_moved:
+                yield refuse_moved
 
     def sweep(self) -> list[Path]:
         """Delete temporary files that a crash left; only who runs alone may ask."""

@@ -17,11 +17,13 @@ ACCOUNTS: Final = ("train", "eval", "load")
 class Ledger:
     """Seconds by account, read from a clock that is passed in; tests pass a fake one.
 
+    stalled: seconds of that clock in which the process was stopped: they belong to no account.
     synchronize: called before each reading, so that work queued on a GPU is counted where it was caused.
     """
 
     now: Callable[[], float] = time.perf_counter
     synchronize: Callable[[], None] = lambda: None
+    stalled: Callable[[], float] = lambda: 0.0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
 
     @contextmanager
@@ -35,12 +37,12 @@ class Ledger:
 
     def _read(self) -> float:
         self.synchronize()
-        return self.now()
+        return self.now() - self.stalled()
 
 
-def ledger_of(device: torch.device) -> Ledger:
+def ledger_of(device: torch.device, stalled: Callable[[], float]) -> Ledger:
     """A ledger that reads this device's own clock."""
-    return Ledger(now=device_clock(device)) if device.type == "cuda" else Ledger()
+    return Ledger(device_clock(device) if device.type == "cuda" else time.perf_counter, stalled=stalled)
 
 
 def device_clock(device: torch.device) -> Callable[[], float]:

@@ -11,6 +11,7 @@ import torch
 
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import ExecutionContext, tuned
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.training.loop import fit
@@ -50,7 +51,7 @@ def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[f
         network, batches, mode = tuned(model, task, subset, settings, settings.starts_from_checkpoint)
 
         def seconds(steps: int) -> float:
-            ledger = ledger_of(device)
+            ledger = ledger_of(device, CLOCK.stalled_s)
             fit(network, batches, recipe, steps, ledger, validate=False, mode=mode)
             return ledger.seconds["train"]
 

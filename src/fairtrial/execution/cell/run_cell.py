@@ -16,6 +16,7 @@ from torch import nn
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
+from fairtrial.execution.suspension import CLOCK
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.study.settings import Settings
@@ -82,7 +83,7 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
     cell is an outcome; running out of memory is raised to the caller.
     """
     settings, device = cell.settings, torch.device(context.device)
-    ledger = ledger_of(device)
+    ledger, stalled_s = ledger_of(device, CLOCK.stalled_s), CLOCK.stalled_s()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with ledger.book("load"):
@@ -113,6 +114,7 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
         "parameters": sum(parameter.numel() for parameter in prepared.model.parameters()),
         **{f"{account}_s": round(seconds, 6) for account, seconds in ledger.seconds.items()},
         "lost_s": 0.0,
+        "stalled_s": round(CLOCK.stalled_s() - stalled_s, 6) or None,
         "calibrated_step_s": step_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     }
