@@ -227,3 +227,59 @@ def test_two_processes_that_build_at_once_both_end_well(tmp_path, kept, compiler
         child.stdin.flush()
     assert [child.communicate(timeout=60)[0].strip() for child in children] == ["None", "None"]
     assert [file.suffix for file in kept.iterdir()] == [".so"]
+
+
+PLANTED = '__attribute__((constructor)) void planted(void) { fclose(fopen(CANARY, "w")); }'
+
+
+@pytest.fixture
+def planted(tmp_path, compiler) -> bytes:
+    """A library that is whole, sealed as ours are, and leaves a canary when it is loaded."""
+    source, made = tmp_path / "planted.c", tmp_path / "planted.so"
+    source.write_text(f'#include <stdio.h>\n#define CANARY "{tmp_path}/canary"\n{PLANTED}\n')
+    subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(made)], check=True)
+    library = made.read_bytes()
+    return library + compiler_module._seal(library)
+
+
+def test_a_planted_library_would_leave_its_canary(kept, planted, tmp_path):
+    """So that the tests below can fail: in a folder of the user's alone it is what was compiled."""
+    path = build()
+    path.write_bytes(planted)
+    with pytest.raises(Unavailable, match="do not load"):  # it has none of our functions
+        compiler_module.load(build())
+    assert (tmp_path / "canary").exists()
+
+
+def test_a_library_in_a_folder_that_others_write_to_is_ignored_with_a_line(kept, planted, tmp_path, capfd):
+    path = build()
+    path.write_bytes(planted)
+    kept.chmod(0o777)
+    with pytest.raises(Unavailable):
+        compiler_module.kept()  # a worker loads nothing that the process before it did not make
+    assert build() == path
+    assert ctypes.CDLL(str(path)).standardize_filters
+    assert not (tmp_path / "canary").exists()
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert f"note: ignored the kernels of {path}: others may write to kernels" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["another owner", "a link"])
+def test_a_folder_that_is_not_the_users_own_is_refused(kept, planted, tmp_path, monkeypatch, how):
+    path = build()
+    path.write_bytes(planted)
+    if how == "a link":
+        kept.rename(tmp_path / "theirs")
+        kept.symlink_to(tmp_path / "theirs")
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    words = "kernels is a link" if how == "a link" else "belongs to user .*, not to 4321"
+    for ask in (build, compiler_module.kept):
+        with pytest.raises(Unavailable, match=words if ask is build else "no longer"):
+            ask()
+    assert not (tmp_path / "canary").exists()
+
+
+def test_an_empty_cache_is_made_for_the_user_alone(kept, compiler):
+    build()
+    assert kept.stat().st_mode & 0o777 == 0o700

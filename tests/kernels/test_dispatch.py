@@ -79,6 +79,15 @@ def test_a_cache_that_cannot_be_written_is_a_reason(fresh, monkeypatch):
     assert "cannot write" in choose("cpu").reason
 
 
+def test_what_was_ignored_is_said_to_the_user(fresh, capfd):
+    need("compiled")
+    folder = fresh / "cache" / "fairtrial" / "kernels"
+    folder.chmod(0o777)
+    dispatch._chosen.clear()
+    assert choose("cpu") == Choice("compiled")
+    assert "note: ignored the kernels of" in capfd.readouterr().err
+
+
 def test_a_process_that_cannot_be_started_is_a_reason(fresh, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert choose("cpu") == Choice(

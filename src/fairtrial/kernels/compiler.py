@@ -8,7 +8,9 @@ import importlib.util
 import os
 import platform
 import shutil
+import stat
 import subprocess
+import sys
 import tempfile
 from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
@@ -21,6 +23,7 @@ from fairtrial.storage.atomic import publish
 HERE: Final = Path(__file__).resolve().parent
 COMPILERS: Final = ("gcc", "cc", "clang")  # gcc first: torch brings the OpenMP runtime that it needs
 FLAGS: Final = ("-O3", "-march=native", "-fopenmp", "-fPIC", "-std=c11")
+NOTE: Final = "note: "  # begins a line on standard error that is passed on to the user
 _SEAL: Final = hashlib.sha256().digest_size  # bytes
 
 
@@ -36,13 +39,37 @@ def build() -> Path:
     compiler = find_compiler()
     path = _path(compiler)
     if not _whole(path):
+        if path.is_file() and (reason := _not_ours(path)):
+            print(f"{NOTE}ignored the kernels of {path}: {reason}", file=sys.stderr)
         made = _compiled(compiler)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _claim(path.parent)
             publish(path, made + _seal(made), overwrite=True)  # two processes at once: the later one stays
         except (Fault, OSError) as error:
             raise Unavailable(f"cannot write {path.parent}: {error}") from error
     return path
+
+
+def _claim(folder: Path) -> None:
+    """Make a folder that nobody else may write to; Unavailable where it belongs to another."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700)
+    if reason := _not_ours(folder):
+        raise Unavailable(f"{folder} may hold what others have put there: {reason}")
+
+
+def _not_ours(path: Path) -> str | None:
+    """Why others may have put something there; None for a file of the user's in a folder of theirs alone."""
+    for each in (path, path.parent) if path.suffix else (path,):
+        status = each.lstat()
+        if status.st_uid != os.geteuid():
+            return f"{each.name} belongs to user {status.st_uid}, not to {os.geteuid()}"
+        if stat.S_ISLNK(status.st_mode):
+            return f"{each.name} is a link"
+        if stat.S_ISDIR(status.st_mode) and status.st_mode & 0o022:
+            return f"others may write to {each.name}"
+    return None
 
 
 def kept() -> Path:
@@ -94,9 +121,9 @@ def _path(compiler: tuple[str, ...]) -> Path:
 
 
 def _whole(path: Path) -> bool:
-    """Whether a library is as it was made. One that is cut would end the process when it is loaded."""
+    """Whether a library is the user's own and as it was made: one that is cut ends the process at load."""
     try:
-        content = path.read_bytes()
+        content = b"" if _not_ours(path) else path.read_bytes()
     except OSError:
         return False
     return content[-_SEAL:] == _seal(content[:-_SEAL])

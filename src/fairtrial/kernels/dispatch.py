@@ -9,12 +9,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import warnings
 from functools import cache
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.installation import isolated_python
+from fairtrial.kernels.compiler import NOTE
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +98,11 @@ def check(device: str) -> str | None:
                 os.killpg(process.pid, signal.SIGKILL)  # with the compilers that it has started
                 process.wait()
             os.close(held)
-        return _verdict(code, _text(printed), _text(complaints))
+        said = _text(complaints)
+        for line in said.splitlines():
+            if line.startswith(NOTE):
+                print(line, file=sys.stderr)
+        return _verdict(code, _text(printed), said)
 
 
 def _text(file: IO[bytes]) -> str:
