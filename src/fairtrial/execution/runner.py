@@ -93,16 +93,11 @@ class Driver:
     """The planner of one study; lives while the study's lock is held."""
 
     def __init__(
-        self,
-        study: Study,
-        store: Store,
-        options: Options,
-        stop: Stop,
-        refuse_moved: Callable[[], None],
-        schedule: Schedule | None = None,
-    ) -> None:
+        self, study: Study, store: Store, options: Options, stop: Stop,
+        refuse_moved: Callable[[], None], schedule: Schedule | None = None,
+    ) -> None:  # fmt: skip
         self.study, self.store, self.options, self.stop = study, store, options, stop
-        self.refuse_moved = refuse_moved  # a Fault once the study's folder is no longer where it was
+        self.refuse_moved = refuse_moved  # a Fault once the folder has moved
         self.schedule = schedule or (lambda _: Wanted(study.cells()))
         self.wanted: list[Cell] = []
         self.remaining = options.limit  # cells that may still be handed out; None: any number
