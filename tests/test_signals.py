@@ -19,7 +19,7 @@ from fairtrial.signals import Stop, withheld
 from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
-from tests.support.toy import gone
+from tests.support.toy import gone, until
 
 SIGNAL_AT = Path(__file__).parent / "support" / "signal_at.py"
 CODES = {"SIGTERM": 75, "SIGHUP": 75, "SIGUSR1": 75, "SIGINT": 130}
@@ -101,6 +101,18 @@ def test_a_process_started_while_signals_are_withheld_never_gets_them():
         child.send_signal(number)
     child.communicate(b"", timeout=10)
     assert child.returncode == 0
+
+
+def test_processes_that_draw_end_with_a_command_that_was_killed(tmp_path):
+    work = [f"open({str(tmp_path / name)!r}, 'w').close(); import time; time.sleep(99)" for name in "ab"]
+    code = f"from fairtrial.reporting.report.full_report import in_processes; in_processes(exec, {work}, 2)"
+    command = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    until(lambda: len(list(tmp_path.iterdir())) == 2, 120)
+    at_work = group(command.pid)
+    assert len(at_work) > 2
+    command.kill()
+    command.wait()
+    assert gone(at_work)
 
 
 @pytest.fixture(scope="module")

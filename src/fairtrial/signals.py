@@ -19,6 +19,7 @@ from fairtrial.errors import INTERRUPTED, PREEMPTED
 WATCHED: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
 )
+_PR_SET_PDEATHSIG: Final = 1
 GRACE_S: Final = 7.0  # from a signal until a command that has not ended by itself is ended
 
 
@@ -114,6 +115,14 @@ def _leave_in_time(code: int, started: int) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     os._exit(code)
+
+
+def end_with_parent() -> None:
+    """Let the system end this process with the one that started it, even where that one was killed."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,10 @@ Messages in: the first, then {"do": "cell" | "calibrate", ...}. Each answer is o
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 import traceback
@@ -26,6 +24,7 @@ from fairtrial.execution.process_environment import unmap_unused_libraries
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
+from fairtrial.signals import end_with_parent
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Json, failure
 from fairtrial.storage.store import Store
@@ -34,14 +33,13 @@ from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
-_PR_SET_PDEATHSIG: Final = 1
 # of the machine's memory, for one worker; the rest is the driver's and the system's
 MEMORY_SHARE: Final = 0.85
 
 
 def main() -> None:
     """Read messages until the input closes."""
-    _die_with_the_driver()
+    end_with_parent()  # a long call may keep `_listen` from running
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
     answer = os.fdopen(os.dup(1), "w")
@@ -62,12 +60,6 @@ def main() -> None:
             _say(handle(message), answer)
         except Fault as error:
             _say({"fault": error.record()}, answer)
-
-
-def _die_with_the_driver() -> None:
-    """Let the system end this worker with its driver: a long call may keep `_listen` from running."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def limit_memory() -> None:

@@ -30,7 +30,7 @@ from fairtrial.reporting.results import shared_runs, timings
 from fairtrial.reporting.tables.table import table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
-from fairtrial.signals import withheld
+from fairtrial.signals import end_with_parent, withheld
 from fairtrial.storage.store import Store
 
 MOST_PROCESSES: Final = 4  # each takes about 200 MB
@@ -154,7 +154,8 @@ def in_processes(
         return [function(one) for one in given]
     # else each would take a queue.py of the current folder for the library's
     os.environ["PYTHONSAFEPATH"] = "1"
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, initializer=end_with_parent) as pool:
         with withheld():  # a signal to the whole group ends this process, which ends those
             answers = pool.map(function, given)
         return list(answers)
