@@ -6,6 +6,7 @@ Where a hostile file is met: a header may claim any size, and tarfile takes a da
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import re
 import stat
@@ -87,8 +88,9 @@ def damage(path: Path, member: str = "") -> Iterator[None]:
     except Fault:
         raise
     except Exception as error:
-        # the disk that is written to, and not the archive; gzip's own errors have no number
-        if isinstance(error, OSError) and error.errno is not None:
+        # the disk that is written to, and not the archive: gzip's own errors have no number, and a place
+        # before its start is an invalid argument
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         what = f"expected a whole {_suffix(path)} archive: {error}"[:300]
         where = f"{path}, {member}" if member else str(path)

@@ -158,7 +158,7 @@ class _Table:
             raise fault("expected images; the file has no row", str(file), "write the file again", BAD_INPUT)
         if rows > MOST_ROWS:
             raise self._bomb(f"{rows:,} rows in one file; at most {MOST_ROWS:,} are taken")
-        self._batch = self._rows_at_once(label)
+        self._batch = self._rows_at_once()
         self.given = self._integers(label)
         self.labels = self._plausible()
         self.names = _names(schema.metadata or {}, label)
@@ -187,19 +187,17 @@ class _Table:
         what = f"expected encoded images (bytes, or a struct with bytes) in {name!r}; it holds {kind}"
         raise fault(what, str(self.file), "write encoded images into the column", BAD_INPUT)
 
-    def _rows_at_once(self, label: str) -> int:
-        """How many rows may be decoded together; a Fault where a group of rows declares too much."""
-        largest = 1
+    def _rows_at_once(self) -> int:
+        """How many rows may be decoded together; a Fault where a group of rows declares too much.
+
+        The whole group is asked: a column's own numbers, once damaged, end the process inside Arrow.
+        """
+        stored, largest = self.file.stat().st_size, 1
         for group in range(self._opened.num_row_groups):
-            rows = self._opened.metadata.row_group(group)
-            for column in map(rows.column, range(rows.num_columns)):
-                if column.path_in_schema not in (self._leaf, label):
-                    continue
-                declared, stored = column.total_uncompressed_size, column.total_compressed_size
-                if declared > max(FREE, MOST_RATIO * stored):
-                    raise self._bomb(f"{declared:,} bytes declared by {stored:,} in row group {group}")
-                if column.path_in_schema == self._leaf:
-                    largest = max(largest, declared)
+            declared = self._opened.metadata.row_group(group).total_byte_size
+            if declared > max(FREE, MOST_RATIO * stored):
+                raise self._bomb(f"{declared:,} bytes declared by {stored:,} in row group {group}")
+            largest = max(largest, declared)
         # one value can be as long as its whole group, and stand in every row
         return int(max(1, min(_BATCH, 2 * FREE // largest)))
 

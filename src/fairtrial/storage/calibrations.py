@@ -7,7 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,12 +18,13 @@ from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
 from fairtrial.study.identity import digest
 
+_LONGEST: Final = 1e12  # seconds of a step; beyond, no sum of them is sure to be finite
 # by its number, or by the digest of what it holds
 NAME: Final = re.compile(r"calibration-(?:([1-9][0-9]{0,9})|[0-9a-f]{16})\.json")
 
 
 def _are_seconds(values: Iterable[Any]) -> bool:
-    return all(type(value) in (int, float) and 0 < value < inf for value in values)
+    return all(type(value) in (int, float) and 0 < value < _LONGEST for value in values)
 
 
 def _is_step_s(value: Any) -> bool:

@@ -1,0 +1,61 @@
+"""Ways in which a file goes wrong: bits, cuts, zeros; and values that no writer wrote, under a right seal."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+VALUES = (
+    None, True, False, -1, 0, 1, 1.5, -0.2, 93.1, 1e308, 10**30, 10**400, "", "x", "1", "nan", "../../x", "é",
+    "a" * 300, [], {}, [[1]], ["x"], {"a": {}}, [None], {"id": "../x"},
+)  # fmt: skip
+CHANGES = ("set", "drop", "rename", "twice", "swap")
+
+
+def damaged(data: bytes, draws: random.Random) -> bytes:
+    """The bytes with flipped bits, cut, ending in zeros, with a piece twice, or without a piece."""
+    body, at = bytearray(data), draws.randrange(len(data))
+    kind = draws.choice(("flip", "flips", "cut", "zeros", "twice", "lost"))
+    if kind in ("flip", "flips"):
+        for _ in range(1 if kind == "flip" else draws.randrange(2, 9)):
+            body[draws.randrange(len(body))] ^= 1 << draws.randrange(8)
+    elif kind == "cut":
+        del body[at:]
+    elif kind == "zeros":
+        body[at:] = bytes(len(body) - at)
+    else:
+        piece = body[at : at + draws.randrange(1, 64)]
+        body[at : at + (0 if kind == "twice" else len(piece))] = piece if kind == "twice" else b""
+    return bytes(body)
+
+
+def changed(record: Any, draws: random.Random) -> Any:
+    """A copy of a JSON value with one to three changes: another value, a name lost or renamed, a swap."""
+    copy = json.loads(json.dumps(record))
+    for _ in range(draws.choice((1, 1, 1, 2, 3))):
+        holder, key = draws.choice(list(_places(copy)))
+        kind = draws.choice(CHANGES)
+        if kind == "drop":
+            del holder[key]
+        elif kind == "rename" and isinstance(holder, dict):
+            holder[f"{key}x"] = holder.pop(key)
+        elif kind == "twice" and isinstance(holder, list):
+            holder.append(holder[key])
+        elif kind == "swap":
+            other, name = draws.choice(list(_places(copy)))
+            holder[key] = json.loads(json.dumps(other[name]))
+        else:
+            holder[key] = draws.choice(VALUES)
+        if not copy:
+            return copy
+    return copy
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (holder, key) inside a JSON value."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in list(pairs):
+        yield value, key
+        yield from _places(inner)

@@ -1,0 +1,314 @@
+"""Every reader of files: whatever is done to one, it is read as it was or refused by our own error, at once.
+
+Two rounds: damaged bytes, after which a sealed file never gives another value; and records of another shape
+under a right seal, which are read or refused, and never break what asks them next.
+"""
+
+import io
+import json
+import random
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairtrial.data import open_dataset
+from fairtrial.data.archive import _fill
+from fairtrial.data.archive_members import checked
+from fairtrial.data.decode import Unusable, pixels
+from fairtrial.data.index_file import read_indices
+from fairtrial.errors import Fault
+from fairtrial.measurements import measurement_record
+from fairtrial.models.resnet import create_model
+from fairtrial.regression import baseline, history
+from fairtrial.reporting.results.record_checks import problems
+from fairtrial.reporting.results.shared_runs import of_summary
+from fairtrial.reporting.results.timings import read_file as read_timings
+from fairtrial.storage.calibrations import chosen_ways, launches_after_runs, read_calibration
+from fairtrial.storage.integrity import sealed
+from fairtrial.storage.lease import read_lease
+from fairtrial.storage.outcomes import failures, outcomes
+from fairtrial.storage.record import cell_message, read
+from fairtrial.storage.store import Store
+from fairtrial.study.study import Study
+from fairtrial.weights import checkpoint, load, npz, save
+from fairtrial.weights.weights_source import held
+from tests.data.making import png, write_folder, write_parquet
+from tests.support.mutations import changed, damaged
+from tests.support.records import ORIGIN, publish
+from tests.support.toy import toy_study
+
+SEED = 20241127
+LONGEST_S = 2.0
+DATA = "0" * 64
+LABELS = np.array([0, 1] * 4)
+NUMBERS = [500, pytest.param(10_000, marks=pytest.mark.soak)]
+ROW = {
+    "name": "test_work",
+    "group": None,
+    "params": None,
+    "stats": {"median": 0.1, "ops": 10.0, "data": [0.1, 0.11], "rounds": 2},
+    "extra_info": {"calls": 2, "rounds_s": {"a": [0.1, 0.11], "b": [0.2, 0.21]}},
+}
+
+
+@pytest.fixture(scope="module")
+def study():
+    return toy_study(seeds=2)
+
+
+@pytest.fixture
+def store(study, tmp_path):
+    store = Store.of(study, tmp_path)
+    store.declare(study)
+    return store
+
+
+def plain(value):
+    """What was read, to be compared."""
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def attempt(store, study):
+    publish(store, study.cells()[0])
+    (path,) = (store.folder / "cells").iterdir()
+
+    def ask(path):
+        one = read(path)
+        outcomes([one]), failures([one])
+        assert one.failed in (True, False) and one.provenance.modified in (True, False)
+        assert len(one.timed) == 4 and one.settings.start_key
+        list(problems(store))
+        return one.as_json()
+
+    return path, ask
+
+
+def lease(store, study):
+    store.lease(cell_message(study.cells()[0]), 1, 7, ORIGIN)
+    (path,) = (store.folder / "leases").iterdir()
+
+    def ask(path):
+        one = read_lease(path)
+        store.renew(one.cell["id"], one.number, 3.0)
+        return one.closed("toy", "", 1.0).as_json()
+
+    return path, ask
+
+
+def declaration(store, study):
+    def ask(path):
+        declared = store.declared()
+        Study.of(declared["declaration"]).cells()
+        return [declared, store.hashes()]
+
+    return store.folder / "study.json", ask
+
+
+def calibration(store, study):
+    store.calibrate({"a": 0.1}, ORIGIN, rounds={"a": [0.1, 0.2]}, ways={"a": {"layout": "nchw"}})
+    (path,) = store.folder.glob("calibration-*.json")
+
+    def ask(path):
+        one = read_calibration(path)
+        chosen_ways([one]), launches_after_runs([one])
+        return one.as_json()
+
+    return path, ask
+
+
+def measurement(store, study):
+    path = measurement_record.write(store.folder / "axes.json", "axes", {"shape": [1, 2]}, {"threads": 1})
+    return path, lambda path: measurement_record.read(path, "axes")
+
+
+def stored_baseline(store, study):
+    path = baseline.save(store.folder, [{"benchmarks": [ROW]}] * 2, {"cpu": "abacus"}, {"commit": "c" * 40})
+    return path, lambda path: vars(baseline.load(path, {"cpu": "abacus"}, store.folder, other_device=True))
+
+
+def night(store, study):
+    path = history.append(store.folder, [{"a": 0.1}], {"cpu": "abacus"}, {"commit": "c" * 40}, None)
+    return path, lambda _: history.nights(store.folder)
+
+
+SEALED = (attempt, declaration, calibration, measurement, stored_baseline, night)
+
+
+def bench_report(store, study):
+    path = store.folder / "report.json"
+    path.write_text(json.dumps({"machine_info": {"cpu": {"brand_raw": "abacus"}}, "benchmarks": [ROW]}))
+    return path, read_timings
+
+
+def index_file(store, study):
+    path = store.folder / "indices.json"
+    path.write_text(json.dumps({"data": DATA, "subsets": {"0": [0, 1, 2, 3], "1": [4, 5]}}))
+
+    def ask(path):
+        read_indices(path, labels=LABELS, test_n=4, data_sha256=DATA, num_classes=2).subset(0, 1)
+
+    return path, ask
+
+
+def side_record(store, study):
+    weights = store.folder / "weights.npz"
+    weights.write_bytes(b"")
+    path = store.folder / "weights.npz.json"
+    path.write_text(json.dumps({"name": "a", "url": "https://a", "size": 0, "sha256": None, "etag": None}))
+
+    def ask(path):
+        with weights.open("rb") as file:
+            held(weights, file)
+
+    return path, ask
+
+
+PLAIN = (lease, bench_report, index_file, side_record)
+
+
+def arrays(store, study):
+    path = store.folder / "weights.npz"
+    np.savez(path, a=np.ones((2, 3), np.float32), b=np.arange(4, dtype=np.float16))
+
+    def ask(path):
+        with npz.opened(path, most=4096) as archive:
+            return [archive.read(name).tolist() for name in archive.members]
+
+    return path, ask
+
+
+def own_checkpoint(store, study):
+    model = create_model("mini", 2, "gn", True)
+    path = store.folder / "own.safetensors"
+    save(model, path, {"upstream": "toy"})
+
+    def ask(path):
+        try:
+            with (
+                checkpoint.readable(path) as file,
+                checkpoint._opened(path, file, path.stat().st_size) as opened,
+            ):
+                return opened[1]
+        finally:
+            # the whole of it takes 20 ms: values, seal, features
+            if random.random() < 0.02:
+                load(create_model("mini", 2, "gn", True), path)
+
+    return path, ask
+
+
+def image(format):
+    def made(store, study):
+        file = io.BytesIO()
+        Image.open(io.BytesIO(png(1))).save(file, format)
+        path = store.folder / f"image.{format}"
+        path.write_bytes(file.getvalue())
+
+        def ask(path):
+            try:
+                pixels(path.read_bytes(), 8)
+            except Unusable as refused:
+                raise Fault([], 3) from refused
+
+        return path, ask
+
+    made.__name__ = format
+    return made
+
+
+def parquet(store, study):
+    root = write_parquet(store.folder / "images")
+    return root / "train.parquet", lambda _: open_dataset(f"parquet:{root}", resolution=8)
+
+
+def archive(store, study):
+    root = write_folder(store.folder / "pets", train=1, test=1)
+    path, number = store.folder / "pets.zip", iter(range(10**6))
+    with zipfile.ZipFile(path, "w") as file:
+        for each in sorted(root.rglob("*.png")):
+            file.write(each, each.relative_to(root))
+
+    def ask(path):
+        part = store.folder / f"{next(number)}.part"
+        part.mkdir()
+        with path.open("rb") as file, checked(path, file) as members:
+            _fill(path, members, part.with_suffix(""), part)
+
+    return path, ask
+
+
+def summary(store, study):
+    path = store.folder / "summary.csv"
+    path.write_text("cell,weights_sha256\na,b\nc,d\n")
+    return path, lambda path: of_summary(path.parent)
+
+
+IMAGES = [image(format) for format in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
+BYTES = (*SEALED, *PLAIN, arrays, own_checkpoint, *IMAGES, parquet, archive, summary)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("made", BYTES, ids=lambda made: made.__name__)
+def test_damaged_bytes_are_refused_or_change_nothing(store, study, tmp_path, monkeypatch, made, number):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path, ask = made(store, study)
+    data, draws, refused, altered = path.read_bytes(), random.Random(SEED), 0, []
+    before = plain(ask(path))
+    for _ in range(number):
+        path.write_bytes(damaged(data, draws))
+        began = time.process_time()
+        try:
+            found = plain(ask(path))
+            altered += [found] if made in SEALED and found != before else []
+        except Fault as error:
+            refused += 1
+            assert error.code in (2, 3, 4)
+        assert time.process_time() - began < LONGEST_S
+    assert altered == []
+    assert refused > number / 20
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("made", [*SEALED, *PLAIN], ids=lambda made: made.__name__)
+def test_a_record_of_another_shape_is_read_or_refused(store, study, made, number):
+    """Under a right seal, where there is one; what is read goes through what asks it next."""
+    path, ask = made(store, study)
+    ask(path)
+    record = json.loads(path.read_text())
+    record.pop("sha256" if made in SEALED else "", None)
+    draws, refused = random.Random(SEED), 0
+    for _ in range(number):
+        body = changed(record, draws)
+        text = sealed(body) if made in SEALED and isinstance(body, dict) else json.dumps(body)
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        began = time.process_time()
+        try:
+            ask(path)
+        except Fault as error:
+            refused += 1
+            assert error.code in (2, 3, 4)
+        assert time.process_time() - began < LONGEST_S
+    assert refused > number / 20
+
+
+def test_what_has_happened_elsewhere_stays_untouched(store, study, tmp_path):
+    """No record, lease or name in them leads out of the study's folder: 500 of each, then repair."""
+    outside = tmp_path / "x"
+    outside.write_text("precious")
+    draws = random.Random(SEED)
+    for made in (attempt, lease):
+        path, ask = made(store, study)
+        record = json.loads(path.read_text())
+        record.pop("sha256", None)
+        for _ in range(100):
+            body = changed(record, draws)
+            path.write_bytes((sealed(body) if made is attempt else json.dumps(body)).encode())
+            try:
+                ask(path)
+            except Fault:
+                store.set_aside()
+    assert outside.read_text() == "precious"
+    assert {each.name for each in tmp_path.iterdir()} == {"x", store.name}
