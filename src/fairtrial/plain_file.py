@@ -20,24 +20,31 @@ _KINDS: Final = {
 
 def open_file(path: Path) -> BufferedReader:
     """Return the open file, without waiting for anyone; an OSError says what stands in its place."""
+    return os.fdopen(_open(path)[0], "rb")
+
+
+def _open(path: Path) -> tuple[int, int]:
+    """Return the handle and the size of a plain file."""
+    name = os.fspath(path)
     try:
         # to open a device may already move it
-        _refuse_other(path, Path(path).stat().st_mode)
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        _refuse_other(path, os.stat(name).st_mode)  # noqa: PTH116  (a Path costs more than the call)
+        handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError as error:
         raise OSError(errno.EINVAL, f"its name is none: {error}", str(path)) from None
     try:
-        _refuse_other(path, os.fstat(handle).st_mode)
-        return os.fdopen(handle, "rb")
+        there = os.fstat(handle)
+        _refuse_other(path, there.st_mode)
     except BaseException:
         os.close(handle)
         raise
+    return handle, there.st_size
 
 
 def read_file(path: Path, most: int) -> bytes:
     """Return the bytes of a file; an OSError also where there are more than `most`, which are not read."""
-    with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
+    handle, size = _open(path)
+    with os.fdopen(handle, "rb") as file:
         data = file.read(most + 1) if size <= most else b""
     if max(size, len(data)) > most:
         what = f"{max(size, len(data)):,} bytes where at most {most:,} are expected"

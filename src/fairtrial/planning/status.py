@@ -27,7 +27,8 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
     ended = books.outcomes()
     left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
     failed = {cell.id: last.status for cell in cells if (last := books.last_failure(cell.id))}
-    counts = Counter((ended | failed).get(cell.id, left[cell.id]) for cell in cells)
+    known = left | ended | failed
+    counts = Counter(known[cell.id] for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in (*cells, *trials)}

@@ -150,7 +150,7 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
     try:
         data = read_file(path, cap)
         text = data.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()  # refuses a lone \ud800
     except UnicodeDecodeError as error:
@@ -181,6 +181,9 @@ def _finite(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"{text} is no JSON number")
     return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _depth(value: Any) -> int:

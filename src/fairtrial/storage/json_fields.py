@@ -133,18 +133,25 @@ def parse(kind: type[Kind], value: Any, at: str, flaws: list[str]) -> Kind | Non
         flaws.append(f"{at.rstrip('.')}: expected an object; got {shown(value)}")
         return None
     given: Json = {}
-    before, other = len(flaws), dict(value)
-    for name, key, check, group, default in _known(cast(Any, kind)):
-        found = other.pop(key, MISSING)
+    before, present, known = len(flaws), 0, _known(cast(Any, kind))
+    for name, key, check, group, default in known:
+        found = value.get(key, MISSING)
         if found is MISSING:
             if default is MISSING:
                 flaws.append(f"the record lacks {at}{key}")
-        elif found is None and default is None:
             continue
-        elif check is None:
+        present += 1
+        if found is None and default is None:
+            continue
+        if check is None:
             given[name] = parse(cast(Any, group), found, f"{at}{key}.", flaws)
         elif check.accepts(found):
             given[name] = check.read(found) if check.read else found
         else:
             flaws.append(f"{at}{key}: expected {check.words}; got {shown(found)}")
-    return kind(**given, other=other) if len(flaws) == before else None
+    if len(flaws) > before:
+        return None
+    if present < len(value):
+        keys = {each.key for each in known}
+        given["other"] = {key: found for key, found in value.items() if key not in keys}
+    return kind(**given)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage.atomic import read_json
@@ -48,7 +48,21 @@ _TIMING: Final = re.compile(r".*_s|peak_memory_bytes|joules")
 _FILE: Final = re.compile(r"([0-9a-f]{12})-([1-9][0-9]{0,18})\.json")
 
 
-Recorded = Annotated[Settings, Check("a table of plain values", is_table, Settings.of, Settings.record)]
+def _typed(values: Json) -> tuple[tuple[Any, ...], ...]:
+    """Return what tells tables of plain values apart; 1, 1.0 and True are three."""
+    return tuple(values.items()), tuple(map(type, values.values()))
+
+
+@lru_cache(maxsize=4096)
+def _settings_of(items: tuple[Any, ...], kinds: tuple[Any, ...]) -> Settings:
+    """One object for all records of the same settings: a study has few."""
+    return Settings.of(dict(items))
+
+
+Recorded = Annotated[
+    Settings,
+    Check("a table of plain values", is_table, lambda v: _settings_of(*_typed(v)), Settings.record),
+]
 BudgetText = Annotated[str, Check("a budget such as 2048ex", is_budget)]
 Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in STATUSES)]
 
@@ -200,11 +214,12 @@ def refuse_other_name(path: Path, cell: str, number: int) -> None:
 def parsed(record: Json, where: str) -> Attempt:
     """Return the attempt that a JSON object of any schema holds; a Fault names each field that it cannot."""
     flaws: list[str] = []
-    attempt = parse(Attempt, _upgraded(record), "", flaws)
+    newest = _upgraded(record)
+    attempt = parse(Attempt, newest, "", flaws)
     if attempt is not None and attempt.provenance.declaration is None and record.get("schema") == SCHEMA:
         flaws.append("the record lacks origin.declaration")
     if attempt is not None:
-        flaws += [f"settings: {flaw}" for flaw in _setting_flaws(attempt.settings)]
+        flaws += _setting_flaws(*_typed(newest["settings"]))
     if attempt is not None and attempt.status == "done":
         score = "val_acc" if attempt.settings.stage == "tuning" else "test_acc"
         if getattr(attempt.measured, score) is None:
@@ -214,13 +229,13 @@ def parsed(record: Json, where: str) -> Attempt:
     return attempt
 
 
-def _setting_flaws(settings: Settings) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _setting_flaws(items: tuple[Any, ...], kinds: tuple[Any, ...]) -> tuple[str, ...]:
     """Say which settings hold what no study can declare."""
-    for name in FACTORS:
-        value = getattr(settings, name)
-        # equal values of two types, such as 1 and True, are two
-        if flaw := setting_flaw(name, type(value).__name__, value):
-            yield flaw
+    settings = _settings_of(items, kinds)
+    said = ((name, getattr(settings, name)) for name in FACTORS)
+    found = (setting_flaw(name, type(value).__name__, value) for name, value in said)
+    return tuple(f"settings: {flaw}" for flaw in found if flaw)
 
 
 def _upgraded(record: Json) -> Json:

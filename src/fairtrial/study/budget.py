@@ -70,8 +70,7 @@ class Budget:
 
     def __str__(self) -> str:
         """The text that `parse` reads; part of a cell's identity, so two budgets never share one."""
-        texts = (f"{self.amount:.{digits}g}" for digits in (15, 16, 17))
-        return next(text for text in texts if float(text) == self.amount) + KINDS[self.kind]
+        return _text(self)
 
     def scaled(self, share: float) -> Budget:
         """Return this share of the budget; examples and steps are rounded, one at least."""
@@ -90,6 +89,12 @@ class Budget:
         if price <= 0:
             raise ValueError(f"a budget in {self.kind} needs the {self.kind} of one step; got {price}")
         return max(1, round(self.amount / price))
+
+
+@lru_cache(maxsize=256)
+def _text(budget: Budget) -> str:
+    texts = (f"{budget.amount:.{digits}g}" for digits in (15, 16, 17))
+    return next(text for text in texts if float(text) == budget.amount) + KINDS[budget.kind]
 
 
 @lru_cache(maxsize=256)

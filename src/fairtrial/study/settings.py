@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from fairtrial.norm_table import GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.data_spec import name_of
+from fairtrial.study.identity import canonical
 from fairtrial.study.initial_checkpoint import InitialCheckpoint, StartKey, starting
 from fairtrial.study.value_kinds import Kind, choice, either, real, switch, text, whole
 
@@ -155,6 +157,11 @@ class Settings:
     def identity(self) -> dict[str, Any]:
         """Return what a cell's id covers: the settings that are not at their default, as always spelled."""
         return _recorded({name: getattr(self, name) for name in FACTORS} | dict(self.extra))
+
+    @cached_property
+    def identity_text(self) -> str:
+        """The identity as canonical JSON."""
+        return canonical(self.identity())
 
     def step_identity(self) -> dict[str, Any]:
         """Return the part of the identity that the seconds of a training step depend on."""

@@ -8,6 +8,7 @@ import pytest
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import sentences
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
@@ -25,7 +26,7 @@ def outcome(noise, **origin):
 
 def refused(store):
     with pytest.raises(Fault) as caught:
-        sentences(store)
+        open_study(store.folder)
     assert caught.value.code == BAD_INPUT
     return str(caught.value)
 
@@ -66,7 +67,8 @@ def test_a_retry_after_an_error_is_no_duplicate(make_study, publish, noise):
 
 def test_a_missing_seed_is_incomplete(make_study, publish, noise):
     store = publish(make_study(), lambda cell: None if cell.seed == 4 else outcome(noise)(cell))
-    said, complete = sentences(store)
+    results = open_study(store.folder)
+    said, complete = sentences(results), results.complete
     assert not complete and all("incomplete: 81 of 90 cells" in each for each in said)
 
 
@@ -106,7 +108,7 @@ def test_an_edited_row_is_refused_by_its_seal(make_study, publish, noise):
     path.write_text(json.dumps(record))
     assert "the record was edited" in refused(store)
     with pytest.raises(Fault):
-        sentences(store, partial=True)  # no option reads an edited row
+        open_study(store.folder, partial=True)  # no option reads an edited row
 
 
 def test_a_row_under_another_seed_is_refused_even_with_a_fresh_seal(make_study, publish, noise):

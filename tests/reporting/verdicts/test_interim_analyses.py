@@ -117,7 +117,7 @@ def test_a_look_has_its_part_of_alpha(grown):
     assert (clear.interval.low, clear.interval.high) == pytest.approx(tuple(t.confidence_interval(0.975)))
     assert clear.step.step_level == pytest.approx(1 - 0.025 / 2)
     assert open_.step.step_level == pytest.approx(1 - 0.025)
-    said = study_verdicts.sentences(store)[0]
+    said = study_verdicts.sentences(open_study(store.folder))
     assert "(98.75 %), n = 5 paired seeds (interim analysis 1 of 2)" in said[0]
     assert "Holm and interim analyses p" in said[0]
 

@@ -50,9 +50,18 @@ def runs_of(units: Iterable[Unit]) -> set[str]:
 
 def count(units: Iterable[Unit]) -> int:
     """Return how many units there are, those that share a run or a checkpoint counted once."""
-    apart: list[set[str]] = []
-    for unit in units:
-        linked = [one for one in apart if one & unit]
-        apart = [one for one in apart if not one & unit]
-        apart.append(set(unit).union(*linked))
-    return len(apart)
+    first: dict[str, int] = {}  # key -> the first unit that has it
+    parents: list[int] = []  # unit -> one that it is linked to, itself at a root
+    for number, unit in enumerate(units):
+        parents.append(number)
+        for one in {first.setdefault(key, number) for key in unit}:
+            parents[_root(parents, one)] = number
+    return sum(parent == number for number, parent in enumerate(parents))
+
+
+def _root(parents: list[int], one: int) -> int:
+    while parents[one] != one:
+        # halve the path for those who come later
+        parents[one] = parents[parents[one]]
+        one = parents[one]
+    return one

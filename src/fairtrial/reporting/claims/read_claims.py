@@ -83,8 +83,8 @@ def answer_verdict(
 
     As data, as lines, and whether the study is complete. An unknown contrast is a Fault.
     """
-    texts, complete = study_verdicts.sentences(store, partial=allow_partial)
     results = open_study(store.folder, partial=allow_partial)
+    texts, complete = study_verdicts.sentences(results, partial=allow_partial), results.complete
     names = [declared.name for declared in results.study.contrasts]
     if contrast is not None:
         if contrast not in names:

@@ -22,6 +22,7 @@ from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy, chance, given_up_words
 from fairtrial.study.limits import METRICS
+from fairtrial.study.settings import Settings
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Cell, Contrast, Study
 from fairtrial.tuning.selection import Stage, countable, resolve
@@ -201,6 +202,7 @@ def failure_words(failures: Counter[str], of: str = "") -> str:
 
 def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -> Iterator[Record]:
     classes = {r.settings.data: r.measured.classes for r in records.values() if r.measured.classes}
+    arms: dict[tuple[Any, ...], Settings] = {}
     for row in plain:
         record = records.get(row["cell"])
         failed = record is not None and not record.evaluated and study.failures.scores_chance(record.status)
@@ -208,7 +210,12 @@ def _scored(study: Study, plain: list[Record], records: Mapping[str, Attempt]) -
         if failed and record is not None:
             values |= chance(classes.get(record.settings.data))
         numbers = {name: math.nan if value is None else value for name, value in values.items()}
-        yield row | numbers | {"failed": failed, "ended": record is not None} | _started(study, row, record)
+        levels = {name: row[name] for name in study.factors}
+        key = tuple(levels.values())
+        if key not in arms:
+            arms[key] = study.settings(levels)
+        started = _started(arms[key], row, record)
+        yield row | numbers | {"failed": failed, "ended": record is not None} | started
 
 
 def rows(
@@ -230,9 +237,8 @@ def _row(cell: Cell, attempt: Attempt | None, failed: Sequence[Attempt]) -> Reco
     return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
 
 
-def _started(study: Study, row: Record, record: Attempt | None) -> Record:
+def _started(settings: Settings, row: Record, record: Attempt | None) -> Record:
     """Return where a cell's weights come from; without a record of it, what its settings say."""
-    settings = study.settings({name: row[name] for name in study.factors})
     planned = settings.upstream_seed(row["seed"])
     recorded = None if record is None or planned is None else record.upstream_seed
     return {"start": settings.start.source, "upstream_seed": planned if recorded is None else recorded}

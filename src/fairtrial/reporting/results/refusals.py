@@ -51,11 +51,16 @@ def _identity(record: Attempt) -> str:
 
 def _twice(records: list[Attempt]) -> Iterator[str]:
     """Yield cells that ended twice with different results, neither a retry: one of them was chosen."""
-    ended: defaultdict[str, set[str]] = defaultdict(set)
+    ended: defaultdict[str, list[Attempt]] = defaultdict(list)
     for record in records:
         if record.status in OUTCOMES:
-            ended[record.cell].add(digest([record.status, _result(record)]))
-    odd = sorted(cell for cell, results in ended.items() if len(results) > 1)
+            ended[record.cell].append(record)
+    often = {cell: attempts for cell, attempts in ended.items() if len(attempts) > 1}
+    odd = sorted(
+        cell
+        for cell, attempts in often.items()
+        if len({digest([one.status, _result(one)]) for one in attempts}) > 1
+    )
     if odd:
         yield f"duplicate seeds: {_some(odd)} ended more than once, with different results"
 
@@ -84,7 +89,8 @@ def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
 
 
 def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:
-    versions = {tuple(_code(record.provenance)) for record in used.values()}
+    origins = {(o.fairtrial, o.commit, o.dirty): o for o in (record.provenance for record in used.values())}
+    versions = {tuple(_code(origin)) for origin in origins.values()}
     if len(versions) > 1:
         yield f"mixed code: cells of {listed(sorted(' '.join(version) for version in versions)[:5])}"
 
@@ -110,16 +116,15 @@ def _idle_seeds(cells: list[Cell], used: Mapping[str, Attempt]) -> Iterator[str]
     for cell in cells:
         record = used.get(cell.id)
         if record is not None and record.status == "done":
-            arms[cell.arm].append(digest(_fingerprint(record)))
+            arms[cell.arm].append(_fingerprint(record))
     idle = [arm for arm, prints in arms.items() if len(prints) > 1 and len(set(prints)) == 1]
     if idle:
         yield f"seeds that change nothing: all seeds of {_some(idle, 'arm')} gave exactly the same result"
 
 
-def _fingerprint(record: Attempt) -> list[Any]:
-    """Return the final weights, where they were recorded; else everything that was measured."""
-    weights = record.measured.weights_sha256
-    return [weights] if weights else [_result(record)]
+def _fingerprint(record: Attempt) -> str:
+    """Return the digest of the final weights, where it was recorded; else of everything that was measured."""
+    return record.measured.weights_sha256 or digest(_result(record))
 
 
 def _some(names: list[str], word: str = "cell") -> str:

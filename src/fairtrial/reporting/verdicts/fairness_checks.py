@@ -91,12 +91,13 @@ def _mixed(records: Iterable[Attempt], name: str, path: str, depends: Sequence[s
     path: where a record says it, as 'provenance.device'.
     """
     value = attrgetter(path)
-    found: dict[tuple, set[str]] = {}
+    found: dict[tuple, set[Any]] = {}
     for record in records:
         if (said := value(record)) is not None:
             key = tuple(getattr(record.settings, each) for each in depends)
-            found.setdefault(key, set()).add(clean(said))
-    for values in found.values():
+            found.setdefault(key, set()).add(said)
+    for said in found.values():
+        values = set(map(clean, said))
         if len(values) > 1:
             yield f"other {name}: {listed(sorted(values)[:5])}"
 

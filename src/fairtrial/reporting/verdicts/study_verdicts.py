@@ -45,12 +45,11 @@ def judge_results(results: Results, *, partial: bool = False) -> StudyVerdicts:
     return StudyVerdicts(results, found, control, said, crossovers, warnings, partial)
 
 
-def sentences(store: Store, *, partial: bool = False) -> tuple[list[str], bool]:
-    """Return the sentences alone, the A/A check last, and whether the study is complete."""
-    results = open_study(store.folder, partial=partial)
+def sentences(results: Results, *, partial: bool = False) -> list[str]:
+    """Return the sentences alone, the A/A check last."""
     found = findings.judge(results, partial=partial)
     control = aa_check.compare(results, partial=partial)
-    return [*_sentences(results, found), *([control.sentence] if control else [])], results.complete
+    return [*_sentences(results, found), *([control.sentence] if control else [])]
 
 
 def _sentences(results: Results, found: Sequence[Finding]) -> list[str]:
