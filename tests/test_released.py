@@ -10,6 +10,7 @@ from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
 from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
 from fairtrial.reporting.report.study_report import build, report_files
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.store import Store
@@ -62,7 +63,7 @@ def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
 
 def test_the_readme_quotes_what_the_records_say():
     quoted = [line[2:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("> ")]
-    said = {sentence for folder in STUDIES for sentence in sentences(Store(folder))[0]}
+    said = {sentence for folder in STUDIES for sentence in sentences(open_study(folder))}
     assert len(quoted) >= 3 and set(quoted) <= said
 
 

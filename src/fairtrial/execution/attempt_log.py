@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import fsum
 from typing import Final
 
 from fairtrial.failpoints import failpoint
 from fairtrial.storage.outcomes import DECLARED
+from fairtrial.storage.provenance import Provenance
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import MOST_FAILED, FailurePolicy, given_up_words
@@ -34,6 +36,7 @@ class AttemptLog:
         self._data: dict[tuple[str, int], str] = {}  # (data, resolution) -> digest of the images
         self._weights: dict[tuple[StartKey, int | None], str] = {}  # and upstream seed -> digest of the file
         self._times: defaultdict[str, list[float]] = defaultdict(list)  # arm and budget -> their seconds
+        self._origins: list[Provenance] = []  # the last places where attempts ran
         for record in store.attempts():
             self.note(record)
 
@@ -42,6 +45,7 @@ class AttemptLog:
         cell, settings = record.cell, record.settings
         if record.number <= self._last.get(cell, 0):
             return  # known already
+        record = self._small(record)
         self.records.append(record)
         self._last[cell] = record.number
         self.spent_s += record.spent.device_s
@@ -104,6 +108,14 @@ class AttemptLog:
         record = self.store.attempt(attempt.cell, attempt.number)  # what is on the disk counts
         self.note(record)
         return record
+
+    def _small(self, record: Attempt) -> Attempt:
+        """Return what is kept of an attempt: no answer to each image, and each place it ran at only once."""
+        origin = replace(record.provenance, ended=None)
+        shared = next((known for known in self._origins if known == origin), None)
+        if shared is None:
+            self._origins = [*self._origins[-7:], shared := origin]
+        return replace(record, measured=replace(record.measured, correct=None), provenance=shared)
 
     def given_up(self, cell: str) -> bool:
         """Whether a cell without an outcome has failed as often as is allowed."""

@@ -36,9 +36,8 @@ def unsealed(path: Path, whole: Record, *, newest: int = SCHEMA, do: str = PUT_B
     if schema > newest:
         what = f"written by a newer fairtrial: schema {schema}, this one reads up to {newest}"
         raise Newer(Problem(what, str(path), "install a newer fairtrial"), BAD_INPUT)
-    record = dict(whole)
-    seal = record.pop("sha256", None)
-    found = digest(record)
+    record = {name: value for name, value in whole.items() if name != "sha256"}
+    seal, found = whole.get("sha256"), digest(record)
     if seal != found:
         what = f"the record was edited: its sha256 is {found[:12]}..., it says {str(seal)[:12]}..."
         raise fault(what, str(path), do, BAD_INPUT)

@@ -19,10 +19,15 @@ _CANONICAL: Final = json.JSONEncoder(
 
 def cell_id(settings: Settings, budget: Budget, seed: int, replica: int = 0) -> str:
     """Return 12 hex digits over all that changes the result; settings at their default are left out."""
-    # the canonical text of these four, of which the settings are the last by name and the same in many cells
-    first = canonical({"budget": str(budget), "replica": replica, "seed": seed})
-    whole = f'{first[:-1]},"settings":{settings.identity_text}}}'
-    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+    # the text of the settings is made once: many cells share it
+    texts = {
+        "settings": settings.identity_text,
+        "budget": canonical(str(budget)),
+        "seed": canonical(seed),
+        "replica": canonical(replica),
+    }
+    whole = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+    return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()[:12]
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
+from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
@@ -49,7 +50,7 @@ def tuned(make_study, tmp_path, noise):
 
 
 def test_a_tuned_study_says_so_in_each_sentence(tuned):
-    (text,) = sentences(tuned({"bn": 0.3, "gn": 0.3}))[0]
+    (text,) = sentences(open_study(tuned({"bn": 0.3, "gn": 0.3}).folder))
     assert text.startswith("each at its tuned rate, gn+ws and bn are equivalent at batch 2 within 1 point: ")
     assert "points [" in text and "n = 12 paired seeds, equal examples" in text
     assert "edge" not in text
@@ -64,7 +65,7 @@ def test_a_choice_at_the_edge_of_the_widened_range_is_a_stamp(tuned):
 
 def test_settings_other_than_the_rate_are_named(tuned):
     store = tuned({"bn": 0.02, "gn": 0.02}, Tuning({"weight_decay": (0.01, 0.02, 0.04)}))
-    assert sentences(store)[0][0].startswith(
+    assert sentences(open_study(store.folder))[0].startswith(
         "each at its tuned weight decay, at one learning-rate rule, gn+ws and bn "
     )
 
