@@ -169,3 +169,16 @@ def test_without_version_control_nothing_is_claimed(tmp_path):
 
 def test_a_package_that_is_not_there_is_said_so():
     assert provenance._version("surely-not-installed") == "not installed"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("processor : 0\nmodel name : Abacus 1\n\nprocessor : 1\nmodel name : Abacus 2\n", "Abacus 1"),
+        ("processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c\n", "ARM implementer 0x41, part 0xd0c"),
+    ],
+)
+def test_a_processor_is_named_by_what_linux_tells(monkeypatch, text, name):
+    monkeypatch.setattr(provenance.sys, "platform", "linux")
+    monkeypatch.setattr(provenance.Path, "read_text", lambda *_, **__: text)
+    assert provenance.cpu_model.__wrapped__() == name

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.cli.options import cores
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
+from fairtrial.execution.container import cores
 from fairtrial.failpoints import VARIABLE
 from fairtrial.kernels.dispatch import choose
 from fairtrial.study.data_spec import name_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
-from fairtrial.execution.process_environment import cores
+from fairtrial.execution.container import cores
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget, quantity
 from fairtrial.study.study import Study

@@ -18,11 +18,15 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exit:
-    """How a worker ended, in words. by_itself: it was not killed. machine_lost: its machine is gone."""
+    """How a worker ended, in words. by_itself: it was not killed. machine_lost: its machine is gone.
+
+    no_memory: the system killed it for lack of memory.
+    """
 
     words: str
     by_itself: bool = False
     machine_lost: bool = False
+    no_memory: bool = False
 
 
 @dataclass(eq=False)

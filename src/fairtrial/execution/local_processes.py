@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from fairtrial.errors import RESOURCES, fault
+from fairtrial.execution.container import memory_bytes, memory_kills, refuse_little_memory
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.process_environment import worker_environment
 from fairtrial.execution.suspension import CLOCK, is_stopped
@@ -34,6 +35,8 @@ class LocalProcesses:
         self._selector: selectors.DefaultSelector | None = None  # while there are processes
         self._processes: dict[Worker, subprocess.Popen[bytes]] = {}
         self._unread: dict[Worker, bytes] = {}
+        refuse_little_memory()
+        self._memory_kills = memory_kills()
         self._looked = 0.0  # when it was last seen who is stopped
         self._heard: deque[tuple[Worker, Message | Exit]] = deque()
 
@@ -110,11 +113,14 @@ class LocalProcesses:
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr]
-        return exit_of(process.wait())
+        return exit_of(process.wait(), memory_kills() > self._memory_kills)
 
 
-def exit_of(code: int) -> Exit:
-    """Return how a process ended, by its exit code as `subprocess` has it."""
+def exit_of(code: int, no_memory: bool = False) -> Exit:
+    """Return how a process ended, by its exit code as `subprocess` has it. no_memory: that ran out."""
     if code >= 0:
         return Exit(f"the worker ended with exit code {code}", by_itself=True)
+    if code == -signal.SIGKILL and no_memory:
+        room = f"{memory_bytes() >> 20:,} MB are allowed here"
+        return Exit(f"the system killed the worker for lack of memory (signal 9); {room}", no_memory=True)
     return Exit(f"the worker was killed by signal {-code} ({signal.Signals(-code).name})")

@@ -1,4 +1,4 @@
-"""What a process that computes is given by the one that starts it: cores, threads, memory of malloc."""
+"""What a process that computes is given by the one that starts it: threads, memory of malloc."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quart
 _DONTNEED: Final = 4  # of madvise
 _HEAD: Final = re.compile(r"[0-9a-f]+-[0-9a-f]+ ")  # of a mapping in smaps
 _READ_ONLY: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-[-x]p \S+ \S+ [1-9]\d* ")  # and of a file
+# they would put the threads of every worker on the same cores
+BINDING: Final = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_HW_SUBSET")
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_environment(threads: int, device: str) -> dict[str, str]:
     """Return the variables of a worker process; what the user has set of malloc and cuBLAS stands."""
     environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    for name in BINDING:
+        environment.pop(name, None)
     if device != "cpu":  # cuBLAS repeats itself only with a fixed workspace
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return environment

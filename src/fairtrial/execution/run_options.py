@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairtrial.execution.container import cores, fitting_workers
 from fairtrial.execution.part import Part
-from fairtrial.execution.process_environment import cores
 from fairtrial.study.study import Study
 
 
@@ -27,9 +27,9 @@ class Options:
     part: Part | None = None  # None: all cells
 
     def jobs_for(self, study: Study) -> int:
-        """Side by side: one on each GPU; on CPUs as many as asked or as the cores hold, alone for seconds."""
+        """Side by side: one on each GPU; on CPUs as asked or as cores and memory hold, alone for seconds."""
         if self.device != "cpu":
             return self.device.count(",") + 1
         if study.budget.kind == "seconds":
             return 1
-        return self.jobs or max(1, cores() // self.threads)
+        return self.jobs or min(max(1, cores() // self.threads), fitting_workers())

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
+from fairtrial.execution.container import memory_bytes
 from fairtrial.execution.process_environment import unmap_unused_libraries
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.failpoints import failpoint
@@ -63,11 +64,13 @@ def main() -> None:
 
 
 def limit_memory() -> None:
-    """Let an allocation beyond this machine fail, as a cell can: the kernel would kill the worker."""
+    """Let an allocation beyond this machine or container fail, as a cell can, before the kernel kills us."""
     if sys.platform == "linux":
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = int(MEMORY_SHARE * total)
+        # torch reserves more than it uses; the limit is one of what is reserved
+        _, used, _, _, _, reserved, _ = map(int, Path("/proc/self/statm").read_text().split())
+        unused = max(0, reserved - used) * os.sysconf("SC_PAGE_SIZE")
+        limit = int(MEMORY_SHARE * memory_bytes()) + unused
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from fairtrial.errors import REFUSED, Fault, Problem, fault
+from fairtrial.errors import REFUSED, RESOURCES, Fault, Problem, fault
+from fairtrial.execution.container import WORKER_BYTES
 from fairtrial.execution.engine import Engine, Exit, Message, Worker
 from fairtrial.execution.progress import announce
 from fairtrial.execution.suspension import CLOCK
@@ -106,7 +107,11 @@ class WorkerPool:
             return
         self._failed_starts += 1
         if end.by_itself or self._failed_starts >= MOST_FAILED:
-            raise fault(f"a worker process could not start: {end.words}", *_READ_ABOVE, REFUSED)
+            what = f"a worker process could not start: {end.words}"
+            if end.no_memory:
+                do = f"allow more memory: a worker takes about {WORKER_BYTES >> 20} MB; or use fewer --jobs"
+                raise fault(what, "a worker process", do, RESOURCES)
+            raise fault(what, *_READ_ABOVE, REFUSED)
 
     def first_ready(self, stop: Stop) -> Worker | None:
         """Start one worker and wait until it is ready, its origin known; None after a signal."""

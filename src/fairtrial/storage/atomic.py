@@ -20,7 +20,7 @@ MARK: Final = ".fairtrial-"  # temporary files carry it, so that repair deletes 
 RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
 DEPTH_CAP: Final = 50
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -48,6 +48,18 @@ def publish(
         finally:
             # renamed away when it was an overwrite
             temporary.unlink(missing_ok=True)
+
+
+def refuse_without_links(folder: Path) -> None:
+    """Try a hard link in a folder; a Fault (exit code 6) where its file system has none: no cell is spent."""
+    first, second = (folder / f"{MARK}{os.urandom(8).hex()}.tmp" for _ in range(2))
+    with writing(folder / "a hard link"):
+        try:
+            open_part(first, append=False).close()
+            second.hardlink_to(first)
+        finally:
+            for path in (first, second):
+                path.unlink(missing_ok=True)
 
 
 def publish_file(temporary: Path, path: Path) -> None:

@@ -185,9 +185,13 @@ def _version(package: str) -> str:
 def cpu_model() -> str:
     """The processor as the system names it."""
     if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        parts = [line.partition(":") for line in lines]
+        known = {name.strip(): value.strip() for name, _, value in reversed(parts)}
+        if model := known.get("model name"):
+            return model
+        if part := known.get("CPU part"):  # ARM has no name there
+            return f"ARM implementer {known.get('CPU implementer', '?')}, part {part}"
     import platform
 
     return platform.processor() or platform.machine()

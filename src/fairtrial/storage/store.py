@@ -229,6 +229,7 @@ class Store:
         def begin(alone: bool) -> None:
             if alone:
                 self.sweep()
+            atomic.refuse_without_links(self.folder)
             self.declare(study, alone=alone)
 
         if part is None:
