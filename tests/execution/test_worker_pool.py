@@ -9,9 +9,10 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
+from fairtrial.execution.container import cores
 from fairtrial.execution.engine import Exit
 from fairtrial.execution.local_processes import LocalProcesses
-from fairtrial.execution.process_environment import THREAD_VARIABLES, cores
+from fairtrial.execution.process_environment import THREAD_VARIABLES
 from fairtrial.execution.worker_pool import WorkerPool
 from tests.support.toy import gone
 
