@@ -84,3 +84,27 @@ def test_a_report_that_is_asked_for_is_a_copy_and_results_are_filed_all_the_same
     assert driver["main"]([*form.format(copy).split(" "), "-k", "norms"]) == 0
     assert json.loads(copy.read_text()) == report
     assert [path.name for path in (tmp_path / "results/a").iterdir()] == ["norms-torch-2.json"]
+
+
+@pytest.mark.slow
+def test_options_of_pytest_benchmark_work_as_its_users_expect_beside_our_filing(
+    driver, tmp_path, monkeypatch, capfd
+):
+    """Two runs of one real bench: the first is saved and filed, the second is compared with it."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        monkeypatch.delenv(name)  # a worker of xdist times nothing
+    monkeypatch.setitem(driver["main"].__globals__, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(driver["main"].__globals__["signal"], "signal", lambda *_: None)
+    chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_filters and mini"]
+    chosen += [f"--benchmark-storage=file://{tmp_path}/saved"]
+    copy = tmp_path / "copy.json"
+    assert driver["main"](["--benchmark-autosave", f"--benchmark-json={copy}", *chosen]) == 0
+    (saved,) = (tmp_path / "saved").rglob("0001_*.json")
+    (filed,) = (tmp_path / "results").rglob("filters-*.json")
+    first = [json.loads(path.read_text())["benchmarks"] for path in (copy, saved, filed)]
+    assert [len(rows) for rows in first] == [1, 1, 1]
+    capfd.readouterr()
+    assert driver["main"](["--benchmark-compare", "--benchmark-compare-fail=min:10000%", *chosen]) == 0
+    out = capfd.readouterr().out
+    assert "(0001_" in out and "(NOW)" in out
+    assert json.loads(filed.read_text())["datetime"] != json.loads(copy.read_text())["datetime"]

@@ -164,7 +164,11 @@ def test_verdict_says_the_sentences_and_writes_nothing(tmp_path, capsys):
     publish(store, study().cells()[-1])
     assert main(["verdict", "small.py", "--json"]) == DONE
     assert len(json.loads(capsys.readouterr().out)["sentences"]) == len(study().contrasts)
+    assert main(["verdict", "small.py", "--summary", "summary.md"]) == DONE
     assert len(sorted(store.folder.rglob("*"))) == len(before) + 1, "the last cell, and nothing else"
+    said = (tmp_path / "summary.md").read_text()
+    assert said.startswith("### small (preset embedded)\n\n") and "| verdict | contrast |" in said
+    assert all(f"| {contrast.name} |" in said for contrast in study().contrasts)
 
 
 def test_what_was_declared_cannot_be_changed_by_a_report(capsys):

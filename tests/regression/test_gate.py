@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,24 @@ def test_an_equal_and_a_faster_library_are_fine(tree, judge):
     change(tree, ms=0.5)
     outcome = judge()
     assert outcome.code == DONE and outcome.facts["benches"][0]["ratio"] == pytest.approx(0.5, rel=0.03)
+
+
+def test_the_summary_has_a_row_per_bench(tree, judge, speed, tmp_path, monkeypatch, capsys):
+    """Ratio, interval and verdict, as a file; one bench without an interval."""
+    speed["test_odd"] = 0.001
+    assert judge(aa=True).summary.splitlines()[-4:-2] == [
+        "| bench | time, as a ratio to the base | 95 % interval | verdict |",
+        "| --- | ---: | ---: | --- |",
+    ]
+    file = tmp_path / "summary.md"
+    code = main(["gate", "--plant", "80", "--launches", "3", "--tolerance", "40", "--summary", str(file)])
+    assert code == REGRESSION
+    said = file.read_text()
+    assert said.startswith("### Gate\n\n**REGRESSION after 3 launches: slower by more than 40.0%: test_work")
+    rows = re.findall(r"^\| (test_\w+) \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \| slower \|$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["test_work", "test_odd"]
+    assert all(float(low) <= float(ratio) <= float(high) for _, ratio, low, high in rows)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("gate       REGRESSION")
 
 
 def test_what_lies_near_the_tolerance_is_undecided(judge, speed):

@@ -11,6 +11,7 @@ from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.cli.study_commands import recorded
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, Fault, Problem, fault
+from fairtrial.storage.atomic import publish
 from fairtrial.study.loader import find, known_studies, load
 
 
@@ -139,7 +140,9 @@ def gate(given: Namespace) -> int:
         return _gate_history(given)
     from fairtrial.cli import gate_options
 
-    found, words, code = gate_options.answer(given)
+    found, words, code, summary = gate_options.answer(given)
+    if given.summary is not None:
+        publish(given.summary, summary, overwrite=True)
     show(found, words, given.json)
     return code
 

@@ -85,6 +85,12 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def summary_option(parser: Any) -> None:
+    """Add --summary."""
+    says = "write the verdicts to FILE too, in Markdown, for a pull request or a job's summary"
+    parser.add_argument("--summary", type=Path, metavar="FILE", help=says)
+
+
 def probe_options(commands: Any) -> None:
     """What needs no study: sizes of networks, and measurements of layers and starts."""
     says = "parameters, operations and memory of every network, to results/networks"
@@ -146,6 +152,7 @@ def gate_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default) or cuda:N")
     group.add_argument("--threads", default="1", metavar="N", help="threads of each process, default 1")
     group.add_argument("--record", action="store_true", help="add this gate to the history of the device")
+    summary_option(group)
     group = parser.add_argument_group("instead of a gate")
     group.add_argument(
         "--save-baseline", action="store_true", help="measure this tree alone and store that as the baseline"

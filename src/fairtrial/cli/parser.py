@@ -82,7 +82,7 @@ ON_A_STUDY: Final = {
     ),
     "verdict": (
         "the verdict sentences alone",
-        (groups.folder_options, groups.fixed_lr_option, groups.report_options),
+        (groups.folder_options, groups.fixed_lr_option, groups.report_options, groups.summary_option),
     ),
     "replay": (
         "run recorded cells again, alone: do they give their records bit for bit? 3: no; 4: made elsewhere",

@@ -14,6 +14,7 @@ from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
 from fairtrial.execution.part import Part
 from fairtrial.execution.run_options import Options
+from fairtrial.storage.atomic import publish
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
@@ -235,9 +236,12 @@ def verdict(study: Study, given: Namespace) -> int:
     """Say the verdict sentences of a study."""
     from fairtrial.reporting.claims.read_claims import answer_verdict
 
-    found, words, complete = answer_verdict(
-        recorded(study, given), given.contrast, allow_partial=given.allow_partial
-    )
+    store = recorded(study, given)
+    found, words, complete = answer_verdict(store, given.contrast, allow_partial=given.allow_partial)
+    if given.summary is not None:
+        from fairtrial.reporting.report.contrast_tables import summary
+
+        publish(given.summary, summary(store, partial=given.allow_partial), overwrite=True)
     show(found, words, given.json)
     return DONE if complete else INCOMPLETE
 

@@ -185,6 +185,23 @@ def lines(decision: Decision, facts: Mapping[str, Any]) -> list[str]:
     return [*said, f"gate       {_end(decision)}"]
 
 
+def markdown(decision: Decision, facts: Mapping[str, Any]) -> str:
+    """Return the decision for a pull request: what was decided, and a row per bench."""
+    against = facts.get("base") or facts.get("baseline")
+    rows = [
+        f"| {bench.name} | {bench.ratio:.3f} | {_interval(bench)} | {bench.state} |"
+        for bench in decision.benches
+    ]
+    rows += [f"| {name} | | | new: nothing to compare with |" for name in facts["new"]]
+    said = [f"**{_end(decision)}**", f"Against `{against}` ({facts['why']}), {facts['mode']}."]
+    head = "| bench | time, as a ratio to the base | 95 % interval | verdict |\n| --- | ---: | ---: | --- |"
+    return "\n\n".join(["### Gate", *said, *facts["labels"], "\n".join([head, *rows])]) + "\n"
+
+
+def _interval(bench: Bench) -> str:
+    return "none" if math.isinf(bench.high) else f"{bench.low:.3f} to {bench.high:.3f}"
+
+
 def _row(bench: Bench) -> str:
     shift = f"{100 * (bench.ratio - 1):+.1f} % time"
     if math.isinf(bench.high):

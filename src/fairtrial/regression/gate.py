@@ -63,11 +63,12 @@ class GateOptions:
 
 
 class Outcome(NamedTuple):
-    """What is printed as JSON, the same in words, and the exit code."""
+    """What is printed as JSON, the same in words, the exit code, and a summary in Markdown of a decision."""
 
     facts: dict[str, Any]
     lines: list[str]
     code: int
+    summary: str = ""
 
 
 def gate(options: GateOptions) -> Outcome:
@@ -228,7 +229,8 @@ def _outcome(
         code, kept = _code(setup, done), decision.plain(decided)
         path = history.append(_folder(options, setup), seconds, setup.machine, code, kept)
         facts["recorded"] = str(path)
-    return Outcome(facts, decision.lines(decided, facts), CODES[decided.state])
+    summary = decision.markdown(decided, facts)
+    return Outcome(facts, decision.lines(decided, facts), CODES[decided.state], summary)
 
 
 def _folder(options: GateOptions, setup: Setup) -> Path:

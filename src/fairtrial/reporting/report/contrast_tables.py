@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.tables.table import Table, markdown_text
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
@@ -57,6 +58,18 @@ def primary_contrasts(studies: Sequence[RecordedStudy]) -> Table:
     rows = [row for study in studies for row in _rows_of(study) if row["declared as"] == "primary"]
     caption = f"Every primary contrast of the studies that this page quotes. {_key()}"
     return Table("primary-contrasts", caption, _frame(rows), marked=("verdict",))
+
+
+def summary(store: Store, *, partial: bool = False) -> str:
+    """Return the verdicts of one study in Markdown, for a pull request: a row per declared contrast."""
+    verdicts = judge_study(store, partial=partial)
+    study, pairs = verdicts.results.study, zip(verdicts.findings, verdicts.sentences, strict=True)
+    frame = _frame(_row(study, study.id, found.contrast.name, found.verdict, text) for found, text in pairs)
+    table = Table("summary", "", frame.drop(columns="study"))
+    control = [] if verdicts.control is None else [verdicts.control.sentence]
+    head = f"### {study.id} (preset {study.preset})"
+    said = [markdown_text(text) for text in dict.fromkeys((*control, *verdicts.warnings))]
+    return "\n\n".join([head, markdown_text(study.question), table.markdown().rstrip(), *said]) + "\n"
 
 
 def shared_table(studies: Sequence[RecordedStudy]) -> Table:
