@@ -44,7 +44,14 @@ STUDY = Study(
     ),
     margin=0.01,  # test accuracy; a smaller difference would not change anybody's choice
     aa={"norm": "gn", "weight_std": True, "batch_size": 32},
-    presets={"mini": {"budget": Budget(examples=20_480), "fixed": {"lr": 0.1}, "seeds": range(10)}},
+    presets={
+        "mini": {"budget": Budget(examples=20_480), "fixed": {"lr": 0.1}, "seeds": range(10)},
+        "bit": {
+            "budget": Budget(examples=512_000),  # ten times each image of CIFAR-10
+            "fixed": {"lr": 0.1, "val_per_class": 50},
+            "seeds": range(5),
+        },
+    },
 )
 
 if __name__ == "__main__":

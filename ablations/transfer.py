@@ -50,6 +50,18 @@ STUDY = Study(
             "pilots": "those of the shots study, for lr, among 0.03, 0.1 and 0.3",
             "seeds": range(15, 30),  # five subsets for each upstream seed
         },
+        "bit": {
+            # of fairtrial run upstream --preset bit: published weights have no arm but GN+WS
+            "fixed": {
+                "upstream": "upstream-bit",
+                "upstream_seeds": 3,
+                "batch_size": 128,
+                "lr": 0.03,
+                "val_per_class": 12,
+            },
+            "budget": Budget(steps=500),  # a small task of the BiT-HyperRule
+            "seeds": range(15, 30),
+        },
     },
 )
 

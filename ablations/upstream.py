@@ -43,6 +43,21 @@ STUDY = Study(
     ),
     margin=0.01,
     preset="mini",
+    presets={
+        "bit": {
+            "fixed": {
+                "stage": "upstream",
+                "data": "folder:ilsvrc2012",
+                "batch_size": 256,
+                "lr": 0.0075,  # at 64 images; 0.03 at 256, as BiT upstream (BiT 3.2)
+                "warmup": 0.01,
+                "weight_decay": 1e-4,
+                "val_per_class": 10,
+            },
+            "budget": Budget(examples=115_000_000),  # 90 times each image of ILSVRC-2012, as BiT-S
+            "pilots": "",
+        },
+    },
 )
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial.cli.options import apply
+from fairtrial.errors import Fault
 from fairtrial.execution.runner import Options
 from fairtrial.planning.plan import audit, plan
 from fairtrial.storage.store import Store
@@ -20,15 +21,38 @@ from fairtrial.study.presets import PRESETS
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", known_studies())
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_study_loads_under_every_preset(name, preset):
+def presets(name):
+    made = load(find(name))
+    return [made.preset, *(preset for preset in made.presets if preset != made.preset)]
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [(name, each) for name in known_studies() for each in presets(name)]
+)
+def test_a_study_loads_under_each_of_its_presets(name, preset):
     made = load(find(name)).under(preset)
     assert made.name == name
     assert made.contrasts and (made.aa is not None or made.settings({}).stage == "upstream")
     assert len(made.seeds) >= 3
     cells = made.cells()
     assert len({cell.id for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_preset_that_a_study_does_not_declare_is_refused_with_the_list(name):
+    """At BiT's size, its budget would be that of a small network."""
+    made = load(find(name))
+    for preset in set(PRESETS) - set(presets(name)):
+        with pytest.raises(Fault, match=f"{name} has no preset '{preset}'") as refused:
+            made.under(preset)
+        assert refused.value.problems[0].do.startswith(f"choose one of: {', '.join(presets(name))};")
+
+
+@pytest.mark.parametrize("name", sorted(set(known_studies()) - {"ladder"}))
+def test_preset_bit_is_the_size_of_bit(name):
+    made = load(find(name)).under("bit")
+    assert {cell.settings.model for cell in made.provisional().cells()} == {"r50x1"}
+    assert made.budget != load(find(name)).budget
 
 
 @pytest.mark.parametrize("name", known_studies())

@@ -28,7 +28,7 @@ def test_a_new_study_file_plans_and_runs(words, name, tmp_path, capsys):
     assert record.status == "done"
 
 
-def test_what_its_comments_promise_of_set_is_so(capsys):
+def test_what_its_comments_promise_of_factors_is_so(capsys):
     main(["init"])
     assert main(["plan", "my_study.py", "--set", "nrm=x"]) == USAGE
     assert "known: " in capsys.readouterr().err

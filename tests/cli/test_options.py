@@ -127,3 +127,14 @@ def test_reads_go_together():
     with pytest.raises(Fault) as caught:
         options.together(a=lambda: bad("first"), b=lambda: 1, c=lambda: bad("second"))
     assert caught.value.problems == (Problem("first", "where", "do"), Problem("second", "where", "do"))
+
+
+def test_a_factor_that_is_set_joins_the_aa_arm_and_what_only_keeps():
+    """With its first level; a level that is gone gives way; where `only` leaves that out, the first arm does."""
+    arms = {"factors": {"norm": ("bn", "gn"), "weight_std": (False, True)}, "primary": ()}
+    gn_ws, bn = {"norm": "gn", "weight_std": True}, {"norm": "bn", "weight_std": False}
+    made = study(**arms, only=(gn_ws, bn), aa=gn_ws)
+    assert options.apply(made, settings=["mixup=0.2,0"]).aa == {**gn_ws, "mixup": 0.2}
+    found = options.apply(made, settings=["norm=bn,ln"])
+    assert (found.only, found.aa) == ((bn,), bn)
+    assert options.apply(made, settings=["lr=0.2"]).aa == gn_ws

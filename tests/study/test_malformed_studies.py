@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial.cli.main import main
-from fairtrial.errors import BAD_INPUT, REFUSED, USAGE
+from fairtrial.errors import BAD_INPUT, DONE, REFUSED, USAGE
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import load
 from tests.support.studies import TEXT, spoiled, study, write
@@ -238,9 +238,6 @@ CASES = [
     by_option("C20", "--set|=3", "unknown factor ''", "known: model, norm"),
     by_option("C20", "--set|data=digits|--data|cifar10", "given twice", "--data and --set data"),
     by_option("C20", "--data|nowhere", "data specification", "digits"),
-    by_option(
-        "C20", "--set|batch_size=8", "names batch_size=4, which is not swept", "levels of batch_size: 8"
-    ),
     in_contrast(
         'at={"batch_size": 8}', "names batch_size=8, which is not swept", "levels of batch_size: 4, 16"
     ),
@@ -374,9 +371,19 @@ def test_a_computed_value_names_the_line_it_is_used_in(tmp_path, monkeypatch, ca
 def test_a_fault_of_options_and_file_together_names_both(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
-    assert main(["plan", "small.py", "--set", "batch_size=8"]) == USAGE
-    [(_, where, _)] = blocks(capsys.readouterr().err)
-    assert where == "small.py:15, contrast 'small batch' and --set batch_size"
+    assert main(["plan", "small.py", "--set", "micro_batch=3"]) == USAGE
+    found = blocks(capsys.readouterr().err)
+    assert {where for _, where, _ in found} == {"--set micro_batch and small.py:8, factors['batch_size']"}
+
+
+def test_c20_a_contrast_whose_level_is_set_away_says_so(tmp_path, monkeypatch, capsys):
+    """--set changes levels: what cannot be compared any more falls away, aloud."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    assert main(["plan", "small.py", "--set", "batch_size=8,16"]) == DONE
+    out, err = capsys.readouterr()
+    assert err == "contrast 'small batch' falls away: --set runs a level of it no longer\n"
+    assert "cells      12 = 4 arms" in out and "(small batch)" not in out
 
 
 def test_a_broken_preset_of_the_study_is_found_without_asking_for_it(tmp_path, monkeypatch, capsys):
@@ -404,7 +411,7 @@ def test_c15_the_results_of_another_study_are_refused(tmp_path, monkeypatch, cap
     theirs = study(name="small-mini")
     with Store.of(theirs, tmp_path / "results").locked():
         Store.of(theirs, tmp_path / "results").declare(theirs)
-    write(tmp_path)
+    write(tmp_path, ("    seeds=", '    presets={"mini": {"fixed": {"lr": 0.1}}},\n    seeds='))
     assert main(["run", "small.py", "--preset", "mini"]) == REFUSED
     [(what, where, do)] = blocks(capsys.readouterr().err)
     assert "study small-mini (preset embedded)" in what

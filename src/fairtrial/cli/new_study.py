@@ -27,8 +27,8 @@ BN = {{"norm": "bn", "weight_std": False}}
 STUDY = Study(
     name="{name}",  # the folder in results/
     question="Does GN with standardized weights beat BN when a batch holds 4 images?",
-    # What varies: every combination of these levels is an arm. `fairtrial run {file} --set nrm=x`
-    # lists every factor there is, and `--set norm=x` every level of one.
+    # What varies: every combination of these levels is an arm. A name that is no factor is
+    # answered with the list of them, a level that one does not have with the list of its levels.
     factors={{
         "norm": ("bn", "gn"),
         "weight_std": (False, True),

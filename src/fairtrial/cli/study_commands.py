@@ -40,7 +40,13 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
         ),
         how=lambda: _how(given),
     )
-    return options.tuning(found["study"], given), found["how"]
+    merged = found["study"]
+    if given.settings and not given.json:
+        declared = study if given.preset is None else study.under(given.preset)
+        left = {contrast.name for contrast in merged.contrasts}
+        for name in (contrast.name for contrast in declared.contrasts if contrast.name not in left):
+            print(f"contrast {name!r} falls away: --set runs a level of it no longer", file=sys.stderr)
+    return options.tuning(merged, given), found["how"]
 
 
 def _shortcuts(given: Namespace) -> list[str]:

@@ -74,4 +74,6 @@ def step_time_of(cell: Cell, step_s: Mapping[str, float]) -> float | None:
     if seconds > 0:
         return seconds
     what = f"no step of {cell.arm} was timed, so a budget of {cell.budget} cannot be turned into steps"
-    raise fault(what, "the study's calibrations", "time the arms anew: fairtrial plan --calibrate", REFUSED)
+    raise fault(
+        what, "the study's calibrations", "time the arms anew: fairtrial plan STUDY --calibrate", REFUSED
+    )

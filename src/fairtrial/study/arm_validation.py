@@ -124,6 +124,9 @@ def _start(settings: Settings) -> Found:
     if start.kind in ("npz", "official") and (settings.norm, settings.weight_std) != ("gn", True):
         what = f"{start.name} holds a network of gn+ws, and this arm is another"
         yield what, ("norm", "weight_std", "upstream"), "fix norm='gn' and weight_std=True"
+    if start.network not in (None, settings.model):
+        what = f"{start.name} holds the network {start.network}, and this arm is {settings.model}"
+        yield what, ("upstream", "model"), f"set model={start.network}, one network in a study"
     for name in ("block", "stride_on"):
         if start.kind in ("npz", "official") and getattr(settings, name) != FACTORS[name].default:
             what = f"{start.name} holds a network with {name}={FACTORS[name].default!r}"
@@ -192,7 +195,7 @@ CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -
     ),
     _start: (
         "model", "norm", "weight_std", "upstream", "upstream_seeds", "finetune", "bn_mode", "mixup", "block",
-        "stride_on",
+        "stride_on", "model",
     ),
     _order: ("norm", "block"),
 }  # fmt: skip

@@ -16,6 +16,7 @@ FORMS: Final = f"{NONE}, a study that pre-trained (upstream), npz:FILE, BiT-M-R5
 DRAWN: Final = "from scratch"  # from the stream `init`
 KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
 FILE: Final = "from one file"  # published weights: always one checkpoint
+_NETWORK: Final = re.compile(r"BiT-[SM]-(R[0-9]+x[0-9]+)")
 _STUDY: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
 
 
@@ -31,6 +32,12 @@ class InitialCheckpoint:
     def source(self) -> str:
         """DRAWN, KEPT or FILE: what the networks of an arm start from."""
         return DRAWN if self.kind == NONE else KEPT if self.kind == "study" else FILE
+
+    @property
+    def network(self) -> str | None:
+        """Return the setting `model` that an official file fits: 'r50x3' of BiT-M-R50x3."""
+        found = _NETWORK.match(self.name) if self.kind == "official" else None
+        return None if found is None else found[1].lower()
 
     @property
     def single(self) -> bool:

@@ -1,6 +1,13 @@
 """Three presets, one code path: small dicts merged under a study's own values."""
 
-from typing import Any, Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fairtrial.errors import fault
+
+if TYPE_CHECKING:
+    from fairtrial.study.study import Study
 
 DEFAULT: Final = "embedded"
 
@@ -24,3 +31,11 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "val_per_class": 0,
     },
 }
+
+
+def refuse_undeclared(preset: str, study: Study) -> None:
+    """A Fault where a study does not declare a known preset: its budget there would be that of another."""
+    own = (study.preset, *(name for name in study.presets if name != study.preset))
+    if preset in PRESETS and preset not in own:
+        do = f"choose one of: {', '.join(own)}; or declare presets={{{preset!r}: ...}} in the study"
+        raise fault(f"{study.name} has no preset {preset!r}", "--preset", do)

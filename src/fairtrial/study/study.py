@@ -15,7 +15,7 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast, Levels
 from fairtrial.study.failure_policy import DECLARED, FailurePolicy
 from fairtrial.study.identity import cell_id
-from fairtrial.study.presets import DEFAULT, PRESETS
+from fairtrial.study.presets import DEFAULT, PRESETS, refuse_undeclared
 from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import SOURCE_LOCATIONS, SourceLocations
 from fairtrial.study.stopping import Stopping
@@ -177,7 +177,8 @@ class Study:
         return Stopping.parse(self.stop) if isinstance(self.stop, str) else self.stop
 
     def under(self, preset: str) -> Study:
-        """The same study with another preset's values; an unknown preset is a Fault."""
+        """The same study with another preset's values; a preset that it does not declare is a Fault."""
+        refuse_undeclared(preset, self)
         changes = dict(self.presets.get(preset, {}))
         locations = {**self.locations, "preset": "--preset"}
         # no preset over a preset

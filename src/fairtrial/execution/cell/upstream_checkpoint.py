@@ -21,6 +21,7 @@ from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study import initial_checkpoint
+from fairtrial.study.presets import PRESETS
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Cell
 from fairtrial.weights.bit import load_bit
@@ -94,7 +95,10 @@ def _folder(study: str, results: Sequence[str]) -> Path:
     for folder in results:
         if is_study(Path(folder) / study):
             return Path(folder) / study
-    do = f"pre-train first: fairtrial run {study}; or choose upstream=none"
+    # the folder of a study under a preset: upstream-bit
+    name, _, preset = study.rpartition("-")
+    command = f"{name} --preset {preset}" if preset in PRESETS and name else study
+    do = f"pre-train first: fairtrial run {command}; or choose upstream=none"
     raise fault(f"no study {study!r} has pre-trained anything", ", ".join(results), do, BAD_INPUT)
 
 

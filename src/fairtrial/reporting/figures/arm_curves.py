@@ -141,7 +141,7 @@ ROWS = (
         ReportItem(
             "F3.3", "Accuracy against the optimizer's batch", ("Q3",), REPORT,
             "the gap at each batch, at equal examples, equal steps or equal seconds as the caption says",
-            "fairtrial run batch, batch-steps and batch-seconds; fairtrial tune for the second panel",
+            "fairtrial run batch; fairtrial run batch-steps; fairtrial run batch-seconds",
             ("*-acc-by-batch-size",), Cells({**FOUR_ARMS, "batch_size": ()}),
             "the second panel, with the learning rate tuned for each cell: one rule serves all of these",
         ),
@@ -165,9 +165,9 @@ ROWS = (
         ReportItem(
             "FE.1", "1 to 10 examples per class", ("EC", "Q1"), REPORT,
             "the curve of this network on these data, over the units that n counts",
-            "fairtrial run shots; on CIFAR-10: --preset mini --data parquet:DIR "
+            "fairtrial run shots; on CIFAR-10: fairtrial run shots --preset mini --data parquet:DIR "
             "--set shots=1,2,3,4,5,6,7,8,9,10,25,100; "
-            "BiT-M-R50x3: --preset bit --set upstream=BiT-M-R50x3 --device cuda",
+            "BiT-M-R50x3: fairtrial run shots --preset bit --set upstream=BiT-M-R50x3 --device cuda",
             ("*-acc-by-shots",), Cells({"shots": (1, 5, 10)}, pretrained=True),
             "BiT-M-R50x3 itself, where the caption does not name it",
         ),

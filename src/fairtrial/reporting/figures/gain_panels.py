@@ -127,7 +127,7 @@ ROWS = (
             ReportItem(
                 "F4.2", "MixUp against the number of images", ("Q4",), REPORT,
                 "the paired gain at each number of images",
-                "fairtrial run mixup; up to 2000 per class: --preset mini --data parquet:DIR",
+                "fairtrial run mixup; to 2000 a class: fairtrial run mixup --preset mini --data parquet:DIR",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (100,)}),
                 "500 and 2000 images per class, where the axis ends before them: the digits are too few",
             ),

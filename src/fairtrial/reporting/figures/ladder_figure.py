@@ -90,7 +90,8 @@ ROWS = (
             "T2.1", "From ResNet to BiT, step by step", ("Q2",), REPORT,
             "what each step is worth in this order, and left out of the whole; "
             "another order may pay otherwise",
-            "fairtrial run ladder; on CIFAR-10: --preset mini --data parquet:DIR", ("ladder",),
+            "fairtrial run ladder; on CIFAR-10: fairtrial run ladder --preset mini --data parquet:DIR",
+            ("ladder",),
             Cells({"block": ("post-activation", "pre-activation"), "stride_on": (), "head": ()}),
         ),
     )),

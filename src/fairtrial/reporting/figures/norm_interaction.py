@@ -124,7 +124,7 @@ ROWS = (
         ReportItem(
             "F3.2", "GN and WS in transfer, crossed", ("Q3",), REPORT,
             "the interaction after fine-tuning, over upstream seeds and not only over subsets",
-            "fairtrial run transfer; on CIFAR-10: --preset mini --data parquet:DIR",
+            "fairtrial run transfer; on CIFAR-10: fairtrial run transfer --preset mini --data parquet:DIR",
             ("norm-by-weight-std",), Cells(FOUR_ARMS, pretrained=True),
         ),
     )),
