@@ -130,7 +130,7 @@ def test_reads_go_together():
 
 
 def test_a_factor_that_is_set_joins_the_aa_arm_and_what_only_keeps():
-    """With its first level; a level that is gone gives way; where `only` leaves that out, the first arm does."""
+    """With its first level; a level that is gone gives way; else the first arm of `only`."""
     arms = {"factors": {"norm": ("bn", "gn"), "weight_std": (False, True)}, "primary": ()}
     gn_ws, bn = {"norm": "gn", "weight_std": True}, {"norm": "bn", "weight_std": False}
     made = study(**arms, only=(gn_ws, bn), aa=gn_ws)

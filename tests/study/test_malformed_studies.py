@@ -373,7 +373,7 @@ def test_a_fault_of_options_and_file_together_names_both(tmp_path, monkeypatch, 
     write(tmp_path)
     assert main(["plan", "small.py", "--set", "micro_batch=3"]) == USAGE
     found = blocks(capsys.readouterr().err)
-    assert {where for _, where, _ in found} == {"--set micro_batch and small.py:8, factors['batch_size']"}
+    assert "--set micro_batch and small.py:8, factors['batch_size']" in {where for _, where, _ in found}
 
 
 def test_c20_a_contrast_whose_level_is_set_away_says_so(tmp_path, monkeypatch, capsys):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from fairtrial.cli.changed_levels import following, networks
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.execution.container import cores
 from fairtrial.study import factors as table
-from fairtrial.study import initial_checkpoint
 from fairtrial.study.budget import Budget, quantity
-from fairtrial.study.contrast import corners
 from fairtrial.study.study import Study
 from fairtrial.study.tuning_plan import Range, Tuning
 
@@ -134,55 +131,11 @@ def _merged(
         else:
             fixed[name] = levels[0]
     starts = chosen.get("upstream", ())
-    if "model" not in chosen and "model" not in swept and len(found := _networks(starts)) == 1:
+    if "model" not in chosen and "model" not in swept and len(found := networks(starts)) == 1:
         fixed["model"] = found.pop()
     # no preset over a preset
     changes |= {"factors": swept, "fixed": fixed, "presets": {}, "locations": locations}
-    return replace(study, **changes, **_following(study, swept, chosen))
-
-
-def _networks(starts: Sequence[Any]) -> set[str]:
-    """The models of official files among the levels of `upstream`; what is wrong with one is told later."""
-    found = set()
-    for start in starts:
-        with suppress(ValueError):
-            found.add(initial_checkpoint.parse(str(start)).network)
-    return {model for model in found if model is not None}
-
-
-def _following(study: Study, swept: Mapping[str, Sequence], chosen: Container[str]) -> dict[str, Any]:
-    """What a study declares over its levels, where --set changed those of some factors.
-
-    A contrast whose level is no longer run falls away, and so does a row of `only`. The A/A arm takes the
-    first level of a factor that is new or lost its level; where `only` leaves that out, it is the first arm.
-    """
-    if not chosen:
-        return {}
-    known = {name: [_same(name, level) for level in swept[name]] for name in swept if name in chosen}
-
-    def runs(levels: Mapping[str, Any]) -> bool:
-        return all(_same(name, level) in known[name] for name, level in levels.items() if name in known)
-
-    kept: dict[str, Any] = {
-        family: tuple(each for each in getattr(study, family) if all(map(runs, corners(each))))
-        for family in ("primary", "secondary")
-    }
-    kept["only"] = tuple(row for row in study.only if runs(row))
-    if study.aa is not None:
-        own = {name: study.aa[name] for name in study.aa if runs({name: study.aa[name]})}
-        aa = {name: own.get(name, levels[0]) for name, levels in swept.items()}
-        arms = (dict(zip(swept, levels, strict=True)) for levels in product(*swept.values()))
-        rows = [row.items() for row in kept["only"]] or [{}.items()]
-        kept["aa"] = next((arm for arm in (aa, *arms) if any(row <= arm.items() for row in rows)), aa)
-    return kept
-
-
-def _same(name: str, level: Any) -> Any:
-    """The identity of a level; one that cannot be read stays as it is, and is told later."""
-    try:
-        return table.identity(name, level)
-    except (ValueError, Fault):
-        return level
+    return replace(study, **changes, **following(study, swept, chosen))
 
 
 def _settings(texts: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, tuple]]:

@@ -246,8 +246,10 @@ def verdict(study: Study, given: Namespace) -> int:
     found, words, complete = answer_verdict(store, given.contrast, allow_partial=given.allow_partial)
     if given.summary is not None:
         from fairtrial.reporting.report.contrast_tables import summary
+        from fairtrial.reporting.verdicts.study_verdicts import judge_study
 
-        publish(given.summary, summary(store, partial=given.allow_partial), overwrite=True)
+        text = summary(judge_study(store, partial=given.allow_partial))
+        publish(given.summary, text, overwrite=True)
     show(found, words, given.json)
     return DONE if complete else INCOMPLETE
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from fairtrial.reporting.tables.table import Table, markdown_text
-from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
@@ -19,6 +18,7 @@ from fairtrial.study.study import ALPHA, Study
 if TYPE_CHECKING:
     from fairtrial.reporting.claims.claim_entries import ClaimEntry
     from fairtrial.reporting.report.recorded_studies import RecordedStudy
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 
 ICONS: Final = {
     "better": "↑",
@@ -60,9 +60,8 @@ def primary_contrasts(studies: Sequence[RecordedStudy]) -> Table:
     return Table("primary-contrasts", caption, _frame(rows), marked=("verdict",))
 
 
-def summary(store: Store, *, partial: bool = False) -> str:
+def summary(verdicts: StudyVerdicts) -> str:
     """Return the verdicts of one study in Markdown, for a pull request: a row per declared contrast."""
-    verdicts = judge_study(store, partial=partial)
     study, pairs = verdicts.results.study, zip(verdicts.findings, verdicts.sentences, strict=True)
     frame = _frame(_row(study, study.id, found.contrast.name, found.verdict, text) for found, text in pairs)
     table = Table("summary", "", frame.drop(columns="study"))

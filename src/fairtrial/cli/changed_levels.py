@@ -1,0 +1,58 @@
+"""What follows where --set changes the levels of a study: its network, A/A arm and contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
+from typing import Any
+
+from fairtrial.errors import Fault
+from fairtrial.study import factors as table
+from fairtrial.study import initial_checkpoint
+from fairtrial.study.contrast import corners
+from fairtrial.study.study import Study
+
+
+def networks(starts: Sequence[Any]) -> set[str]:
+    """The models of official files among the levels of `upstream`; what is wrong with one is told later."""
+    found = set()
+    for start in starts:
+        with suppress(ValueError):
+            found.add(initial_checkpoint.parse(str(start)).network)
+    return {model for model in found if model is not None}
+
+
+def following(study: Study, swept: Mapping[str, Sequence], chosen: Container[str]) -> dict[str, Any]:
+    """What a study declares over its levels, where --set changed those of some factors.
+
+    A contrast or row of `only` whose level is no longer run falls away. The A/A arm takes the first level of
+    a factor that is new or lost its level; where `only` leaves that out, it is the first arm.
+    """
+    if not chosen:
+        return {}
+    known = {name: [_same(name, level) for level in swept[name]] for name in swept if name in chosen}
+
+    def runs(levels: Mapping[str, Any]) -> bool:
+        return all(_same(name, level) in known[name] for name, level in levels.items() if name in known)
+
+    kept: dict[str, Any] = {
+        family: tuple(each for each in getattr(study, family) if all(map(runs, corners(each))))
+        for family in ("primary", "secondary")
+    }
+    kept["only"] = tuple(row for row in study.only if runs(row))
+    if study.aa is not None:
+        own = {name: study.aa[name] for name in study.aa if runs({name: study.aa[name]})}
+        aa = {name: own.get(name, levels[0]) for name, levels in swept.items()}
+        arms = (dict(zip(swept, levels, strict=True)) for levels in product(*swept.values()))
+        rows = [row.items() for row in kept["only"]] or [{}.items()]
+        kept["aa"] = next((arm for arm in (aa, *arms) if any(row <= arm.items() for row in rows)), aa)
+    return kept
+
+
+def _same(name: str, level: Any) -> Any:
+    """The identity of a level; one that cannot be read stays as it is, and is told later."""
+    try:
+        return table.identity(name, level)
+    except (ValueError, Fault):
+        return level
