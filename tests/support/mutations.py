@@ -33,7 +33,7 @@ def damaged(data: bytes, draws: random.Random) -> bytes:
 
 def changed(record: Any, draws: random.Random) -> Any:
     """A copy of a JSON value with one to three changes: another value, a name lost or renamed, a swap."""
-    copy = json.loads(json.dumps(record))
+    copy = _copied(record)
     for _ in range(draws.choice((1, 1, 1, 2, 3))):
         holder, key = draws.choice(list(_places(copy)))
         kind = draws.choice(CHANGES)
@@ -42,15 +42,19 @@ def changed(record: Any, draws: random.Random) -> Any:
         elif kind == "rename" and isinstance(holder, dict):
             holder[f"{key}x"] = holder.pop(key)
         elif kind == "twice" and isinstance(holder, list):
-            holder.append(holder[key])
+            holder.append(_copied(holder[key]))
         elif kind == "swap":
             other, name = draws.choice(list(_places(copy)))
-            holder[key] = json.loads(json.dumps(other[name]))
+            holder[key] = _copied(other[name])
         else:
-            holder[key] = draws.choice(VALUES)
+            holder[key] = _copied(draws.choice(VALUES))
         if not copy:
             return copy
     return copy
+
+
+def _copied(value: Any) -> Any:
+    return json.loads(json.dumps(value))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
