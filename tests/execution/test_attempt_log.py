@@ -1,5 +1,7 @@
 """What the driver knows: attempts, kills, costs; and which of two endings of an attempt stands."""
 
+import json
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -64,6 +66,29 @@ def test_a_study_read_again_gives_the_same_log(store, cells):
     again = AttemptLog(store)
     assert sorted(again.records, key=lambda r: r.cell) == sorted(log.records, key=lambda r: r.cell)
     assert (again.spent_s, again.outcomes()) == (log.spent_s, log.outcomes()) == (4.5, again.outcomes())
+
+
+def test_a_log_keeps_little_of_each_attempt(store):
+    """Not the answer to each image, and what is equal in many of them once."""
+    study, log = toy_study(seeds=200), AttemptLog(store)
+    many = json.dumps({f"LIBRARY_{n}": "2.0" for n in range(99)})
+    result = done()
+    tracemalloc.start()
+    try:
+        cells = study.cells()
+        before = tracemalloc.get_traced_memory()[0]
+        for cell in cells:
+            result["measured"]["correct"] = cell.id * 600
+            origin = {**origin_in(store), "versions": json.loads(many)}
+            record = attempt_record(store.name, cell_message(cell), 1, result, origin)
+            log.note(record)
+        del record, origin
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(log.records) == len(cells)
+    assert kept / len(cells) < 3000  # bytes, where the file of each has 12 000
+    assert {one.measured.correct for one in log.records} == {None}
 
 
 def test_a_cell_is_given_up_after_three_failed_attempts_whatever_their_kind(store, cells):
