@@ -37,6 +37,7 @@ OWNERS = {
     "rich": ("fairtrial.execution.progress",),
     "jinja2": ("fairtrial.reporting.*",),
     "triton": ("fairtrial.kernels.*",),
+    "ray": ("fairtrial.execution.ray_engine",),
 }
 # Who may create, overwrite or rename files; everybody else goes through storage.atomic.
 WRITERS = {

@@ -8,6 +8,7 @@ import pytest
 
 from fairtrial.execution.engine import Exit
 from fairtrial.execution.local_processes import LocalProcesses
+from tests.support.ray_cluster import needs_ray
 from tests.support.toy import gone
 
 ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line); sys.stdout.flush()"
@@ -16,14 +17,19 @@ WAIT = "import sys; sys.stdin.readline(); sys.stdin.read()"
 STUCK = "import ctypes, sys; print(sys.stdin.readline(), end='', flush=True); ctypes.PyDLL(None).sleep(60)"
 
 
-@pytest.fixture
-def engine():
-    made = LocalProcesses(3, 1, "cpu")
+@pytest.fixture(params=["processes", pytest.param("ray", marks=[needs_ray, pytest.mark.xdist_group("ray")])])
+def engine(request):
+    if request.param == "processes":
+        made = LocalProcesses(3, 1, "cpu")
+    else:
+        from fairtrial.execution.ray_engine import RayActors
+
+        made = RayActors(request.getfixturevalue("three_nodes").address, 3, 1, "cpu", alone=False)
     yield made
     made.stop()
 
 
-def hear(engine, count=1, seconds=30.0):
+def hear(engine, count=1, seconds=60.0):
     heard, end = [], time.monotonic() + seconds
     while len(heard) < count:
         assert time.monotonic() < end, heard

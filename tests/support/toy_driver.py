@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.support.toy import WORKER, note_hits, toy_study
 def main() -> int:
     results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
     worker_pool.ENTRY = (WORKER,)
+    if "ray" in options:  # workers have the environment of their machine
+        acts = {name: value for name, value in os.environ.items() if name.startswith("TOY")}
+        worker_pool.ENTRY = (WORKER, json.dumps(acts))
     note_hits()
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
     made, part = toy_study(**study), options.pop("part", None)

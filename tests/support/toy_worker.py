@@ -119,6 +119,7 @@ ACTS = {
 
 
 def main():
+    os.environ.update(json.loads(sys.argv[1]) if len(sys.argv) > 1 else {})
     if "TOY_HITS" in os.environ:  # then `toy.start` has set the path for it
         from tests.support.toy import note_hits
 

@@ -22,6 +22,7 @@ from fairtrial.study.data_spec import name_of
 EXTRAS: Final = {
     "data": ("pyarrow", "parquet files"),
     "bench": ("pytest_benchmark", "the benchmarks in bench/"),
+    "ray": ("ray", "many machines: run --ray"),
 }
 OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100

@@ -229,6 +229,9 @@ def work_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--part", metavar="I/N", help=SAYS)
     parser.add_argument("--limit", metavar="N", help="run at most N cells now")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, or the address of its head"
+    )
     parser.add_argument("--cell-timeout", metavar="T", help="end a cell that takes longer: 20m")
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")
     mixed_option(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -222,12 +223,24 @@ def count(text: str, option: str, most: int | None = None) -> int:
     raise fault(f"{option} {text} is not a whole number {told}", option, f"write for example {option} 2")
 
 
-def device(name: str) -> str:
+def ray_address(address: str) -> str:
+    """Return the address of a Ray cluster; a Fault says what to install where Ray is missing."""
+    if importlib.util.find_spec("ray") is None:
+        raise fault("Ray is not installed", "--ray", 'pip install "fairtrial[ray]"')
+    return address
+
+
+def device(name: str, *, here: bool = True) -> str:
     """'cpu', or GPUs as torch calls them, 'cuda:0,cuda:1'; a Fault says which there are.
 
-    'cuda' is every GPU of this machine. Each of them gets one job.
+    'cuda' is every GPU of this machine. Each of them gets one job. here: False where others compute: then it
+    is every GPU of theirs.
     """
     if name == "cpu":
+        return name
+    if not here:
+        if name != "cuda":
+            raise fault(f"Ray places cells itself, not on {name!r}", "--device", "use cpu or cuda with --ray")
         return name
     if re.fullmatch(r"cuda|cuda:[0-9]{1,3}(,cuda:[0-9]{1,3})*", name) is None:
         near = did_you_mean(name, ("cpu", "cuda"))

@@ -60,8 +60,10 @@ def _how(given: Namespace) -> Options:
         text = getattr(given, name, None)
         return lambda: None if text is None else read(text, f"--{name.replace('_', '-')}", *most)
 
+    cluster = getattr(given, "ray", None)
     how = options.together(
-        device=lambda: options.device(given.device),
+        device=lambda: options.device(given.device, here=cluster is None),
+        ray=lambda: cluster and options.ray_address(cluster),
         jobs=number("jobs", options.count, options.MOST_SIDE_BY_SIDE),
         threads=number("threads", options.count, options.MOST_SIDE_BY_SIDE),
         limit=number("limit", options.count),

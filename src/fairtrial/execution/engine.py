@@ -56,12 +56,11 @@ class Worker:
 
 
 class Engine(Protocol):
-    """What starts workers and carries messages; every one passes tests/execution/test_engines.py.
+    """What starts workers and carries messages; every one passes tests/execution/test_engines.py."""
 
-    size: the most workers it holds.
-    """
-
-    size: int
+    @property
+    def size(self) -> int:
+        """The most workers that it holds now."""
 
     def start(self, program: Sequence[str]) -> Worker:
         """Start a worker, a process of this program (arguments of Python); it waits for its first message."""

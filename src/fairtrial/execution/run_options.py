@@ -12,7 +12,7 @@ from fairtrial.study.study import Study
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, as far as it does not change a result."""
+    """How to run, as far as it does not change a result. ray: the address of a cluster; None: here."""
 
     results: Path = Path("results")
     device: str = "cpu"
@@ -25,6 +25,7 @@ class Options:
     retry: bool = False
     allow_mixed: bool = False
     part: Part | None = None  # None: all cells
+    ray: str | None = None
 
     def jobs_for(self, study: Study) -> int:
         """Side by side: one on each GPU; on CPUs as asked or as cores and memory hold, alone for seconds."""

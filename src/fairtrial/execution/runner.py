@@ -11,7 +11,9 @@ from typing import Final
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
 from fairtrial.execution import step_times
 from fairtrial.execution.attempt_log import MACHINE, WORKER, AttemptLog
-from fairtrial.execution.engine import Engine, Exit, Message, Worker
+from fairtrial.execution.carried_files import keep_files
+from fairtrial.execution.engine import Exit, Message, Worker
+from fairtrial.execution.engines import engine_of
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.progress import Progress, announce, progress_for
@@ -67,11 +69,6 @@ def calibrate(study: Study, options: Options) -> None:
             Timekeeper(study, store, stop).set_steps(pool, worker, arms)
 
 
-def _engine(study: Study, options: Options) -> Engine:
-    """What runs the cells: processes of this machine."""
-    return LocalProcesses(options.jobs_for(study), options.threads, options.device)
-
-
 def _first_message(store: Store, options: Options) -> Message:
     return {
         "declaration": _declaration(store),
@@ -108,6 +105,7 @@ class Driver:
         self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.held_up = False  # by cells of other drivers
+        self.origin: Json = {}  # of the first worker that was ready
         self.exhausted = False  # the total budget has no room for another cell
 
     def run(self) -> int:
@@ -115,7 +113,7 @@ class Driver:
         self._close_abandoned()
         self._more(retry=self.options.retry)
         if self.pending or self.timekeeper.unchecked(self.wanted, self.log.counted):
-            engine = _engine(self.study, self.options)
+            engine = engine_of(self.study, self.options)
             with WorkerPool(engine, _first_message(self.store, self.options)) as pool:
                 if self.pending:
                     self._run_pending(pool, min(engine.size, len(self.pending)))
@@ -168,8 +166,13 @@ class Driver:
         self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
 
     def _refuse_mixing(self, worker: Worker) -> None:
+        """A Fault (exit 4) where a worker is unlike the records, or the first one, in what must be alike."""
+        self.origin = self.origin or worker.origin
+        one_cpu = self.options.ray is not None and self.timekeeper.counts_seconds
         if not self.options.allow_mixed:
-            provenance.refuse_mixing([attempt.provenance for attempt in self.log.records], worker.origin)
+            recorded = [each.provenance for each in self.log.records]
+            provenance.refuse_mixing(recorded, worker.origin, one_cpu=one_cpu)
+            provenance.refuse_unlike(self.origin, worker.origin, one_cpu=one_cpu)
 
     def _exit_code(self) -> int:
         if self.held_up or self.log.pending(self.wanted):
@@ -255,26 +258,23 @@ class Driver:
         if cell is None or (cell.id, worker.attempt) != (message["cell"], message["attempt"]):
             announce(f"superseded: attempt {message['attempt']} of cell {message['cell']} had been ended")
             return
-        record = self._close(worker, message["result"])
+        keep_files(self.store, cell.id, worker.attempt, message)
+        self._ended(cell, self._close(worker, message["result"]), message["wall_s"], progress)
         worker.cell = None
-        self._ended(cell, record, message["wall_s"], progress)
 
-    def _ended(self, cell: Cell | None, record: Attempt, wall_s: float, progress: Progress) -> None:
+    def _ended(self, cell: Cell, record: Attempt, wall_s: float, progress: Progress) -> None:
         """Show how an attempt ended; a failed cell joins the end of the queue until it is given up."""
         progress.finished(record, wall_s)
-        if cell is not None:
-            self.pending.extend(self.log.pending([cell]))
+        self.pending.extend(self.log.pending([cell]))
 
     def _handle_exit(self, worker: Worker, end: Exit, progress: Progress) -> None:
         """Record the end of a worker; its cell gets another attempt, unless it has an outcome by then."""
         if worker.cell is None:
             return
-        where = MACHINE if end.machine_lost else WORKER
-        result = failure("killed", end.words, where, worker.ran_s())
+        result = failure("killed", end.words, MACHINE if end.machine_lost else WORKER, worker.ran_s())
         if worker.stop_reason is not None:
             result = failure("timeout", worker.stop_reason, "driver", worker.ran_s())
-        record = self._close(worker, result)
-        self._ended(worker.cell, record, worker.ran_s(), progress)
+        self._ended(worker.cell, self._close(worker, result), worker.ran_s(), progress)
 
     def _end_overdue(self, pool: WorkerPool) -> None:
         limit = self.options.cell_timeout_s

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fairtrial
-from fairtrial.errors import REFUSED, Fault, Problem
+from fairtrial.errors import REFUSED, Fault, Problem, fault
 from fairtrial.installation import ROOT
 from fairtrial.storage.json_fields import Group, Number, Object, Table, Text, Texts, Whole
 
@@ -88,10 +88,13 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
     }
 
 
-def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any]) -> None:
-    """A Fault (exit 4) when a recorded attempt ran under something that must not be mixed with `mine`."""
+def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any], *, one_cpu: bool = False) -> None:
+    """A Fault (exit 4) when a recorded attempt ran under something that must not be mixed with `mine`.
+
+    one_cpu: the processor too, where seconds of several machines are compared.
+    """
     problems = []
-    for name in UNMIXED:
+    for name in (*UNMIXED, "cpu") if one_cpu else UNMIXED:
         values = (getattr(one, name) for one in recorded)
         theirs = {str(value) for value in values if value is not None}
         here = mine.get(name)
@@ -105,6 +108,15 @@ def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any]) -> None:
             )
     if problems:
         raise Fault(problems, REFUSED)
+
+
+def refuse_unlike(first: dict[str, Any], other: dict[str, Any], *, one_cpu: bool) -> None:
+    """A Fault (exit 4) where two workers of one run differ in what must not be mixed."""
+    names = (*UNMIXED, "cpu") if one_cpu else UNMIXED
+    for name in (name for name in names if first[name] != other[name]):
+        what = f"workers of one run differ: {name} {first[name]} and {other[name]}"
+        do = f"run on machines of one {name}, or say --allow-mixed"
+        raise fault(what, "the machines of this run", do, REFUSED)
 
 
 class GitRefused(Exception):

@@ -1,0 +1,13 @@
+"""What tests of this folder share."""
+
+import pytest
+
+from tests.support.ray_cluster import ThreeNodes
+
+
+@pytest.fixture(scope="session")
+def three_nodes():
+    """A Ray cluster of three nodes; its start takes longer than most tests."""
+    nodes = ThreeNodes()
+    yield nodes
+    nodes.stop()

@@ -1,0 +1,148 @@
+"""A study on a simulated Ray cluster: killed workers, a removed node, a restarted driver, nothing lost.
+
+The full numbers run with `tox -e soak`: 400 cells, 20 killed workers.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from fairtrial.cli.main import main
+from fairtrial.errors import Fault
+from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.attempt_log import MACHINE, WORKER
+from tests.support.ray_cluster import needs_ray
+from tests.support.toy import WORKER as TOY_WORKER
+from tests.support.toy import gone, leases, run, slay, start, statuses, store_of, table, toy_study, until
+
+pytestmark = [needs_ray, pytest.mark.xdist_group("ray")]
+
+
+def done(results):
+    return sum(record.status == "done" for record in store_of(results).attempts())
+
+
+def pids(results):
+    """The processes of the workers that run a cell, by its lease."""
+    found = []
+    for path in leases(results):
+        try:
+            found.append(json.loads(path.read_text())["pid"])
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def kill_one(results, draws):
+    """SIGKILL a worker that runs a cell."""
+    victim = draws.choice(until(lambda: pids(results)))
+    try:
+        os.kill(victim, signal.SIGKILL)
+    except ProcessLookupError:
+        return 0
+    return 1
+
+
+def disturb(nodes, results, study, toy, kills, jobs):
+    """Run a study; kill workers, the driver, and more workers under the next one; remove a node."""
+    draws = random.Random(7)
+    how = {"study": study, "toy": toy, "ray": nodes.address, "jobs": jobs, "retry": True}
+    driver = None
+    for _ in range(2):
+        if driver is not None:
+            slay(driver)
+        driver, before, killed = start(results, **how), done(results), 0
+        while killed < kills // 2:
+            until(lambda: done(results) > before + 2 or driver.poll() is not None, 120)  # noqa: B023
+            assert driver.poll() is None, "the study is too short for its kills"
+            killed += kill_one(results, draws)
+            before = done(results)
+    pid = until(lambda: next(filter(nodes.node_of, pids(results)), None), 60)
+    node = nodes.node_of(pid)
+    os.kill(pid, signal.SIGSTOP)  # its cell is not finished before the node is gone
+    nodes.remove(node)
+    said = driver.communicate(timeout=500)[1]
+    assert driver.returncode in (0, 1), said
+    return driver.returncode
+
+
+def check(nodes, tmp_path, *, seeds, kills, sleep_s, jobs):
+    study, toy = {"seeds": seeds}, {"TOY_SLEEP_S": str(sleep_s)}
+    code = disturb(nodes, tmp_path / "hit", study, toy, kills, jobs)
+    nodes.complete()
+    if code:  # a cell was killed three times
+        again = run(tmp_path / "hit", study=study, ray=nodes.address, jobs=jobs, retry=True)
+        assert again[0] == 0, again[1]
+    assert run(tmp_path / "whole", study=study, jobs=1)[0] == 0
+    assert table(tmp_path / "hit", **study) == table(tmp_path / "whole", **study)
+    attempts = store_of(tmp_path / "hit").attempts()
+    cells = Counter(record.cell for record in attempts if record.status == "done")
+    assert len(cells) == 2 * seeds and set(cells.values()) == {1}
+    for cell, count in Counter(record.cell for record in attempts).items():
+        assert [r.number for r in attempts if r.cell == cell] == list(range(1, count + 1))
+    assert not leases(tmp_path / "hit") and not list((tmp_path / "hit").rglob("*.tmp"))
+    ends = Counter((r.status, r.error.where) for r in attempts if r.error)
+    print(f"{2 * seeds} cells, {kills} kills: {dict(ends)}")
+    return ends
+
+
+def test_kills_a_removed_node_and_a_restarted_driver_change_nothing(three_nodes, tmp_path):
+    ends = check(three_nodes, tmp_path, seeds=16, kills=4, sleep_s=0.5, jobs=4)
+    assert {("killed", WORKER), ("killed", MACHINE), ("killed", "driver")} <= set(ends)
+
+
+@pytest.mark.soak
+def test_400_cells_with_20_kills(three_nodes, tmp_path):
+    check(three_nodes, tmp_path, seeds=200, kills=20, sleep_s=0.5, jobs=8)
+
+
+def test_a_signal_ends_the_run_and_leaves_no_process(three_nodes, tmp_path):
+    toy = {"TOY_SLEEP_S": "60"}
+    driver = start(tmp_path, toy=toy, ray=three_nodes.address, jobs=2)
+    try:
+        working = until(lambda: len(found := pids(tmp_path)) == 2 and found, 60)
+        driver.send_signal(signal.SIGTERM)
+        driver.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        slay(driver)
+        raise
+    assert driver.returncode == 75
+    assert gone(working)
+    assert statuses(tmp_path) == ["pending"] * 6
+    assert not leases(tmp_path)
+
+
+def test_seconds_get_a_machine_of_their_own_and_one_processor(three_nodes, tmp_path, monkeypatch):
+    three_nodes.complete()
+    toy = {"TOY_SLEEP_S": "0.5"}
+    study, how = {"budget": "2s", "seeds": 3}, {"toy": toy, "ray": three_nodes.address}
+    driver = start(tmp_path, study=study, **how)
+    most = 0
+    while driver.poll() is None:
+        most = max(most, len(pids(tmp_path)))
+        time.sleep(0.02)
+    assert (driver.returncode, most <= 3) == (0, True), driver.communicate()[1]
+    code, said = run(tmp_path, study={**study, "seeds": 5}, toy=toy | {"TOY_CPU": "other"}, ray=how["ray"])
+    assert code == 4 and "recorded cells ran with cpu" in said
+
+
+def test_other_code_is_refused(three_nodes, tmp_path, monkeypatch):
+    from fairtrial.execution import ray_engine
+
+    monkeypatch.setattr(worker_pool, "ENTRY", (TOY_WORKER,))
+    monkeypatch.setattr(ray_engine, "code", lambda: {"fairtrial": "9.9", "code": "0" * 64})
+    with pytest.raises(Fault, match=r"runs fairtrial .* this driver 9\.9 \(files 000000000000\)") as refused:
+        runner.run(toy_study(), runner.Options(results=tmp_path, ray=three_nodes.address))
+    assert refused.value.code == 4
+    assert not leases(tmp_path)
+
+
+def test_no_cluster_is_said_before_anything_runs(tmp_path, capsys):
+    assert main(["run", "norm", "--results", str(tmp_path), "--ray", "127.0.0.1:1"]) == 4
+    assert "no Ray cluster answers" in capsys.readouterr().err
