@@ -32,7 +32,8 @@ first, message = json.loads(sys.argv[1])
 runner = worker.CellRunner(first)
 status = runner.run(message)["result"]["status"]
 memory = int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024
-print(json.dumps({"status": status, "mb": memory, "loaded": sorted({name.split(".")[0] for name in sys.modules})}))
+loaded = sorted({name.split(".")[0] for name in sys.modules})
+print(json.dumps({"status": status, "mb": memory, "loaded": loaded}))
 """
 
 
