@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairtrial.execution.process_environment import MALLOC, cores
+from fairtrial.execution.container import cores
+from fairtrial.execution.process_environment import MALLOC
 from fairtrial.storage.atomic import publish
 
 HERE = Path(__file__).parent
