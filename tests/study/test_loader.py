@@ -1,6 +1,7 @@
 """Finding and loading a study file; what goes wrong with one is in test_malformed_studies.py."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,51 @@ def test_the_text_that_was_checked_is_the_text_that_runs(tmp_path):
     path = tmp_path / "small.py"
     path.write_bytes(b"# -*- coding: latin-1 -*-\n" + TEXT.replace("small?", "smäll?").encode())
     assert load(path).question.endswith("smäll?")
+
+
+LEAVES = {
+    "os._exit": ("import os\nos._exit(0)\n", "ends the program while it is loaded, with exit code 0"),
+    "abort": ("import os\nos.abort()\n", "with signal 6"),
+    "signal": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "with signal 9"),
+    "exec": ("import os\nos.execv('/bin/true', ['true'])\n", "with exit code 0"),
+    "crash": ("import ctypes\nctypes.string_at(0)\n", "with signal 11"),
+    "sleeps": ("import time\ntime.sleep(60)\n", "was not loaded within 1 s"),
+    "loops": (
+        "while True:\n    try:\n        pass\n    except BaseException:\n        pass\n",
+        "was not loaded within",
+    ),
+    "stuck": ("import ctypes\nctypes.PyDLL(None).sleep(60)\n", "was not loaded within 1 s"),
+    "child": ("import subprocess\nsubprocess.run(['sleep', '61.5'])\n", "was not loaded within 1 s"),
+    "exit": ("raise SystemExit(0)\n", "ends the program"),
+    "interrupt": ("raise KeyboardInterrupt\n", "raised KeyboardInterrupt"),
+    "generator": ("raise GeneratorExit('x')\n", "raised GeneratorExit: x"),
+    "exotic": ("class Odd(BaseException): pass\nraise Odd('no')\n", "raised Odd: no"),
+    "asks": ("input()\n", "raised"),
+}
+
+
+@pytest.mark.parametrize("way", LEAVES)
+def test_a_study_file_that_leaves_in_any_way_is_a_fault(tmp_path, monkeypatch, way):
+    text, words = LEAVES[way]
+    monkeypatch.setattr("fairtrial.study.loader.LOADING_S", 1.0)
+    (tmp_path / "odd.py").write_text(TEXT + text)
+    with pytest.raises(Fault) as refused:
+        load(tmp_path / "odd.py")
+    (problem,) = refused.value.problems
+    assert refused.value.code == 2
+    assert words in problem.what
+    assert problem.where.startswith(str(tmp_path / "odd.py"))
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"61.5" in _read(p)]
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_what_a_study_file_prints_is_printed_once(tmp_path, capfd):
+    (tmp_path / "says.py").write_text(TEXT + "print('hello')\n")
+    load(tmp_path / "says.py")
+    assert capfd.readouterr().out == "hello\n"

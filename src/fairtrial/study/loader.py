@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import math
+import os
+import select
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from fairtrial.errors import Fault, Problem, did_you_mean, fault
 from fairtrial.installation import shipped
 from fairtrial.plain_file import open_file
+from fairtrial.signals import WATCHED, Ended
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.source_locations import SOURCE_LOCATIONS, lines
@@ -21,6 +28,10 @@ from fairtrial.study.study import Study
 
 SIZE_CAP: Final = 1024 * 1024  # bytes
 TABLES: Final = {"Study": Study, "Contrast": Contrast, "Budget": Budget}  # whose keywords are checked
+LOADING_S: Final = 60.0  # that a study file may take to load
+AFTER_S: Final = 0.2  # from the last word of a process to its end
+_ENDS: Final = "the study file ends the program while it is loaded"
+_NO_DRIVE: Final = "put drive(STUDY) under `if __name__ == '__main__':`"
 _WRITE: Final = "write STUDY = Study(...)"
 
 
@@ -49,6 +60,8 @@ def load(path: Path) -> Study:
         raise Fault(wrong)
     locations = SOURCE_LOCATIONS.set(lines(tree, path))
     try:
+        if shipped("ablations") not in path.parents:
+            _try(code, path)
         return _study_in(_execute(code, path), path)
     finally:
         SOURCE_LOCATIONS.reset(locations)
@@ -117,6 +130,55 @@ def _unknown_keywords(tree: ast.Module, path: Path) -> Iterator[Problem]:
                 yield Problem(what, f"{path}:{keyword.lineno}", f"known: {', '.join(known)}")
 
 
+def _try(code: CodeType, path: Path) -> None:
+    """Load a study file in a process of its own first: it may end it in any way, or never end."""
+    said, say = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not (child := os.fork()):
+        _execute_aside(code, path, say)
+    os.close(say)
+    try:
+        ended = bool(select.select([said], [], [], LOADING_S)[0])
+        if ended and os.read(said, 1):
+            return
+        if ended:  # it ends, or has become another program
+            time.sleep(AFTER_S)
+    finally:
+        os.close(said)
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+    if not ended:
+        what = f"the study file was not loaded within {LOADING_S:g} s"
+        raise fault(what, str(path), "write STUDY = Study(...) as a plain table, and nothing that waits")
+    code_or_signal = os.waitstatus_to_exitcode(status)
+    how = f"exit code {code_or_signal}"
+    if code_or_signal < 0:
+        how = f"signal {-code_or_signal} ({signal.Signals(-code_or_signal).name})"
+    raise fault(f"{_ENDS}, with {how}", str(path), _NO_DRIVE)
+
+
+def _execute_aside(code: CodeType, path: Path, say: int) -> NoReturn:
+    """Execute a study file in a child that says nothing but that it came to the end; errors are an end."""
+    try:
+        for number in WATCHED:
+            signal.signal(number, signal.SIG_DFL)
+        os.setpgid(0, 0)
+        # should the parent be killed
+        signal.alarm(math.ceil(LOADING_S) + 1)
+        with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
+            for stream in range(3):
+                os.dup2(nothing.fileno(), stream)
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        with contextlib.suppress(BaseException):  # the parent meets it too, and says it
+            _execute(code, path)
+        os.write(say, b"1")
+    finally:
+        os._exit(0)
+
+
 def _execute(code: CodeType, path: Path) -> dict[str, Any]:
     """The names that the program defines. Nothing is written: no compiled copy beside the file."""
     module = ModuleType(f"fairtrial_study_{path.stem}")
@@ -133,9 +195,10 @@ def _execute(code: CodeType, path: Path) -> dict[str, Any]:
         do = f"pip install {error.name}, or take the import out of the study file"
         raise fault(what, _frame(path, error), do) from None
     except SystemExit as error:
-        do = "put drive(STUDY) under `if __name__ == '__main__':`"
-        raise fault("the study file ends the program while it is loaded", _frame(path, error), do) from None
-    except Exception as error:
+        raise fault(_ENDS, _frame(path, error), _NO_DRIVE) from None
+    except Ended:
+        raise
+    except BaseException as error:
         what = f"the study file raised {type(error).__name__}: {error}"
         raise fault(what, _frame(path, error), "mend that line") from None
     finally:
