@@ -30,7 +30,9 @@ HEAVY = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn",
 
 # A library that is heavy to load or that one folder owns -> who may import it, at any depth.
 OWNERS = {
-    "optuna": ("fairtrial.tuning.optuna_sampler",),
+    "optuna": ("fairtrial.tuning.optuna_sampler", "fairtrial.tuning.shared_trials"),
+    "sqlalchemy": ("fairtrial.tuning.database_url", "fairtrial.tuning.shared_trials"),
+    "psycopg": ("fairtrial.tuning.database_url",),
     "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),
     "pyarrow": ("fairtrial.data.*",),

@@ -47,8 +47,10 @@ def start(
     results: Path, *, study: dict | None = None, toy: dict | None = None, **options: Any
 ) -> subprocess.Popen:
     """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*."""
-    acts = {name: act for name, act in (toy or {}).items() if not name.startswith("TOY_")}
-    variables = {name: value for name, value in (toy or {}).items() if name.startswith("TOY_")}
+    acts = {name: act for name, act in (toy or {}).items() if not name.startswith(("TOY_", "FAIRTRIAL_"))}
+    variables = {
+        name: value for name, value in (toy or {}).items() if name.startswith(("TOY_", "FAIRTRIAL_"))
+    }
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "TOY": json.dumps(acts), **variables}
     command = [sys.executable, RUN, str(results), json.dumps({"jobs": 2, **options}), json.dumps(study or {})]

@@ -11,8 +11,23 @@ from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.part import Part
 from fairtrial.storage.store import Store
-from fairtrial.tuning.schedule import in_part, whole_study
+from fairtrial.study.study import Study
+from fairtrial.tuning.schedule import in_part, tuning_alone, whole_study
 from tests.support.toy import WORKER, note_hits, toy_study
+
+
+def tune(study: Study, options: runner.Options, shared: dict) -> int:
+    """Take part in a tuning on the database that a variable names. shared: seconds in place of usual ones."""
+    from fairtrial.tuning import shared_trials
+    from fairtrial.tuning.database_url import given_url
+
+    for name, seconds in shared.items():
+        setattr(shared_trials, name, seconds)
+    url, store = given_url(None), Store.of(study, options.results)
+    assert url is not None
+    ask, room = tuning_alone(study), options.jobs_for(study)
+    with shared_trials.SharedTrials(study, store, url, ask, room).opened() as trials:
+        return runner.run(study, options, trials)
 
 
 def main() -> int:
@@ -25,11 +40,13 @@ def main() -> int:
     runner.BEAT_S = options.pop("beat_s", runner.BEAT_S)
     made, part = toy_study(**study), options.pop("part", None)
     schedule = whole_study(made)
+    shared = options.pop("shared", None)
     if part is not None:
         options["part"] = Part.parse(part)
         schedule = in_part(schedule, made, options["part"], Store.of(made, results))
+    how = runner.Options(results=results, **options)
     try:
-        return runner.run(made, runner.Options(results=results, **options), schedule)
+        return runner.run(made, how, schedule) if shared is None else tune(made, how, shared)
     except Fault as error:
         print(error.block(), file=sys.stderr)
         return error.code

@@ -23,6 +23,7 @@ EXTRAS: Final = {
     "data": ("pyarrow", "parquet files"),
     "bench": ("pytest_benchmark", "the benchmarks in bench/"),
     "ray": ("ray", "many machines: run --ray"),
+    "postgres": ("psycopg", "tuning by several drivers"),
 }
 OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100

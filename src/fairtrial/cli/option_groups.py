@@ -10,6 +10,7 @@ from fairtrial.execution.part import SAYS
 from fairtrial.study import stopping
 from fairtrial.study.presets import DEFAULT, PRESETS
 from fairtrial.study.tuning_plan import SAMPLERS
+from fairtrial.tuning import database_url
 
 
 def claims_options(commands: Any) -> None:
@@ -213,6 +214,11 @@ def size_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--sd", metavar="S", help="spread of the paired differences, where there is no pilot")
     group.add_argument("--total-budget", metavar="T", help="also the effect that so much device time can see")
+
+
+def share_options(parser: argparse.ArgumentParser) -> None:
+    """Add --storage."""
+    parser.add_argument("--storage", metavar="URL", help=database_url.SAYS)
 
 
 def run_options(parser: argparse.ArgumentParser) -> None:

@@ -66,7 +66,7 @@ ON_A_STUDY: Final = {
     ),
     "tune": (
         "run the trials that give each arm its learning rate; `run` does this first by itself",
-        (groups.study_options, groups.tuning_options, groups.work_options),
+        (groups.study_options, groups.tuning_options, groups.work_options, groups.share_options),
     ),
     "run": (
         "run what is missing, then report",

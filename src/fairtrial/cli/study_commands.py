@@ -23,6 +23,7 @@ from fairtrial.study.study import Study
 
 if TYPE_CHECKING:
     from fairtrial.execution.runner import Schedule
+    from fairtrial.tuning.database_url import DatabaseUrl
 
 
 def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
@@ -134,18 +135,35 @@ def _spreads(study: Study, given: Namespace) -> list[Any]:
 
 def tune(study: Study, given: Namespace) -> int:
     """Run the trials that give each arm its learning rate, and say what they chose."""
-    from fairtrial.execution import runner
     from fairtrial.tuning import schedule
+    from fairtrial.tuning.database_url import given_url
 
     study, how = _asked(study, given)
+    url = given_url(given.storage)
     if study.tuning is None:
         do = "write tuning=Tuning({'lr': (0.03, 0.1, 0.3, 1.0, 3.0)}) in the study, or give --space"
         raise fault(f"{study.name} declares no tuning", "tuning", do)
-    wanted = _of_part(schedule.tuning_alone(study), study, how)
-    code = runner.run(study, how, wanted)
+    code = _run_trials(study, how, url)
     found = schedule.choices_of(study, Store.of(study, given.results))
     show(found, schedule.lines(found), given.json)
     return code
+
+
+def _run_trials(study: Study, how: Options, url: DatabaseUrl | None) -> int:
+    """Run the trials of a study: all, those of a part, or those that no other driver has claimed."""
+    from fairtrial.execution import runner
+    from fairtrial.tuning.schedule import tuning_alone
+
+    ask = tuning_alone(study)
+    if url is None:
+        return runner.run(study, how, _of_part(ask, study, how))
+    if how.part is not None:
+        raise fault("a fixed part, and trials claimed from a database", "--part and --storage", "keep one")
+    from fairtrial.tuning.shared_trials import SharedTrials
+
+    store = Store.of(study, how.results)
+    with SharedTrials(study, store, url, ask, how.jobs_for(study)).opened() as shared:
+        return runner.run(study, how, shared)
 
 
 def run(study: Study, given: Namespace) -> int:

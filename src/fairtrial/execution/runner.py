@@ -34,16 +34,16 @@ BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The cells that a study wants by what is recorded so far.
+    """The cells that a study wants by what is recorded so far, and lines that a person is told once.
 
-    lines: what a person is told, once each. records: attempts that other drivers have published. held_up:
-    whether more will be wanted that waits for what other drivers have not run yet.
+    records: of other drivers. held_up: more is wanted after what those have not run. waits: ask again soon.
     """
 
     cells: Sequence[Cell]
     lines: tuple[str, ...] = ()
     records: Sequence[Attempt] = ()
     held_up: bool = False
+    waits: bool = False
 
 
 Schedule = Callable[[Mapping[str, Attempt]], Wanted]  # from cell -> the attempt that counts
@@ -104,7 +104,7 @@ class Driver:
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
-        self.held_up = False  # by cells of other drivers
+        self.held_up = self.waits = False  # by and for cells of other drivers
         self.origin: Json = {}  # of the first worker that was ready
         self.exhausted = False  # the total budget has no room for another cell
 
@@ -112,11 +112,11 @@ class Driver:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
         self._close_abandoned()
         self._more(retry=self.options.retry)
-        if self.pending or self.timekeeper.unchecked(self.wanted, self.log.counted):
+        if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
             engine = engine_of(self.study, self.options)
             with WorkerPool(engine, _first_message(self.store, self.options)) as pool:
-                if self.pending:
-                    self._run_pending(pool, min(engine.size, len(self.pending)))
+                if self.pending or self.waits:
+                    self._run_pending(pool, min(engine.size, len(self.pending) or engine.size))
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
@@ -133,11 +133,10 @@ class Driver:
         wanted = self.schedule(self.log.counted)
         for record in wanted.records:
             self.log.note(record)
-        self.held_up = wanted.held_up
-        for line in wanted.lines:
-            if line not in self.announced:
-                self.announced.add(line)
-                announce(line)
+        self.held_up, self.waits = wanted.held_up, wanted.waits and self.remaining != 0
+        for line in (line for line in wanted.lines if line not in self.announced):
+            announce(line)
+        self.announced.update(wanted.lines)
         self.wanted = list(wanted.cells)
         more = self.log.pending(self.wanted, retry=retry)[: self.remaining]
         self.remaining = None if self.remaining is None else self.remaining - len(more)
@@ -146,8 +145,7 @@ class Driver:
 
     def _close_abandoned(self) -> None:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
-        part = self.options.part
-        ours = part.of_study(self.study) if part else None
+        ours = self.options.part and self.options.part.of_study(self.study)
         for lease, ran_s in self.store.abandoned():
             attempt = lease.closed(self.store.name, _declaration(self.store), ran_s)
             if ours is None or ours(attempt.cell, attempt.seed, attempt.settings.stage):
@@ -202,7 +200,7 @@ class Driver:
 
     def _goes_on(self, progress: Progress) -> bool:
         """Whether the schedule wants more after all of it has ended; nothing when the budget is spent."""
-        if self.exhausted or not self._more():
+        if self.exhausted or not (self._more() or self.waits):
             return False
         progress.expect(self.wanted)
         return True
