@@ -146,3 +146,22 @@ def test_other_code_is_refused(three_nodes, tmp_path, monkeypatch):
 def test_no_cluster_is_said_before_anything_runs(tmp_path, capsys):
     assert main(["run", "norm", "--results", str(tmp_path), "--ray", "127.0.0.1:1"]) == 4
     assert "no Ray cluster answers" in capsys.readouterr().err
+
+
+def rate(results):
+    """Cells a second, from when the first eight were done until the last one was."""
+    ended = sorted(record.provenance.ended for record in store_of(results).attempts())
+    return (len(ended) - 8) / (ended[-1] - ended[7])
+
+
+@pytest.mark.soak
+def test_eight_at_a_time_are_nearly_as_fast_as_eight_workers_here(three_nodes, tmp_path):
+    three_nodes.complete()
+    study, toy = {"seeds": 40}, {"TOY_SLEEP_S": "1"}
+    for name, how in (("ray", {"ray": three_nodes.address}), ("here", {})):
+        driver = start(tmp_path / name, study=study, toy=toy, jobs=8, **how)
+        said = driver.communicate(timeout=300)[1]
+        assert driver.returncode == 0, said
+    share = rate(tmp_path / "ray") / rate(tmp_path / "here")
+    print(f"cells a second: {rate(tmp_path / 'ray'):.2f} on Ray, {rate(tmp_path / 'here'):.2f} here")
+    assert share >= 0.9

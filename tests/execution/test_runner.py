@@ -13,7 +13,9 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.engine import Worker
 from fairtrial.execution.runner import Options, Wanted
+from fairtrial.signals import Stop
 from fairtrial.storage import atomic
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.store import Store
@@ -137,6 +139,19 @@ def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, 
 def test_what_a_library_prints_does_not_reach_the_driver(toy, tmp_path, monkeypatch):
     acts(monkeypatch, TOY='{"bn 0": "chat"}')
     assert toy(tmp_path) == 0
+
+
+def test_an_answer_to_an_attempt_that_was_ended_is_superseded(tmp_path, capfd):
+    study, late = toy_study(), Worker()
+    store = store_of(tmp_path)
+    with store.driving(study, None) as refuse_moved:
+        driver = runner.Driver(study, store, Options(results=tmp_path), Stop(), refuse_moved)
+        message = {"cell": study.cells()[0].id, "attempt": 1, "result": {}, "wall_s": 1.0}
+        driver._take_result(late, message, None)  # its cell was closed
+        late.cell, late.attempt = study.cells()[0], 2
+        driver._take_result(late, message, None)  # another attempt of it runs
+    assert capfd.readouterr().err.count("superseded: attempt 1 of cell") == 2
+    assert store.attempts() == [] and late.cell is not None
 
 
 # limits
