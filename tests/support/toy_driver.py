@@ -32,7 +32,7 @@ def tune(study: Study, options: runner.Options, shared: dict) -> int:
 
 def main() -> int:
     results, options, study = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
-    worker_pool.ENTRY = (WORKER,)
+    worker_pool.ENTRY = (os.environ.get("TOY_WORKER", WORKER),)
     if "ray" in options:  # workers have the environment of their machine
         acts = {name: value for name, value in os.environ.items() if name.startswith("TOY")}
         worker_pool.ENTRY = (WORKER, json.dumps(acts))

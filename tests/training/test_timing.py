@@ -1,8 +1,11 @@
 """The ledger of a cell: what is booked to each account, and when the clock is read."""
 
-import pytest
+import time
 
-from fairtrial.training.timing import ACCOUNTS, Ledger
+import pytest
+import torch
+
+from fairtrial.training.timing import ACCOUNTS, Ledger, ledger_of
 
 
 class Clock:
@@ -50,3 +53,25 @@ def test_two_ledgers_share_nothing():
     with first.book("train"):
         pass
     assert second.seconds["train"] == 0.0
+
+
+def test_a_jump_of_the_wall_clock_is_booked_nowhere(monkeypatch):
+    ledger = Ledger()
+    with ledger.book("train"):
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert 0 <= ledger.seconds["train"] < 60
+    assert ledger_of(torch.device("cpu")).now is time.perf_counter
+
+
+def test_what_is_booked_inside_a_block_is_not_in_the_block():
+    clock = Clock()
+    ledger = Ledger(clock.now)
+    with ledger.book("train"):
+        clock.time += 3
+        with ledger.book("checkpoint"):
+            assert ledger.seconds["train"] == 3  # a checkpoint holds the bill up to itself
+            clock.time += 10
+        clock.time += 4
+    assert (ledger.seconds["train"], ledger.seconds["checkpoint"]) == (7, 10)
+    ledger.go_on_from({"train": 100, "lost": 1})
+    assert (ledger.seconds["train"], ledger.seconds["lost"]) == (107, 1)

@@ -55,7 +55,7 @@ class AttemptLog:
             self._failures[cell] += 1
             self._failure[cell] = record
         if record.status == "done":
-            self._times[arm_key(settings) + record.budget].append(record.spent.device_s)
+            self._times[arm_key(settings) + record.budget].append(record.spent.cell_s)
         if sha256 := record.provenance.data:
             self._data.setdefault((settings.data, settings.resolution), sha256)
         if start := record.drawn.upstream:

@@ -24,12 +24,6 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
-# What a result may depend on beside the code.
-PLACE: Final = ("cpu", "device", "torch", "threads", "kernels", "data")
-LIBRARIES: Final = ("torch", "torchvision", "numpy", "pillow")
-CODE: Final = ("fairtrial", "commit", "dirty")
-# Names of devices and jobs: they belong to a machine, and change no bit.
-_NOT_SET: Final = ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "PYTHONHASHSEED")
 # flags.instructions -> the value of ATEN_CPU_CAPABILITY; torch takes the most that there is by itself
 _LOWERED: Final = {"NO AVX": "default", "DEFAULT": "default", "AVX2": "avx2"}
 
@@ -129,7 +123,7 @@ def replay(
 
 def _conditions(place: Provenance) -> Json:
     """How a cell is started again."""
-    environment = {n: v for n, v in (place.environment or {}).items() if n not in _NOT_SET}
+    environment = place.set_environment
     if lowered := _LOWERED.get((place.flags or {}).get("instructions", "")):
         environment["ATEN_CPU_CAPABILITY"] = lowered
     device = "cpu" if place.device in (None, "cpu") else "cuda:0"
@@ -200,7 +194,7 @@ def compared(recorded: Attempt, now: Attempt, arm: str) -> Replayed:
         arm,
         _unequal(_results(recorded), _results(now)),
         _unequal(_place(recorded), _place(now)),
-        _unequal(*({name: getattr(one.provenance, name) for name in CODE} for one in (recorded, now))),
+        _unequal(recorded.provenance.code, now.provenance.code),
     )
 
 
@@ -221,16 +215,8 @@ def _results(attempt: Attempt) -> Json:
 
 def _place(attempt: Attempt) -> Json:
     """Everything of its origin that may change a bit."""
-    place, start = attempt.provenance, attempt.drawn.upstream
-    versions, flags = place.versions or {}, place.flags or {}
-    environment = {n: v for n, v in (place.environment or {}).items() if n not in _NOT_SET}
-    return {
-        **{name: getattr(place, name) for name in PLACE},
-        **{f"versions.{name}": versions.get(name) for name in LIBRARIES},
-        **flags,
-        **{f"environment.{name}": value for name, value in environment.items()},
-        "start": start.sha256 if start else None,
-    }
+    start = attempt.drawn.upstream
+    return attempt.provenance.place | {"start": start.sha256 if start else None}
 
 
 def _pairs(pairs: Mapping[str, Pair]) -> str:

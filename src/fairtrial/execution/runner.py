@@ -82,8 +82,7 @@ def _first_message(store: Store, options: Options) -> Message:
 
 def _declaration(store: Store) -> str | None:
     """The hash of what is declared now; None where steps are timed before that."""
-    hashes = store.hashes()
-    return hashes[-1] if hashes else None
+    return (store.hashes() or (None,))[-1]
 
 
 class Driver:
@@ -147,7 +146,8 @@ class Driver:
         """End each attempt whose driver vanished; the cell is pending again, its seconds are billed."""
         ours = self.options.part and self.options.part.of_study(self.study)
         for lease, ran_s in self.store.abandoned():
-            attempt = lease.closed(self.store.name, _declaration(self.store), ran_s)
+            # with what may have run since the last renewal: a crash gives no free compute
+            attempt = lease.closed(self.store.name, _declaration(self.store), ran_s + BEAT_S + POLL_S)
             if ours is None or ours(attempt.cell, attempt.seed, attempt.settings.stage):
                 self.log.publish(attempt)
 
@@ -213,8 +213,7 @@ class Driver:
 
     def _affordable(self, pool: WorkerPool, cell: Cell) -> bool:
         """Whether the total budget has room for a cell beside what is spent and what runs; if not, stop."""
-        limit = self.options.total_budget_s
-        if limit is None:
+        if (limit := self.options.total_budget_s) is None:
             return True
         running = sum(max(worker.ran_s(), self._price(taken)) for worker, taken in pool.busy())
         if self.log.spent_s + running + self._price(cell) <= limit:
@@ -239,6 +238,7 @@ class Driver:
             "step_s": step_s,
             "way": self.ways.get(arm_key(cell.settings), {}),
             "data_sha256": None if mixed else self.log.data_sha256(cell),
+            "checkpoints": worker.machine == "",  # another machine may not see the folder
         }
         pool.give(worker, cell, attempt, message)
 
@@ -256,6 +256,8 @@ class Driver:
         if cell is None or (cell.id, worker.attempt) != (message["cell"], message["attempt"]):
             announce(f"superseded: attempt {message['attempt']} of cell {message['cell']} had been ended")
             return
+        for line in message["result"].get("lines", ()):
+            announce(line)
         keep_files(self.store, cell.id, worker.attempt, message)
         self._ended(cell, self._close(worker, message["result"]), message["wall_s"], progress)
         worker.cell = None

@@ -27,6 +27,7 @@ from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
 from fairtrial.signals import end_with_parent
 from fairtrial.storage import provenance
+from fairtrial.storage.cell_checkpoints import of_study
 from fairtrial.storage.record import Json, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
@@ -130,11 +131,16 @@ class CellRunner:
         cell, attempt, started = Cell.of(message["cell"]), message["attempt"], CLOCK.now()
         kept = self.store.weights(cell.id, attempt) if cell.settings.stage == "upstream" else None
         context = replace(
-            self.context, weights_sha256=message["weights_sha256"], keep=kept, way=message["way"]
-        )
+            self.context, weights_sha256=message["weights_sha256"], keep=kept, way=message["way"],
+            checkpoints=self._resumable(attempt) if message.get("checkpoints") else None,
+        )  # fmt: skip
         result = self._result(cell, message["step_s"], message["data_sha256"], context)
         wall_s = CLOCK.now() - started
         return {"cell": cell.id, "attempt": attempt, "result": result, "wall_s": wall_s}
+
+    def _resumable(self, attempt: int) -> Any:
+        """Where a cell keeps its checkpoints, and what it runs under."""
+        return self.cells.Resumable(of_study(self.store.folder), attempt, provenance.made_under(self.origin))
 
     def _result(self, cell: Cell, step_s: float | None, data_sha256: str | None, context: Any) -> Json:
         started = CLOCK.now()

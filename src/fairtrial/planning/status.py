@@ -45,7 +45,7 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "ended_attempts": dict(Counter(r.status for r in books.records if books.outcome(r.cell) is not r)),
         "given_up": books.given_up_words([*trials, *cells]),
         "device_s": books.spent_s,
-        "lost_s": sum(record.spent.lost_s for record in books.records),
+        "lost_s": sum(record.spent.lost_s - (record.spent.carried_s or 0.0) for record in books.records),
         "other_cells": len({record.cell for record in others}),
         "others_have": _apart(cells, others),
         "looks": [] if asked is None else list(asked.said),
@@ -76,7 +76,7 @@ def _graded(cells: list[Cell], books: AttemptLog) -> dict[str, float] | None:
         record = books.outcome(cell.id)
         if record is None or record.status != "done":
             continue
-        took, arm = record.spent.device_s, arm_key(cell.settings)
+        took, arm = record.spent.cell_s, arm_key(cell.settings)
         if arm in first:
             forecast_s, spent_s = forecast_s + first[arm], spent_s + took
         first.setdefault(arm, took)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
-from fairtrial.storage.record import Attempt
+from fairtrial.errors import Fault
+from fairtrial.storage.record import Attempt, read
 from fairtrial.study.failure_policy import FailurePolicy
 
 DECLARED = FailurePolicy()  # where a study declares nothing else
@@ -28,3 +31,12 @@ def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> d
         if attempt.failed and attempt.cell not in known:
             found[attempt.cell].append(attempt)
     return dict(found)
+
+
+def has_outcome(folder: Path, cell: str) -> bool:
+    """Whether a cell of a study has ended, as far as its records can be read."""
+    for path in folder.glob(f"cells/{cell}-*.json"):
+        with suppress(Fault, OSError):
+            if outcomes([read(path)]):
+                return True
+    return False

@@ -13,7 +13,7 @@ from typing import Any, Final
 import fairtrial
 from fairtrial.errors import REFUSED, Fault, Problem, fault
 from fairtrial.installation import ROOT
-from fairtrial.storage.json_fields import Group, Number, Object, Table, Text, Texts, Whole
+from fairtrial.storage.json_fields import Group, Number, Object, Table, Text, Texts, Whole, parse
 
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 # By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
@@ -28,6 +28,11 @@ ENVIRONMENT: Final = (
 UNKNOWN: Final = "unknown"  # commit or dirty, where git refused to say
 LONGEST_S: Final = 120.0  # of one call of git
 UNMIXED: Final = ("fairtrial", "torch", "device", "threads", "kernels")  # one value each per study
+# What a result may depend on beside the code.
+PLACE: Final = ("cpu", "device", "torch", "threads", "kernels", "data")
+LIBRARIES: Final = ("torch", "torchvision", "numpy", "pillow")
+CODE: Final = ("fairtrial", "commit", "dirty")
+_OF_A_MACHINE: Final = ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "PYTHONHASHSEED")
 _NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of nothing
 
 
@@ -60,6 +65,27 @@ class Provenance(Group):
     ended: Number | None = None
 
     @property
+    def code(self) -> dict[str, Any]:
+        """The code that ran."""
+        return {name: getattr(self, name) for name in CODE}
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """All beside the code that may change a bit of a result: machine, libraries, flags, environment."""
+        versions, environment = self.versions or {}, self.set_environment
+        return {
+            **{name: getattr(self, name) for name in PLACE},
+            **{f"versions.{name}": versions.get(name) for name in LIBRARIES},
+            **(self.flags or {}),
+            **{f"environment.{name}": value for name, value in environment.items()},
+        }
+
+    @property
+    def set_environment(self) -> dict[str, Any]:
+        """The variables that were set, without those that belong to a machine and change no bit."""
+        return {n: v for n, v in (self.environment or {}).items() if n not in _OF_A_MACHINE}
+
+    @property
     def modified(self) -> bool:
         """Whether the tree held changes that its commit does not."""
         return bool(self.dirty) and self.dirty != _NO_CHANGES
@@ -86,6 +112,14 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
         "cores": os.cpu_count(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
     }
+
+
+def made_under(origin: dict[str, Any]) -> dict[str, Any]:
+    """Return code and place of this process. origin: of `gather`."""
+    here = parse(Provenance, origin, "origin.", [])
+    # it is our own
+    assert here is not None
+    return here.code | here.place
 
 
 def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any], *, one_cpu: bool = False) -> None:

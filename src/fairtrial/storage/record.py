@@ -69,7 +69,11 @@ Status = Annotated[str, Check(f"one of {', '.join(STATUSES)}", lambda v: v in ST
 
 @dataclass(frozen=True, kw_only=True)
 class Spent(Group):
-    """What an attempt cost; seconds are those of the device. stalled_s: it was stopped, for free."""
+    """What an attempt cost; seconds are those of the device. stalled_s: it was stopped, for free.
+
+    An attempt that goes on from a checkpoint has the seconds of the whole cell in its accounts; carried_s is
+    what of them the lost_s of earlier attempts holds already.
+    """
 
     steps: Whole
     examples: Whole
@@ -80,13 +84,20 @@ class Spent(Group):
     load_s: Amount
     lost_s: Amount
     stalled_s: Amount | None = None
+    checkpoint_s: Amount | None = None
+    carried_s: Amount | None = None
     calibrated_step_s: Amount | None = None
     peak_memory_bytes: Whole | None = None
 
     @property
+    def cell_s(self) -> float:
+        """Training, evaluation and checkpoints of the cell, whichever attempts they fell into."""
+        return self.train_s + self.eval_s + (self.checkpoint_s or 0.0)
+
+    @property
     def device_s(self) -> float:
-        """Training, evaluation, and what was lost."""
-        return self.train_s + self.eval_s + self.lost_s
+        """What this attempt adds to the bill: no second is in two attempts."""
+        return self.cell_s + self.lost_s - (self.carried_s or 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
 from fairtrial.failpoints import RESULT
-from fairtrial.storage import atomic, lock
+from fairtrial.storage import atomic, cell_checkpoints, lock
 from fairtrial.storage.calibrations import Calibration, calibration_text, oldest_first, read_calibration
 from fairtrial.storage.declaration import declaration_text, read_declaration
 from fairtrial.storage.integrity import PUT_BACK, Newer, Record, sealed
 from fairtrial.storage.lease import Lease, read_lease
-from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.outcomes import has_outcome, outcomes
 from fairtrial.storage.record import Attempt, read
 from fairtrial.storage.study_folders import record_files
 from fairtrial.study.factors import recorded_digest, without_defaults
@@ -126,6 +126,8 @@ class Store:
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
         with contextlib.suppress(FileExistsError):
             atomic.publish(path, text, along=RESULT)
+            if outcomes([attempt]):
+                cell_checkpoints.drop(self.folder, attempt.cell)
             self.release(attempt.cell, attempt.number)
             return True
         self.release(attempt.cell, attempt.number)
@@ -153,15 +155,12 @@ class Store:
             hashes = self.hashes()
         except Fault as error:
             faults.append(error)
-        for path in self._attempt_files():
+        for path in record_files(self.folder / "cells"):
             try:
                 good.append(_read_own(path, hashes))
             except Fault as error:
                 faults.append(error)
         return sorted(good, key=lambda attempt: (attempt.cell, attempt.number)), faults
-
-    def _attempt_files(self) -> list[Path]:
-        return record_files(self.folder / "cells")
 
     def _file(self, part: str, cell: str, attempt: int) -> Path:
         return self.folder / part / f"{cell}-{attempt}.json"
@@ -241,8 +240,9 @@ class Store:
                 yield refuse_moved
 
     def sweep(self) -> list[Path]:
-        """Delete temporary files that a crash left; only who runs alone may ask."""
-        return atomic.sweep(self.folder, *(self.folder / part for part in ("cells", "leases", "weights")))
+        """Delete what a crash left of files; only who runs alone may ask."""
+        left = atomic.sweep(self.folder, *(self.folder / part for part in ("cells", "leases", "weights")))
+        return left + cell_checkpoints.sweep(self.folder, lambda cell: has_outcome(self.folder, cell))
 
     def set_aside(self) -> list[Path]:
         """Move files that cannot be trusted into damaged/, so that their cells run again."""
@@ -259,9 +259,12 @@ class Store:
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], object]]]:
         yield from ((path, _read_possible) for path in self.folder.glob("study.json"))
         hashes = self.hashes()  # none of a damaged declaration: it has been moved away by now
-        yield from ((path, lambda path: _read_own(path, hashes)) for path in self._attempt_files())
+        yield from (
+            (path, lambda path: _read_own(path, hashes)) for path in record_files(self.folder / "cells")
+        )
         yield from ((path, read_lease) for path in record_files(self.folder / "leases"))
         yield from ((path, read_calibration) for path in self._calibration_files())
+        yield from ((path, cell_checkpoints.read) for path in cell_checkpoints.files(self.folder))
 
 
 @lru_cache(maxsize=32)

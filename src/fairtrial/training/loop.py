@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -54,6 +54,65 @@ class Score:
     correct: np.ndarray
 
 
+@dataclass
+class State:
+    """All that the rest of a cell's training depends on, between two steps.
+
+    Every draw is a function of the step and of the seed (rng.py), so no generator has a position to keep.
+    losses: (steps,), of the steps so far. curve: as in Outcome. micro_batch: as memory made it.
+    """
+
+    model: nn.Module
+    optimizer: SGD
+    losses: Tensor
+    micro_batch: int | None
+    step: int = 0
+    curve: list[tuple[int, float, float | None]] = field(default_factory=list)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Hand out the tensors by name: parameters and buffers, velocities, losses; no copies."""
+        velocity = self.optimizer.velocity
+        if velocity is None:
+            velocity = [torch.zeros_like(parameter) for parameter in self.optimizer.parameters]
+        model = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        moving = {f"velocity.{number}": value for number, value in enumerate(velocity)}
+        return {**model, **moving, "losses": self.losses}
+
+    def facts(self) -> dict[str, Any]:
+        """Hand out the rest, as JSON."""
+        return {"step": self.step, "curve": self.curve, "micro_batch": self.micro_batch}
+
+    @torch.no_grad()
+    def take(self, arrays: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Become the state that was handed out; a ValueError, and no change, where one does not fit."""
+        own = self.arrays()
+        other = own.keys() ^ arrays.keys()
+        other |= {n for n in own.keys() & arrays.keys() if _kind(own[n]) != _kind(arrays[n])}
+        if other or facts.keys() != self.facts().keys():
+            raise ValueError(f"not the state of this network: {', '.join(sorted(other)[:3]) or 'its facts'}")
+        curve = [(step, accuracy, loss) for step, accuracy, loss in facts["curve"]]
+        for name, value in own.items():
+            value.copy_(arrays[name])
+        self.optimizer.velocity = [own[f"velocity.{n}"] for n in range(len(self.optimizer.parameters))]
+        self.step, self.micro_batch, self.curve = facts["step"], facts["micro_batch"], curve
+
+
+def _kind(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype
+
+
+class Watch(Protocol):
+    """Who may replace the state before the first step, and sees it after each."""
+
+    def begin(self, state: State) -> None:
+        """Let the state `take` that of an earlier attempt, if there is one."""
+        ...
+
+    def after_step(self, state: State) -> None:
+        """Look at the state; it is handed out, not changed."""
+        ...
+
+
 def fit(
     model: nn.Module,
     task: Batches,
@@ -63,38 +122,57 @@ def fit(
     *,
     validate: bool = True,
     mode: Callable[[nn.Module], object] = nn.Module.train,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train for `steps` optimizer updates; look at validation images at fixed fractions.
 
     mode: puts the network into training mode; parameters that take no gradient stay as they are.
+    watch: sees the state of training, and may begin with that of an earlier attempt.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = SGD(trained, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     losses = torch.zeros(steps, device=task.labels.device)
-    checkpoints = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
-    curve: list[tuple[int, float, float | None]] = []
-    done = 0
+    state = State(model, optimizer, losses, recipe.micro_batch)
     with ledger.book("load"):
         mode(model)
+        if watch is not None:
+            watch.begin(state)
+            recipe = replace(recipe, micro_batch=state.micro_batch)
         replay, eager = _replay(model, task, recipe)
-    for checkpoint in checkpoints:
+    looked = state.curve[-1][0] if state.curve else 0
+    for point in sorted({max(1, round(point * steps)) for point in VAL_POINTS}):
+        if point <= looked:
+            continue
         with ledger.book("train"):
             mode(model)
-            for step in range(done, checkpoint):
-                optimizer.lr = recipe.lr_at(step / steps)
-                batch = task.batch(step, recipe.batch_size, recipe.mixup)
-                losses[step], recipe = _fitting(model, optimizer, batch, recipe, replay)
-                if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(losses[step]):
-                    break
-            done = step + 1
-        if not math.isfinite(losses[done - 1]):
-            return Outcome(done, None, tuple(curve), _first_bad(losses[:done]), recipe.micro_batch, eager)
+            recipe = _train(state, task, recipe, point, replay, watch)
+        if not math.isfinite(losses[state.step - 1]):
+            first = _first_bad(losses[: state.step])
+            return Outcome(state.step, None, tuple(state.curve), first, recipe.micro_batch, eager)
         if validate and len(task.val_labels):
             with ledger.book("eval"):
                 score = evaluate(model, task.val_images, task.val_labels, task.view)
-            curve.append((done, score.accuracy, score.loss))
+            state.curve.append((state.step, score.accuracy, score.loss))
     loss = float(losses[-max(1, steps // 10) :].mean())
-    return Outcome(done, loss, tuple(curve), None, recipe.micro_batch, eager)
+    return Outcome(state.step, loss, tuple(state.curve), None, recipe.micro_batch, eager)
+
+
+def _train(
+    state: State, task: Batches, recipe: Recipe, end: int, replay: Replay | None, watch: Watch | None
+) -> Recipe:
+    """Train up to step `end`, or to a look at a loss that is no finite number -> the recipe as it is then."""
+    steps = len(state.losses)
+    for step in range(state.step, end):
+        state.optimizer.lr = recipe.lr_at(step / steps)
+        batch = task.batch(step, recipe.batch_size, recipe.mixup)
+        state.losses[step], recipe = _fitting(state.model, state.optimizer, batch, recipe, replay)
+        state.step = step + 1
+        if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(state.losses[step]):
+            break
+        if watch is not None:
+            state.micro_batch = recipe.micro_batch
+            watch.after_step(state)
+    return recipe
 
 
 def _replay(model: nn.Module, task: Batches, recipe: Recipe) -> tuple[Replay | None, str | None]:

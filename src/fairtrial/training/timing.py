@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,15 +25,29 @@ class Ledger:
     synchronize: Callable[[], None] = lambda: None
     stalled: Callable[[], float] = lambda: 0.0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
+    _account: str | None = None  # of the block that is open
+    _since: float = 0.0
 
     @contextmanager
     def book(self, account: str) -> Iterator[None]:
-        """Book the time spent inside to one account."""
-        start = self._read()
+        """Book the time spent inside to one account, without what a block inside books to another."""
+        outside = self._account
+        self._turn_to(account)
         try:
             yield
         finally:
-            self.seconds[account] += self._read() - start
+            self._turn_to(outside)
+
+    def go_on_from(self, seconds: Mapping[str, float]) -> None:
+        """Add what was booked before a checkpoint."""
+        for account, spent in seconds.items():
+            self.seconds[account] = self.seconds.get(account, 0.0) + spent
+
+    def _turn_to(self, account: str | None) -> None:
+        now = self._read()
+        if self._account is not None:
+            self.seconds[self._account] = self.seconds.get(self._account, 0.0) + (now - self._since)
+        self._account, self._since = account, now
 
     def _read(self) -> float:
         self.synchronize()

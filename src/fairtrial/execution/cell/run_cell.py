@@ -15,6 +15,7 @@ from torch import nn
 
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
+from fairtrial.execution.cell.resume import Resumable, keeper_of, with_drawn
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.models.resnet import ResNetV2
@@ -36,6 +37,7 @@ class ExecutionContext:
     results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
     of the file that recorded cells of this arm started from. keep: the file for what is trained, in a study
     that pre-trains. way: layout and kernels that calibration chose, in place of the declared ones.
+    checkpoints: where the cell keeps its own; None: nowhere.
     """
 
     device: str = "cpu"
@@ -44,6 +46,7 @@ class ExecutionContext:
     weights_sha256: str | None = None
     keep: Path | None = None
     way: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Resumable | None = None
 
 
 @dataclass
@@ -77,7 +80,7 @@ class PreparedCell:
 
 
 def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None) -> dict[str, Any]:
-    """Train and score one cell -> status, spent, measured, drawn.
+    """Train and score one cell -> status, spent, measured, drawn; lines: what a person should know of it.
 
     step_s: calibrated seconds of one step, for a budget in seconds. A diverged
     cell is an outcome; running out of memory is raised to the caller.
@@ -96,7 +99,9 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
             network, batches, mode = tuned(
                 prepared.model, prepared.task, prepared.subset, settings, bool(prepared.begun)
             )
-        outcome = fit(network, batches, recipe, steps, ledger, mode=mode)
+        kept = with_drawn(context.checkpoints, cell=cell.id, steps=steps, drawn=drawn)
+        keeper = keeper_of(cell.id, kept, ledger)
+        outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=keeper)
         measure = _validated if settings.stage == "tuning" else _measure
         status, measured = measure(prepared, outcome, ledger)
     measured["weights_sha256"] = weights_digest(prepared.model)
@@ -115,10 +120,12 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
         **{f"{account}_s": round(seconds, 6) for account, seconds in ledger.seconds.items()},
         "lost_s": 0.0,
         "stalled_s": round(CLOCK.stalled_s() - stalled_s, 6) or None,
+        **({"carried_s": round(keeper.carried_s, 6)} if keeper and keeper.carried_s else {}),
         "calibrated_step_s": step_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     }
-    return {"status": status, "spent": spent, "measured": measured, "drawn": drawn}
+    lines = list(keeper.lines) if keeper else []
+    return {"status": status, "spent": spent, "measured": measured, "drawn": drawn, "lines": lines}
 
 
 def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> PreparedCell:

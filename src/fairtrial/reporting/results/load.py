@@ -246,7 +246,7 @@ def _started(settings: Settings, row: Record, record: Attempt | None) -> Record:
 
 def _block_s(study: Study, records: Mapping[str, Attempt]) -> float | None:
     arms = len(study.arms()) + (study.aa is not None)
-    return arms * sum(one.spent.device_s for one in records.values()) / len(records) if records else None
+    return arms * sum(one.spent.cell_s for one in records.values()) / len(records) if records else None
 
 
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:

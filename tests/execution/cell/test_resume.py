@@ -1,0 +1,371 @@
+"""A cell that is killed in its middle ends bit for bit as one that is not (docs/resuming.md)."""
+
+import json
+import os
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fairtrial.errors import Fault
+from fairtrial.execution.cell import resume
+from fairtrial.execution.cell.resume import Keeper, Resumable
+from fairtrial.failpoints import CHECKPOINT
+from fairtrial.storage import cell_checkpoints
+from fairtrial.storage.cell_checkpoints import Saved, listed
+from fairtrial.storage.record import is_timing
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
+from fairtrial.training.loop import State
+from fairtrial.training.optimizer import SGD
+from fairtrial.training.timing import Ledger
+from tests.support.forked_cells import DROPS, MADE, Cells
+
+KILLED = -9
+STEPS = 12
+ARMS = [(norm, ws) for norm in ("bn", "gn") for ws in (False, True)]
+POINTS = [point for point in CHECKPOINT if point]
+
+
+def cell_of(norm="bn", weight_std=True, mixup=0.1, **more):
+    fixed = {"model": "mini", "resolution": 8, "shots": 5, "val_per_class": 2, "batch_size": 8, "lr": 0.1}
+    fixed |= {"weight_std": weight_std, "mixup": mixup, "augment": "crop-flip", **more}
+    return Study("t", "", {"norm": (norm,)}, Budget(steps=STEPS), fixed=fixed, seeds=(0,)).cells()[0]
+
+
+@pytest.fixture(scope="module")
+def cells():
+    forking = Cells()
+    yield forking
+    forking.stop()
+
+
+@pytest.fixture(scope="module")
+def whole(cells, tmp_path_factory):
+    """Cell -> what it gives when nothing happens to it and it keeps no checkpoint."""
+    known, out = {}, tmp_path_factory.mktemp("whole") / "out.json"
+
+    def of(cell):
+        if cell.id not in known:
+            status, known[cell.id] = cells.run(out, cell, None)
+            assert status == 0
+        return known[cell.id]
+
+    return of
+
+
+def repeats(result):
+    """All of a result that must be the same: every weight, buffer, velocity and loss, and the record."""
+    spent = {name: value for name, value in result["spent"].items() if not is_timing(name)}
+    return {name: result[name] for name in ("status", "measured", "drawn", "arrays")} | {"spent": spent}
+
+
+def resumed(cells, folder, cell, *failpoints, **how):
+    """What the cell gives after an attempt was killed at each of these points; its lines."""
+    out = folder / "out.json"
+    for number, point in enumerate(failpoints, 1):
+        status, _ = cells.run(out, cell, folder / "checkpoints", number, failpoint=point)
+        assert status == KILLED, point
+    status, result = cells.run(out, cell, folder / "checkpoints", len(failpoints) + 1, **how)
+    assert status == 0
+    return result
+
+
+def hold(result, expected, step):
+    assert repeats(result) == repeats(expected)
+    went_on = [line for line in result["lines"] if "goes on" in line]
+    assert len(went_on) == (step > 0) and all(f"from step {step} " in line for line in went_on)
+    assert ("carried_s" in result["spent"]) == (step > 0)
+
+
+# R3: killed at step k, checkpoints at 3, 6, 9
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.1])
+@pytest.mark.parametrize(("norm", "weight_std"), ARMS)
+@pytest.mark.parametrize("k", [4, 11])
+def test_a_cell_killed_at_a_step_ends_as_one_that_was_not(cells, whole, tmp_path, norm, weight_std, mixup, k):
+    cell = cell_of(norm, weight_std, mixup)
+    hold(resumed(cells, tmp_path, cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mixup", [0.0, 0.1])
+@pytest.mark.parametrize(("norm", "weight_std"), ARMS)
+@pytest.mark.parametrize("k", range(1, STEPS))
+def test_a_cell_killed_at_any_step_ends_as_one_that_was_not(
+    cells, whole, tmp_path, norm, weight_std, mixup, k
+):
+    cell = cell_of(norm, weight_std, mixup)
+    hold(resumed(cells, tmp_path, cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"layout": "nhwc"}, {"norm": "gn", "micro_batch": 4}, {"val_per_class": 0}, {"stage": "tuning"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_other_kinds_of_cells_are_gone_on_with_too(cells, whole, tmp_path, more):
+    cell = cell_of(**more)
+    hold(resumed(cells, tmp_path, cell, "step-k:8"), whole(cell), 6)
+
+
+def test_a_cell_that_diverges_after_it_was_killed_diverges_at_the_same_step(cells, whole, tmp_path):
+    cell = cell_of(lr=1e30)
+    cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", failpoint="step-k:2", every=1)
+    status, result = cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", 2)
+    assert status == 0 and result["status"] == "diverged"
+    hold(result, whole(cell), 1)
+
+
+def test_a_cell_killed_three_times_ends_as_one_that_was_not_and_each_second_is_billed_once(
+    cells, whole, tmp_path
+):
+    cell = cell_of()
+    result = resumed(cells, tmp_path, cell, "step-k:4", "step-k:8", "step-k:11")
+    hold(result, whole(cell), 9)
+    spent = result["spent"]
+    assert 0 < spent["carried_s"] < spent["train_s"] + spent["eval_s"] + spent["checkpoint_s"]
+
+
+# R5: killed while a checkpoint is written; the second one here, at step 6
+
+
+@pytest.mark.parametrize("which", [1, 2], ids=["arrays", "json"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_along_a_checkpoint_falls_back_to_the_one_before(cells, whole, tmp_path, point, which):
+    cell, last = cell_of(), (point, which) == ("ckpt-after-rename", 2)
+    hold(resumed(cells, tmp_path, cell, f"{point}:{which + 2}"), whole(cell), 6 if last else 3)
+
+
+def test_a_kill_while_a_resumed_cell_writes_its_checkpoint_loses_no_older_one(cells, whole, tmp_path):
+    cell = cell_of()
+    hold(resumed(cells, tmp_path, cell, "step-k:5", "ckpt-half-written"), whole(cell), 3)
+
+
+@pytest.mark.parametrize("point", ["ckpt-prune", "ckpt-before-rename:6", "ckpt-after-rename:5"])
+def test_two_checkpoints_are_whole_at_any_moment_from_the_second_on(cells, whole, tmp_path, point):
+    cell = cell_of()
+    cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", failpoint=point)
+    whole_ones = [one.step for one in listed(tmp_path / "checkpoints") if cell_checkpoints.read(one.json)]
+    assert whole_ones == ([3, 6, 9] if point == "ckpt-prune" else [3, 6])
+    hold(resumed(cells, tmp_path, cell, "step-k:11"), whole(cell), 9)
+
+
+def test_what_a_kill_leaves_is_swept_and_a_checkpoint_is_not(cells, tmp_path):
+    cell, kept = cell_of(), tmp_path / "checkpoints"
+    for point in ("ckpt-half-written:3", "ckpt-after-rename:5"):
+        cells.run(tmp_path / "out.json", cell, kept, failpoint=point)
+    assert len(list(kept.iterdir())) == 6  # two checkpoints, arrays alone, a temporary file
+    assert len(cell_checkpoints.sweep(tmp_path, lambda _: False)) == 2
+    assert [one.step for one in listed(kept)] == [6, 9]
+    assert len(cell_checkpoints.sweep(tmp_path, {cell.id}.__contains__)) == 4 and not list(kept.iterdir())
+
+
+# what is not trusted
+
+
+def damaged_copy(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "cut":
+        del data[len(data) // 2 :]
+    elif how == "empty":
+        data.clear()
+    elif how == "zeros":
+        data[-40:] = bytes(40)
+    else:
+        data[random.Random(how).randrange(len(data))] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("part", ["json", "arrays"])
+@pytest.mark.parametrize("how", ["cut", "empty", "zeros", "a bit", "gone"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(cells, whole, tmp_path, part, how):
+    cell, kept = cell_of(), tmp_path / "checkpoints"
+    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
+    newest = getattr(listed(kept)[-1], part)
+    newest.unlink() if how == "gone" else damaged_copy(newest, how)
+    status, result = cells.run(tmp_path / "out.json", cell, kept, 2)
+    assert status == 0
+    hold(result, whole(cell), 3)
+    assert (part, how) == ("json", "gone") or "checkpoint at step 6 is not used" in result["lines"][0]
+
+
+def test_where_none_is_whole_the_cell_starts_anew_and_says_so(cells, whole, tmp_path):
+    cell, kept = cell_of(), tmp_path / "checkpoints"
+    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
+    for one in listed(kept):
+        damaged_copy(one.arrays, "a bit")
+    status, result = cells.run(tmp_path / "out.json", cell, kept, 2)
+    assert status == 0
+    hold(result, whole(cell), 0)
+    assert [line.partition(": ")[2][:11] for line in result["lines"]] == ["its checkpo"] * 2 + ["starts anew"]
+
+
+@pytest.mark.parametrize("name", [*MADE, "new"])
+def test_a_checkpoint_that_was_made_otherwise_is_never_gone_on_from(cells, whole, tmp_path, name):
+    cell, kept = cell_of(), tmp_path / "checkpoints"
+    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
+    status, result = cells.run(tmp_path / "out.json", cell, kept, 2, made={**MADE, name: "other"})
+    assert status == 0
+    hold(result, whole(cell), 0)
+    assert f"{name} was " in result["lines"][0] and "is 'other'" in result["lines"][0]
+
+
+def test_unknown_code_is_never_gone_on_from(cells, whole, tmp_path):
+    cell, kept, made = cell_of(), tmp_path / "checkpoints", {**MADE, "commit": "unknown"}
+    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8", made=made)
+    status, result = cells.run(tmp_path / "out.json", cell, kept, 2, made=made)
+    assert status == 0 and "commit is unknown" in result["lines"][0]
+    hold(result, whole(cell), 0)
+
+
+# negative controls: a state without one of its items is found out by what R3 compares
+
+
+@pytest.mark.parametrize("item", DROPS)
+def test_a_state_that_lacks_an_item_does_not_end_the_same(cells, whole, tmp_path, item):
+    cell = cell_of()
+    result = resumed(cells, tmp_path, cell, "step-k:8", dropped=item)
+    assert "goes on from step 6" in result["lines"][0]
+    assert repeats(result) != repeats(whole(cell))
+
+
+def state_of(*, parameters=3):
+    model = torch.nn.Linear(parameters, 1)
+    return State(model, SGD(model.parameters(), lr=1.0, momentum=0.9, weight_decay=0.0), torch.zeros(5), None)
+
+
+@pytest.mark.parametrize("name", ["model.weight", "velocity.1", "losses"])
+def test_a_file_that_lacks_an_array_is_refused_before_anything_changes(name):
+    state, other = state_of(), state_of()
+    before = {n: value.clone() for n, value in state.arrays().items()}
+    arrays = {n: value for n, value in other.arrays().items() if n != name}
+    with pytest.raises(ValueError, match=f"not the state of this network: {name}"):
+        state.take(arrays, other.facts())
+    with pytest.raises(ValueError, match="its facts"):
+        state.take(other.arrays(), {"step": 1})
+    with pytest.raises(ValueError, match="weight"):
+        state.take(state_of(parameters=1).arrays(), other.facts())
+    assert all(torch.equal(value, before[n]) for n, value in state.arrays().items())
+
+
+def test_training_reads_no_global_generator(cells):
+    """So none has a position that a checkpoint would have to keep."""
+    from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
+
+    before = torch.get_rng_state(), random.getstate()
+    torch.manual_seed(1)
+    one = run_cell(cell_of(), ExecutionContext())
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    other = run_cell(cell_of(), ExecutionContext())
+    assert one["measured"] == other["measured"] and torch.equal(state, torch.get_rng_state())
+    assert random.getstate() == before[1]
+    torch.set_rng_state(before[0])
+
+
+# when one is written
+
+
+class Clock:
+    def __init__(self):
+        self.time = 0.0
+
+    def __call__(self):
+        return self.time
+
+
+def trained(monkeypatch, step_s, write_s, steps, first_bytes_s=0.0):
+    """A Keeper over steps of so many seconds, whose checkpoints take as long as `write_s` says."""
+    clock, written, costs = Clock(), [], iter(write_s)
+
+    def write(saved, record, arrays):
+        clock.time += next(costs)
+        written.append(saved.step)
+
+    monkeypatch.setattr(cell_checkpoints, "write", write)
+    ledger, state = Ledger(clock), state_of()
+    keeper = Keeper(Resumable(None, 1, {}), "0" * 12, ledger, clock)
+    keeper.begin = lambda state: None
+    with ledger.book("train"):
+        for step in range(1, steps + 1):
+            clock.time += step_s
+            state.step = step
+            keeper.after_step(state)
+    return ledger.seconds, written
+
+
+@pytest.mark.parametrize("step_s", [0.01, 0.3, 20.0])
+@pytest.mark.parametrize("cost_s", [0.002, 0.5, 8.0])
+def test_checkpoints_take_at_most_two_percent_of_a_cell_and_are_booked_apart(monkeypatch, step_s, cost_s):
+    steps = int(4000 / step_s)
+    seconds, written = trained(monkeypatch, step_s, [cost_s * (1 + n % 2) for n in range(10**4)], steps)
+    assert seconds["train"] == pytest.approx(4000, rel=1e-3)
+    assert len(written) >= (1 if cost_s == 8.0 else 10)
+    total = seconds["train"] + seconds["checkpoint"]
+    assert seconds["checkpoint"] <= 0.02 * total
+
+
+def test_a_short_cell_writes_none(monkeypatch):
+    seconds, written = trained(monkeypatch, 0.1, [], 299)
+    assert written == [] and "checkpoint" not in seconds
+
+
+def test_a_large_network_waits_until_its_first_checkpoint_can_be_afforded(monkeypatch):
+    size = sum(value.nbytes for value in state_of().arrays().values())
+    monkeypatch.setattr(resume, "SLOWEST", size)  # bytes a second: it is taken to cost 1 s
+    _, written = trained(monkeypatch, 1.0, [1.0] * 99, 99)
+    assert written == []
+    _, written = trained(monkeypatch, 1.0, [1.0] * 99, 120)
+    assert written == [100]
+
+
+# the files
+
+
+def saved_at(folder, step, attempt=1):
+    record = {"made": {}, "state": {}, "seconds": {}}
+    cell_checkpoints.write(Saved("0" * 12, attempt, step, folder), record, b"x" * step)
+
+
+def noted(calls, name, call):
+    def spy(*arguments, **keywords):
+        calls.append(name)
+        return call(*arguments, **keywords)
+
+    return spy
+
+
+def test_an_older_checkpoint_goes_after_the_new_one_is_on_the_disk(tmp_path, monkeypatch):
+    calls = []
+    for name in ("replace", "rename", "unlink", "fsync"):
+        monkeypatch.setattr(os, name, noted(calls, name, getattr(os, name)))
+    for step in (3, 6, 9):
+        calls.clear()
+        saved_at(tmp_path, step)
+    named = [call for call in calls if call != "unlink"]
+    assert named == ["fsync", "replace", "fsync"] * 2
+    assert calls[-2:] == ["unlink", "unlink"] and [one.step for one in listed(tmp_path)] == [6, 9]
+
+
+def test_the_next_attempt_keeps_the_last_checkpoint_of_the_one_before(tmp_path):
+    for step in (3, 6):
+        saved_at(tmp_path, step)
+    saved_at(tmp_path, 9, attempt=2)
+    assert [(one.attempt, one.step) for one in listed(tmp_path)] == [(1, 6), (2, 9)]
+
+
+def test_a_copy_under_another_name_and_names_that_are_not_ours_are_not_read(tmp_path):
+    saved_at(tmp_path, 3)
+    (tmp_path / "notes.json").write_text("{}")
+    (tmp_path / "000000000000-1-x.json").write_text("{}")
+    assert [one.step for one in listed(tmp_path)] == [3]
+    copy = replace(listed(tmp_path)[0], step=4).json
+    copy.write_bytes(listed(tmp_path)[0].json.read_bytes())
+    with pytest.raises(Fault, match="the file is called 000000000000-1-4"):
+        cell_checkpoints.read(copy)
+    assert json.loads(copy.read_text())["step"] == 3

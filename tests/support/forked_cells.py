@@ -1,0 +1,173 @@
+"""A process that loads torch once, then forks a child for each cell: a child may be killed at any step.
+
+Requests are lines of JSON on stdin, answers lines with the child's exit status. `every`: steps between two
+checkpoints. `dropped`: an item of the state that a resumed child loses (DROPS).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MADE = {"fairtrial": "0", "commit": "c", "dirty": None, "torch": "2", "threads": 1, "kernels": "torch"}
+
+
+class Cells:
+    """The test's side: runs cells in children of one forking process."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def run(self, out: Path, cell, folder: Path | None, attempt: int = 1, **how):
+        """(exit status, what the cell gave); None where the child was killed."""
+        out.unlink(missing_ok=True)
+        place = {"folder": None if folder is None else str(folder), "attempt": attempt, "made": MADE}
+        request = {"out": str(out), "cell": cell.record(), "every": 3, **place, **how}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        return status, json.loads(out.read_text()) if out.exists() else None
+
+    def stop(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+        self._process.stdout.close()
+
+
+def main() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    from fairtrial.execution.cell import run_cell  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            child(json.loads(line))
+        answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+        answers.flush()
+
+
+def child(request: dict) -> None:
+    try:
+        run_one(request)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def run_one(request: dict) -> None:
+    from fairtrial import failpoints
+    from fairtrial.execution.cell import resume, run_cell
+    from fairtrial.study.study import Cell
+    from fairtrial.training.loop import State
+
+    if request.get("failpoint"):
+        failpoints._set = failpoints.Failpoint(request["failpoint"])
+    resume.LEAST_S = -1.0
+    resume.Keeper._affordable = lambda self, state: state.step % request["every"] == 0
+    seen: list[State] = []
+    for watch in (resume.Keeper, resume.Steps):
+        note(watch, seen)
+    run_cell.keeper_of = lambda cell, where, ledger: (  # without checkpoints too, to see the last state
+        resume.Steps() if where is None else resume.Keeper(where, cell, ledger)
+    )
+    if request.get("dropped"):
+        drop(request["dropped"])
+    where = None
+    if request["folder"] is not None:
+        where = resume.Resumable(Path(request["folder"]), request["attempt"], request["made"])
+    context = run_cell.ExecutionContext(checkpoints=where)
+    result = run_cell.run_cell(Cell.of(request["cell"]), context)
+    arrays = {name: sha256(value) for name, value in seen[-1].arrays().items()}
+    Path(request["out"]).write_text(json.dumps({**result, "arrays": arrays}))
+
+
+def note(watch: type, seen: list) -> None:
+    after_step = watch.after_step
+
+    def noted(self, state):
+        seen[:] = [state]
+        after_step(self, state)
+
+    watch.after_step = noted
+
+
+def sha256(tensor) -> str:
+    return hashlib.sha256(tensor.detach().contiguous().numpy().tobytes()).hexdigest()
+
+
+def drop(item: str) -> None:
+    """Let a resumed cell go on without one item of its state: with the value that a new cell has."""
+    from fairtrial.study.recipes import Recipe
+    from fairtrial.training import batches
+    from fairtrial.training.loop import State
+
+    took, begun = State.take, [0]
+
+    def take(self, arrays, facts):
+        fresh = {name: value.clone() for name, value in self.arrays().items()}
+        took(self, arrays, facts)
+        begun[0] = self.step
+        for name, value in self.arrays().items():
+            if any(part in name for part in DROPS[item]):
+                value.detach().copy_(fresh[name])
+        if item == "curve":
+            self.curve = [(step, 0.0, None) for step, *_ in self.curve]
+        if item == "step":
+            self.step -= 1
+
+    State.take = take
+    if item == "position in the schedule":
+        lr_at = Recipe.lr_at
+        Recipe.lr_at = lambda self, part: lr_at(self, max(0.0, part - begun[0] / 12))
+    if item == "position in the order":
+        batch = batches.Order.batch
+        batches.Order.batch = lambda self, step, size: batch(self, max(0, step - begun[0]), size)
+    if item == "MixUp draws":
+        mixup = batches.mixup
+        batches.mixup = lambda x, y, alpha, key, *rest, **more: mixup(
+            x, y, alpha, (*key[:2], max(0, key[2] - begun[0])), *rest, **more
+        )
+    if item == "augmentation draws":
+        draws = batches.draws
+        batches.draws = lambda kind, seed, epoch, *rest, **more: draws(
+            kind, seed, epoch + (begun[0] > 0), *rest, **more
+        )
+
+
+DROPS = {  # item -> parts of the names of its arrays; those without are dropped by hand
+    "convolutions": ["conv"],
+    "head": ["model.head"],
+    "BN scale": ["norm1.weight"],
+    "BN running mean": ["running_mean"],
+    "BN running variance": ["running_var"],
+    "BN counter": ["num_batches_tracked"],
+    "momentum": ["velocity"],
+    "losses": ["losses"],
+    "curve": [],
+    "step": [],
+    "position in the schedule": [],
+    "position in the order": [],
+    "MixUp draws": [],
+    "augmentation draws": [],
+}
+
+
+if __name__ == "__main__":
+    main()
