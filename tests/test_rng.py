@@ -130,3 +130,8 @@ def test_every_parameter_of_every_network_has_its_own_key():
         with torch.device("meta"):
             names = [name for name, _ in create_model(model, 10).named_parameters()]
         assert len({key(name) for name in names}) == len(names), model
+
+
+def test_seed_0_is_a_seed_like_any_other():
+    assert [replicate_key(seed, 0) for seed in range(4)] == [0, 1, 2, 3]
+    assert len({state("order", replicate_key(seed, 0), 0) for seed in range(4)}) == 4
