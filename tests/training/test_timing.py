@@ -3,9 +3,8 @@
 import time
 
 import pytest
-import torch
 
-from fairtrial.training.timing import ACCOUNTS, Ledger, ledger_of
+from fairtrial.training.timing import ACCOUNTS, Ledger
 
 
 class Clock:
@@ -60,7 +59,7 @@ def test_a_jump_of_the_wall_clock_is_booked_nowhere(monkeypatch):
     with ledger.book("train"):
         monkeypatch.setattr(time, "time", lambda: 0.0)
     assert 0 <= ledger.seconds["train"] < 60
-    assert ledger_of(torch.device("cpu")).now is time.perf_counter
+    assert Ledger().now is time.perf_counter
 
 
 def test_what_is_booked_inside_a_block_is_not_in_the_block():

@@ -193,8 +193,6 @@ class Store:
                 found.append((lease, max(0.0, path.stat().st_mtime - lease.started)))
         return found
 
-    # calibrations
-
     def calibrate(self, step_s: Mapping[str, float], origin: Record, **measured: object) -> None:
         """Add a measured calibration, fields as in `Calibration`; earlier ones stay."""
         name, text = calibration_text({"step_s": dict(step_s), **measured}, origin)
@@ -259,9 +257,8 @@ class Store:
     def _readers(self) -> Iterator[tuple[Path, Callable[[Path], object]]]:
         yield from ((path, _read_possible) for path in self.folder.glob("study.json"))
         hashes = self.hashes()  # none of a damaged declaration: it has been moved away by now
-        yield from (
-            (path, lambda path: _read_own(path, hashes)) for path in record_files(self.folder / "cells")
-        )
+        cells = record_files(self.folder / "cells")
+        yield from ((path, lambda path: _read_own(path, hashes)) for path in cells)
         yield from ((path, read_lease) for path in record_files(self.folder / "leases"))
         yield from ((path, read_calibration) for path in self._calibration_files())
         yield from ((path, cell_checkpoints.read) for path in cell_checkpoints.files(self.folder))
