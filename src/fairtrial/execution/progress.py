@@ -88,10 +88,11 @@ class Watch:
         return f"{spent}, about {duration(self.left_s())} to go"
 
 
-def announce(line: str) -> None:
-    """One line on stderr; a run goes on when nobody reads it any more."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+def announce(*lines: str) -> None:
+    """Put lines on stderr; a run goes on when nobody reads it any more."""
+    for line in lines:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 class Lines:

@@ -256,8 +256,7 @@ class Driver:
         if cell is None or (cell.id, worker.attempt) != (message["cell"], message["attempt"]):
             announce(f"superseded: attempt {message['attempt']} of cell {message['cell']} had been ended")
             return
-        for line in message["result"].get("lines", ()):
-            announce(line)
+        announce(*message["result"].get("lines", ()))
         keep_files(self.store, cell.id, worker.attempt, message)
         self._ended(cell, self._close(worker, message["result"]), message["wall_s"], progress)
         worker.cell = None
