@@ -1,13 +1,14 @@
 """fairtrial: ablations of Big Transfer as fair trials between arms.
 
-A study file needs no more than `from fairtrial import Budget, Contrast, Study, drive`.
+A study file needs no more than `from fairtrial import Budget, Contrast, Study, drive`, a notebook no more
+than `import fairtrial as ft` (docs/notebook.md).
 """
 
 # as typing.TYPE_CHECKING, without the import: the package itself stays light
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fairtrial.cli.main import drive
-    from fairtrial.notebook import compare
+    from fairtrial.notebook import compare, figure, load, report, run, verdicts
     from fairtrial.study.budget import Budget
     from fairtrial.study.contrast import Contrast
     from fairtrial.study.study import Study
@@ -20,10 +21,23 @@ _HOMES = {
     "Contrast": "fairtrial.study.contrast",
     "Study": "fairtrial.study.study",
     "Tuning": "fairtrial.study.tuning_plan",
-    "compare": "fairtrial.notebook",
     "drive": "fairtrial.cli.main",
+    **dict.fromkeys(("compare", "figure", "load", "report", "run", "verdicts"), "fairtrial.notebook"),
 }
-__all__ = ["Budget", "Contrast", "Study", "Tuning", "__version__", "compare", "drive"]
+__all__ = [
+    "Budget",
+    "Contrast",
+    "Study",
+    "Tuning",
+    "__version__",
+    "compare",
+    "drive",
+    "figure",
+    "load",
+    "report",
+    "run",
+    "verdicts",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -49,6 +49,10 @@ class Fault(Exception):
         more = len(self.problems) - len(blocks)
         return "\n".join([*blocks, f"... and {more} more of {len(self.problems)}"] if more else blocks)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it: the blocks, as on the command line."""
+        return self.block().splitlines()
+
     def objects(self) -> list[dict[str, Any]]:
         """The problems for `--json`: code, what, where, do of each."""
         return [{"code": self.code, **vars(problem)} for problem in self.problems]

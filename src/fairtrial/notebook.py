@@ -3,12 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fairtrial.errors import did_you_mean, fault
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
+from fairtrial.study.loader import find
+from fairtrial.study.loader import load as load_file
+from fairtrial.study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
+    from fairtrial.reporting.report.study_report import Report
     from fairtrial.reporting.verdict_view import Verdicts
+
+Named = Study | str | Path  # a study, its name, its file, or the folder of its records
+
+
+def load(study: Named, results: str | Path = "results") -> pd.DataFrame:
+    """Return what is recorded of a study, a row for each attempt (docs/notebook.md names the columns).
+
+    `attrs` of the frame names the study, its hash and preset. Rows with `counts` are what verdicts rest on.
+    """
+    from fairtrial.reporting.attempt_frame import read_frame
+
+    return read_frame(_store(study, results))
+
+
+def run(
+    study: Named,
+    results: str | Path = "results",
+    *,
+    preset: str | None = None,
+    data: str | None = None,
+    seeds: str | int | None = None,
+    budget: str | None = None,
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    **how: Any,
+) -> Verdicts:
+    """Run what is missing of a study, write its report, and return its verdicts; a bar shows how far it is.
+
+    preset, data, seeds, budget: as the options of `fairtrial run`; levels: other levels of a factor, as
+    --set. how: fields of `execution.run_options.Options`, such as device, jobs, limit. A run that was
+    interrupted gives the verdict "incomplete"; the same call goes on.
+    """
+    from fairtrial.cli import options
+    from fairtrial.execution import runner
+    from fairtrial.execution.run_options import Options
+    from fairtrial.reporting.report.study_report import build
+    from fairtrial.reporting.verdicts.interim_analyses import ask_rule
+    from fairtrial.tuning.schedule import whole_study
+
+    settings = [f"{name}={','.join(map(str, values))}" for name, values in (levels or {}).items()]
+    given = study if isinstance(study, Study) else load_file(find(str(study)))
+    count = None if seeds is None else str(seeds)
+    asked = options.apply(given, preset=preset, data=data, budget=budget, seeds=count, settings=settings)
+    store = Store.of(asked, Path(results))
+    rule = None if asked.rule is None else lambda: ask_rule(store)
+    runner.run(asked, Options(results=Path(results), **how), whole_study(asked, rule))
+    build(store)
+    return verdicts(store.folder)
+
+
+def verdicts(study: Named, results: str | Path = "results", *, allow_partial: bool = False) -> Verdicts:
+    """Return the verdicts of a recorded study; a notebook shows them as a table."""
+    from fairtrial.reporting.verdict_view import of_study
+    from fairtrial.reporting.verdicts.study_verdicts import judge_study
+
+    return of_study(judge_study(_store(study, results), partial=allow_partial))
+
+
+def report(study: Named, results: str | Path = "results", *, allow_partial: bool = False) -> Report:
+    """Draw the report of a recorded study in its folder; `path` of the result is its page."""
+    from fairtrial.reporting.report.study_report import build
+
+    return build(_store(study, results), allow_partial=allow_partial)
+
+
+def figure(name: str, study: Named, results: str | Path = "results") -> Figure:
+    """Return one figure of a study's report, such as "contrasts", as matplotlib draws it."""
+    from fairtrial.reporting.report.figure_registry import figures_of
+    from fairtrial.reporting.verdicts.study_verdicts import judge_study
+
+    store = _store(study, results)
+    drawn = {found: picture for found, _, picture in figures_of(judge_study(store))}
+    if name not in drawn:
+        what = f"no figure is called {name!r}{did_you_mean(name, drawn)}"
+        raise fault(what, f"the report of {store.name}", f"its figures: {', '.join(drawn)}")
+    return drawn[name]
+
+
+def _store(study: Named, results: str | Path) -> Store:
+    """Return the folder of a recorded study: it is named itself, lies in the results, or its file says."""
+    if isinstance(study, Study):
+        return Store.of(study, Path(results))
+    for folder in (Path(study), Path(results) / study):
+        if is_study(folder):
+            return Store(folder)
+    if str(study).endswith(".py"):
+        return Store.of(load_file(find(str(study))), Path(results))
+    do = f'run it first: fairtrial run {study}; or say where it lies: results="results/released"'
+    raise fault(f"no study {str(study)!r} is recorded here", str(Path(results) / study), do)
 
 
 def compare(

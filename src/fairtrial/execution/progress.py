@@ -41,6 +41,10 @@ def progress_for(
 ) -> Iterator[Progress]:
     """The display that suits where stderr goes; CI and NO_COLOR ask for plain lines too."""
     watch = Watch(cells, log, jobs, total_s)
+    if "ipykernel" in sys.modules:
+        with Bar(watch) as bar:
+            yield bar
+        return
     if not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("NO_COLOR"):
         yield Lines(watch)
         return
@@ -117,6 +121,35 @@ class Lines:
 
     def expect(self, cells: Sequence[Cell]) -> None:
         self._watch.expect(cells)
+
+
+class Bar:
+    """One bar, in a notebook."""
+
+    def __init__(self, watch: Watch) -> None:
+        from tqdm.auto import tqdm
+
+        self._watch = watch
+        self._bar = tqdm(total=len(watch.cells), initial=watch.done(), unit="cell")
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def finished(self, record: Attempt, wall_s: float) -> None:
+        self._bar.set_postfix_str(f"{self._watch.arm_of[record.cell]}, seed {record.seed}", refresh=False)
+        self._bar.n = self._watch.done()
+        self._bar.refresh()
+
+    def tick(self) -> None:
+        """Nothing: tqdm shows the time itself."""
+
+    def expect(self, cells: Sequence[Cell]) -> None:
+        self._watch.expect(cells)
+        self._bar.total, self._bar.n = len(cells), self._watch.done()
+        self._bar.refresh()
 
 
 class Grid:

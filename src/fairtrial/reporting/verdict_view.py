@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fairtrial.reporting.results.inference_rule import InferenceRule
+    from fairtrial.reporting.verdicts.aa_check import AACheck
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,7 +25,7 @@ class Verdicts:
     """Contrasts with their sentences; a notebook shows them as a table.
 
     about: what was read, in a line. notes: what a reader must know beside them. keys: seed -> its name in
-    JSON, where a seed stands for a unit of a table.
+    JSON, where a seed stands for a unit of a table. aa: the A/A check of a study, a row of the figure.
     """
 
     findings: tuple[Finding, ...]
@@ -32,6 +34,7 @@ class Verdicts:
     about: str
     notes: tuple[str, ...] = ()
     keys: Sequence[str] | None = None
+    aa: AACheck | None = None
 
     def __str__(self) -> str:
         """Return the sentences, a line each."""
@@ -106,14 +109,16 @@ class Verdicts:
         return pd.DataFrame(rows)
 
     def figure(self) -> Figure:
-        """Draw the contrasts as the report does: one row each, with interval, margin and verdict."""
+        """Draw the contrasts on the first one's metric as the report does: a row each, with its verdict."""
         # matplotlib is slow to load
         from fairtrial.reporting.figures import forest
         from fairtrial.reporting.figures.figure_files import styled
 
         with styled():
-            rows = forest.rows_of(self.findings, None)
-            return forest.draw(rows, self.findings, self.rule, family=len(self.findings))[1]
+            metric = self.findings[0].contrast.metric
+            shown = [finding for finding in self.findings if finding.contrast.metric == metric]
+            rows = forest.rows_of(shown, self.aa)
+            return forest.draw(rows, shown, self.rule, family=len(self.findings))[1]
 
     def drawn(self, form: str) -> bytes:
         """Return the figure as a file in this format; the same contrasts give the same bytes."""
@@ -121,3 +126,18 @@ class Verdicts:
 
         with styled():
             return render("contrasts", self.about, self.figure(), [form]).formats[form]
+
+
+def of_study(judged: StudyVerdicts) -> Verdicts:
+    """Return the verdicts of a study that was judged, its A/A check and its warnings as notes."""
+    results = judged.results
+    control = judged.control
+    notes = [control.sentence] if control is not None and not control.alarm else []
+    return Verdicts(
+        judged.findings,
+        judged.sentences,
+        results.inference,
+        f"{results.study.id}, hash {results.hash}: {results.progress}",
+        (*notes, *judged.warnings),
+        aa=control,
+    )

@@ -18,6 +18,7 @@ from typing import Any, Final
 from fairtrial.reporting import figures, tables
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_files import FORMATS, RenderedFigure, render, styled
+from fairtrial.reporting.figures.figure_layout import Figures
 from fairtrial.reporting.report_item import NIGHTLY, RESULTS, STUDY, RegistryRow, ReportItem
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
@@ -83,9 +84,9 @@ def _order(item_id: str) -> tuple[str, int]:
     return section, int(number)
 
 
-def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list[RenderedFigure]:
-    """Draw every figure that the recorded cells of a study allow; one of an incomplete study says so."""
-    results, rendered = study.results, []
+def figures_of(study: StudyVerdicts) -> Figures:
+    """Yield every figure that the recorded cells of a study allow; one of an incomplete study says so."""
+    results = study.results
     with styled():
         for row in rows("figures"):
             if row.source == STUDY and row.fits(results.study):
@@ -93,8 +94,16 @@ def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list
                     if not results.sound:
                         stamp = "\n".join(wrap(results.unsound.partition("; ")[0], _STAMP_WIDTH))
                         figure.suptitle(stamp, color=style.ALARM, fontsize=8, fontweight="bold")
-                    rendered.append(render(name, f"{caption} {provenance(results)}", figure, formats))
-    return rendered
+                    yield name, caption, figure
+
+
+def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list[RenderedFigure]:
+    """Draw every figure of a study, with where it comes from in its caption."""
+    with styled():
+        return [
+            render(name, f"{caption} {provenance(study.results)}", figure, formats)
+            for name, caption, figure in figures_of(study)
+        ]
 
 
 def tabulate_study(study: StudyVerdicts) -> list[Table]:

@@ -1,0 +1,98 @@
+"""The face for notebooks: what its page names is there, and the notebook in docs/ runs to its verdict."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import fairtrial as ft
+from fairtrial.errors import Fault
+from fairtrial.execution.progress import Bar, progress_for
+from fairtrial.reporting.attempt_frame import columns
+from fairtrial.study.settings import FACTORS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
+RELEASED = ROOT / "results/released"
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_question_to_verdict(tmp_path, monkeypatch):
+    """Each code cell as a kernel runs it; the value of its last line is what the cell shows."""
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs/notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")
+    names, shown = {}, []
+    for text in code:
+        *_, last = text.splitlines()
+        value = text.rpartition("\n")[2] if re.fullmatch(r"[\w.]+|[\w.]+[([].*[)\]]", last) else ""
+        exec(compile(text.removesuffix(value), "notebook.ipynb", "exec"), names)
+        shown += [eval(value, names)] if value else []
+    verdicts, _, _, figure, frame, compared = shown
+    assert isinstance(figure, Figure) and (tmp_path / "results/two-images/report.html").is_file()
+    assert "<table" in verdicts._repr_html_() and verdicts.findings[0].n == 6
+    assert frame["estimate"].tolist() == compared.frame()["estimate"].tolist()
+    # the same call goes on where it stopped
+    left = ft.run(names["study"], results="results", seeds=7, limit=1)
+    assert left.findings[0].verdict == "refused" and "incomplete: 13 of 14 cells" in str(left)
+
+
+def test_load_gives_the_documented_columns_and_what_is_recorded():
+    frame = ft.load("norm", results=RELEASED)
+    documented = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`\w+`.*?) \|", PAGE, re.MULTILINE)))
+    assert [name for name in columns() if name not in FACTORS] == [n for n in documented if n not in FACTORS]
+    assert list(frame.columns) == columns()
+    summary = pd.read_csv(RELEASED / "norm/summary.csv").set_index("cell")
+    counting = frame[frame["counts"] & (frame["stage"] != "tuning")].set_index("cell")
+    assert sorted(counting.index) == sorted(summary.index)
+    assert counting["test_acc"].sort_index().tolist() == summary["test_acc"].sort_index().tolist()
+    declared = json.loads((RELEASED / "norm/study.json").read_text(encoding="utf-8"))
+    assert frame.attrs["hash"] == declared["history"][-1]["hash"] and frame.attrs["study"] == "norm"
+
+
+def test_verdicts_and_figures_are_those_of_the_report():
+    verdicts = ft.verdicts(RELEASED / "norm")
+    recorded = json.loads((RELEASED / "norm/verdicts.json").read_text(encoding="utf-8"))
+    assert verdicts.record()["contrasts"] == recorded["contrasts"]
+    assert recorded["aa"]["sentence"] in str(verdicts)
+    drawn = verdicts.figure()
+    assert [text.get_text() for text in drawn.axes[0].texts] == [
+        text.get_text() for text in ft.figure("contrasts", "norm", RELEASED).axes[0].texts
+    ]
+
+
+def test_what_is_wrong_is_said_in_three_lines(tmp_path):
+    with pytest.raises(Fault) as unknown:
+        ft.load("norm", results=tmp_path)
+    assert "is recorded here" in unknown.value.block() and "fairtrial run norm" in unknown.value.block()
+    # what IPython shows in place of a traceback
+    assert "\n".join(unknown.value._render_traceback_()) == unknown.value.block()
+    with pytest.raises(Fault, match="no figure is called 'contrast', did you mean 'contrasts'"):
+        ft.figure("contrast", RELEASED / "norm")
+    with pytest.raises(Fault, match="no column is called 'sed', did you mean 'seed'"):
+        ft.compare(
+            pd.DataFrame({"arm": ["a", "b"], "seed": [0, 0], "acc": [0.1, 0.2]}),
+            treatment="a",
+            control="b",
+            unit="sed",
+        )
+
+
+def test_a_notebook_gets_one_bar(monkeypatch, capsys):
+    class Log:
+        def outcomes(self):
+            return {"a": None}
+
+    class Cell:
+        id, arm = "a", "gn"
+
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    with progress_for([Cell(), Cell()], Log(), 1, None) as bar:
+        assert isinstance(bar, Bar)
+        bar.expect([Cell()] * 3)
+    assert "3/3" in capsys.readouterr().err
