@@ -38,6 +38,7 @@ OWNERS = {
     "pyarrow": ("fairtrial.data.*",),
     "rich": ("fairtrial.execution.progress",),
     "jinja2": ("fairtrial.reporting.*",),
+    "tqdm": ("fairtrial.execution.progress",),
     "triton": ("fairtrial.kernels.*",),
     "ray": ("fairtrial.execution.ray_engine",),
 }

@@ -102,6 +102,7 @@ def _dispatch(given: Namespace) -> int:
         "status": study_commands.status,
         "report": study_commands.report,
         "verdict": study_commands.verdict,
+        "export": table_commands.export,
         "repair": study_commands.repair,
         "replay": study_commands.replay,
     }

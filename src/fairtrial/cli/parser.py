@@ -84,6 +84,10 @@ ON_A_STUDY: Final = {
         "the verdict sentences alone",
         (groups.folder_options, groups.fixed_lr_option, groups.report_options, groups.summary_option),
     ),
+    "export": (
+        "write the recorded attempts for another tool: a table, MLflow, W&B, TensorBoard",
+        (groups.folder_options, groups.fixed_lr_option, table_options.export_options),
+    ),
     "replay": (
         "run recorded cells again, alone: do they give their records bit for bit? 3: no; 4: made elsewhere",
         (groups.folder_options, groups.fixed_lr_option, groups.replay_options),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from fairtrial.cli import options
 from fairtrial.cli.output import show
+from fairtrial.cli.study_commands import recorded
 from fairtrial.errors import fault
+from fairtrial.study.study import Study
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdict_view import Verdicts
@@ -62,3 +64,11 @@ def _draw(found: Verdicts, path: Path, form: str) -> Path:
 
     write_files(path.parent, {path.name: found.drawn(form)})
     return path
+
+
+def export(study: Study, given: Namespace) -> int:
+    """Write the recorded attempts of a study for another tool."""
+    from fairtrial.reporting.export_runs import export
+
+    said = export(recorded(study, given), given.to, options.results_folder(given.out, "--out"))
+    return show({"written": said}, [said], given.json)

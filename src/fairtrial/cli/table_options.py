@@ -47,3 +47,12 @@ def _column_options(group: Any) -> None:
     better.add_argument("--lower-is-better", action="store_true", default=None, help=says)
     says = "where a name reads like a loss"
     better.add_argument("--higher-is-better", dest="lower_is_better", action="store_false", help=says)
+
+
+def export_options(parser: Any) -> None:
+    """Add the options of export, beside those that find a study."""
+    forms = ("csv", "parquet", "mlflow", "wandb", "tensorboard")
+    says = "a table, or a tracker that its extra installs: pip install 'fairtrial[mlflow]'"
+    parser.add_argument("--to", choices=forms, required=True, help=says)
+    says = "the folder in which it is written; default: here"
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help=says)

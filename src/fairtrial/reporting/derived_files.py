@@ -12,7 +12,13 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
     """Write each file under its name in a folder, 'tables/arms.csv'; return their paths."""
     paths = [folder / name for name in files]
     for parent in {path.parent for path in paths}:
-        parent.mkdir(parents=True, exist_ok=True)
+        made_folder(parent)
     for path, content in zip(paths, files.values(), strict=True):
         atomic.publish(path, content, overwrite=True)
     return paths
+
+
+def made_folder(folder: Path) -> Path:
+    """Return a folder that is there, made where it was not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
