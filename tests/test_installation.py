@@ -25,7 +25,8 @@ def test_code_imports_what_each_extra_installs():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     imported = set().union(*(tops(imports(name, anywhere=True)) for name in ALL))
     for extra, requirements in extras.items():
-        modules = {re.match(r"[\w-]+", each)[0].replace("-", "_") for each in requirements}
+        named = {re.match(r"[\w-]+", each)[0].replace("-", "_") for each in requirements}
+        modules = {name.removesuffix("_skinny") for name in named}  # MLflow without its server
         assert extra == "dev" or modules & imported, extra
 
 

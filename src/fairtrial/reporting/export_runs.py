@@ -6,14 +6,12 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pandas as pd
 
-from fairtrial.errors import fault
+from fairtrial.errors import Fault, fault
 from fairtrial.reporting.attempt_frame import MEASURED, SPENT, read_frame
 from fairtrial.reporting.derived_files import made_folder, write_files
 from fairtrial.storage.store import Store
@@ -46,9 +44,17 @@ def export(store: Store, form: str, out: Path) -> str:
         name = f"{store.name}.{form}"
         write_files(out, {name: _csv(frame) if form == "csv" else _parquet(frame)})
         return f"{len(frame)} attempts: {out / name}"
-    library = _library(form)
-    added, place = _TRACKERS[form](library, list(_runs(store, frame)), store.name, made_folder(out))
+    try:
+        added, place = _TRACKERS[form](list(_runs(store, frame)), store.name, out)
+    except ModuleNotFoundError as error:
+        raise _missing(form, error.name) from None
     return f"{added} of {len(frame)} attempts added: {place}"
+
+
+def _missing(form: str, library: str | None) -> Fault:
+    """Return the fault of a form whose library is not installed: it names the extra."""
+    extra = "data" if form == "parquet" else form
+    return fault(f"writing for {form} needs {library}", f"--to {form}", f"pip install 'fairtrial[{extra}]'")
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -59,22 +65,14 @@ def _csv(frame: pd.DataFrame) -> str:
 
 def _parquet(frame: pd.DataFrame) -> bytes:
     """Return the table as parquet, with study and hash in its metadata; mixed columns are text."""
-    _library("parquet")
     mixed = [name for name in frame.columns if frame[name].dtype == object]
     texts = {name: frame[name].map(lambda v: None if v is None else str(v)) for name in mixed}
     buffer = io.BytesIO()
-    frame.assign(**texts).to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def _library(form: str) -> ModuleType:
-    """Return the library that a form needs; a Fault names the extra that installs it."""
-    name, extra = _LIBRARIES[form]
     try:
-        return import_module(name)
+        frame.assign(**texts).to_parquet(buffer, index=False)
     except ImportError:
-        do = f"pip install 'fairtrial[{extra}]'"
-        raise fault(f"writing for {form} needs {name}", f"--to {form}", do) from None
+        raise _missing("parquet", "pyarrow") from None
+    return buffer.getvalue()
 
 
 def _runs(store: Store, frame: pd.DataFrame) -> Iterator[Run]:
@@ -104,8 +102,11 @@ def _runs(store: Store, frame: pd.DataFrame) -> Iterator[Run]:
         )
 
 
-def _mlflow(mlflow: ModuleType, runs: list[Run], study: str, out: Path) -> tuple[int, str]:
+def _mlflow(runs: list[Run], study: str, out: Path) -> tuple[int, str]:
     """Add runs to an experiment in a SQLite file: MLflow's own folder of files is no longer kept up."""
+    import mlflow
+
+    made_folder(out)
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{(out / 'mlflow.db').resolve()}")
     found = client.get_experiment_by_name(study)
     experiment = client.create_experiment(study) if found is None else found.experiment_id
@@ -138,41 +139,43 @@ def _points(run: Run) -> list[tuple[str, float, int]]:
     ]
 
 
-def _tensorboard(_: ModuleType, runs: list[Run], study: str, out: Path) -> tuple[int, str]:
+def _tensorboard(runs: list[Run], study: str, out: Path) -> tuple[int, str]:
     """Write an event file for each run: metrics and curve as scalars, settings as hyper-parameters."""
-    files = import_module("tensorboard.summary.writer.event_file_writer")
-    events = import_module("tensorboard.compat.proto.event_pb2")
-    summaries = import_module("tensorboard.compat.proto.summary_pb2")
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
     new = [run for run in runs if not (out / study / run.key).exists()]
     for run in new:
-        writer = files.EventFileWriter(str(out / study / run.key))
-        writer.add_event(events.Event(step=0, summary=_hyperparameters(run.params, summaries)))
+        writer = EventFileWriter(str(out / study / run.key))
+        writer.add_event(Event(step=0, summary=_hyperparameters(run.params)))
         for name, value, step in [*((n, v, 0) for n, v in run.metrics.items()), *_points(run)]:
-            scalar = summaries.Summary.Value(tag=name, simple_value=value)
-            writer.add_event(events.Event(step=step, summary=summaries.Summary(value=[scalar])))
+            scalar = Summary.Value(tag=name, simple_value=value)
+            writer.add_event(Event(step=step, summary=Summary(value=[scalar])))
         writer.close()
     return len(new), f"tensorboard --logdir {out}"
 
 
-def _hyperparameters(params: dict[str, str], summaries: ModuleType) -> Any:
+def _hyperparameters(params: dict[str, str]) -> Any:
     """Return the settings of a run as the HParams page reads them; its own writer needs TensorFlow."""
-    held = import_module("tensorboard.plugins.hparams.plugin_data_pb2")
-    names = import_module("tensorboard.plugins.hparams.metadata")
-    started = held.SessionStartInfo()
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+
+    started = SessionStartInfo()
     for name, value in params.items():
         started.hparams[name].string_value = value
-    content = held.HParamsPluginData(version=names.PLUGIN_DATA_VERSION, session_start_info=started)
-    data = summaries.SummaryMetadata.PluginData(
-        plugin_name=names.PLUGIN_NAME, content=content.SerializeToString()
-    )
-    value = summaries.Summary.Value(
-        tag=names.SESSION_START_INFO_TAG, metadata=summaries.SummaryMetadata(plugin_data=data)
-    )
-    return summaries.Summary(value=[value])
+    content = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, session_start_info=started)
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())
+    tag, held = metadata.SESSION_START_INFO_TAG, SummaryMetadata(plugin_data=plugin)
+    return Summary(value=[Summary.Value(tag=tag, metadata=held)])
 
 
-def _wandb(wandb: ModuleType, runs: list[Run], study: str, out: Path) -> tuple[int, str]:
+def _wandb(runs: list[Run], study: str, out: Path) -> tuple[int, str]:
     """Write an offline run for each attempt, under an id of its own: syncing it twice makes no second one."""
+    import wandb
+
+    made_folder(out)
     new = [run for run in runs if not any((out / "wandb").glob(f"offline-run-*-{run.key}"))]
     for run in new:
         made = wandb.init(
@@ -191,13 +194,7 @@ def _wandb(wandb: ModuleType, runs: list[Run], study: str, out: Path) -> tuple[i
     return len(new), f"wandb sync {out / 'wandb'}/offline-run-*"
 
 
-_LIBRARIES: Final = {  # form -> the library that writes it, the extra that installs that
-    "parquet": ("pyarrow", "data"),
-    "mlflow": ("mlflow", "mlflow"),
-    "wandb": ("wandb", "wandb"),
-    "tensorboard": ("tensorboard", "tensorboard"),
-}
-_TRACKERS: Final[dict[str, Callable[[ModuleType, list[Run], str, Path], tuple[int, str]]]] = {
+_TRACKERS: Final[dict[str, Callable[[list[Run], str, Path], tuple[int, str]]]] = {
     "mlflow": _mlflow,
     "wandb": _wandb,
     "tensorboard": _tensorboard,
