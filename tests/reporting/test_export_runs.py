@@ -97,7 +97,9 @@ def test_wandb_writes_an_offline_run_for_each_attempt(recorded):
 
 @pytest.mark.parametrize("form", ["mlflow", "wandb", "tensorboard"])
 def test_a_missing_library_is_a_block_that_names_its_extra(form, recorded, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, form, None)
+    loaded = [name for name in sys.modules if name.startswith(f"{form}.")]
+    for name in (form, *loaded):
+        monkeypatch.setitem(sys.modules, name, None)
     assert export(form) == USAGE
     said = capsys.readouterr().err
     assert f"writing for {form} needs {form}" in said and f"pip install 'fairtrial[{form}]'" in said

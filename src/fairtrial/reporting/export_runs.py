@@ -47,11 +47,11 @@ def export(store: Store, form: str, out: Path) -> str:
     try:
         added, place = _TRACKERS[form](list(_runs(store, frame)), store.name, out)
     except ModuleNotFoundError as error:
-        raise _missing(form, error.name) from None
+        raise _missing(form, (error.name or form).partition(".")[0]) from None
     return f"{added} of {len(frame)} attempts added: {place}"
 
 
-def _missing(form: str, library: str | None) -> Fault:
+def _missing(form: str, library: str) -> Fault:
     """Return the fault of a form whose library is not installed: it names the extra."""
     extra = "data" if form == "parquet" else form
     return fault(f"writing for {form} needs {library}", f"--to {form}", f"pip install 'fairtrial[{extra}]'")
