@@ -84,15 +84,22 @@ def test_what_is_wrong_is_said_in_three_lines(tmp_path):
 
 
 def test_a_notebook_gets_one_bar(monkeypatch, capsys):
-    class Log:
-        def outcomes(self):
-            return {"a": None}
+    class Done:
+        cell = id = "a"
+        arm, seed = "gn", 3
 
-    class Cell:
-        id, arm = "a", "gn"
+    class Log:
+        records = ()
+
+        def outcome(self, cell):
+            return Done if self.records else None
 
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    with progress_for([Cell(), Cell()], Log(), 1, None) as bar:
+    log = Log()
+    with progress_for([Done(), Done()], log, 1, None) as bar:
         assert isinstance(bar, Bar)
-        bar.expect([Cell()] * 3)
-    assert "3/3" in capsys.readouterr().err
+        log.records = [Done]
+        bar.finished(Done, 0.1)
+        bar.expect([Done(), Done(), Done()])
+    said = capsys.readouterr().err
+    assert "0/2" in said and "1/2" in said and "gn, seed 3" in said and "1/3" in said
