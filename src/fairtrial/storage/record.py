@@ -12,25 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
-from fairtrial.storage.json_fields import (
-    Amount,
-    CellId,
-    Check,
-    Curve,
-    Fraction,
-    Group,
-    Json,
-    Number,
-    Object,
-    Ordinal,
-    PrintsName,
-    Sha256,
-    Table,
-    Text,
-    WeightsName,
-    Whole,
-    is_table,
-    parse,
+
+from fairtrial.storage.json_fields import (  # isort: skip
+    Amount, CellId, Check, Curve, Fraction, Group, Json, Number, Object, Ordinal, PrintsName, Sha256,
+    Table, Text, WeightsName, Whole, is_table, parse,
 )  # fmt: skip
 from fairtrial.storage.provenance import Provenance
 from fairtrial.study.budget import is_budget
