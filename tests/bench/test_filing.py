@@ -93,6 +93,7 @@ def test_options_of_pytest_benchmark_work_as_its_users_expect_beside_our_filing(
     """Two runs of one real bench: the first is saved and filed, the second is compared with it."""
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         monkeypatch.delenv(name)  # a worker of xdist times nothing
+    monkeypatch.setenv("FAIRTRIAL_BENCH_THREADS", "1")  # as other tests run beside it
     monkeypatch.setitem(driver["main"].__globals__, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(driver["main"].__globals__["signal"], "signal", lambda *_: None)
     chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_filters and mini"]
