@@ -11,11 +11,18 @@ from fairtrial.cli import doctor
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, RESOURCES, USAGE
 
+EXTRAS = doctor.EXTRAS
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 
 
+@pytest.fixture(autouse=True)
+def one_extra(monkeypatch):
+    """What all of them bring takes seconds to load."""
+    monkeypatch.setattr(doctor, "EXTRAS", {"data": EXTRAS["data"]})
+
+
 def test_every_extra_is_known_to_the_doctor():
-    assert set(doctor.EXTRAS) == set(PYPROJECT["project"]["optional-dependencies"]) - {"dev"}
+    assert set(EXTRAS) == set(PYPROJECT["project"]["optional-dependencies"]) - {"dev"}
 
 
 def test_a_sound_machine(tmp_path, capsys):
@@ -23,7 +30,7 @@ def test_a_sound_machine(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     assert [line.split()[0] for line in out.splitlines()] == [
-        "python", "torch", "cores", "gpu", "kernels", *["extra"] * len(doctor.EXTRAS), "results",
+        "python", "torch", "cores", "gpu", "kernels", *["extra"] * len(doctor.EXTRAS), "code", "results",
     ]  # fmt: skip
     assert not list(tmp_path.iterdir())
 
@@ -42,11 +49,43 @@ def test_a_missing_extra_names_the_command_that_brings_it(tmp_path, capsys, monk
     assert 'parquet files: not installed; pip install "fairtrial[data]"' in capsys.readouterr().out
 
 
+def test_an_extra_that_does_not_load_says_why(tmp_path, capsys, monkeypatch):
+    (tmp_path / "broken_extra.py").write_text("raise OSError('libbroken.so.5: no such file')")
+    (tmp_path / "crashing_extra.py").write_text("import os; os.abort()")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    extras = {"ray": ("broken_extra", "many machines"), "data": ("crashing_extra", "parquet files")}
+    monkeypatch.setattr(doctor, "EXTRAS", extras)
+    assert main(["doctor", "--results", str(tmp_path)]) == DONE
+    out = capsys.readouterr().out
+    assert "many machines: OSError: libbroken.so.5: no such file; pip install" in out
+    assert "parquet files: its import ends with exit code -6; pip install" in out
+
+
+@pytest.mark.parametrize(
+    ("needed", "error", "said"),
+    [
+        ("hardlink_to", PermissionError(1, "Operation not permitted"), "hard link"),
+        ("flock", OSError(38, "Function not implemented"), "lock"),
+    ],
+)
+def test_a_file_system_that_lacks_what_a_run_needs(needed, error, said, tmp_path, capsys, monkeypatch):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(f"{'pathlib.Path' if needed == 'hardlink_to' else 'fcntl'}.{needed}", refuse)
+    assert main(["doctor", "--results", str(tmp_path)]) == RESOURCES
+    err = capsys.readouterr().err
+    assert said in err.split("do:")[1] and f"where: {tmp_path}\n" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_json(tmp_path, capsys):
     assert main(["doctor", "--results", str(tmp_path), "--json"]) == DONE
     found = json.loads(capsys.readouterr().out)
     assert found["cores"] >= 1
     assert set(found["extras"]) == set(doctor.EXTRAS)
+    assert {extra for extra, works in found["extras"].items() if not works} == set(found["extra_lacks"])
 
 
 def test_data_that_opens(tmp_path, capsys, monkeypatch):
@@ -86,7 +125,7 @@ def test_results_that_cannot_be_written(tmp_path, capsys, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
     assert main(["doctor", "--results", str(tmp_path / "a" / "b")]) == RESOURCES
     err = capsys.readouterr().err
     assert "cannot write: Permission denied" in err

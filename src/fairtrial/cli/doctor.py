@@ -7,15 +7,21 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
 from fairtrial.execution.container import cores
 from fairtrial.failpoints import VARIABLE
+from fairtrial.installation import ROOT, isolated_python
 from fairtrial.kernels.dispatch import choose
+from fairtrial.storage.atomic import refuse_without_links
+from fairtrial.storage.lock import hold
+from fairtrial.storage.provenance import code_of
 from fairtrial.study.data_spec import name_of
 
 # extra -> the module that it brings, and what it is for
@@ -24,9 +30,13 @@ EXTRAS: Final = {
     "bench": ("pytest_benchmark", "the benchmarks in bench/"),
     "ray": ("ray", "many machines: run --ray"),
     "postgres": ("psycopg", "tuning by several drivers"),
+    "mlflow": ("mlflow", "export to MLflow"),
+    "tensorboard": ("tensorboard", "export to TensorBoard"),
+    "wandb": ("wandb", "export to Weights & Biases"),
 }
 OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100
+IMPORT_S: Final = 60  # seconds that an extra may take to load
 
 
 def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | None]:
@@ -34,7 +44,7 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
     torch, devices = _torch()
     folder = next(path for path in (results.absolute(), *results.absolute().parents) if path.is_dir())
     free_mb = shutil.disk_usage(folder).free // 2**20
-    missing = [extra for extra, (module, _) in EXTRAS.items() if importlib.util.find_spec(module) is None]
+    lacks = _extra_lacks()
     found = {
         "python": platform.python_version(),
         "torch": torch,
@@ -42,7 +52,9 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
         "devices": devices,
         "kernels": choose("cpu"),
         "gpu_kernels": {device: choose(device) for device in (found.split()[0] for found in devices)},
-        "extras": {extra: extra not in missing for extra in EXTRAS},
+        "extras": {extra: extra not in lacks for extra in EXTRAS},
+        "extra_lacks": lacks,
+        "code": code_of(ROOT),
         "results": str(results),
         "free_mb": free_mb,
         "data": data,
@@ -67,18 +79,49 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"kernels   {_kernels(*found['kernels'])}"
     for device, choice in found["gpu_kernels"].items():
         yield f"kernels   on {device}: {_kernels(*choice)}"
-    for extra, installed in found["extras"].items():
-        does = EXTRAS[extra][1]
-        yield (
-            f"extra     {extra:<9} {does}"
-            if installed
-            else (f'extra     {extra:<9} {does}: not installed; pip install "fairtrial[{extra}]"')
-        )
+    for extra, (_, does) in EXTRAS.items():
+        why = found["extra_lacks"].get(extra)
+        yield f"extra     {extra:<11} {does}" + (f': {why}; pip install "fairtrial[{extra}]"' if why else "")
+    yield f"code      {_code_words(found['code'])}"
     yield f"results   {found['results']} ({found['free_mb']:,} MB free)"
     if found["data"] is not None:
         yield f"data      {found['data']}"
     if found["failpoint"]:
         yield f"failpoint {VARIABLE}={found['failpoint']}: a process fails there on purpose; unset it"
+
+
+def _extra_lacks() -> dict[str, str]:
+    """Import what each extra brings, each in a process of its own -> why some do not work."""
+    tried: dict[str, subprocess.Popen[str]] = {}
+    for extra, (module, _) in EXTRAS.items():
+        if importlib.util.find_spec(module) is not None:
+            tried[extra] = subprocess.Popen(
+                isolated_python("-c", f"import {module}"),
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            )  # fmt: skip
+    found = {extra: _lack(tried[extra]) if extra in tried else "not installed" for extra in EXTRAS}
+    return {extra: why for extra, why in found.items() if why is not None}
+
+
+def _lack(process: subprocess.Popen[str]) -> str | None:
+    try:
+        said = process.communicate(timeout=IMPORT_S)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return f"its import does not end within {IMPORT_S} s"
+    if not process.returncode:
+        return None
+    return (said.strip().splitlines() or [f"its import ends with exit code {process.returncode}"])[-1]
+
+
+def _code_words(code: dict[str, Any]) -> str:
+    """What a record would say of the code that made it."""
+    if "git" in code:
+        return f"commit {code['commit']}; {code['git']}"
+    if code["commit"] is None:
+        return "no checkout: records name the version alone"
+    return f"commit {code['commit'][:12]}" + (", changed since" if code["dirty"] else "")
 
 
 def _kernels(kernels: str, reason: str | None) -> str:
@@ -114,10 +157,15 @@ def _folder_problems(folder: Path, free_mb: int) -> list[Problem]:
         what = f"{free_mb:,} MB are free; {LOW_DISK_MB} are a sensible minimum"
         return [Problem(what, str(folder), "free some space, or give another --results folder")]
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            return []
+        # what a run needs of the file system: files, hard links, locks
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fairtrial-") as made:
+            refuse_without_links(Path(made))
+            with hold(Path(made) / "lock"):
+                return []
     except OSError as error:
         return [Problem(f"cannot write: {error.strerror}", str(folder), "give a writable --results folder")]
+    except Fault as error:
+        return [replace(problem, where=str(folder)) for problem in error.problems]
 
 
 def _data_problems(data: str | None) -> list[Problem]:
