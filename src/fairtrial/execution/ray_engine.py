@@ -104,8 +104,12 @@ class RayActors:
         node = ""
         if self._alone and not self._gpu:
             node, how = self._whole_machine()
-        remote = ray.remote(concurrency_groups=dict.fromkeys(("in", "out", "end"), 1))(WorkerHost)
-        actor = remote.options(**how).remote(list(program), self._threads, self._device, _machine)
+        lanes: dict[str, Any] = {"concurrency_groups": dict.fromkeys(("in", "out", "end"), 1)}
+        actor = (
+            ray.remote(**lanes)(WorkerHost)
+            .options(**how)
+            .remote(list(program), self._threads, self._device, _machine)
+        )
         worker = Worker(self._device, machine=None)
         self._hosts[worker] = _Host(actor, node=node)
         self._ask(worker)
