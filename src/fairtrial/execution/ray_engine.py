@@ -23,6 +23,7 @@ from fairtrial.execution.worker_host import WorkerHost, code
 from fairtrial.signals import WATCHED
 
 NODES_S: Final = 5.0  # for so long, what the cluster holds is not asked for again
+PROBE_S: Final = 2.0  # for an answer of a machine
 GRACE_S: Final = 5.0  # after which an actor that does not answer is killed together with its worker
 
 
@@ -190,8 +191,8 @@ class RayActors:
     def _lost(self, worker: Worker, error: RayError) -> Exit:
         """How an actor ended that can say nothing more."""
         host, self._nodes_at = self._hosts.pop(worker), 0.0
-        alive = {node["NodeID"] for node in self._living()}
-        if (host.node and host.node not in alive) or "node has died" in str(error):
+        there = {node["NodeID"] for node in self._living() if host.node == node["NodeID"] and _answers(node)}
+        if (host.node and not there) or "node has died" in str(error):
             return Exit(f"its machine went away ({host.name or 'before it was known'})", machine_lost=True)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return Exit(f"its Ray actor ended: {lines[-1] if lines else type(error).__name__}")
@@ -236,6 +237,15 @@ def _refuse_silent(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=GRACE_S).close()
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, str(error)) from error
+
+
+def _answers(node: Any) -> bool:
+    """Whether a machine answers: the cluster takes seconds to notice that one has gone."""
+    try:
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), PROBE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _no_cluster(address: str, why: str) -> Fault:
