@@ -17,7 +17,7 @@ WAIT = "import sys; sys.stdin.readline(); sys.stdin.read()"
 STUCK = "import ctypes, sys; print(sys.stdin.readline(), end='', flush=True); ctypes.PyDLL(None).sleep(60)"
 
 
-@pytest.fixture(params=["processes", pytest.param("ray", marks=[needs_ray, pytest.mark.xdist_group("ray")])])
+@pytest.fixture(params=["processes", pytest.param("ray", marks=needs_ray)])
 def engine(request):
     if request.param == "processes":
         made = LocalProcesses(3, 1, "cpu")
