@@ -46,6 +46,8 @@ def texts(path):
     """The text of a page; the strings of a program, with STUDY for what is filled in."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":  # a command in a sentence goes on in the next line
+        # the number of a task, as a batch system counts it
+        text = re.sub(r"\$\(\([^)]*\)\)|\$\{\{[^}]*\}\}|\$[A-Z_]+", "1", text)
         return [re.sub(r"`([^`\n]+)\n *([^`\n]+)`", r"`\1 \2`", text)]
     if path.suffix == ".yml":
         return [text.replace('"$(date -u +%Y%m%d)"', "7").replace("$BASE", "--since 24h")]
@@ -80,6 +82,7 @@ def printed():
             for text in texts(path):
                 for match in COMMAND.finditer(text):
                     command = re.sub(r"\{(file|name)\}", "my_study.py", match[0]).rstrip(" .,:'\"")
+                    command += '"' * (command.count('"') % 2)
                     # in a sentence a command alone is its name: "`fairtrial repair` moves ..."
                     named = len(command.split()) == 2 and (path.suffix == ".md" or text in docstrings(path))
                     if command not in RECORDS and not named:

@@ -43,6 +43,14 @@ with Stop().listening():
 """
 
 
+@pytest.fixture(autouse=True)
+def hang_up_is_heard():
+    """Under nohup a command leaves SIGHUP ignored, as it should."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def to_this_thread(number: signal.Signals) -> None:
     """A signal to the whole process may go to any of its threads (BLAS, xdist), and a little later."""
     signal.pthread_kill(threading.get_ident(), number)

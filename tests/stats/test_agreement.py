@@ -95,7 +95,8 @@ def test_proportions(rng):
         assert (got.low, got.high) == near(*want)
 
 
-def test_holm(rng):
+def test_holm(rng, monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # of multipletests, each time: a minute among other tests
     for _ in range(SETS):
         p = np.round(rng.random(rng.integers(1, 15)) ** 3, 3)  # rounded, so that ties occur
         reject, adjusted, *_ = multipletests(p, method="holm")

@@ -117,8 +117,8 @@ def _lack(process: subprocess.Popen[str]) -> str | None:
 
 def _code_words(code: dict[str, Any]) -> str:
     """What a record would say of the code that made it."""
-    if "git" in code:
-        return f"commit {code['commit']}; {code['git']}"
+    if refusal := [word for name, word in code.items() if name not in ("commit", "dirty")]:
+        return f"commit {code['commit']}; {refusal[0]}"
     if code["commit"] is None:
         return "no checkout: records name the version alone"
     return f"commit {code['commit'][:12]}" + (", changed since" if code["dirty"] else "")

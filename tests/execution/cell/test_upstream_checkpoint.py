@@ -248,7 +248,7 @@ def test_missing_prints_are_named(results):
 
 def test_an_official_file_that_is_not_here_says_how_to_fetch_it(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cell = transfer(upstream="BiT-M-R50x1", upstream_seeds=1)
+    cell = transfer(upstream="BiT-M-R50x1", upstream_seeds=1, model="r50x1")
     with pytest.raises(Fault) as caught:
         run_cell(cell, ExecutionContext())
     assert "fairtrial fetch BiT-M-R50x1" in caught.value.problems[0].do

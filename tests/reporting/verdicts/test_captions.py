@@ -15,7 +15,7 @@ def of(make_study, factors, **fixed):
 
 BIT = "fine-tuned from official BiT weights"
 TWO = {"batch_size": (4, 64)}
-OFFICIAL = {"upstream": "BiT-M-R50x1"}
+OFFICIAL = {"upstream": "BiT-M-R50x1", "model": "r50x1"}
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ OFFICIAL = {"upstream": "BiT-M-R50x1"}
         (
             TWO,
             OFFICIAL,
-            "mini network from official BiT-M-R50x1 weights; " + BIT,
+            "r50x1 network from official BiT-M-R50x1 weights; " + BIT,
         ),
         (
             {"finetune": ("full", "scratch")},
             OFFICIAL,
-            "mini network from official BiT-M-R50x1 weights or trained from scratch; only arms fine-tuned "
+            "r50x1 network from official BiT-M-R50x1 weights or trained from scratch; only arms fine-tuned "
             "from official weights are BiT results",
         ),
         (
             TWO,
             OFFICIAL | {"finetune": "linear_probe"},
-            "mini network from official BiT-M-R50x1 weights; not a BiT result",
+            "r50x1 network from official BiT-M-R50x1 weights; not a BiT result",
         ),
         (
             TWO,
