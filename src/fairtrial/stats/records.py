@@ -188,7 +188,6 @@ class Verdict(Record):
     equivalence_level: float | None
     margin: tuple[float, float] | None
     higher_is_better: bool
-    parity_gap: float | None
     holm: HolmStep | None
     more: MoreSeeds | None
     more_margin: MoreSeeds | None

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from fairtrial.stats.records import HolmStep, Interval, MoreSeeds, RatioInterval, Verdict
 from fairtrial.stats.rules import Margin, limits
 from fairtrial.stats.sample_size import more_seeds, more_to_exclude
-from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
+from fairtrial.study.limits import MIN_UNITS
 
 Limits: TypeAlias = Interval | tuple[float, float]
 
@@ -31,8 +31,6 @@ def verdict(
     margin: Margin | None,
     *,
     higher_is_better: bool = True,
-    parity_gap: float | None = None,
-    tuning_trials: tuple[int, int] | None = None,
     checkpoints: int | tuple[int, int] | None = None,
     declared: bool = True,
     planned: int | None = None,
@@ -45,23 +43,22 @@ def verdict(
 
     difference, equivalence: the intervals at the levels of their Holm steps, records or bare (low, high).
     Excluding 0 and lying inside the margin are strict. margin: delta or (low, high); without it or the
-    equivalence interval, equivalence is never claimed. parity_gap: (max - min)/min of the declared budgets;
-    above PARITY_LIMIT, or with unequal tuning_trials, the verdict is `refused`. checkpoints: upstream ones
-    per arm. declared: contrast, look and margin stood in the study before the first run. planned: units. n,
-    sd: where `difference` lacks them, for the seeds an inconclusive contrast asks for. cost_s: of a unit.
+    equivalence interval, equivalence is never claimed. checkpoints: upstream ones per arm. declared:
+    contrast, look and margin stood in the study before the first run. planned: units. n, sd: where
+    `difference` lacks them, for the seeds an inconclusive contrast asks for. cost_s: of a unit. Whether the
+    arms may be compared at all is decided elsewhere: here are only numbers.
     """
     bounds = None if margin is None else limits(margin)
     outer, inner = _limits(difference, "difference"), _limits(equivalence, "equivalence")
     n = n if n is not None else getattr(difference, "n", None)
     sd = sd if sd is not None else getattr(difference, "sd", None)
     inside, unit = _inside(inner, bounds) and _finite(outer), getattr(difference, "unit", "seed")
-    refusal = _refusal(parity_gap, tuning_trials)
-    word = "refused" if refusal else _WORDS[_side(outer, higher_is_better), inside]
+    word = _WORDS[_side(outer, higher_is_better), inside]
     estimate = getattr(difference, "estimate", (outer[0] + outer[1]) / 2)
     levels = _level(difference) or 0.95, _level(equivalence) or 0.9
     pilot = n if word == "inconclusive" else None
     more = _advice(estimate, bounds, levels, pilot, sd, {"cost_s": cost_s, "unit": unit})
-    reason = refusal or _reason(word, outer, inner, bounds, difference, equivalence) + _wish(*more)
+    reason = _reason(word, outer, inner, bounds, difference, equivalence) + _wish(*more)
     return Verdict(
         **_judged(difference, equivalence, outer, inner),
         n=n or 0,
@@ -70,7 +67,6 @@ def verdict(
         stamps=_stamps(checkpoints, declared, n, planned, unit),
         margin=bounds,
         higher_is_better=higher_is_better,
-        parity_gap=parity_gap,
         holm=holm,
         more=more[0],
         more_margin=more[1],
@@ -126,16 +122,6 @@ def _side(outer: tuple[float, float], higher_is_better: bool) -> str:
 
 def _inside(inner: tuple[float, float], bounds: tuple[float, float] | None) -> bool:
     return bounds is not None and bounds[0] < inner[0] and inner[1] < bounds[1]
-
-
-def _refusal(parity_gap: float | None, tuning_trials: tuple[int, int] | None) -> str:
-    if parity_gap is not None and not parity_gap >= 0:
-        raise ValueError(f"parity_gap is a share of at least 0; got {parity_gap!r}")
-    if parity_gap is not None and parity_gap > PARITY_LIMIT:
-        return f"the declared budgets differ by {100 * parity_gap:.3g} %, more than {100 * PARITY_LIMIT:g} %"
-    if tuning_trials is not None and tuning_trials[0] != tuning_trials[1]:
-        return f"the arms had {tuning_trials[0]} and {tuning_trials[1]} tuning trials"
-    return ""
 
 
 def _stamps(
