@@ -72,7 +72,7 @@ class Stop:
         """
         for number in WATCHED:
             handler = signal.getsignal(number)
-            if handler is signal.SIG_IGN and number == signal.SIGHUP:
+            if handler is signal.SIG_IGN and signal.Signals(number).name == "SIGHUP":
                 continue
             before[number] = handler
             signal.signal(number, self._hear)

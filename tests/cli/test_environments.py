@@ -63,8 +63,9 @@ def test_an_error_never_goes_to_standard_output(folder, closed):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_an_output_that_is_full_is_said(folder):
-    done = fairtrial(folder, "plan small.py", "> /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_said(folder, unbuffered):
+    done = fairtrial(folder, "plan small.py", "> /dev/full", PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == RESOURCES
     assert done.stderr.startswith("error: the system refused: No space left on device")
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
@@ -91,5 +92,5 @@ def test_nothing_of_the_command_line_loads_what_windows_lacks():
         [sys.executable, "-P", "-c", code], capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(LIBRARY)},
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.startswith("error: fairtrial runs on Linux and macOS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -57,12 +58,19 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return DONE
     except OSError as error:
+        _drop_output()  # it may be what is full
         what = f"the system refused: {error.strerror or error}"
         do = "check the path, its permissions and the space left"
         return _refuse(fault(what, str(error.filename or "no file named"), do, RESOURCES), as_json)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere: at its end Python would try again, and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(error: Fault, as_json: bool) -> int:
