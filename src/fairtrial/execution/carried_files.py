@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.storage.atomic import publish, writing
+from fairtrial.storage.json_fields import is_prints_name
 from fairtrial.storage.store import Store
-
-_PRINTS: Final = re.compile(
-    r"images-[0-9a-f]{16}\.u64"
-)  # as execution/cell/upstream_checkpoint.py names them
 
 
 def keep_files(store: Store, cell: str, attempt: int, message: Mapping[str, Any]) -> None:
@@ -28,7 +24,7 @@ def keep_files(store: Store, cell: str, attempt: int, message: Mapping[str, Any]
     kept, path = message["result"]["measured"]["checkpoint"], store.weights(cell, attempt)
     network = files.get(path.name, b"")
     arrived = {"file": path.name, "bytes": len(network), "sha256": hashlib.sha256(network).hexdigest()}
-    known = {path.name, kept["images"]} == set(files) and _PRINTS.fullmatch(kept["images"])
+    known = {path.name, kept["images"]} == set(files) and is_prints_name(kept["images"])
     if not known or any(kept[name] != value for name, value in arrived.items()):
         what = f"the files that came with attempt {attempt} of cell {cell} are not those of its result"
         raise fault(what, path.name, "run the same command again", BAD_INPUT)

@@ -24,6 +24,8 @@ _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, e
 Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_MOVE_AWAY: Final = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
+
 
 def publish(
     path: Path, content: str | bytes | Writer, *, overwrite: bool = False, along: Along = NOWHERE
@@ -158,29 +160,34 @@ def _sync_folder(folder: Path) -> None:
 
 def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
     """A JSON object from a file; FileNotFoundError, or a Fault that says where the file breaks off."""
-    do = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
     try:
         data = read_file(path, cap)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise fault(f"could not read: {error.strerror}", str(path), _MOVE_AWAY, BAD_INPUT) from None
+    return json_object(data, str(path))
+
+
+def json_object(data: bytes, where: str, do: str = _MOVE_AWAY) -> dict[str, Any]:
+    """The JSON object that some bytes are; a Fault that says where they break off."""
+    try:
         text = data.decode("utf-8")
         value = _DECODER.decode(text)
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()  # refuses a lone \ud800
     except UnicodeDecodeError as error:
-        where = f"{path}, byte {error.start} of {len(data)}"
-        raise fault(f"not UTF-8 text ({error.reason})", where, do, BAD_INPUT) from None
+        place = f"{where}, byte {error.start} of {len(data)}"
+        raise fault(f"not UTF-8 text ({error.reason})", place, do, BAD_INPUT) from None
     except json.JSONDecodeError as error:
-        where = f"{path}, byte {len(text[: error.pos].encode())} of {len(data)}"
-        raise fault(f"not a whole JSON object: {error.msg}", where, do, BAD_INPUT) from None
+        place = f"{where}, byte {len(text[: error.pos].encode())} of {len(data)}"
+        raise fault(f"not a whole JSON object: {error.msg}", place, do, BAD_INPUT) from None
     except (RecursionError, ValueError) as error:
-        raise fault(f"not a JSON object that can be trusted: {error}", str(path), do, BAD_INPUT) from None
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise fault(f"could not read: {error.strerror}", str(path), do, BAD_INPUT) from None
+        raise fault(f"not a JSON object that can be trusted: {error}", where, do, BAD_INPUT) from None
     brackets = text.count("{") + text.count("[")
     if not isinstance(value, dict) or (brackets > DEPTH_CAP and _depth(value) > DEPTH_CAP):
         what = f"a JSON {type(value).__name__} where a flat object is expected"
-        raise fault(what, str(path), do, BAD_INPUT)
+        raise fault(what, where, do, BAD_INPUT)
     return value
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.storage import atomic
@@ -14,6 +13,7 @@ from fairtrial.storage.record import SCHEMA, Attempt, parsed, read
 from fairtrial.storage.store import Store
 
 SUPERSEDED: Final = "superseded"  # folder of attempts in whose place another driver's count
+_REMOVE: Final = "remove that trial"
 
 
 def files_of(store: Store, cell: str) -> dict[str, Path]:
@@ -41,7 +41,7 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
         f"{each.cell}-{each.number}.json": (each, text) for text in texts for each in [_read(text, where)]
     }
     if any(attempt.cell != cell for attempt, _ in came.values()):
-        raise fault(f"a record of another cell than {cell}", where, "remove that trial", BAD_INPUT)
+        raise fault(f"a record of another cell than {cell}", where, _REMOVE, BAD_INPUT)
     known = {name: path.read_text(encoding="utf-8") for name, path in files_of(store, cell).items()}
     differing = [name for name, text in known.items() if name not in came or came[name][1] != text]
     mine = [attempt for attempt in attempts_of(store, cell) if attempt.evaluated]
@@ -56,13 +56,10 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
 
 
 def _read(text: str, where: str) -> Attempt:
-    try:
-        record: Any = json.loads(text) if len(text.encode()) <= atomic.RECORD_CAP else None
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, Mapping):
-        raise fault("a text that is no record of an attempt", where, "remove that trial", BAD_INPUT)
-    return parsed(unsealed(Path(where), dict(record), newest=SCHEMA), where)
+    data = text.encode(errors="surrogatepass")
+    if len(data) > atomic.RECORD_CAP:
+        raise fault(f"a record of {len(data):,} bytes", where, _REMOVE, BAD_INPUT)
+    return parsed(unsealed(Path(where), atomic.json_object(data, where, _REMOVE), newest=SCHEMA), where)
 
 
 def _refuse_difference(store: Store, came: Attempt, mine: Sequence[Attempt]) -> None:

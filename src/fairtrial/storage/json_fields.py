@@ -75,7 +75,8 @@ Sha256 = Annotated[str, Check("64 hexadecimal digits", _matches("[0-9a-f]{64}"))
 WeightsName = Annotated[
     str, Check("CELL-ATTEMPT.safetensors", _matches(r"[0-9a-f]{12}-[1-9][0-9]{0,9}\.safetensors"))
 ]
-PrintsName = Annotated[str, Check("images-DIGEST.u64", _matches(r"images-[0-9a-f]{16}\.u64"))]
+is_prints_name: Final = _matches(r"images-[0-9a-f]{16}\.u64")
+PrintsName = Annotated[str, Check("images-DIGEST.u64", is_prints_name)]
 Object = Annotated[Json, Check("an object", lambda v: isinstance(v, dict))]
 Table = Annotated[Json, Check("a table of plain values", is_table)]
 Curve = Annotated[

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import REFUSED, Fault, Problem
+from fairtrial.plain_file import open_file
 from fairtrial.storage import atomic
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import UNMIXED
@@ -188,7 +189,7 @@ def _copy(source: Path, path: Path) -> None:
         return
     with atomic.writing(path):
         path.parent.mkdir(exist_ok=True)
-    with source.open("rb") as file:
+    with open_file(source) as file:
         atomic.publish(path, partial(_pour, file))
     if path.parent.name == "leases":  # its age is how long the attempt ran
         shutil.copystat(source, path)
