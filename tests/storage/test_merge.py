@@ -157,6 +157,14 @@ def test_a_damaged_record_stops_it_before_anything_is_written(parts, tmp_path):
     assert not files(tmp_path / "into")
 
 
+def test_a_pipe_among_the_weights_does_not_hang_it(parts, tmp_path):
+    weights = parts[0].folder / "weights"
+    weights.mkdir()
+    os.mkfifo(weights / "x.safetensors")
+    with pytest.raises(OSError, match="a named pipe, not a file"):
+        joined(parts, tmp_path / "into")
+
+
 def test_a_folder_that_is_being_run_is_refused(parts, tmp_path):
     with parts[0].locked():
         assert "being run" in refusal(parts, tmp_path).what
