@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_every_cell_is_in_one_part_and_seeds_are_never_split(of):
     assert len(sizes) == of and max(sizes.values()) - min(sizes.values()) <= 1
     longer = [in_part(number, of, toy_study(seeds=13)) for number in range(1, of + 1)]
     assert all(longer[parts[0]](cell) for cell, parts in found)
+
+
+def test_seeds_are_dealt_out_by_their_place_whatever_their_numbers():
+    study = replace(toy_study(), seeds=(0, 8, 16, 24))
+    parts = [in_part(number, 4, study) for number in range(1, 5)]
+    seeds = [{cell.seed for cell in study.cells() if has(cell)} for has in parts]
+    assert seeds == [{0}, {8}, {16}, {24}]
 
 
 @pytest.mark.parametrize("budget", ["8st", "1s"])
