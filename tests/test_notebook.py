@@ -21,11 +21,17 @@ RELEASED = ROOT / "results/released"
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_question_to_verdict(tmp_path, monkeypatch):
-    """Each code cell as a kernel runs it; the value of its last line is what the cell shows."""
+@pytest.mark.parametrize("examples", [32, pytest.param(512, marks=pytest.mark.soak)])
+def test_the_notebook_runs_from_question_to_verdict(examples, tmp_path, monkeypatch):
+    """Each code cell as a kernel runs it; the value of its last line is what the cell shows.
+
+    examples: of each run; the notebook's own number takes half a minute.
+    """
     monkeypatch.chdir(tmp_path)
     cells = json.loads((ROOT / "docs/notebook.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert "".join(code).count("examples=512") == 1
+    code = [text.replace("examples=512", f"examples={examples}") for text in code]
     assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")
     names, shown = {}, []
     for text in code:

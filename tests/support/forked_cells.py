@@ -49,7 +49,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     from fairtrial.execution.cell import run_cell  # noqa: F401
+    from fairtrial.kernels.dispatch import choose
 
+    choose("cpu")  # each child would try the kernels anew, in a process of its own
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
