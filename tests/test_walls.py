@@ -41,6 +41,7 @@ OWNERS = {
     "mlflow": ("fairtrial.reporting.export_runs",),
     "tensorboard": ("fairtrial.reporting.export_runs",),
     "wandb": ("fairtrial.reporting.export_runs",),
+    "typst": ("fairtrial.reporting.report.pdf_document",),
     "tqdm": ("fairtrial.execution.progress",),
     "triton": ("fairtrial.kernels.*",),
     "ray": ("fairtrial.execution.ray_engine",),

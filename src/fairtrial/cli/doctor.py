@@ -30,6 +30,7 @@ EXTRAS: Final = {
     "bench": ("pytest_benchmark", "the benchmarks in bench/"),
     "ray": ("ray", "many machines: run --ray"),
     "postgres": ("psycopg", "tuning by several drivers"),
+    "pdf": ("typst", "the written report as PDF: report --pdf"),
     "mlflow": ("mlflow", "export to MLflow"),
     "tensorboard": ("tensorboard", "export to TensorBoard"),
     "wandb": ("wandb", "export to Weights & Biases"),

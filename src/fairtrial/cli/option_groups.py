@@ -263,3 +263,5 @@ def whole_options(parser: argparse.ArgumentParser) -> None:
         "--to", type=Path, metavar="DIR",
         help="without STUDY: where the report on all recorded studies goes; default: report in the results",
     )  # fmt: skip
+    says = "as one document in two columns too, report.pdf; takes: pip install 'fairtrial[pdf]'"
+    parser.add_argument("--pdf", action="store_true", help=says)

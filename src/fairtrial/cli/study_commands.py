@@ -255,7 +255,7 @@ def report(study: Study, given: Namespace) -> int:
     """Draw the report of one study."""
     if given.to is not None:
         raise fault("--to is for the report over all studies", "--to", f"leave out {given.study!r} or --to")
-    return DONE if _build(recorded(study, given), given) else INCOMPLETE
+    return DONE if _build(recorded(study, given), given, pdf=given.pdf) else INCOMPLETE
 
 
 def verdict(study: Study, given: Namespace) -> int:
@@ -274,10 +274,10 @@ def verdict(study: Study, given: Namespace) -> int:
     return DONE if complete else INCOMPLETE
 
 
-def _build(store: Store, given: Namespace) -> bool:
+def _build(store: Store, given: Namespace, *, pdf: bool = False) -> bool:
     from fairtrial.reporting.report.study_report import build
 
-    report = build(store, allow_partial=given.allow_partial)
+    report = build(store, allow_partial=given.allow_partial, pdf=pdf)
     found = {
         "report": str(report.path),
         "sentences": list(report.sentences),

@@ -11,8 +11,9 @@ from typing import Any
 from fairtrial.errors import Fault
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
-from fairtrial.reporting.report import study_page
+from fairtrial.reporting.report import pdf_report, study_page
 from fairtrial.reporting.report.figure_registry import draw_study, tabulate_study
+from fairtrial.reporting.report.pdf_document import PDF, refuse_without_typst, typeset
 from fairtrial.reporting.results import load, shared_runs
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.shared_runs import Shared
@@ -38,19 +39,22 @@ class Report:
     alarm: bool
 
 
-def build(store: Store, *, allow_partial: bool = False) -> Report:
+def build(store: Store, *, allow_partial: bool = False, pdf: bool = False) -> Report:
     """Rebuild everything derived from a study's records, in its folder; equal records give equal bytes.
 
     An incomplete study gets figures without intervals and no verdicts; with allow_partial its complete pairs
-    are used, and every figure and verdict says so.
+    are used, and every figure and verdict says so. pdf: as one document
+    too; a Fault without its extra.
     """
+    if pdf:
+        refuse_without_typst()
     study = judge_study(store, partial=allow_partial)
     shared = shared_runs.beside(store.folder, shared_runs.digests(study.results))
-    paths = write_files(store.folder, report_files(study, shared=shared))
+    paths = write_files(store.folder, report_files(study, shared=shared, pdf=pdf))
     for name in shared:
         _name_in(store.folder.parent / name)
     return Report(
-        path=store.folder / "report.html",
+        path=store.folder / (PDF if pdf else "report.html"),
         sentences=(*study.sentences, *([study.control.sentence] if study.control else [])),
         warnings=study.warnings,
         complete=study.results.complete,
@@ -75,7 +79,11 @@ def _name_in(neighbour: Path) -> None:
 
 
 def report_files(
-    study: StudyVerdicts, formats: Collection[str] = FORMATS, *, shared: Shared | None = None
+    study: StudyVerdicts,
+    formats: Collection[str] = FORMATS,
+    *,
+    shared: Shared | None = None,
+    pdf: bool = False,
 ) -> dict[str, str | bytes]:
     """Return the files of a study's report by their names.
 
@@ -83,6 +91,7 @@ def report_files(
     """
     figures, tables = draw_study(study, formats), tabulate_study(study)
     content = study_page.facts(study, shared or {}), figures, tables, study.warnings
+    document = {PDF: typeset(pdf_report.of_study(study, figures, tables, shared or {}))} if pdf else {}
     return {
         "summary.csv": csv_text(*load.summary(study.results)),
         "verdicts.json": _json(study),
@@ -90,6 +99,7 @@ def report_files(
         "report.html": study_page.html(*content),
         **figure_files(figures),
         **table_files(tables),
+        **document,
     }
 
 

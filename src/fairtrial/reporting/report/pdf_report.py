@@ -1,0 +1,145 @@
+"""The report that is handed in, as one document in two columns (docs/written-report.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import fairtrial
+from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
+from fairtrial.reporting.report import study_page
+from fairtrial.reporting.report.pdf_document import (
+    Bullets,
+    Document,
+    Facts,
+    Line,
+    Picture,
+    Pointers,
+    Section,
+    Tabular,
+)
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.shared_runs import Shared
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.wording import clean
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+
+MAKER: Final = f"fairtrial {fairtrial.__version__}, {MADE_BY}"
+_BESIDE: Final = ("arms",)  # tables that stand with the figures; the others follow at the end
+_TITLES: Final = {
+    "contrasts": "Declared contrasts",
+    "sensitivity": "Sensitivity to the learning rate",
+    "crossover": "Who leads at each step and each second",
+    "norm-by-weight-std": "Norm and weight standardization, crossed",
+    "arms": "Accuracy of each arm",
+    "pairing": "What pairing buys",
+    "variance": "Where the spread comes from",
+    "budget-parity": "What each arm spent",
+    "fairness": "Fairness checks",
+    "tuning": "How the rates were chosen",
+    "common-rate": "The contrasts at one common rate",
+    "anova": "Analysis of variance",
+}
+_WORKS: Final = {  # of a factor: keys of references.bib
+    "norm": ("bn", "gn"),
+    "weight_std": ("ws",),
+    "mixup": ("mixup",),
+    "block": ("resnet", "preactivation"),
+}
+HOW_TO_READ: Final = (
+    Line(
+        "At one seed all arms see the same images in the same order, and start from the same weights "
+        "wherever shapes agree. What is compared is the difference within a seed: the luck of the seed "
+        "cancels.",
+        "Pairing.",
+    ),
+    Line(
+        "A Student interval of the mean paired difference. It speaks of new seeds on this test set; n counts "
+        "seeds, or checkpoints where networks were pre-trained.",
+        "Interval.",
+    ),
+    Line(
+        "Better or worse: the interval excludes 0. Equivalent: the difference is shown to lie inside the "
+        "margin. Inconclusive: neither is shown, which is not the same as no difference. Each p is corrected "
+        "by Holm's method over the contrasts of its study; failure rates carry Clopper-Pearson limits.",
+        "Verdict.",
+        cites=("tost", "holm", "clopper"),
+    ),
+)
+
+
+def of_study(
+    study: StudyVerdicts, figures: Sequence[RenderedFigure], tables: Sequence[Table], shared: Shared
+) -> Document:
+    """Return the written report of one study. shared: runs that the studies beside it have too."""
+    facts, results = study_page.facts(study, shared), study.results
+    pictures = [_picture(figure, results) for figure in figures]
+    numbered = {table.name: _tabular(table, results) for table in tables}
+    beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
+    answers = [Line(card["sentence"], f"{card['word'].capitalize()}:") for card in facts["cards"]]
+    control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
+    pointers = (
+        _pointers("Shown:", (*pictures, *beside)),
+        _pointers("In full at the end:", numbered.values()),
+    )
+    sections = [
+        Section("Answer", (Bullets(tuple(answers)), *control)),
+        Section("Results", (*pictures, *beside, *pointers)),
+        Section("What was run", (Facts(tuple(facts["facts"])), *_background(results))),
+    ]
+    if study.warnings:
+        sections.append(Section("Warnings", (Bullets(tuple(Line(text) for text in study.warnings)),)))
+    return Document(
+        title=facts["question"],
+        subtitle=f"Study {facts['name']}, preset {clean(results.study.preset)}. {dated([results])}",
+        made=latest([results]),
+        maker=MAKER,
+        alarms=() if results.sound else (results.unsound,),
+        sections=tuple(sections),
+        appendix=(Section("How to read the verdicts", HOW_TO_READ), Section("Tables", (*numbered.values(),))),
+    )
+
+
+def latest(every: Iterable[Results]) -> datetime:
+    """Return when the last of these runs ended; the first second of 1970 where no record says it."""
+    ended = (one.provenance.ended for results in every for one in results.records.values())
+    return datetime.fromtimestamp(max((int(one) for one in ended if one), default=0), UTC)
+
+
+def dated(every: Iterable[Results]) -> str:
+    """Return 'Last run on 27 November 2026.'; nothing where no record says it."""
+    last = latest(every)
+    return f"Last run on {last.day} {last:%B %Y}." if last.timestamp() else ""
+
+
+def _background(results: Results) -> tuple[Line, ...]:
+    """Return the works on what a study sweeps."""
+    works = [key for factor, keys in _WORKS.items() if factor in results.study.factors for key in keys]
+    return (Line("Published work on what is compared:", cites=(*works, "bit")),)
+
+
+def _picture(figure: RenderedFigure, results: Results) -> Picture:
+    return Picture(figure, title_of(figure.name), _without_provenance(figure.caption, results))
+
+
+def _tabular(table: Table, results: Results) -> Tabular:
+    return Tabular(table, title_of(table.name), _without_provenance(table.caption, results))
+
+
+def _pointers(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
+    return Pointers(lead, tuple((block.title.removesuffix("."), block.name) for block in blocks))
+
+
+def _without_provenance(caption: str, results: Results) -> str:
+    """Return a caption without what the facts say once."""
+    return caption.removesuffix(provenance(results)).rstrip()
+
+
+def title_of(name: str) -> str:
+    """Return the title of a figure or table: 'Test accuracy by batch size.'."""
+    title = _TITLES.get(name) or name.replace("-", " ").replace(" acc ", " accuracy ").capitalize()
+    return f"{title}."

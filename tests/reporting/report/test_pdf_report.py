@@ -1,0 +1,122 @@
+"""The report that is handed in: what it says and in which order, that it repeats, and that nothing is cut."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from fairtrial.cli.main import main
+from fairtrial.errors import DONE, USAGE
+from fairtrial.reporting.report.study_report import report_files
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
+from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.store import Store
+from fairtrial.study.loader import load
+from tests.reporting.conftest import ORIGIN, made_up
+from tests.support import studies
+
+ENDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+QUESTION = r"Does #norm help $x$ of a_b, \"n\" <b>at</b> @bn [1] *much* // 😀 ≡ £?"
+NAME = r"#let x = $1$; \\ {small}"
+A4 = (595.3, 841.9)  # points
+MARGIN = 42.5  # points, 15 mm: a table that does not fit comes nearer to an edge
+
+
+@pytest.fixture(scope="module")
+def typst():
+    return pytest.importorskip("typst", reason="the extra pdf is not installed")
+
+
+@pytest.fixture(scope="module")
+def built(typst, tmp_path_factory):
+    """A study whose texts are markup to somebody, its records, and its report with --pdf."""
+    folder = tmp_path_factory.mktemp("pdf")
+    edits = [("Does GN beat BN when the batch is small?", QUESTION), ('"small batch"', f'r"{NAME}"')]
+    path = studies.write(folder, *edits, ("question=", "question=r"), ("examples=64", "examples=3072"))
+    study = load(path)
+    store = Store.of(study, folder / "results")
+    store.folder.mkdir(parents=True)
+    store.declare(study)
+    origin = ORIGIN | {"declaration": store.hashes()[-1]}
+    for cell in study.cells():
+        acc = 0.8 + 0.01 * cell.seed + (0.1 if cell.levels["norm"] == "gn" else 0)
+        record = attempt_record(store.name, cell_message(cell), 1, made_up(cell, acc), origin)
+        store.publish(replace(record, provenance=replace(record.provenance, ended=ENDED.timestamp())))
+    assert main(["report", str(path), "--pdf", "--results", str(folder / "results")]) == DONE
+    return store.folder
+
+
+@pytest.fixture(scope="module")
+def pages(built):
+    """The text of every page."""
+    pdfium = pytest.importorskip("pypdfium2")
+    return [page.get_textpage() for page in pdfium.PdfDocument(built / "report.pdf")]
+
+
+@pytest.fixture(scope="module")
+def text(pages):
+    return squeezed("".join(page.get_text_range() for page in pages))
+
+
+def squeezed(text: str) -> str:
+    """Without what a line break adds: spaces and hyphens."""
+    return re.sub(r"[\s\x02\x00\ufffe\xad-]", "", text)
+
+
+def test_it_says_the_answer_first_then_the_rest_in_order(built, pages, text):
+    for said in json.loads((built / "verdicts.json").read_text())["contrasts"]:
+        assert squeezed(said["sentence"]) in text
+    headings = (
+        "1Answer",
+        "2Results",
+        "3Whatwasrun",
+        "4Warnings",
+        "References",
+        "AHowtoreadtheverdicts",
+        "BTables",
+    )
+    at = [text.index(heading) for heading in headings]
+    assert at == sorted(at) and len(pages) == 2
+    captions = re.findall(r"(Figure|Table)(\d)\.[A-Z]", text)
+    assert sorted(captions) == [("Figure", n) for n in "12"] + [("Table", n) for n in "1234"]
+    first = pages[0].get_text_range()
+    tops = [pages[0].get_charbox(first.index(part))[3] for part in ("1 Answer", "Figure 1.", "Figure 2.")]
+    assert tops == sorted(tops, reverse=True)
+    assert text.count("studyhash") == 0 and text.count("hash") == 1  # provenance once
+
+
+def test_texts_of_users_are_printed_as_they_are(text):
+    assert squeezed(QUESTION) in text and squeezed(NAME) in text
+
+
+def test_nothing_is_cut(pages):
+    for page in pages:
+        boxes = [page.get_charbox(i) for i in range(page.count_chars()) if page.get_text_range(i, 1).strip()]
+        left, bottom, right, top = zip(*boxes, strict=True)
+        assert min(left) >= MARGIN and max(right) <= A4[0] - MARGIN
+        assert min(bottom) >= MARGIN / 2 and max(top) <= A4[1] - MARGIN / 2
+
+
+def test_equal_records_give_equal_bytes_anywhere_and_the_date_of_the_last_run(built, tmp_path):
+    copy = tmp_path / "elsewhere" / built.name
+    shutil.copytree(built, copy, ignore=shutil.ignore_patterns("report*", "figures", "tables"))
+    data = (built / "report.pdf").read_bytes()
+    assert report_files(judge_study(Store(copy)), ("pdf",), pdf=True)["report.pdf"] == data
+    assert b"D:20260304050607" in data and str(built.parent.parent).encode() not in data
+
+
+def test_without_the_extra_one_block_names_the_command_before_anything_is_drawn(built, monkeypatch, capsys):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "typst" else found(name))
+    before = {path: path.stat().st_mtime_ns for path in built.rglob("*")}
+    study = built.parent.parent / "small.py"
+    assert main(["report", str(study), "--pdf", "--results", str(built.parent)]) == USAGE
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1 and 'pip install "fairtrial[pdf]"' in said
+    assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
