@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import fairtrial as ft
 from fairtrial.errors import Fault
-from fairtrial.execution.progress import Bar, progress_for
+from fairtrial.execution.display.displays import Bar, progress_for
 from fairtrial.reporting.attempt_frame import columns
 from fairtrial.study.settings import FACTORS
 
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_said_in_three_lines(tmp_path):
 def test_a_notebook_gets_one_bar(monkeypatch, capsys):
     class Done:
         cell = id = "a"
-        arm, seed = "gn", 3
+        arm, seed, failed = "gn", 3, False
 
     class Log:
         records = ()
@@ -103,7 +103,7 @@ def test_a_notebook_gets_one_bar(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
     log = Log()
     with progress_for([Done(), Done()], log, 1, None) as bar:
-        assert isinstance(bar, Bar)
+        assert [type(each) for each in bar._shown] == [Bar]
         log.records = [Done]
         bar.finished(Done, 0.1)
         bar.expect([Done(), Done(), Done()])

@@ -2,15 +2,22 @@
 
 import io
 import sys
+from dataclasses import replace
+from itertools import product
 
 import pytest
-from rich.console import Console
 
-from fairtrial.execution import progress
 from fairtrial.execution.attempt_log import AttemptLog
-from fairtrial.execution.progress import Grid, Lines, Watch, duration, progress_for
+from fairtrial.execution.display import displays
+from fairtrial.execution.display.displays import Lines, progress_for
+from fairtrial.execution.display.grid_lines import grid_lines
+from fairtrial.execution.display.watch import MARKS, Watch
+from fairtrial.execution.engine import Worker
+from fairtrial.execution.suspension import CLOCK
+from fairtrial.screen import duration
 from fairtrial.storage.record import failure
 from fairtrial.storage.store import Store
+from fairtrial.tuning.selection import expected_cells
 from tests.support.records import done, killed, publish
 from tests.support.toy import toy_study
 
@@ -65,18 +72,104 @@ def test_time_to_go_is_that_of_the_pending_cells_over_the_jobs(log, cells):
     watch = Watch(cells, log, 2, 60.0)
     assert watch.done() == 1
     assert watch.left_s() == 5 * 4.0 / 2  # no gn has finished: it is taken to cost what bn costs
-    assert watch.money() == "8 s of device time, 52 s of the budget left, about 10 s to go"
+    half = Worker(since=CLOCK.now() - 2.0)
+    assert watch.left_s([(half, cells[2])]) == pytest.approx((5 * 4.0 - 2.0) / 2, abs=0.1)
+    assert watch.times() == ["0 s so far", "about 10 s to go", "52 s of the budget left"]
 
 
-def test_the_grid_shows_each_arm_with_its_marks_and_mean(log, cells):
-    shown = []
-    live = type("Live", (), {"update": lambda _, table: shown.append(table)})()
-    Grid(Watch(cells, log, 2, None), live).tick()
-    console = Console(width=90, file=io.StringIO())
-    console.print(shown[0])
-    text = console.file.getvalue()
-    assert "1 of 6 cells" in text
-    assert [line.split() for line in text.splitlines()[-2:]] == [["bn", "■··", "50.0"], ["gn", "M··"]]
+def test_before_a_measurement_nothing_is_said_of_the_time_to_go(tmp_path, cells):
+    watch = Watch(cells, AttemptLog(Store.of(toy_study(), tmp_path)), 2, None)
+    assert (watch.left_s(), watch.times()[1]) == (None, "time to go unknown yet")
+
+
+def test_the_grid_shows_each_arm_with_its_marks_and_mean_and_what_runs(log, cells):
+    worker = Worker(since=CLOCK.now() - 12, doing="step 3 of 8")
+    assert grid_lines(Watch(cells, log, 2, None), [(worker, cells[4])], 90, 24) == [
+        "1 of 6 cells · 0 s so far · about 8 s to go",
+        "arm  cells  mean test_acc",
+        "bn   ■·▸    50.0",
+        "gn   M··",
+        "▸ bn, seed 2: 12 s, step 3 of 8",
+        "M ran out of memory",
+    ]
+
+
+def test_equal_scores_have_a_mean_and_no_infinite_interval(log, cells):
+    for cell in cells[2:5:2]:
+        log.note(publish(log.store, cell, 1, done(0.5)))
+    watch = Watch(cells, log, 2, None)
+    assert watch.arms()[0].words == ("50.0", "")
+    assert "inf" not in "".join(grid_lines(watch, [], 90, 24))
+
+
+def test_the_grid_fits_a_terminal_of_any_size(tmp_path):
+    """24 arms of long names and 10 seeds, half of them done, 8 cells running."""
+    more = {"batch_size": (4, 16, 32, 64), "augment": ("none", "crop-flip")}
+    many = toy_study(norms=("bn", "gn", "ln"), seeds=10)
+    many = replace(many, factors={**many.factors, **more})
+    log, cells = AttemptLog(Store.of(many, tmp_path)), many.cells()
+    log.store.declare(many)
+    for cell in cells[:120]:
+        log.note(publish(log.store, cell, 1, done(0.5 + cell.seed / 100)))
+    busy = [(Worker(since=CLOCK.now(), doing="step 3 of 8"), cell) for cell in cells[120:128]]
+    watch = Watch(cells, log, 8)
+    for width, height in product((1, 20, 40, 80, 200), (1, 2, 5, 20, 60)):
+        lines = grid_lines(watch, busy, width, height)
+        assert len(lines) <= max(1, height - 1)
+        assert max(map(len, lines)) <= width
+    lines = grid_lines(watch, busy, 40, 20)
+    assert lines[0] == "120 of 240 cells · 0 s so far"
+    # the arms that run are shown, told apart by the ends of their names; the others are summed up
+    assert lines[3:5] == ["bn, batch 4…augment none  5/10  52.0", "bn, batch 4…nt crop-flip  5/10  52.0"]
+    assert "and 15 more arms: 75 of 150 cells" in lines
+    assert lines[-2:] == ["▸ bn, batch…ip, seed 5: 0 s, step 3 of 8", "▸ and 4 cells run"]
+
+
+def test_trials_are_shown_by_arm_with_the_best_rate_until_they_have_ended(tmp_path):
+    made = toy_study(seeds=2, val_per_class=1, tuning={"seeds": 2})
+    store = Store.of(made, tmp_path)
+    store.declare(made)
+    cells, trials = expected_cells(made, {})
+    for cell in trials:
+        validated = done(0.1)
+        validated["measured"]["val_acc"] = 0.6 if cell.settings.lr == 0.3 else 0.4
+        publish(store, cell, 1, validated)
+        if cell is trials[-2]:
+            arms = Watch([*trials, *cells], AttemptLog(store), 1).arms()
+            assert [(arm.name, arm.marks, arm.words[0]) for arm in arms] == [
+                ("bn", "■■■■", "60.0"),
+                ("gn", "■■■·", "60.0"),
+            ]
+    arms = Watch([*trials, *cells], AttemptLog(store), 1).arms()
+    assert [(arm.name, arm.marks) for arm in arms] == [("bn", "··"), ("gn", "··")]
+
+
+def test_a_display_that_fails_gives_way_to_lines(log, cells, monkeypatch, capsys):
+    """Drawing fails at once, then in the midst, then lines fail too: nothing is raised."""
+    watch = Watch(cells, log, 2, None)
+
+    class Broken(Lines):
+        def __init__(self, watch):
+            pass
+
+        def tick(self, busy):
+            raise ZeroDivisionError("no room")
+
+    shown = displays.Contained(watch, Broken)
+    shown.tick([])
+    record = log.records[1]
+    shown.finished(record, 1.0)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "the display failed (ZeroDivisionError: no room); lines follow"
+    assert said[-1].startswith("[1/6] seed 0  bn")
+    shown.finished(log.records[2], 1.0)
+    failed = "gn, seed 0 ran out of memory: MemoryError (trial.py:1)"
+    assert capsys.readouterr().err.splitlines()[0] == failed
+    monkeypatch.setattr(Watch, "done", lambda self: 1 / 0)
+    shown.finished(record, 1.0)
+    shown.expect(cells)
+    shown.close()
+    displays.Contained(watch, lambda _: 1 / 0).tick([])
 
 
 @pytest.mark.parametrize(
@@ -92,14 +185,14 @@ def test_the_display_suits_where_stderr_goes(log, cells, monkeypatch, terminal, 
     screen.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", screen)
     with progress_for(cells, log, 2, None) as shown:
-        assert type(shown).__name__ == kind
-        shown.tick()
+        assert [type(each).__name__ for each in shown._shown] == [kind]
+        shown.tick([])
 
 
 def test_every_outcome_has_a_mark():
     from fairtrial.study.failure_policy import FAILURES, OUTCOMES
 
-    assert set(progress.MARKS) == {*OUTCOMES, *FAILURES}
+    assert set(MARKS) == {*OUTCOMES, *FAILURES}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """How far a study is, from its files alone."""
 
+import pytest
+
 from fairtrial.planning.status import lines, status
-from fairtrial.storage.record import failure
+from fairtrial.storage.record import cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from tests.support.records import done, killed, publish
@@ -72,12 +74,32 @@ def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):
 def test_a_running_cell_shows(tmp_path):
     made = study()
     store = started(made, tmp_path)
-    from fairtrial.storage.record import cell_message
-
     store.lease(cell_message(made.cells()[0]), 1, 4242, {"threads": 1})
     found = status(made, store)
     assert found["running"] == 1
     assert any(line.startswith("leases    1 cells") for line in lines(found))
+    assert "time      to go: unknown yet" in lines(found)
+
+
+def test_a_run_says_how_long_it_goes_on_and_what_each_arm_has_by_now(tmp_path):
+    made = study()
+    store, cells = Store.of(made, tmp_path), made.cells()
+    with store.driving(made, None):
+        for cell in cells[:9]:
+            publish(store, cell, 1, done(0.5 + cell.seed / 100, train_s=4.0))
+        publish(store, cells[9], 1, failure("error", "boom", "x.py:1", 0.0))
+        for cell in cells[9:11]:
+            store.lease(cell_message(cell), 2, 4242, {"threads": 1})
+        found = status(made, store)
+    said = list(lines(found))
+    # three cells of 4 s, two side by side
+    assert (found["elapsed_s"], found["left_s"]) == (pytest.approx(0, abs=2), 6.0)
+    assert any(line.endswith(" s since it began; to go: about 6 s") for line in said)
+    assert f"again     {cells[9].arm}, seed 2 broke: boom (x.py:1): it is tried again" in said
+    arm = found["arms"][0]
+    assert (arm["arm"], arm["ended"], arm["cells"], arm["metric"]) == (cells[0].arm, 3, 3, "test_acc")
+    assert (arm["mean"], arm["interval"]) == (pytest.approx(0.51), pytest.approx((0.4852, 0.5348), abs=1e-4))
+    assert f"arm       {cells[0].arm}: 3 of 3 cells, test_acc 51.0 [48.5, 53.5]" in said
 
 
 def test_a_forecast_is_graded_by_what_was_spent(tmp_path):

@@ -39,6 +39,7 @@ class ExecutionContext:
     keep: Path | None = None
     way: dict | None = None
     checkpoints: object = None
+    tell: object = str
 
 
 def run_cell(cell, context, step_s=None):

@@ -36,7 +36,7 @@ class Worker:
     device: what it computes on, as torch calls it there. machine: where, None until that is known; "" is
     here. pid: its process there. begun: whether it got its first message. origin: where it runs, empty until
     it is ready. cell, attempt, since: its work. stopped_s: how long a signal kept it from working on it.
-    stop_reason: why the driver stopped it.
+    doing: what it is at within the cell, in words. stop_reason: why the driver stopped it.
     """
 
     device: str = "cpu"
@@ -48,6 +48,7 @@ class Worker:
     attempt: int = 0
     since: float = 0.0
     stopped_s: float = 0.0
+    doing: str = ""
     stop_reason: str | None = None
 
     def ran_s(self) -> float:

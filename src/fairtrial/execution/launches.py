@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from fairtrial.execution import step_times
 from fairtrial.execution.engine import Worker
-from fairtrial.execution.progress import announce
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
+from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
 from fairtrial.storage import provenance

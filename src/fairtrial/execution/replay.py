@@ -12,9 +12,9 @@ from typing import Any, Final
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.local_processes import LocalProcesses
-from fairtrial.execution.progress import announce
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.installation import released
+from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import Provenance

@@ -12,16 +12,17 @@ from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
 from fairtrial.execution import step_times
 from fairtrial.execution.attempt_log import MACHINE, WORKER, AttemptLog
 from fairtrial.execution.carried_files import keep_files
+from fairtrial.execution.display.displays import Progress, progress_for
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import engine_of
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
-from fairtrial.execution.progress import Progress, announce, progress_for
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.failpoints import failpoint
 from fairtrial.installation import released
+from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.storage import provenance
 from fairtrial.storage.record import Attempt, Json, cell_message, failure
@@ -191,7 +192,7 @@ class Driver:
                     self.refuse_moved()
                     for worker, cell in pool.busy():
                         self.log.renew(cell, worker.attempt, worker.ran_s())
-                    progress.tick()
+                progress.tick(pool.busy())
         except Fault as error:
             reason = str(error)
             raise

@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,11 @@ def main() -> None:
 
     first = inbox.get()
     CLOCK.start()
-    runner = CellRunner(first)
+
+    def tell(doing: str) -> None:
+        _say({"doing": doing}, answer)
+
+    runner = CellRunner(first, tell)
     tried = {} if first["kernels"] else {"kernels": runner.kernels}
     _say({"origin": runner.origin, **tried}, answer)
     while True:
@@ -89,11 +94,13 @@ def _say(message: Message, answer: Any) -> None:
 class CellRunner:
     """What one process keeps between cells: the opened data and the description of where it runs."""
 
-    def __init__(self, first: Message) -> None:
+    def __init__(self, first: Message, tell: Callable[[str], None]) -> None:
         from fairtrial.execution.cell import calibration, run_cell
 
         self.device, self.cells, self.calibration = first["device"], run_cell, calibration
-        self.context = run_cell.ExecutionContext(self.device, first["download"], tuple(first["results"]))
+        self.context = run_cell.ExecutionContext(
+            self.device, first["download"], tuple(first["results"]), tell=tell
+        )
         self.store = Store(Path(first["folder"]))
         if first["kernels"]:
             dispatch.adopt(self.device, dispatch.Choice(*first["kernels"]))

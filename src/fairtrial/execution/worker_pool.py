@@ -8,8 +8,8 @@ from typing import Any, Final
 from fairtrial.errors import REFUSED, RESOURCES, Fault, Problem, fault
 from fairtrial.execution.container import WORKER_BYTES
 from fairtrial.execution.engine import Engine, Exit, Message, Worker
-from fairtrial.execution.progress import announce
 from fairtrial.execution.suspension import CLOCK
+from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.study.failure_policy import MOST_FAILED
 from fairtrial.study.study import Cell
@@ -75,7 +75,7 @@ class WorkerPool:
     def give(self, worker: Worker, cell: Cell, attempt: int, message: Message) -> None:
         """Hand out a cell; the clock of its time limit starts."""
         worker.cell, worker.attempt = cell, attempt
-        worker.since, worker.stopped_s = CLOCK.now(), 0.0
+        worker.since, worker.stopped_s, worker.doing = CLOCK.now(), 0.0, ""
         self._engine.give(worker, message)
 
     def answers(self, timeout_s: float) -> Iterator[Answer]:
@@ -89,6 +89,9 @@ class WorkerPool:
                 raise Fault(problems, message["fault"]["code"])
             elif "origin" in message:
                 self._take_ready(worker, message)
+            elif "doing" in message:
+                worker.doing = message["doing"]
+                continue
             yield worker, message
         self._begin()
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from fairtrial.errors import fault
 from fairtrial.execution.attempt_log import AttemptLog
-from fairtrial.execution.progress import duration
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
 from fairtrial.rng import key, prefix, replicate_key, state
+from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.execution.progress import duration
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
+from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Study, look_alpha

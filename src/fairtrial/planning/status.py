@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from fairtrial.execution.attempt_log import AttemptLog
-from fairtrial.execution.progress import duration
+from fairtrial.execution.display.watch import Arm, Watch
+from fairtrial.screen import duration
+from fairtrial.storage.lock import began
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
+from fairtrial.study.failure_policy import attempt_words
 from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import FACTORS
 from fairtrial.study.stopping import NOT_REQUIRED, Asked
@@ -33,6 +37,8 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
     width = len(cells) // len(study.seeds)
     mine = {cell.id for cell in (*cells, *trials)}
     others = [record for record in books.records if record.cell not in mine]
+    running = store.abandoned()
+    watch, since = Watch([*trials, *cells], books, len(running)), began(store.folder)
     return {
         "study": study.id,
         "cells": len(cells),
@@ -41,9 +47,13 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "tuning_ended": sum(cell.id in ended for cell in trials),
         "complete_seeds": sum(count == width for count in blocks.values()),
         "seeds": len(study.seeds),
-        "running": len(store.abandoned()),
+        "running": len(running),
+        "elapsed_s": max(0.0, time.time() - since) if since is not None and running else None,
+        "left_s": watch.left_s() if running else None,
+        "arms": [_arm(arm) for arm in watch.arms(lease.cell["id"] for lease, _ in running)],
         "ended_attempts": dict(Counter(r.status for r in books.records if books.outcome(r.cell) is not r)),
         "given_up": books.given_up_words([*trials, *cells]),
+        "failed": _failed([*trials, *cells], books),
         "device_s": books.spent_s,
         "lost_s": sum(record.spent.lost_s - (record.spent.carried_s or 0.0) for record in books.records),
         "other_cells": len({record.cell for record in others}),
@@ -51,6 +61,19 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
         "looks": [] if asked is None else list(asked.said),
         "forecast": _graded(cells, books),
     }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    """One row of an arm: of trials, the mean is that of the best ones."""
+    metric, words = "best val_acc" if arm.best else "test_acc", " ".join(arm.words).rstrip()
+    count = {"arm": arm.name, "ended": arm.ended, "cells": len(arm.marks)}
+    return {**count, "metric": metric, "mean": arm.mean, "interval": arm.interval, "words": words}
+
+
+def _failed(cells: Iterable[Cell], books: AttemptLog) -> list[str]:
+    """Name each cell whose last attempt failed and that will be tried again, with the reason."""
+    last = [(cell, books.last_failure(cell.id)) for cell in cells if not books.given_up(cell.id)]
+    return [attempt_words(cell.arm, cell.seed, one.status, one.error) for cell, one in last if one]
 
 
 def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:
@@ -93,10 +116,17 @@ def lines(found: dict[str, Any]) -> Iterable[str]:
     yield from (f"look      {words}" for words in found["looks"])
     if found["running"]:
         yield f"leases    {found['running']} cells are being run, or were when their driver vanished"
+        left = "unknown yet" if found["left_s"] is None else f"about {duration(found['left_s'])}"
+        since = "" if found["elapsed_s"] is None else f"{duration(found['elapsed_s'])} since it began; "
+        yield f"time      {since}to go: {left}"
     if found["ended_attempts"]:
         ended = ", ".join(f"{count} {name}" for name, count in sorted(found["ended_attempts"].items()))
         yield f"attempts  {ended}; their cells were run again, are pending or were given up"
     yield from (f"failed    {line}" for line in found["given_up"])
+    yield from (f"again     {line}: it is tried again" for line in found["failed"])
+    for arm in (arm for arm in found["arms"] if arm["mean"] is not None):
+        ended = f"{arm['ended']} of {arm['cells']} cells"
+        yield f"arm       {arm['arm']}: {ended}, {arm['metric']} {arm['words']}"
     yield f"spent     {duration(found['device_s'])} of device time, {duration(found['lost_s'])} of it lost"
     if found["forecast"]:
         asked, took = found["forecast"]["forecast_s"], found["forecast"]["spent_s"]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from fairtrial.errors import REFUSED, RESOURCES, Fault, fault
 WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
 _PART: Final = ".lock-part-"
 _START: Final = ".lock-start"  # held only while a driver looks at the others
+_STARTED: Final = "%Y-%m-%d %H:%M:%S %z"
 _ELSEWHERE: Final = (
     "choose a folder on a file system with locks (Lustre: mount -o flock; NFS: start the lock service)"
 )
@@ -95,6 +97,16 @@ def hold_part(
         yield refuse_moved
 
 
+def began(folder: Path) -> float | None:
+    """Return when the first driver of a study that has signed a lock here began; None where none has."""
+    signed = []
+    for path in (folder / WHOLE, *_parts(folder)):
+        with contextlib.suppress(OSError, ValueError):
+            text = path.read_text(encoding="utf-8").rpartition("started ")[2]
+            signed.append(datetime.strptime(text, _STARTED).timestamp())
+    return min(signed, default=None)
+
+
 def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PART}*"))
 
@@ -135,4 +147,4 @@ def _busy(path: Path) -> Fault:
 def _holder() -> str:
     from socket import gethostname  # needed by the one command of many that takes a lock
 
-    return f"process {os.getpid()} on {gethostname()}, started {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
+    return f"process {os.getpid()} on {gethostname()}, started {time.strftime(_STARTED)}"

@@ -57,10 +57,14 @@ def is_failure(status: str, where: str | None) -> bool:
     return status in FAILURES
 
 
+def attempt_words(arm: str, seed: int, status: str, error: Any) -> str:
+    """Name a cell and how its attempt ended. error: what the attempt says of it, or None."""
+    return f"{arm}, seed {seed} {WORDS[status]}" + (f": {error.what} ({error.where})" if error else "")
+
+
 def given_up_words(arm: str, seed: int, status: str, error: Any) -> str:
-    """Name a cell that failed as often as is allowed. error: what its last attempt says, or None."""
-    why = f": {error.what} ({error.where})" if error else ""
-    return f"{arm}, seed {seed} {WORDS[status]}{why}; {MOST_FAILED} attempts failed"
+    """Name a cell that failed as often as is allowed. error: as of its last attempt."""
+    return f"{attempt_words(arm, seed, status, error)}; {MOST_FAILED} attempts failed"
 
 
 def chance(classes: int | None) -> dict[str, float]:

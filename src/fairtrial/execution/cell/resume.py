@@ -18,11 +18,12 @@ from fairtrial.failpoints import STEP, chosen, failpoint
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.cell_checkpoints import Saved
 from fairtrial.storage.provenance import UNKNOWN
-from fairtrial.training.loop import State
+from fairtrial.training.loop import State, Watch
 from fairtrial.training.timing import Ledger
 
 LEAST_S: Final = 30.0  # of training between two checkpoints: what takes less is soon trained again
 SHARE: Final = 0.01  # of the time so far, checkpoints included: half of the 2 % that a cell may spend on them
+TELL_S: Final = 1.0  # between two words of how far the training is
 SLOWEST: Final = 50e6  # bytes a second: what the first checkpoint is taken to cost before one is measured
 
 
@@ -122,6 +123,26 @@ class Steps:
     def after_step(self, state: State) -> None:
         """Fail at this step, if that was asked."""
         failpoint(STEP, state.step)
+
+
+class Telling:
+    """Watches training for another watch, and tells once a second which step it is at."""
+
+    def __init__(self, other: Watch | None, tell: Callable[[str], object]) -> None:
+        self._other, self._tell, self._told = other, tell, time.monotonic()
+
+    def begin(self, state: State) -> None:
+        """Let the other one begin."""
+        if self._other is not None:
+            self._other.begin(state)
+
+    def after_step(self, state: State) -> None:
+        """Tell the step where it is due."""
+        if self._other is not None:
+            self._other.after_step(state)
+        if (now := time.monotonic()) - self._told >= TELL_S:
+            self._told = now
+            self._tell(f"step {state.step} of {len(state.losses)}")
 
 
 def keeper_of(cell: str, where: Resumable | None, ledger: Ledger) -> Keeper | Steps | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from torch import nn
 
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
-from fairtrial.execution.cell.resume import Resumable, keeper_of, with_drawn
+from fairtrial.execution.cell.resume import Resumable, Telling, keeper_of, with_drawn
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.models.resnet import ResNetV2
@@ -37,7 +37,7 @@ class ExecutionContext:
     results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
     of the file that recorded cells of this arm started from. keep: the file for what is trained, in a study
     that pre-trains. way: layout and kernels that calibration chose, in place of the declared ones.
-    checkpoints: where the cell keeps its own; None: nowhere.
+    checkpoints: where the cell keeps its own; None: nowhere. tell: takes what the cell is at, in words.
     """
 
     device: str = "cpu"
@@ -47,6 +47,7 @@ class ExecutionContext:
     keep: Path | None = None
     way: Mapping[str, Any] = field(default_factory=dict)
     checkpoints: Resumable | None = None
+    tell: Callable[[str], object] = str
 
 
 @dataclass
@@ -89,6 +90,7 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
     ledger, stalled_s = ledger_of(device, CLOCK.stalled_s), CLOCK.stalled_s()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    context.tell("opening the data")
     with ledger.book("load"):
         prepared = _prepare(cell, context, device)
     recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn | dict(context.way)
@@ -101,7 +103,9 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
             )
         kept = with_drawn(context.checkpoints, cell=cell.id, steps=steps, drawn=drawn)
         keeper = keeper_of(cell.id, kept, ledger)
-        outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=keeper)
+        watch = Telling(keeper, context.tell)
+        outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=watch)
+        context.tell("testing")
         measure = _validated if settings.stage == "tuning" else _measure
         status, measured = measure(prepared, outcome, ledger)
     measured["weights_sha256"] = weights_digest(prepared.model)
