@@ -50,7 +50,13 @@ def installed(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", known_studies())
+IN_SHORT = ("norm", "transfer", "upstream")  # one of each start; the others in soak
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.soak) for name in known_studies()],
+)
 def test_a_shipped_study_runs_from_an_empty_folder(name, installed, tmp_path):
     planned = installed("plan", name, cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr

@@ -1,9 +1,11 @@
 """Two drivers tune one study on one database: each trial run counts once, whatever ends in the middle."""
 
+import json
 import os
 import signal
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from tests.support import postgres
 from tests.support.toy import children, gone, run, slay, start, store_of, until
 
 STUDY = {"seeds": 2, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3, 1.0]}, "seeds": 3}}
+FEW = {"seeds": 1, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1]}, "seeds": 2}}
 FAST = {"HEARTBEAT_S": 1, "GRACE_S": 4, "POLL_S": 0.2, "PATIENCE_S": 20.0}
 
 
@@ -57,28 +60,35 @@ def texts(results):
     return {path.name: path.read_bytes() for path in (results / "toy" / "cells").glob("*.json")}
 
 
-def alone(tmp_path):
-    """The trials of one driver without a database."""
-    code, words = run(tmp_path / "alone", study=STUDY)
-    assert code == DONE, words
-    return {key: value for key, value in counted(tmp_path / "alone").items() if value[1].get("val_acc")}
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Return of(study): the trials of one driver without a database."""
+
+    @cache
+    def of(study):
+        results = tmp_path_factory.mktemp("alone")
+        code, words = run(results, study=json.loads(study))
+        assert code == DONE, words
+        return {key: value for key, value in counted(results).items() if value[1].get("val_acc")}
+
+    return lambda study=STUDY: of(json.dumps(study))
 
 
 @pytest.mark.slow
-def test_two_drivers_share_the_trials_and_both_end_with_all_of_them(toy, tmp_path):
+def test_two_drivers_share_the_trials_and_both_end_with_all_of_them(toy, tmp_path, alone):
     sleepy = toy | {"TOY_SLEEP_S": "0.1"}
     drivers = [begin(tmp_path / name, sleepy) for name in ("a", "b")]
     ends = [told(driver) for driver in drivers]
     assert [code for code, _ in ends] == [DONE, DONE], ends
     ran = [sum("val_acc" in line for line in words.splitlines()) for _, words in ends]
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
-    assert counted(tmp_path / "a") == alone(tmp_path)
+    assert counted(tmp_path / "a") == alone()
     assert sum(ran) == len(texts(tmp_path / "a")) and min(ran) > 0, ends  # each was run by one of them
     assert not list(tmp_path.glob("*/toy/superseded"))
 
 
 @pytest.mark.slow
-def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path):
+def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path, alone):
     first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "0.3"})
     until(lambda: (tmp_path / "a" / "toy" / "cells").is_dir() and len(texts(tmp_path / "a")) > 2, 60)
     assert gone(slay(first))
@@ -86,13 +96,13 @@ def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path):
     assert code == DONE, words
     code, words = told(begin(tmp_path / "a", toy))
     assert code == DONE, words
-    expected = alone(tmp_path)
+    expected = alone()
     assert counted(tmp_path / "b") == expected
     assert {key: value for key, value in counted(tmp_path / "a").items() if value[0] == "done"} == expected
 
 
 @pytest.mark.slow
-def test_the_server_crashes_and_comes_back(server, toy, tmp_path):
+def test_the_server_crashes_and_comes_back(server, toy, tmp_path, alone):
     drivers = [begin(tmp_path / name, toy | {"TOY_SLEEP_S": "0.2"}) for name in ("a", "b")]
     until(lambda: (tmp_path / "a" / "toy" / "cells").is_dir() and len(texts(tmp_path / "a")) > 2, 60)
     server.stop("immediate")
@@ -101,11 +111,11 @@ def test_the_server_crashes_and_comes_back(server, toy, tmp_path):
     ends = [told(driver) for driver in drivers]
     assert [code for code, _ in ends] == [DONE, DONE], ends
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
-    assert counted(tmp_path / "a") == alone(tmp_path)
+    assert counted(tmp_path / "a") == alone()
 
 
 @pytest.mark.slow
-def test_an_outage_ends_in_one_block_and_the_same_command_goes_on(server, toy, tmp_path):
+def test_an_outage_ends_in_one_block_and_the_same_command_goes_on(server, toy, tmp_path, alone):
     driver = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "0.2"}, PATIENCE_S=1.0)
     until(lambda: (tmp_path / "a" / "toy" / "cells").is_dir() and len(texts(tmp_path / "a")) > 1, 60)
     server.stop("immediate")
@@ -117,18 +127,18 @@ def test_an_outage_ends_in_one_block_and_the_same_command_goes_on(server, toy, t
     assert words.count("error: ") == 1 and "did not answer" in words
     assert postgres.PASSWORD not in words and quote(postgres.PASSWORD, safe="") not in words
     assert told(begin(tmp_path / "a", toy))[0] == DONE
-    assert {k: v for k, v in counted(tmp_path / "a").items() if v[0] == "done"} == alone(tmp_path)
+    assert {k: v for k, v in counted(tmp_path / "a").items() if v[0] == "done"} == alone()
 
 
 @pytest.mark.slow
-def test_a_driver_that_slept_too_long_is_superseded(toy, tmp_path):
+def test_a_driver_that_slept_too_long_is_superseded(toy, tmp_path, alone):
     """Beyond the grace period another driver runs its trial; the late result is kept, and does not count."""
-    first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "1"})
+    first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "1"}, study=FEW)
     until(lambda: list((tmp_path / "a" / "toy" / "leases").glob("*.json")), 60)
     processes = [first.pid, *children(first.pid)]
     for process in processes:
         os.kill(process, signal.SIGSTOP)
-    code, words = told(begin(tmp_path / "b", toy))
+    code, words = told(begin(tmp_path / "b", toy, study=FEW))
     for process in processes:
         os.kill(process, signal.SIGCONT)
     assert code == DONE, words
@@ -136,22 +146,22 @@ def test_a_driver_that_slept_too_long_is_superseded(toy, tmp_path):
     assert code == DONE, words
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
     assert len(list((tmp_path / "a" / "toy" / "superseded").iterdir())) == 1
-    assert counted(tmp_path / "b") == alone(tmp_path)
+    assert counted(tmp_path / "b") == alone(FEW)
 
 
 @pytest.mark.slow
-def test_a_signal_gives_the_trials_back_at_once(toy, tmp_path):
-    driver = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "5"}, GRACE_S=600)
+def test_a_signal_gives_the_trials_back_at_once(toy, tmp_path, alone):
+    driver = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "5"}, study=FEW, GRACE_S=600)
     until(lambda: list((tmp_path / "a" / "toy" / "leases").glob("*.json")), 60)
     driver.send_signal(signal.SIGTERM)
     assert told(driver, 15)[0] == 75
-    assert told(begin(tmp_path / "b", toy, GRACE_S=600))[0] == DONE
-    assert counted(tmp_path / "b") == alone(tmp_path)
+    assert told(begin(tmp_path / "b", toy, study=FEW, GRACE_S=600))[0] == DONE
+    assert counted(tmp_path / "b") == alone(FEW)
 
 
 @pytest.mark.slow
 def test_the_password_is_nowhere_but_in_the_variable(toy, tmp_path):
-    driver = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "0.2"})
+    driver = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "0.2"}, study=FEW)
     until(lambda: children(driver.pid), 60)
     seen = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (driver.pid, *children(driver.pid))]
     code, words = told(driver)
@@ -176,28 +186,28 @@ def test_a_wrong_password_and_a_server_that_is_not_there_end_in_one_block(server
 def test_sqlite_serves_one_driver(tmp_path):
     file = tmp_path / "trials.db"
     toy = {"FAIRTRIAL_STORAGE_URL": f"sqlite:///{file}"}
-    first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "0.5"})
+    first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "1"}, study=FEW)
     until(lambda: (tmp_path / "a" / "toy" / "cells").is_dir(), 60)
-    code, words = told(begin(tmp_path / "b", toy))
+    code, words = told(begin(tmp_path / "b", toy, study=FEW))
     assert code == REFUSED and "SQLite serves one" in words, words
     assert told(first)[0] == DONE
-    assert told(begin(tmp_path / "b", toy))[0] == DONE  # one after the other
+    assert told(begin(tmp_path / "b", toy, study=FEW))[0] == DONE  # one after the other
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
 
 
 def test_what_fails_everywhere_is_given_up_once_for_all(tmp_path):
     toy = {"FAIRTRIAL_STORAGE_URL": f"sqlite:///{tmp_path / 'trials.db'}"}
-    code, words = told(begin(tmp_path / "a", toy | {"bn 1000000": "raise"}))
+    code, words = told(begin(tmp_path / "a", toy | {"bn 1000000": "raise"}, study=FEW))
     assert code == 1, words
     statuses = Counter(record.status for record in store_of(tmp_path / "a").attempts())
-    assert statuses["error"] == 12  # three attempts at each of four rates
-    assert told(begin(tmp_path / "b", toy))[0] == 1
+    assert statuses["error"] == 6  # three attempts at each of two rates
+    assert told(begin(tmp_path / "b", toy, study=FEW))[0] == 1
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
 
 
 def test_a_limit_leaves_the_rest_to_others(tmp_path):
     toy = {"FAIRTRIAL_STORAGE_URL": f"sqlite:///{tmp_path / 'trials.db'}"}
-    code, words = told(start(tmp_path / "a", study=STUDY, toy=toy, shared=FAST, jobs=2, limit=3))
+    code, words = told(start(tmp_path / "a", study=FEW, toy=toy, shared=FAST, jobs=2, limit=3))
     assert code == INCOMPLETE, words
     assert len(texts(tmp_path / "a")) == 3
-    assert told(begin(tmp_path / "b", toy))[0] == DONE
+    assert told(begin(tmp_path / "b", toy, study=FEW))[0] == DONE
