@@ -52,6 +52,12 @@ def noise() -> Callable[[Cell, str], float]:
     return draw
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Any]:
+    """What the first test of a file makes with fixtures of its own, for those that only read it."""
+    return {}
+
+
 @pytest.fixture(autouse=True)
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of made-up files need not survive a power cut."""

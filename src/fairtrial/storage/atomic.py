@@ -174,7 +174,7 @@ def json_object(data: bytes, where: str, do: str = _MOVE_AWAY) -> dict[str, Any]
     try:
         text = data.decode("utf-8")
         value = _DECODER.decode(text)
-        if "\\ud" in text.lower():
+        if "\\u" in text and "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()  # refuses a lone \ud800
     except UnicodeDecodeError as error:
         place = f"{where}, byte {error.start} of {len(data)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -47,10 +48,10 @@ def find_study(name: str, places: Sequence[Path]) -> Path:
 def record_files(folder: Path) -> list[Path]:
     """Return the JSON files of a folder; the hidden ones (`._x.json`) beside them are of a Mac."""
     try:
-        names = [path.name for path in folder.iterdir()]
+        names = sorted(os.listdir(folder))  # noqa: PTH208  (a Path for each costs more than the call)
     except FileNotFoundError:
         return []
     except OSError as error:
         what = f"expected a folder: {error.strerror}"
         raise fault(what, str(folder), "move aside what stands there", BAD_INPUT) from None
-    return sorted(folder / name for name in names if name.endswith(".json") and not name.startswith("."))
+    return [folder / name for name in names if name.endswith(".json") and not name.startswith(".")]

@@ -36,24 +36,31 @@ def results(make_study, publish, noise, tmp_path):
     return tmp_path
 
 
-def test_the_whole_report_shows_every_contrast_and_counts_them_and_their_families(results):
-    full_report.build(results, results / "report", jobs=1)
-    page = (results / "report" / "index.md").read_text()
+@pytest.fixture
+def report(kept, request):
+    """The folder of the report over both, drawn once."""
+    if not kept:
+        kept["report"] = request.getfixturevalue("results") / "report"
+        full_report.build(kept["report"].parent, kept["report"], jobs=1)
+    return kept["report"]
+
+
+def test_the_whole_report_shows_every_contrast_and_counts_them_and_their_families(report):
+    page = (report / "index.md").read_text()
     assert "4 declared contrasts in 2 families, one for each study." in page
     assert "further contrasts, exploratory, in 1 family." in page  # of norms: no claim is about its own
     rows = [line for line in page.splitlines() if line[2:3] in ICONS.values()]
     assert len(rows) == 4
     assert [row.split(" | ")[0][2:] for row in rows if "norms (preset" in row] == ["↑ better", "↓ worse"]
     assert "| secondary | " in next(row for row in rows if "suits gn" in row)
-    tex = (results / "report" / "tables" / "contrasts.tex").read_text()
+    tex = (report / "tables" / "contrasts.tex").read_text()
     assert r"$\uparrow$ better" in tex and not set(tex) & set(ICONS.values()) - {"?"}
 
 
-def test_a_page_that_quotes_a_study_shows_all_its_primary_contrasts(results):
-    full_report.build(results, results / "report", jobs=1)
-    page = (results / "report" / "mixup.md").read_text()
+def test_a_page_that_quotes_a_study_shows_all_its_primary_contrasts(report):
+    page = (report / "mixup.md").read_text()
     assert "more images" in page and "norms (preset" not in page
-    normal = (results / "report" / "normalization.md").read_text()
+    normal = (report / "normalization.md").read_text()
     table = normal[normal.index("Every primary contrast") :]
     assert "| small batch |" in table and "| large batch |" in table
     assert "| more images |" in table  # its study is quoted for the secondary contrast
@@ -66,10 +73,9 @@ def page(*quotes):
 def test_a_page_gets_the_losses_of_the_studies_that_it_quotes_for_gains(results):
     folder = results / "results"
     folder.mkdir()
-    for name in ("norms", "mixes"):
+    for name in ("mixes", "norms"):
         (results / name).rename(folder / name)
-        study_report.build(Store(folder / name))
-    gain = study_report.build(Store(folder / "norms")).sentences[0]
+        gain = study_report.build(Store(folder / name)).sentences[0]
     made = with_contrasts(page(f"> {gain}"), folder)
     assert "an old table" not in made and made.endswith("the end\n")
     assert "↑ better" in made and "↓ worse" in made and "mixes" not in made

@@ -38,8 +38,12 @@ def results(make_study, publish, noise, tmp_path):
 
 
 @pytest.fixture
-def built(results):
-    return full_report.build(results, results / "report", jobs=1), results / "report"
+def built(kept, request):
+    """The report, drawn once: these tests read it."""
+    if not kept:
+        results = request.getfixturevalue("results")
+        kept["built"] = full_report.build(results, results / "report", jobs=1), results / "report"
+    return kept["built"]
 
 
 def written(folder: Path) -> dict[str, bytes]:
