@@ -40,6 +40,8 @@ from tests.support.mutations import changed, damaged
 from tests.support.records import ORIGIN, publish
 from tests.support.toy import toy_study
 
+pytestmark = pytest.mark.slow
+
 SEED = 20241127
 LONGEST_S = 2.0
 DATA = "0" * 64

@@ -21,6 +21,8 @@ from tests.support.records import publish
 from tests.support.studies import study, write
 from tests.support.toy import gone, until
 
+pytestmark = pytest.mark.slow
+
 SIGNAL_AT = Path(__file__).parent / "support" / "signal_at.py"
 CODES = {"SIGTERM": 75, "SIGHUP": 75, "SIGUSR1": 75, "SIGINT": 130}
 # command -> how often it is struck here, and among how many calls; None: all that it makes

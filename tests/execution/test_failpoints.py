@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from fairtrial import failpoints
+from fairtrial.cli import doctor
 from fairtrial.cli.main import main
 from fairtrial.errors import RESOURCES, USAGE
 from fairtrial.failpoints import CHECKPOINT, NAMES, STEP, VARIABLE, Failpoint, failpoint
 from fairtrial.installation import ROOT, isolated_python
 from fairtrial.study.failure_policy import STATUSES
 from tests.support.toy import hits, leases, run, store_of, table
+
+pytestmark = pytest.mark.slow
 
 HOW = {"jobs": 1, "beat_s": 0.1}
 TOY = {"TOY_SLEEP_S": "0.3"}
@@ -136,6 +139,7 @@ def test_each_action_happens_at_its_hit_alone(monkeypatch):
 
 def test_the_doctor_names_a_point_that_is_set(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv(VARIABLE, "claim-after:3")
+    monkeypatch.setattr(doctor, "EXTRAS", {})  # to load what they bring takes seconds
     main(["doctor", "--results", str(tmp_path)])
     assert f"{VARIABLE}=claim-after:3" in capsys.readouterr().out
 

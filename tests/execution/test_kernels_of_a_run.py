@@ -93,8 +93,14 @@ def test_an_arm_without_a_time_stops_the_driver_and_no_cell_is_spent(fresh, monk
     assert not store_of(fresh).attempts()
 
 
+@pytest.fixture
+def no_extras(monkeypatch):
+    """The doctor loads what each of them brings, which takes seconds."""
+    monkeypatch.setattr(doctor, "EXTRAS", {})
+
+
 @pytest.mark.parametrize("name", ["writes nonsense", "computes nonsense", "crashes at load"])
-def test_the_doctor_says_what_a_run_says(fresh, monkeypatch, name):
+def test_the_doctor_says_what_a_run_says(fresh, no_extras, monkeypatch, name):
     monkeypatch.setenv("CC", failing(name, fresh))
     found, _ = doctor.examine(fresh, None)
     assert found["kernels"].kernels == "torch" and FAILING[name][1] in found["kernels"].reason
@@ -102,7 +108,7 @@ def test_the_doctor_says_what_a_run_says(fresh, monkeypatch, name):
     assert found["kernels"].reason in line
 
 
-def test_the_doctor_asks_for_each_gpu(fresh, monkeypatch):
+def test_the_doctor_asks_for_each_gpu(fresh, no_extras, monkeypatch):
     monkeypatch.setattr(doctor, "_torch", lambda: ("2.11.0", ["cuda:0 Tesla T4"]))
     monkeypatch.setattr(dispatch, "check", lambda device: "too old" if device == "cuda:0" else None)
     found, _ = doctor.examine(fresh, None)

@@ -15,6 +15,8 @@ from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from tests.support.toy import children, gone, leases, run, slay, start, store_of, table, toy_study, until
 
+pytestmark = pytest.mark.slow
+
 STUDY = {"seeds": 10, "budget": "512ex"}
 TUNED = {"seeds": 4, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3]}, "seeds": 2}}
 CONTRAST = Contrast("gn", treatment={"norm": "gn"}, control={"norm": "bn"})

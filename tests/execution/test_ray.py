@@ -21,7 +21,7 @@ from tests.support.ray_cluster import needs_ray
 from tests.support.toy import WORKER as TOY_WORKER
 from tests.support.toy import gone, leases, run, slay, start, statuses, store_of, table, toy_study, until
 
-pytestmark = needs_ray
+pytestmark = [needs_ray, pytest.mark.slow]
 
 
 def done(results):

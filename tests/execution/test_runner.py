@@ -40,6 +40,8 @@ from tests.support.toy import (
     until,
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def toy(monkeypatch):

@@ -14,6 +14,8 @@ from fairtrial.execution.suspension import is_stopped
 from fairtrial.training.timing import Ledger
 from tests.support.toy import children, gone, leases, run, start, store_of, table, until
 
+pytestmark = pytest.mark.slow
+
 STOPS = """
 import os, signal, time
 from fairtrial.execution.suspension import WorkClock

@@ -18,6 +18,8 @@ from fairtrial.regression import gate
 from fairtrial.regression.gate import save
 from tests.support.gate import BENCH, change, commit, git, write
 
+pytestmark = pytest.mark.slow
+
 SLOW = 5  # ms instead of 1
 OTHER = "\n\ndef test_other(measured):\n    import fairtrial\n\n    measured(fairtrial.other)\n"
 

@@ -22,6 +22,8 @@ from fairtrial.training.optimizer import SGD
 from fairtrial.training.timing import Ledger
 from tests.support.forked_cells import DROPS, MADE, Cells
 
+pytestmark = pytest.mark.slow
+
 KILLED = -9
 STEPS = 12
 ARMS = [(norm, ws) for norm in ("bn", "gn") for ws in (False, True)]

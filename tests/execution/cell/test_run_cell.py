@@ -25,6 +25,8 @@ from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
 from tests.support.records import ORIGIN
 
+pytestmark = pytest.mark.slow
+
 TINY = {"resolution": 8, "shots": 5, "val_per_class": 2, "lr": 0.1, "batch_size": 8}
 
 

@@ -22,6 +22,8 @@ from fairtrial.reporting.report_item import NIGHTLY, RESULTS
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 NORM = Contrast("norm 10", {"norm": "gn"}, {"norm": "bn"})
 
