@@ -13,7 +13,6 @@ from fairtrial.planning.status import status
 from fairtrial.reporting import verify
 from fairtrial.reporting.report import study_report
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
-from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
@@ -65,9 +64,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     store.declare(study)
     origin = ORIGIN | {"declaration": (store.hashes() or ())[-1]}
     for cell in study.cells():
-        record = attempt_record(study.id, cell_message(cell), 1, result_of(cell), origin)
-        # without waiting for the disk, as `Store.publish` does
-        (store.folder / "cells" / f"{cell.id}-1.json").write_text(sealed(record.as_json()), encoding="utf-8")
+        store.publish(attempt_record(study.id, cell_message(cell), 1, result_of(cell), origin))
     study_report.build(store)
     return study, store
 
