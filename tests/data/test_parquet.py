@@ -159,10 +159,48 @@ def test_a_huge_label_does_not_make_as_many_classes(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("labels", "kind"), [([0.0, 1.0], "double"), (["cat", "dog"], "string")])
+@pytest.mark.parametrize(("labels", "kind"), [([0.0, 1.0], "double"), ([b"cat", b"dog"], "binary")])
 def test_labels_of_another_type_are_refused(tmp_path, labels, kind):
     problem = refused(write_parquet(tmp_path / "mine", (labels, labels))).problems[0]
     assert f"holds {kind}" in problem.what and "row 0" in problem.where
+
+
+@pytest.mark.parametrize("spelling", ["string", "large_string", "dictionary"])
+def test_text_labels_are_classes_in_sorted_order_and_it_is_said(tmp_path, spelling):
+    texts = {"train": ["owl", "cat", "caff\u00e8", "caff\u00e8"], "test": ["caffe\u0300", "owl", "cat"]}
+
+    def column(rows):
+        made = pa.array(rows, pa.large_string() if spelling == "large_string" else pa.string())
+        return made.dictionary_encode() if spelling == "dictionary" else made
+
+    root = tmp_path / "mine"
+    root.mkdir()
+    for split, rows in texts.items():
+        images = [png(len(split) * 100 + row) for row in range(len(rows))]
+        pq.write_table(pa.table({"image": images, "category": column(rows)}), root / f"{split}.parquet")
+    data = open_dataset(f"parquet:{root}")
+    assert data.classes == ("caff\u00e8", "cat", "owl")  # a name of a Mac is the same name
+    assert (data.train_labels.tolist(), data.test_labels.tolist()) == ([2, 1, 0, 0], [0, 2, 1])
+    assert data.notes == ("labels are texts: 3 classes in sorted order",)
+
+
+def test_a_text_that_training_lacks_and_a_missing_one_are_named_by_row(tmp_path):
+    labels = (["cat", None, "dog"], ["cat", "emu"])
+    found = refused(write_parquet(tmp_path / "mine", labels, label_type=pa.string())).problems
+    assert [problem.where.rsplit("/")[-1] for problem in found] == [
+        "train.parquet, row 1",
+        "test.parquet, row 1",
+    ]
+    assert [problem.what.rpartition("; ")[2] for problem in found] == ["got none", "got 'emu'"]
+
+
+def test_text_labels_beside_numbers_are_refused(tmp_path):
+    root = write_parquet(tmp_path / "mine", (["cat", "dog"], ["cat"]), label_type=pa.string())
+    pq.write_table(pa.table({"img": [png(9)], "label": [1]}), root / "test.parquet")
+    assert (
+        "expected text labels, as in train.parquet; test.parquet has numbers"
+        in refused(root).problems[0].what
+    )
 
 
 # D5
@@ -227,11 +265,29 @@ def shards(root, *names, labels=(0, 1, 0, 1, 1, 0), column=None, start=0):
         ("train-00000-of-00001-0123456789abcdef.parquet", "test-00000-of-00001-89abcdef01234567.parquet"),
         ("data/train.parquet", "data/test.parquet"),
         ("train.parquet", "data/test-00000-of-00001.parquet"),
+        ("default/train/0000.parquet", "default/test/0000.parquet"),
+        ("data/my_train_0.parquet", "data/my_test_0.parquet"),
     ],
 )
 def test_the_file_names_of_a_hub_are_those_of_plain_files(tmp_path, names):
     usual = open_dataset(f"parquet:{shards(tmp_path / 'a', 'train.parquet', 'test.parquet')}")
     assert open_dataset(f"parquet:{shards(tmp_path / 'b', *names)}").sha256 == usual.sha256
+
+
+def test_validation_stands_for_a_test_split_that_is_not_there_and_it_is_said(tmp_path):
+    root = shards(
+        tmp_path / "mine", "x/train/0000.parquet", "x/train/0001.parquet", "x/validation/0000.parquet"
+    )
+    data = open_dataset(f"parquet:{root}")
+    assert (len(data.train_labels), len(data.test_labels)) == (12, 6)
+    assert data.notes[0] == "there is no test split: 1 files of validation are the test split"
+
+
+def test_files_of_one_split_in_two_folders_are_refused_with_their_names(tmp_path):
+    root = shards(tmp_path / "mine", "a/train/0.parquet", "b/train/0.parquet", "a/test/0.parquet")
+    problem = refused(root).problems[0]
+    assert "there are a/train/0.parquet, b/train/0.parquet" in problem.what
+    assert "name the folder of one" in problem.do
 
 
 SHARDS = tuple(f"train-0000{number}-of-00003.parquet" for number in range(3))

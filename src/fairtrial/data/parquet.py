@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 import numpy as np
 
 from fairtrial.data.decode import Unusable
-from fairtrial.data.split_arrays import Arrays, Source, Split, decoded, listed
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.data.parquet_files import SPLITS, class_labels, files_of, names_of
+from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
 from fairtrial.plain_file import open_file
 
-SPLITS: Final = ("train", "test")
 IMAGE_COLUMNS: Final = ("img", "image")
-LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
+LABEL_COLUMNS: Final = ("label", "labels", "fine_label", "class", "class_name", "target", "category")
 MOST_ROWS: Final = 2**24  # of one file
 MOST_RATIO: Final = 100  # decoded bytes per stored byte, of a group of rows; images hardly shrink
 FREE: Final = 2**26  # bytes that any group of rows may decode to
 _BATCH: Final = 256  # rows decoded at once, at most
 _MANY: Final = 2**31  # labels from here on are no labels
-# train.parquet, train-00000-of-00002.parquet, train-00000-of-00001-0123456789abcdef.parquet
-_NAME: Final = re.compile(r"(train|test)(?:-(\d{1,6})-of-(\d{1,6})(?:-[0-9a-f]+)?)?\.parquet")
 _AGAIN: Final = "fetch or write the file again"
 
 
 def source(path: Path, download: bool = False) -> Source:
     """`path`, or its folder `data`, holds train and test: a column of encoded images, a column of labels.
 
-    A split is one file or the shards of a hub. Class names come from the file's `huggingface` metadata;
-    without it they are the numbers up to the largest training label, from 0 or from 1.
+    A split is one file or the shards of a hub; without a test split, validation is it. Class names come from
+    the file's `huggingface` metadata; without it they are the numbers up to the largest training label, from
+    0 or from 1, or the texts of the label column in sorted order.
     """
-    files = {split: _shards(path, split) for split in SPLITS}
+    files, notes = files_of(path)
     digests, problems = [], []
     for file in (file for split in SPLITS for file in files[split]):
         try:
@@ -50,55 +48,49 @@ def source(path: Path, download: bool = False) -> Source:
     if problems:
         raise Fault(problems, BAD_INPUT)
     shards = "" if len(digests) == len(SPLITS) else f" {len(files['train'])} shards"
-    return Source(f"parquet 1 {digests}{shards}", partial(_build, files))
+    return Source(f"parquet 1 {digests}{shards}", partial(_build, files, notes))
 
 
-def _shards(path: Path, split: str) -> list[Path]:
-    """The files of a split in their order; a Fault where some are missing, or two ways to read them."""
-    plain = path / f"{split}.parquet"
-    try:
-        beside = [*path.iterdir(), *((path / "data").iterdir() if (path / "data").is_dir() else ())]
-    except OSError:
-        return [plain]
-    found = {file: match for file in beside if (match := _NAME.fullmatch(file.name)) and match[1] == split}
-    if not found:
-        return [plain]
-    numbered = {int(match[2]): file for file, match in found.items() if match[2]}
-    totals = {int(match[3]) for match in found.values() if match[3]}
-    if len(found) == 1 and not numbered:
-        return list(found)
-    if len(numbered) < len(found) or len(totals) != 1 or len({file.parent for file in found}) > 1:
-        what = (
-            f"expected one file or one set of shards of {split}; there are {listed(sorted(map(str, found)))}"
-        )
-        raise fault(what, str(path), "keep one set of them", BAD_INPUT)
-    (total,) = totals
-    if missing := [number for number in range(total) if number not in numbered][:3]:
-        first = f"{split}-{missing[0]:05}-of-{total:05}.parquet"
-        what = f"expected {total} shards of {split}; there are {len(numbered)}, without {first}"
-        raise fault(what, str(path), "fetch the other shards", BAD_INPUT)
-    return [numbered[number] for number in sorted(numbered)]
-
-
-def _build(files: dict[str, list[Path]], resolution: int | None) -> Arrays:
+def _build(files: dict[str, list[Path]], told: tuple[str, ...], resolution: int | None) -> Arrays:
     tables = {split: [_Table(file) for file in shards] for split, shards in files.items()}
     every = [table for shards in tables.values() for table in shards]
-    names = every[0].names
+    names, first, notes = _classes(tables, every)
+    splits = [_split(tables[split], first) for split in SPLITS]
+    return decoded(names, splits[0], splits[1], resolution, told + notes)
+
+
+def _classes(
+    tables: dict[str, list[_Table]], every: list[_Table]
+) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
+    """Class names, the label of the first class, and notes; a Fault names every label that is none."""
+    names, first, notes = every[0].names, 0, tuple[str, ...]()
     for table in every:
         _refuse_other_names(names, table)
+    if any(table.texts for table in every):
+        names = _name_texts(tables["train"], every)
+        notes = (f"labels are texts: {len(names)} classes in sorted order",)
     train, test = (np.concatenate([one.labels for one in tables[split]]) for split in SPLITS)
-    first, count = 0, len(names) or max(1, min(int(train.max()) + 1, len(train)))
-    notes: tuple[str, ...] = ()
+    count = len(names) or max(1, min(int(train.max()) + 1, len(train)))
     if not names and _starts_at_1(train, test):
         first, count, notes = 1, int(train.max()), ("labels start at 1: the first class is called 1",)
     if problems := [problem for table in every for problem in table.label_problems(first, count)]:
-        if names and _starts_at_1(train, test) and int(train.max()) == count:
+        if every[0].names and _starts_at_1(train, test) and int(train.max()) == count:
             what = f"labels start at 1, up to {count}; the file names {count} classes, from 0 on"
             problems = [Problem(what, str(every[0].file), "subtract 1 from every label")]
         raise Fault(problems, BAD_INPUT)
-    classes = names or tuple(map(str, range(first, first + count)))
-    splits = [_split(tables[split], first) for split in SPLITS]
-    return decoded(classes, splits[0], splits[1], resolution, notes)
+    return names or tuple(map(str, range(first, first + count))), first, notes
+
+
+def _name_texts(train: list[_Table], every: list[_Table]) -> tuple[str, ...]:
+    """The classes of text labels, sorted; sets the labels of each table to their numbers."""
+    if other := [table for table in every if not table.texts]:
+        what = f"expected text labels, as in {every[0].file.name}; {other[0].file.name} has numbers"
+        raise fault(what, str(other[0].file), "write all files with one kind of labels", BAD_INPUT)
+    names = tuple(sorted({word for table in train for word in table.texts}))
+    numbers = {name: number for number, name in enumerate(names)}
+    for table in every:
+        table.number(numbers)
+    return names
 
 
 def _starts_at_1(train: np.ndarray, test: np.ndarray) -> bool:
@@ -141,6 +133,8 @@ def _split(tables: list[_Table], first: int) -> Split:
 class _Table:
     """One opened file. labels: (n,) int64, -1 where no label can be; names: class names, or none.
 
+    texts: the different labels of a column of texts; `number` then gives the labels.
+
     Images are decoded some rows at a time, in their order: a few bytes can stand for a column of any length.
     """
 
@@ -151,7 +145,7 @@ class _Table:
             self._opened = reader.ParquetFile(file)
             schema = self._opened.schema_arrow
         image = self._column(schema.names, IMAGE_COLUMNS)
-        label = self._column(schema.names, LABEL_COLUMNS)
+        label = self._column(schema.names, (*LABEL_COLUMNS, *class_labels(schema.metadata or {})))
         self._leaf = self._path_of_bytes(image, schema.field(image).type)
         rows = self._opened.metadata.num_rows
         if not rows:
@@ -159,9 +153,13 @@ class _Table:
         if rows > MOST_ROWS:
             raise self._bomb(f"{rows:,} rows in one file; at most {MOST_ROWS:,} are taken")
         self._batch = self._rows_at_once()
-        self.given = self._integers(label)
-        self.labels = self._plausible()
-        self.names = _names(schema.metadata or {}, label)
+        self.given = self._given(label)
+        self.texts: tuple[str, ...] = ()
+        if self._arrow.types.is_dictionary(self.given.type):
+            # one name in two spellings of Unicode is one class
+            self.texts = tuple(normalize("NFC", text) for text in self.given.dictionary.to_pylist())
+        self.labels = np.empty(0, np.int64) if self.texts else self._plausible()
+        self.names = names_of(schema.metadata or {}, label)
         self._batches: Iterator[Any] = iter(())
         self._held: Any = ()
         self._start, self._seen = 0, 0
@@ -201,14 +199,25 @@ class _Table:
         # one value can be as long as its whole group, and stand in every row
         return int(max(1, min(_BATCH, 2 * FREE // largest)))
 
-    def _integers(self, name: str) -> Any:
+    def _given(self, name: str) -> Any:
+        """The column of labels: integers, or texts in dictionary form."""
+        types = self._arrow.types
         with self._damage():
             column = self._opened.read(columns=[name])[name]
-        if not self._arrow.types.is_integer(column.type):
-            what = f"expected integer labels in 0..classes-1; column {name!r} holds {column.type}"
+            kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+            if types.is_string(kind) or types.is_large_string(kind):
+                return column.cast("large_string").dictionary_encode().unify_dictionaries().combine_chunks()
+        if not types.is_integer(kind) or types.is_dictionary(column.type):
+            what = f"expected labels, integers in 0..classes-1 or texts; column {name!r} holds {column.type}"
             first = f"{self.file}, row 0: {column[0].as_py()!r}"
-            raise fault(what, first, "write labels as int64, and their names into the metadata", BAD_INPUT)
+            raise fault(what, first, "write labels as int64 or as texts", BAD_INPUT)
         return column
+
+    def number(self, numbers: dict[str, int]) -> None:
+        """Set the labels to the numbers of their texts, -1 where a text has none."""
+        own = np.array([numbers.get(text, -1) for text in self.texts], np.int64)
+        codes = self.given.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        self.labels = np.where(codes < 0, -1, own[codes])
 
     def _plausible(self) -> np.ndarray:
         from pyarrow import compute
@@ -219,9 +228,10 @@ class _Table:
 
     def label_problems(self, first: int, count: int) -> list[Problem]:
         """Rows whose label is missing or outside first..first+count-1."""
+        expected = "one of the texts of training" if self.texts else f"in {first}..{first + count - 1}"
         return [
             Problem(
-                f"expected a label in {first}..{first + count - 1}; got {_missing(self.given[row].as_py())}",
+                f"expected a label {expected}; got {_missing(self.given[row].as_py())}",
                 f"{self.file}, row {row}",
                 "correct the label, or remove the row",
             )
@@ -267,8 +277,8 @@ class _Table:
         return fault(f"{what}, refused", str(self.file), "write images, encoded and each once", BAD_INPUT)
 
 
-def _missing(label: int | None) -> str:
-    return "none" if label is None else str(label)
+def _missing(label: int | str | None) -> str:
+    return "none" if label is None else shown(label) if isinstance(label, str) else str(label)
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -279,12 +289,3 @@ def _pyarrow() -> tuple[Any, Any]:
         do = 'pip install "fairtrial[data]"'
         raise fault("expected pyarrow, which reads parquet; it is not installed", "parquet:DIR", do) from None
     return pyarrow, reader
-
-
-def _names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
-    """Class names of the label column as public hubs store them; empty when the file has none."""
-    try:
-        names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return ()
-    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
