@@ -20,7 +20,7 @@ from tests.support.house import (
 
 # A folder has one wing: what a torch-free folder needs of torch, a worker process does or it imports late.
 TORCH_FREE = (
-    "cli", "execution", "planning", "regression", "reporting", "stats", "storage", "study",
+    "cli", "execution", "planning", "plugins", "regression", "reporting", "stats", "storage", "study",
     "tuning",
 )  # fmt: skip
 TORCH = ("data", "execution.cell", "kernels", "layers", "measurements", "models", "training", "weights")
@@ -203,7 +203,7 @@ def test_writing_is_recognised():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_only_the_loader_of_study_files_runs_a_program(name):
+def test_only_the_loader_of_user_programs_runs_one(name):
     running = {"exec", "eval", "compile", "__import__", "runpy.run_path", "os.system", "os.popen"}
     found = {called(call) for call in calls(name)} & running
     found |= {
@@ -211,13 +211,13 @@ def test_only_the_loader_of_study_files_runs_a_program(name):
         for call in calls(name)
         if called(call).endswith((".exec_module", ".spec_from_file_location"))
     }
-    assert found == ({"exec", "compile"} if name == "fairtrial.study.loader" else set())
+    assert found == ({"exec", "compile"} if name == "fairtrial.plugins.user_program" else set())
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_path_of_imports_is_edited_by_the_loader_of_study_files_alone(name):
+def test_the_path_of_imports_is_edited_by_the_loader_of_user_programs_alone(name):
     edits = {called(call) for call in calls(name) if ast.unparse(call.func).startswith("sys.path.")}
-    assert not edits or name == "fairtrial.study.loader"
+    assert not edits or name == "fairtrial.plugins.user_program"
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -50,8 +50,9 @@ def test_model_names_are_those_of_the_networks():
 
 def test_the_blocks_of_the_table_are_those_of_the_networks():
     from fairtrial.models import resnet
+    from fairtrial.norm_table import BLOCK_TABLE
 
-    rows = {"block": resnet.BLOCKS, "stride_on": resnet.STRIDES_ON, "head": resnet.HEADS}
+    rows = {"block": [*BLOCK_TABLE], "stride_on": resnet.STRIDES_ON, "head": resnet.HEADS}
     for name, known in rows.items():
         assert all(canon(name, level) == level for level in known)
         assert FACTORS[name].default == known[0]

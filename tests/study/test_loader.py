@@ -103,7 +103,7 @@ LEAVES = {
 @pytest.mark.parametrize("way", LEAVES)
 def test_a_study_file_that_leaves_in_any_way_is_a_fault(tmp_path, monkeypatch, way):
     text, words = LEAVES[way]
-    monkeypatch.setattr("fairtrial.study.loader.LOADING_S", 1.0)
+    monkeypatch.setattr("fairtrial.plugins.user_program.LOADING_S", 1.0)
     (tmp_path / "odd.py").write_text(TEXT + text)
     with pytest.raises(Fault) as refused:
         load(tmp_path / "odd.py")

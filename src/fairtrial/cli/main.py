@@ -34,6 +34,9 @@ def drive(study: Study) -> NoReturn:
     def run() -> int:
         options = own.parse_args(given)
         from fairtrial.cli import study_commands
+        from fairtrial.cli.given_plugins import make_known
+
+        make_known(options)
 
         return study_commands.run(study, options)
 
@@ -85,9 +88,11 @@ def _dispatch(given: Namespace) -> int:
         study_commands,
         table_commands,
     )
+    from fairtrial.cli.given_plugins import check, make_known
 
     alone = {  # without a study
         "agree": commands.agree,
+        "check": check,
         "claims": commands.claims,
         "compare": table_commands.compare,
         "doctor": commands.doctor,
@@ -100,6 +105,7 @@ def _dispatch(given: Namespace) -> int:
         "verify": commands.verify,
     }
     if given.command in alone:
+        make_known(given)
         return alone[given.command](given)
     if given.command == "report" and given.study is None:
         return commands.report_all(given)
@@ -114,4 +120,6 @@ def _dispatch(given: Namespace) -> int:
         "repair": study_commands.repair,
         "replay": study_commands.replay,
     }
-    return on_study[given.command](load(find(given.study)), given)
+    path = find(given.study)
+    make_known(given, path)
+    return on_study[given.command](load(path), given)

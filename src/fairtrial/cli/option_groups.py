@@ -68,6 +68,10 @@ def stop_option(parser: argparse.ArgumentParser) -> None:
 def folder_options(parser: argparse.ArgumentParser) -> None:
     """What finds a study's folder; what stands in it is as it was declared."""
     parser.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
+    parser.add_argument(
+        "--plugin", action="append", metavar="FILE",
+        help="a file of yours with a norm, block, network, data or figure; may be given several times",
+    )  # fmt: skip
     results_options(parser)
 
 
@@ -84,6 +88,14 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON; a fault is one object per line on stderr"
     )
+
+
+def check_options(commands: Any) -> None:
+    """Add the check command."""
+    says = "run every check of the project on a plug-in of yours; exit 2 names each that fails, by line"
+    check = commands.add_parser("check", help=says, description=says)
+    check.add_argument("file", type=Path, metavar="FILE", help="such as my_norm.py")
+    json_option(check)
 
 
 def summary_option(parser: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -46,7 +46,7 @@ def apply(
         changes["seeds"] = _kept(problems, lambda: parse_seeds(seeds), study.seeds)
     if stop is not None:
         changes["stop"] = stop
-    chosen = dict(_settings(settings, problems))
+    chosen = dict(_settings(settings, [*study.factors, *study.fixed], problems))
     if data is not None:
         if "data" in chosen:
             problems.append(
@@ -139,8 +139,11 @@ def _merged(
     return replace(study, **changes, **following(study, swept, chosen))
 
 
-def _settings(texts: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, tuple]]:
-    """(factor, levels) of each --set that can be read."""
+def _settings(
+    texts: Sequence[str], own: Iterable[str], problems: list[Problem]
+) -> Iterator[tuple[str, tuple]]:
+    """(factor, levels) of each --set that can be read. own: factors of the study's own training code."""
+    known = dict.fromkeys([*table.FACTORS, *own])
     seen = set()
     for text in texts:
         name, equals, values = text.partition("=")
@@ -148,16 +151,16 @@ def _settings(texts: Sequence[str], problems: list[Problem]) -> Iterator[tuple[s
         where, form = f"--set {text}", "write --set factor=level,level"
         if not equals:
             problems.append(Problem(f"--set {text!r} has no '='", where, form))
-        elif name not in table.FACTORS:
-            what = f"unknown factor {name!r}{did_you_mean(name, table.FACTORS)}"
-            problems.append(Problem(what, where, f"known: {', '.join(table.FACTORS)}"))
+        elif name not in known:
+            what = f"unknown factor {name!r}{did_you_mean(name, known)}"
+            problems.append(Problem(what, where, f"known: {', '.join(known)}"))
         elif name in seen:
             problems.append(Problem(f"factor {name} is set twice", where, "give all its levels in one --set"))
         elif not all(parts):
             problems.append(Problem(f"--set {text!r} has an empty level", where, form))
         else:
             seen.add(name)
-            yield name, tuple(table.FACTORS[name].kind.parse(part) for part in parts)
+            yield name, tuple(table.row_of(name).kind.parse(part) for part in parts)
 
 
 def parse_seeds(text: str) -> tuple[int, ...] | range:

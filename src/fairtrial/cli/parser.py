@@ -135,6 +135,7 @@ def _add_others(commands: Any) -> None:
     groups.json_option(init)
     says = "recompute every number of a report from its records; exit 3 names each that differs"
     groups.verify_options(commands.add_parser("verify", help=says, description=says))
+    groups.check_options(commands)
     groups.claims_options(commands)
     table_options.compare_options(commands)
     groups.merge_options(commands)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -12,6 +11,8 @@ from torch import Tensor
 from fairtrial.data import decoded_cache
 from fairtrial.data.split_arrays import SHOWN, Source
 from fairtrial.errors import Fault, Problem, fault
+from fairtrial.norm_table import named_by
+from fairtrial.plugins.plugin import is_plugin
 from fairtrial.study.data_spec import SOURCES, Spec, parse
 
 MAX_RESOLUTION: Final = 4096
@@ -78,7 +79,7 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     if resolution is not None and not 2 <= resolution <= MAX_RESOLUTION:
         do = "use 32 for CIFAR-like images, 128 or more for photographs"
         raise fault(f"expected a resolution in 2..{MAX_RESOLUTION}; got {resolution}", "resolution", do)
-    arrays, sha256 = decoded_cache.through(_source(parsed, download), resolution)
+    arrays, sha256 = decoded_cache.through(source_of(parsed, download), resolution)
     return Dataset(
         name=parsed.name,
         classes=arrays.classes,
@@ -91,10 +92,12 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     )
 
 
-def _source(spec: Spec, download: bool) -> Source:
+def source_of(spec: Spec, download: bool) -> Source:
     """Import the function that the row of this kind names, and let it open the data."""
-    module, _, function = SOURCES[spec.kind].opener.partition(":")
-    return getattr(import_module(module), function)(spec.place, download)
+    builder = SOURCES[spec.kind].builder
+    source: Source = named_by(builder)(spec.place, download)
+    # the module of a plug-in is called by its digest: another text decodes anew
+    return replace(source, stamp=f"{builder} {source.stamp}") if is_plugin(builder) else source
 
 
 def _shortened(problems: tuple[Problem, ...]) -> list[Problem]:

@@ -1,10 +1,16 @@
-"""Which engine runs the cells of a study, by the options of the run."""
+"""Which engine runs the cells of a study, by the options of the run, and what its workers are told first."""
 
 from __future__ import annotations
 
-from fairtrial.execution.engine import Engine
+from collections.abc import Iterator
+from pathlib import Path
+
+from fairtrial.execution.engine import Engine, Message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
+from fairtrial.installation import released
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 from fairtrial.study.study import Study
 
 
@@ -16,3 +22,43 @@ def engine_of(study: Study, options: Options) -> Engine:
 
     alone = study.budget.kind == "seconds"
     return RayActors(options.ray, options.jobs, options.threads, options.device, alone=alone)
+
+
+def first_message(
+    study: Study,
+    folder: Path,
+    *,
+    threads: int,
+    device: str,
+    download: bool,
+    results: Path,
+    declaration: str | None,
+) -> Message:
+    """Return the first message to each worker of a study. folder: where it keeps what it trains."""
+    return {
+        "declaration": declaration,
+        "folder": str(folder.resolve()),
+        "threads": threads,
+        "device": device,
+        "download": download,
+        "results": [str(each.resolve()) for each in (results, *released())],
+        "plugins": [plugin.record() for plugin in study.plugins],
+    }
+
+
+def declaration_of(store: Store) -> str | None:
+    """The hash of what is declared now; None where steps are timed before that."""
+    return (store.hashes() or (None,))[-1]
+
+
+def changed_plugins(study: Study, store: Store) -> Iterator[str]:
+    """Say which files of the user's are others than those that the study recorded: their cells run anew."""
+    if not is_study(store.folder):
+        return
+    recorded = store.declared()["declaration"].get("plugins", ())
+    before = {each["file"]: each["sha256"] for each in recorded}
+    for plugin in study.plugins:
+        then = before.get(plugin.name, plugin.sha256)
+        if then != plugin.sha256:
+            digests = f"sha256 {then[:12]}... then, {plugin.sha256[:12]}... now"
+            yield f"{plugin.name} changed since it was recorded ({digests}): the cells that use it run anew"

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
+from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
-from fairtrial.installation import released
 from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.storage.outcomes import outcomes
@@ -111,7 +111,7 @@ def replay(
         (own.folder / "weights").mkdir(parents=True)
         for _, alike in groupby(ordered, key=lambda one: digest(_conditions(one.provenance))):
             group = list(alike)
-            with _pool(group[0].provenance, own, store, download) as pool:
+            with _pool(study, group[0].provenance, own, store, download) as pool:
                 worker = pool.first_ready(stop)
                 for attempt in group:
                     cell = _cell(attempt, specs)
@@ -131,16 +131,12 @@ def _conditions(place: Provenance) -> Json:
     return {"device": device, "threads": threads, "kernels": kernels, "environment": environment}
 
 
-def _pool(place: Provenance, own: Store, store: Store, download: bool) -> WorkerPool:
+def _pool(study: Study, place: Provenance, own: Store, store: Store, download: bool) -> WorkerPool:
     same = _conditions(place)
-    first: Message = {
-        "declaration": (store.hashes() or ("",))[-1],
-        "folder": str(own.folder),
-        "threads": same["threads"],
-        "device": same["device"],
-        "download": download,
-        "results": [str(folder.resolve()) for folder in (store.folder.parent, *released())],
-    }
+    first = first_message(
+        study, own.folder, threads=same["threads"], device=same["device"], download=download,
+        results=store.folder.parent, declaration=declaration_of(store),
+    )  # fmt: skip
     # our own are tried: whether they can be had here is for the worker to say
     known = ["torch", "as recorded"]
     kernels: Json = {same["device"]: known} if same["kernels"] == "torch" else {}

@@ -14,14 +14,13 @@ from fairtrial.execution.attempt_log import MACHINE, WORKER, AttemptLog
 from fairtrial.execution.carried_files import keep_files
 from fairtrial.execution.display.displays import Progress, progress_for
 from fairtrial.execution.engine import Exit, Message, Worker
-from fairtrial.execution.engines import engine_of
+from fairtrial.execution.engines import changed_plugins, declaration_of, engine_of, first_message
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.failpoints import failpoint
-from fairtrial.installation import released
 from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.storage import provenance
@@ -56,6 +55,7 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
     schedule: which cells are wanted now, asked anew whenever they all have an outcome; None: all of them.
     """
     store, stop = Store.of(study, options.results), Stop()
+    announce(*changed_plugins(study, store))
     with stop.listening(), store.driving(study, options.part) as refuse_moved:
         return Driver(study, store, options, stop, refuse_moved, schedule).run()
 
@@ -64,26 +64,17 @@ def calibrate(study: Study, options: Options) -> None:
     """Measure the seconds of one step of each arm now, and write them down."""
     store, stop = Store.of(study, options.results), Stop()
     engine = LocalProcesses(1, options.threads, options.device)
-    with store.locked(), WorkerPool(engine, _first_message(store, options)) as pool:
+    with store.locked(), WorkerPool(engine, _first_message(study, store, options)) as pool:
         if worker := pool.first_ready(stop):
             arms = step_times.first_cells(study.provisional().cells())
             Timekeeper(study, store, stop).set_steps(pool, worker, arms)
 
 
-def _first_message(store: Store, options: Options) -> Message:
-    return {
-        "declaration": _declaration(store),
-        "folder": str(store.folder.resolve()),
-        "threads": options.threads,
-        "device": options.device,
-        "download": options.download,
-        "results": [str(folder.resolve()) for folder in (options.results, *released())],
-    }
-
-
-def _declaration(store: Store) -> str | None:
-    """The hash of what is declared now; None where steps are timed before that."""
-    return (store.hashes() or (None,))[-1]
+def _first_message(study: Study, store: Store, options: Options) -> Message:
+    return first_message(
+        study, store.folder, threads=options.threads, device=options.device, download=options.download,
+        results=options.results, declaration=declaration_of(store),
+    )  # fmt: skip
 
 
 class Driver:
@@ -114,7 +105,7 @@ class Driver:
         self._more(retry=self.options.retry)
         if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
             engine = engine_of(self.study, self.options)
-            with WorkerPool(engine, _first_message(self.store, self.options)) as pool:
+            with WorkerPool(engine, _first_message(self.study, self.store, self.options)) as pool:
                 if self.pending or self.waits:
                     self._run_pending(pool, min(engine.size, len(self.pending) or engine.size))
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
@@ -148,7 +139,7 @@ class Driver:
         ours = self.options.part and self.options.part.of_study(self.study)
         for lease, ran_s in self.store.abandoned():
             # with what may have run since the last renewal: a crash gives no free compute
-            attempt = lease.closed(self.store.name, _declaration(self.store), ran_s + BEAT_S + POLL_S)
+            attempt = lease.closed(self.store.name, declaration_of(self.store), ran_s + BEAT_S + POLL_S)
             if ours is None or ours(attempt.cell, attempt.seed, attempt.settings.stage):
                 self.log.publish(attempt)
 

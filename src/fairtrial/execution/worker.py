@@ -57,7 +57,11 @@ def main() -> None:
     def tell(doing: str) -> None:
         _say({"doing": doing}, answer)
 
-    runner = CellRunner(first, tell)
+    try:
+        runner = CellRunner(first, tell)
+    except Fault as error:
+        _say({"fault": error.record()}, answer)
+        return
     tried = {} if first["kernels"] else {"kernels": runner.kernels}
     _say({"origin": runner.origin, **tried}, answer)
     while True:
@@ -108,7 +112,15 @@ class CellRunner:
         self.kernels = dispatch.choose(self.device)
         name, flags = self._set_torch(first["threads"])
         where = provenance.gather(name, first["threads"], flags, self.kernels.kernels)
-        self.origin = {"declaration": first["declaration"], **where}
+        self.origin = {"declaration": first["declaration"], **where, **self._plugins(first)}
+
+    def _plugins(self, first: Message) -> dict[str, Any]:
+        """Execute the plug-ins of the study; a Fault, before the first cell, names the line of one."""
+        if not (records := first.get("plugins")):
+            return {}
+        from fairtrial.execution.cell.load_plugins import load_plugins
+
+        return {"plugins": load_plugins(records)}
 
     def _set_torch(self, threads: int) -> tuple[str, dict[str, Any]]:
         """The name of the device, and how torch is set: repeatable, in float32 throughout."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Protocol
+from functools import cache, partial
+from inspect import signature
+from typing import Any, Final, Protocol
 
 from torch import nn
 
-from fairtrial.norm_table import NORM_TABLE, NormRow
+from fairtrial.norm_table import NORM_TABLE, NormRow, named_by
 
 
 class Build(Protocol):
@@ -22,17 +24,39 @@ class Norm:
     """A row of the table with its function: how to build the layer, and what a network must know of it.
 
     mixes_batch: an image's output depends on its neighbours. activates: the relu that follows is part of it.
+    relu_in_place: that relu may overwrite the output.
     """
 
     build: Build
     mixes_batch: bool
     activates: bool = False
+    relu_in_place: bool = True
 
     @classmethod
     def of(cls, row: NormRow) -> Norm:
         """Import the function that a row names."""
-        module, _, function = row.builder.partition(":")
-        return cls(getattr(import_module(module), function), row.mixes_batch, row.activates)
+        build = partial(_built, named_by(row.builder))
+        return cls(build, row.mixes_batch, row.activates, row.relu_in_place)
 
 
-NORMS: dict[str, Norm] = {name: Norm.of(row) for name, row in NORM_TABLE.items()}
+def _built(function: Callable[..., nn.Module], channels: int, **options: Any) -> nn.Module:
+    """Call a builder with the options that it takes; a plug-in's may take the channels alone."""
+    taken = signature(function).parameters
+    return function(channels, **{name: value for name, value in options.items() if name in taken})
+
+
+class _Norms(Mapping[str, Norm]):
+    """The rows of NORM_TABLE with their functions; a plug-in may add a row at any time."""
+
+    def __getitem__(self, name: str) -> Norm:
+        return _norm_of(NORM_TABLE[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NORM_TABLE)
+
+    def __len__(self) -> int:
+        return len(NORM_TABLE)
+
+
+_norm_of = cache(Norm.of)
+NORMS: Final = _Norms()

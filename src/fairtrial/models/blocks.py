@@ -17,24 +17,23 @@ EXPANSION = 4  # output channels of a bottleneck per middle channel
 class Parts:
     """What the arms of one network differ in.
 
-    norm: channels -> layer; activates: no relu follows it. preactivated: norm and relu come before each
-    convolution (He et al., 2016), not after it (He et al., 2015). stride_on: the convolution that halves a
-    map, "3x3" or "1x1", the first one.
+    norm: channels -> layer; activates: no relu follows it; relu_in_place: the relu may overwrite its output.
+    unit: (cin, cmid, stride, parts) -> a residual unit, (batch, cin, H, W) -> (batch, 4 cmid, H / stride,
+    W / stride). preactivated: norm and relu come before each convolution (He et al., 2016), not after it (He
+    et al., 2015). stride_on: the convolution that halves a map, "3x3" or "1x1", the first one.
     """
 
     conv: type[nn.Conv2d]
     norm: Callable[[int], nn.Module]
+    unit: Callable[[int, int, int, Parts], nn.Module]
     activates: bool = False
     preactivated: bool = True
     stride_on: str = "3x3"
+    relu_in_place: bool = True
 
     def strides(self, stride: int) -> tuple[int, int]:
         """(of the first 1x1, of the 3x3) in a unit that reduces its map so much."""
         return (1, stride) if self.stride_on == "3x3" else (stride, 1)
-
-    def unit(self, cin: int, cmid: int, stride: int) -> PreUnit | PostUnit:
-        """(batch, cin, H, W) -> (batch, 4 cmid, H / stride, W / stride)."""
-        return (PreUnit if self.preactivated else PostUnit)(cin, cmid, stride, self)
 
 
 class Unit(nn.Module):
@@ -92,11 +91,17 @@ class PostUnit(Unit):
 
 def activated(parts: Parts) -> Callable[[nn.Module, Tensor], Tensor]:
     """(norm, x) -> what the next convolution sees."""
-    return _norm_alone if parts.activates else _norm_relu
+    if parts.activates:
+        return _norm_alone
+    return _norm_relu if parts.relu_in_place else _norm_then_relu
 
 
 def _norm_alone(norm: nn.Module, x: Tensor) -> Tensor:
     return norm(x)
+
+
+def _norm_then_relu(norm: nn.Module, x: Tensor) -> Tensor:
+    return torch.relu(norm(x))
 
 
 def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:

@@ -20,12 +20,12 @@ from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import EXPANSION, Parts, activated
+from fairtrial.norm_table import BLOCK_TABLE, named_by
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
 
-PRE, POST = "pre-activation", "post-activation"
-BLOCKS = (PRE, POST)  # BiT's, and those of ResNet v1 (He et al., 2015)
+PRE = "pre-activation"
 STRIDES_ON = ("3x3", "1x1")  # BiT's and torchvision's, and that of He et al.
 HEADS = ("zero", "drawn")  # how the last linear map starts: as in BiT, and as in torchvision
 
@@ -98,11 +98,12 @@ def create_model(
     conv = _known("weight_std", weight_std, CONVS)
     for kind, value, table in (
         ("kernels", kernels, KERNELS),
-        ("block", block, dict.fromkeys(BLOCKS)),
+        ("block", block, BLOCK_TABLE),
         ("stride_on", stride_on, dict.fromkeys(STRIDES_ON)),
     ):
         _known(kind, value, table)
-    if block == POST and row.activates:
+    unit = BLOCK_TABLE[block]
+    if row.activates and not unit.preactivated:
         raise ValueError(f"norm {norm!r} activates by itself, but a {block} block sums before its relu")
     if stat_batch is not None and not row.mixes_batch:
         mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
@@ -114,7 +115,8 @@ def create_model(
         return row.build(channels, groups=groups_of(spec, channels), stat_batch=stat_batch)
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
-        model = ResNetV2(spec, num_classes, Parts(conv, build_norm, row.activates, block == PRE, stride_on))
+        ways = (row.activates, unit.preactivated, stride_on, row.relu_in_place)
+        model = ResNetV2(spec, num_classes, Parts(conv, build_norm, named_by(unit.builder), *ways))
     for layer in model.modules():
         if isinstance(layer, StdConv2d | GroupNorm):
             layer.kernels = kernels
@@ -137,7 +139,7 @@ class ResNetV2(nn.Module):
             block = nn.Sequential()
             for unit in range(units):
                 stride = 2 if number > 0 and unit == 0 else 1
-                block.add_module(f"unit{unit + 1:02d}", parts.unit(cin, cmid, stride))
+                block.add_module(f"unit{unit + 1:02d}", parts.unit(cin, cmid, stride, parts))
                 cin = EXPANSION * cmid
             self.body.add_module(f"block{number + 1}", block)
         self.head = Head(cin, num_classes, parts)

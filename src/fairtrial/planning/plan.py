@@ -11,6 +11,7 @@ from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.step_times import step_seconds
 from fairtrial.planning import forecast
+from fairtrial.planning.power import look_alpha
 from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect
@@ -18,7 +19,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
-from fairtrial.study.study import Cell, Study, look_alpha
+from fairtrial.study.study import Cell, Study
 from fairtrial.tuning.selection import expected_cells
 
 REDRAWN: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps

@@ -14,9 +14,14 @@ from fairtrial.planning import forecast
 from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
-from fairtrial.study.study import Study, look_alpha
+from fairtrial.study.study import ALPHA, Study
 
 POINTS: Final = ("test_acc", "val_acc")  # metrics whose differences are told in percentage points
+
+
+def look_alpha(study: Study) -> float:
+    """What one look may spend of alpha: all of it, or its part under a stopping rule (STATISTICS 9)."""
+    return ALPHA / (1 if study.rule is None else study.rule.parts)
 
 
 @dataclass(frozen=True)

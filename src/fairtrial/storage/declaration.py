@@ -76,6 +76,8 @@ class Declared(Group):
     tuning: Object | None = None
     stop: Object | None = None
     oom: Text | None = None
+    plugins: Objects | None = None
+    cell: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

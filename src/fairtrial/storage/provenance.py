@@ -40,7 +40,8 @@ _NO_CHANGES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 class Provenance(Group):
     """Where it ran (`gather`). kernels: records from before that field ran on those of torch.
 
-    declaration: hash of what was declared then; None in records before schema 3.
+    declaration: hash of what was declared then; None in records before schema 3. plugins: name -> digest of
+    the files of the user's that the worker executed.
     git: why commit or dirty is unknown. precision: of records from before it was a setting.
     """
 
@@ -60,6 +61,7 @@ class Provenance(Group):
     cpu: Text | None = None
     cores: Whole | None = None
     environment: Table | None = None
+    plugins: Table | None = None
     data: Text | None = None
     data_notes: Texts | None = None
     ended: Number | None = None

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from fairtrial.errors import Problem
+from fairtrial.norm_table import BLOCK_TABLE
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.presets import PRESETS
@@ -135,8 +136,10 @@ def _start(settings: Settings) -> Found:
 
 def _order(settings: Settings) -> Found:
     """Norms that activate by themselves, where a relu comes behind the sum."""
-    if settings.norm_row.activates and settings.block == "post-activation":
-        what = f"norm={settings.norm!r} activates by itself, but a post-activation block sums before its relu"
+    if settings.norm_row.activates and not BLOCK_TABLE[settings.block].preactivated:
+        what = (
+            f"norm={settings.norm!r} activates by itself, but a {settings.block} block sums before its relu"
+        )
         yield what, ("norm", "block"), "use pre-activation, or another norm"
 
 

@@ -33,11 +33,11 @@ TORCHVISION: Final = {
 class SourceRow:
     """One kind of data.
 
-    opener: "module:function" that makes the `Source`, from the path or the name and from whether to download.
-    forms: how `--data` names it: whole names, or "kind:DIR" where a path follows.
+    builder: "module:function" that makes the `Source`, from the path or the name and from whether to
+    download. forms: how `--data` names it: whole names, or "kind:DIR" where a path follows.
     """
 
-    opener: str
+    builder: str
     forms: tuple[str, ...]
 
     @property

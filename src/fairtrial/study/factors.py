@@ -8,15 +8,24 @@ from typing import Any, Final
 
 from fairtrial.errors import shown
 from fairtrial.study.identity import digest
-from fairtrial.study.settings import FACTORS
+from fairtrial.study.settings import FACTORS, Factor
+from fairtrial.study.value_kinds import plain
 
 ARM: Final = "arm"  # what tells the arms of a table apart that another tool made
+
+# A factor of the user's own training code: whatever value it takes.
+OWN: Final = Factor(plain(), None, "{}")
+
+
+def row_of(name: str) -> Factor:
+    """Return the row of a factor; of a name that is not in the table, that of the user's own factors."""
+    return FACTORS.get(name, OWN)
 
 
 def canon(name: str, value: Any) -> Any:
     """Return the one spelling of a setting's value; a ValueError says what is wrong with it."""
     try:
-        return FACTORS[name].kind.canon(value)
+        return row_of(name).kind.canon(value)
     except ValueError as error:
         raise ValueError(f"{name}={shown(value)} {error}") from None
 
@@ -33,7 +42,7 @@ def setting_flaw(name: str, kind: str, value: Any) -> str | None:
 
 def identity(name: str, value: Any) -> Any:
     """Return what a setting is in a cell's identity: its one spelling; a file counts by its name alone."""
-    return FACTORS[name].identity(canon(name, value))
+    return row_of(name).identity(canon(name, value))
 
 
 def identities(levels: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.norm_table import GROUPED, NORM_TABLE, NormRow
+from fairtrial.norm_table import BLOCK_TABLE, GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.data_spec import name_of
 from fairtrial.study.identity import canonical
 from fairtrial.study.initial_checkpoint import InitialCheckpoint, StartKey, starting
-from fairtrial.study.value_kinds import Kind, choice, either, real, switch, text, whole
+from fairtrial.study.value_kinds import Kind, choice, choice_of, either, real, switch, text, whole
 
 DRAWN: Final = "drawn"  # the level of `indices` whose images are drawn from the seed
 AUTO: Final = "auto"  # halved whenever memory runs out
@@ -26,6 +26,8 @@ ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
     "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
+PLUGINS: Final = "plugins"  # the key in `extra` for the plug-ins that an arm uses
+CELL: Final = "cell"  # and for its training function, where that is not the one in the box
 KERNEL_NAMES: Final = ("fastest", "torch", "plain")  # kernels.dispatch says what they are
 FINETUNES: Final = {  # what fine-tuning trains, and how that reads
     "full": "fine-tuned",
@@ -34,7 +36,6 @@ FINETUNES: Final = {  # what fine-tuning trains, and how that reads
     "scratch": "from scratch",
 }
 RECIPES: Final = ("own", "hyperrule-paper", "hyperrule-code", "hyperrule-code-light")
-BLOCKS: Final = ("pre-activation", "post-activation")  # of BiT, and of ResNet v1
 BN_MODES: Final = {
     "updated": "BN updated",
     "frozen": "BN frozen",
@@ -87,10 +88,14 @@ def row(kind: Kind, default: Any, label: str | Mapping[str, str], **more: Any) -
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of one arm. extra: recorded settings that this version does not know."""
+    """Every setting of one arm.
+
+    extra: factors of the user's own training code, PLUGINS and CELL, and recorded settings that this version
+    does not know.
+    """
 
     model: str = row(choice(*MODEL_NAMES, *BACKBONES), "mini", "{}", start=True)
-    norm: str = row(choice(*NORM_TABLE), "gn", "{}", start=True)
+    norm: str = row(choice_of(NORM_TABLE), "gn", "{}", start=True)
     weight_std: bool | str = row(either("scaled", "scaled", switch()), True, "ws", start=True)
     # images per optimizer update
     batch_size: int = row(whole(1, 2**20), 64, "batch {}")
@@ -136,7 +141,7 @@ class Settings:
     )
     # what fine-tuning does to running statistics
     bn_mode: str = row(choice(*BN_MODES), "updated", BN_MODES)
-    block: str = row(choice(*BLOCKS), "pre-activation", "{}", start=True)
+    block: str = row(choice_of(BLOCK_TABLE), "pre-activation", "{}", start=True)
     # of a unit that halves its map
     stride_on: str = row(choice("3x3", "1x1"), "3x3", "stride on the {}", start=True)
     # how the last linear map starts
@@ -196,6 +201,7 @@ class Settings:
     def start_key(self) -> StartKey:
         """What tells its initial checkpoint from another one."""
         network = {n: getattr(self, n) for n, factor in FACTORS.items() if factor.start and n != "upstream"}
+        network |= {PLUGINS: self.extra[PLUGINS]} if PLUGINS in self.extra else {}
         return StartKey(self.upstream, tuple(network.items()))
 
 

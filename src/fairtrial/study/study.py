@@ -9,6 +9,8 @@ from itertools import product
 from typing import Any, Final
 
 from fairtrial.errors import Fault
+from fairtrial.plugins import use
+from fairtrial.plugins.plugin import Plugin
 from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
@@ -49,18 +51,9 @@ class Cell:
 
     def record(self) -> dict[str, Any]:
         """Return the cell as JSON, on its way to a worker; `of` reads it."""
-        return {
-            "id": self.id,
-            "levels": self.levels,
-            "settings": self.settings.record(),
-            "budget": str(self.budget),
-            "seed": self.seed,
-            "replica": self.replica,
-            "data": self.data,
-            "upstream": self.upstream,
-            "indices": self.indices,
-            "upstream_seed": self.upstream_seed,
-        }
+        names = ("id", "levels", "seed", "replica", "data", "upstream", "indices", "upstream_seed")
+        same = {name: getattr(self, name) for name in names}
+        return {**same, "settings": self.settings.record(), "budget": str(self.budget)}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Cell:
@@ -87,7 +80,8 @@ class Study:
     None: at one rule for all. chosen: (search, regime) -> what it chose, as far as records tell. stop: the
     rule by which it may end before its last seed, such as "looks". oom: "outcome" where memory is what it
     studies: a run out of memory then scores chance. pilots: what runs that are not recorded chose, in words.
-    locations: where each value was written; the loader knows. Raises Fault with every problem found.
+    plugins: files of the user's, from the folder of the study file (docs/plugins.md). cell: the user's own
+    training code, "my_train.py:run". locations: where each value was written. Raises Fault with all problems.
     """
 
     name: str
@@ -109,13 +103,15 @@ class Study:
     stop: Stopping | str | None = None
     oom: str = "failure"
     pilots: str = ""
+    plugins: Sequence[Any] = ()
+    cell: str = ""
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
     # (levels, what tuning gives) -> what the cells of all seeds share
     _spelled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
-        self._set(home=self.home or self.preset)
+        self._set(home=self.home or self.preset, plugins=use.attached(self))
         found = list(problems(self))
         if found:
             raise Fault(found)
@@ -137,7 +133,8 @@ class Study:
     @classmethod
     def of(cls, declaration: Mapping[str, Any]) -> Study:
         """The study that a declaration describes; its cells have the same ids."""
-        fixed = {name: value for name, value in declaration["fixed"].items() if name in FACTORS}
+        own = "cell" in declaration
+        fixed = {name: value for name, value in declaration["fixed"].items() if own or name in FACTORS}
         return cls(
             name=declaration["study"],
             question=declaration["question"],
@@ -154,6 +151,8 @@ class Study:
             tuning=Tuning.of(declaration["tuning"]) if "tuning" in declaration else None,
             stop=Stopping.of(declaration["stop"]) if "stop" in declaration else None,
             oom=declaration.get("oom", FailurePolicy.oom),
+            plugins=tuple(map(Plugin.of, declaration.get("plugins", ()))),
+            cell=declaration.get("cell", ""),
         )
 
     @property
@@ -185,8 +184,9 @@ class Study:
         return replace(self, preset=preset, **changes, presets={}, locations=locations)
 
     def settings(self, levels: Levels) -> Settings:
-        """Every setting of one arm: default < preset < fixed < level."""
-        return Settings.of({**PRESETS[self.preset], **self.fixed, **levels})
+        """Every setting of one arm: default < preset < fixed < level; and the user's files that it runs."""
+        values = {**PRESETS[self.preset], **self.fixed, **levels}
+        return Settings.of(values | use.stamp(self, values))
 
     def arms(self) -> list[dict[str, Any]]:
         """The levels of each arm, in declared order, without the A/A arm."""
@@ -256,7 +256,7 @@ class Study:
 
     def declaration(self) -> dict[str, Any]:
         """What is fixed before the first run, JSON-ready; `digest` of it is the pre-registration hash."""
-        fixed = {n: value for n, value in self.settings({}).record().items() if n not in self.factors}
+        fixed = {n: v for n, v in self.settings({}).record().items() if n not in (*self.factors, *use.STAMPS)}
         swept = self.factors.items()
         kept: dict[str, Any] = {"only": [dict(levels) for levels in self.only]} if self.only else {}
         if self.tuning is not None:
@@ -267,6 +267,7 @@ class Study:
             kept["oom"] = self.oom
         return {
             **kept,
+            **use.declared(self),
             "study": self.name,
             "preset": self.preset,
             "question": self.question,
@@ -292,8 +293,3 @@ def regime_of(levels: Levels) -> Regime:
 def _tuple(value: Any) -> Any:
     """One contrast or a list of them as a tuple; anything else is left to the checks."""
     return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value
-
-
-def look_alpha(study: Study) -> float:
-    """What one look may spend of alpha: all of it, or its part under a stopping rule (STATISTICS 9)."""
-    return ALPHA / (1 if study.rule is None else study.rule.parts)

@@ -22,7 +22,7 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.presets import PRESETS
-from fairtrial.study.settings import FACTORS
+from fairtrial.study.settings import CELL, FACTORS, PLUGINS
 from fairtrial.study.source_locations import at
 from fairtrial.study.stopping import Stopping
 
@@ -36,6 +36,8 @@ BY_PRESET: Final = (
     "pilots",
 )  # fmt: skip
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+NAME_OF_FACTOR: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of the user's own training code
+RESERVED: Final = (CELL, PLUGINS, "arm", "seed", "replica", "status")
 _TYPES: Final[dict[str, tuple[Any, str]]] = {
     "question": (str, "a text"),
     "factors": (Mapping, "a table such as {'norm': ('bn', 'gn')}"),
@@ -122,9 +124,10 @@ def _setting_problems(study: Study) -> Iterator[Problem]:
         elif not levels:
             yield Problem(f"factor {name} has no levels", where, "give at least one level, or fix it")
         else:
-            yield from _level_problems(name, levels, where)
+            yield from _level_problems(name, levels, where, bool(study.cell))
     for name, value in study.fixed.items():
-        yield from _level_problems(name, (value,), at(study.locations, f"fixed[{name!r}]"))
+        where = at(study.locations, f"fixed[{name!r}]")
+        yield from _level_problems(name, (value,), where, bool(study.cell))
 
 
 def _count_problems(study: Study) -> Iterator[Problem]:
@@ -141,8 +144,8 @@ def _length(values: tuple | list | range) -> int:
     return len(values)
 
 
-def _level_problems(name: str, levels: tuple | list | range, where: str) -> Iterator[Problem]:
-    if name not in FACTORS:
+def _level_problems(name: str, levels: tuple | list | range, where: str, own: bool) -> Iterator[Problem]:
+    if name not in FACTORS and not (own and NAME_OF_FACTOR.fullmatch(str(name)) and name not in RESERVED):
         what = f"unknown factor {shown(name)}{did_you_mean(name, FACTORS)}"
         yield Problem(what, where, f"known: {', '.join(FACTORS)}")
         return
@@ -151,7 +154,7 @@ def _level_problems(name: str, levels: tuple | list | range, where: str) -> Iter
         try:
             value = table.identity(name, level)
         except ValueError as error:
-            yield Problem(str(error), where, f"give {name} as {FACTORS[name].kind.says}")
+            yield Problem(str(error), where, f"give {name} as {table.row_of(name).kind.says}")
         except Fault as error:  # a data specification of no known form
             yield Problem(error.problems[0].what, where, error.problems[0].do)
         else:

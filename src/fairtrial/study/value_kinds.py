@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,15 @@ from fairtrial.errors import did_you_mean
 class Kind:
     """How values of one type are told apart, read from text, and described."""
 
-    says: str
+    said: str | Callable[[], str]
     # the one spelling of a value; raises ValueError with the reason
     canon: Callable[[Any], Any]
     parse: Callable[[str], Any]
+
+    @property
+    def says(self) -> str:
+        """Describe it."""
+        return self.said if isinstance(self.said, str) else self.said()
 
 
 def whole(low: int, high: int = 2**31 - 1) -> Kind:
@@ -59,13 +64,18 @@ def real(low: float, *, above: bool = False, below: float = math.inf) -> Kind:
 
 def choice(*names: str) -> Kind:
     """Return the kind of one name out of several."""
+    return choice_of(names)
+
+
+def choice_of(names: Collection[str]) -> Kind:
+    """Return the kind of one name of a table, which may grow by plug-ins."""
 
     def canon(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
             raise ValueError(f"is not a known name{did_you_mean(value, names)}")
         return value
 
-    return Kind("one of " + ", ".join(names), canon, str)
+    return Kind(lambda: "one of " + ", ".join(names), canon, str)
 
 
 def switch() -> Kind:
@@ -90,6 +100,23 @@ def text() -> Kind:
     return Kind("a text", canon, str)
 
 
+def plain() -> Kind:
+    """Return the kind of any plain value: what JSON keeps as it is."""
+
+    def canon(value: Any) -> Any:
+        number = isinstance(value, (int, float)) and math.isfinite(value)
+        if value is None or number or (isinstance(value, str) and value.strip()):
+            return value
+        raise ValueError(f"is {type(value).__name__}, not a plain value")
+
+    def parse(given: str) -> Any:
+        if given in ("none", "on", "off"):
+            return {"none": None, "on": True, "off": False}[given]
+        return _number(given)
+
+    return Kind("a text, a finite number, True, False or None", canon, parse)
+
+
 def either(word: Any, spelled: str, kind: Kind) -> Kind:
     """Return the kind of `word`, `spelled` on the command line, or of a value of another kind."""
 
@@ -99,8 +126,8 @@ def either(word: Any, spelled: str, kind: Kind) -> Kind:
     def parse(given: str) -> Any:
         return word if given == spelled else kind.parse(given)
 
-    says = repr(word) if word == spelled else f"{word} (as an option: {spelled})"
-    return Kind(f"{says}, or {kind.says}", canon, parse)
+    first = repr(word) if word == spelled else f"{word} (as an option: {spelled})"
+    return Kind(lambda: f"{first}, or {kind.says}", canon, parse)
 
 
 def _number(given: str) -> Any:

@@ -10,14 +10,20 @@ import torch
 from torch import nn
 
 from fairtrial.models.blocks import Unit
-from fairtrial.models.resnet import ResNetV2, create_model
-from fairtrial.models.torchvision_backbones import create_backbone, last_stage, layer_macs
+from fairtrial.models.resnet import PRE, ResNetV2, create_model
+from fairtrial.models.torchvision_backbones import count_macs, create_backbone, last_stage, layer_macs
 from fairtrial.study.backbone_names import backbone
 
 
 @cache
 def flops_of_step(
-    model: str, batch_size: int, resolution: int, classes: int, finetune: str = "full", stride_on: str = "3x3"
+    model: str,
+    batch_size: int,
+    resolution: int,
+    classes: int,
+    finetune: str = "full",
+    stride_on: str = "3x3",
+    block: str = PRE,
 ) -> int:
     """Forward and backward of one step: convolutions and the head, a multiply-accumulate counting 2.
 
@@ -27,7 +33,7 @@ def flops_of_step(
     gradients of its filters and of its input; nobody asks for the gradient of the images. finetune "last":
     what is frozen has a forward pass alone. "linear_probe": the head, as its features are computed once.
     """
-    layers = macs_by_layer(model, resolution, classes, stride_on)
+    layers = macs_by_layer(model, resolution, classes, stride_on, block)
     first, head = next(iter(layers)), list(layers)[-1]
     if finetune == "linear_probe":
         return 2 * batch_size * 2 * layers[head]
@@ -37,19 +43,32 @@ def flops_of_step(
     return 2 * batch_size * sum(price[layer] * macs for layer, macs in layers.items())
 
 
-def flops_of_features(model: str, images: int, resolution: int, classes: int, stride_on: str = "3x3") -> int:
+def flops_of_features(
+    model: str, images: int, resolution: int, classes: int, stride_on: str = "3x3", block: str = PRE
+) -> int:
     """One forward pass of so many images: what a probe pays once."""
-    return 2 * images * sum(macs_by_layer(model, resolution, classes, stride_on).values())
+    return 2 * images * sum(macs_by_layer(model, resolution, classes, stride_on, block).values())
 
 
 @cache
-def macs_by_layer(model: str, resolution: int, classes: int, stride_on: str = "3x3") -> Mapping[str, int]:
-    """Layer -> multiply-accumulates of one image, in the order of the forward pass; the head is the last."""
+def macs_by_layer(
+    model: str, resolution: int, classes: int, stride_on: str = "3x3", block: str = PRE
+) -> Mapping[str, int]:
+    """Layer -> multiply-accumulates of one image, in the order of the forward pass; the head is the last.
+
+    The blocks of BiT and of ResNet v1 cost the same; one of a plug-in is counted as it runs.
+    """
     if backbone(model):
         return MappingProxyType(layer_macs(model, resolution, classes))
     with torch.device("meta"):
-        network = create_model(model, classes, "none", False, stride_on=stride_on)
-    return MappingProxyType(_macs(network, resolution))
+        own = block in (PRE, "post-activation")
+        network = create_model(
+            model, classes, "none", False, stride_on=stride_on, block=PRE if own else block
+        ).eval()
+        if own:
+            return MappingProxyType(_macs(network, resolution))
+        macs = count_macs(network, lambda: network(torch.empty(1, 3, resolution, resolution)))
+    return MappingProxyType(macs | {"head.conv": network.head.conv.weight.numel()})
 
 
 @cache

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from fairtrial.norm_table import BLOCK_TABLE
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.budget_parity import parity
 from fairtrial.reporting.tables.fairness import fairness
-from fairtrial.study.settings import BLOCKS
 
 
 def row(frame, arm):
@@ -77,7 +77,7 @@ def test_each_broken_promise_is_seen(make_study, publish, promise, part, unfair)
     assert list(frame["holds"]).count("NO") == 1
 
 
-@pytest.mark.parametrize(("factor", "levels"), [("head", ("drawn", "zero")), ("block", BLOCKS)])
+@pytest.mark.parametrize(("factor", "levels"), [("head", ("drawn", "zero")), ("block", tuple(BLOCK_TABLE))])
 def test_networks_of_another_shape_or_head_are_not_held_against_each_other(
     make_study, publish, factor, levels
 ):

@@ -156,9 +156,9 @@ class Price(NamedTuple):
         finetune = settings.finetune if prepared.begun else "full"
         side = settings.resolution if prepared.rule is None else prepared.rule.crop
         model, classes, stride_on = settings.model, prepared.dataset.num_classes, settings.stride_on
-        step = flops_of_step(model, settings.batch_size, side, classes, finetune, stride_on)
+        step = flops_of_step(model, settings.batch_size, side, classes, finetune, stride_on, settings.block)
         images = len(prepared.subset.train) if finetune == "linear_probe" else 0
-        return cls(flops_of_features(model, images, side, classes, stride_on), step)
+        return cls(flops_of_features(model, images, side, classes, stride_on, settings.block), step)
 
 
 def tuned(

@@ -21,8 +21,8 @@ from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study import initial_checkpoint
+from fairtrial.study.factors import row_of
 from fairtrial.study.presets import PRESETS
-from fairtrial.study.settings import FACTORS
 from fairtrial.study.study import Cell
 from fairtrial.weights.bit import load_bit
 from fairtrial.weights.checkpoint import load as load_checkpoint
@@ -155,7 +155,7 @@ def _checkpoint(folder: Path, network: Network, seed: int) -> Attempt:
 
 def _named(network: Network) -> str:
     """A network in the words of a study; what every network of BiT has goes without saying."""
-    return ", ".join(f"{n}={v!r}" for n, v in network if n in ALWAYS_NAMED or v != FACTORS[n].default)
+    return ", ".join(f"{n}={v!r}" for n, v in network if n in ALWAYS_NAMED or v != row_of(n).default)
 
 
 def _side(dataset: Dataset) -> int:

@@ -1,0 +1,113 @@
+"""The rows that plug-ins add to the tables of norms, blocks, networks, data and figures; who added each.
+
+A plug-in is one that an option or a study names, one of the entry points `fairtrial.plugins`, or one that a
+study recorded. A name has one owner: a second file, or a name of ours, is refused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from fairtrial.errors import did_you_mean, fault
+from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE, BlockRow, NormRow
+from fairtrial.plugins.plugin import Plugin
+from fairtrial.plugins.user_program import execute
+from fairtrial.study.data_spec import SOURCES, SourceRow
+
+GROUP: Final = "fairtrial.plugins"  # of entry points: a module of an installed package
+
+
+class _Kind(NamedTuple):
+    """What a row of one kind becomes. made: the class; its fields are what a row may say."""
+
+    table: dict[str, Any]
+    made: type[Any]
+    says: str
+    defaults: Mapping[str, Any]
+
+
+_KINDS: Final[dict[str, _Kind]] = {
+    "norms": _Kind(NORM_TABLE, NormRow, "norm", {"relu_in_place": False}),
+    "blocks": _Kind(BLOCK_TABLE, BlockRow, "block", {}),
+    "data": _Kind(SOURCES, SourceRow, "data", {}),
+}
+_OWNERS: Final[dict[tuple[str, str], Plugin]] = {}
+_MODULES: Final[dict[str, Plugin]] = {}
+
+
+def register(plugin: Plugin, *, recorded: bool = False) -> None:
+    """Add the rows of a plug-in; a Fault where a name is taken. recorded: what is known by now stands."""
+    for kind, rows in plugin.table.items():
+        for name, row in rows.items():
+            owner = _OWNERS.get((kind, name))
+            if owner is not None and (recorded or owner.sha256 == plugin.sha256):
+                continue
+            _refuse_taken(plugin, kind, name, owner)
+            _KINDS[kind].table[name] = _made(plugin, kind, name, row)
+            _OWNERS[kind, name] = plugin
+    _MODULES[plugin.module] = plugin
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)
+
+
+def _refuse_taken(plugin: Plugin, kind: str, name: str, owner: Plugin | None) -> None:
+    says, where = _KINDS[kind].says, plugin.where(plugin.table[kind][name]["builder"])
+    if owner is None and name in _KINDS[kind].table:
+        raise fault(f"{says} {name!r} is one of fairtrial's own", where, "give it another name")
+    if owner is not None and owner.name != plugin.name:
+        what = f"{says} {name!r} is given by {owner.name} and by {plugin.name}"
+        raise fault(what, where, "give it another name, or leave one plug-in out")
+
+
+def _made(plugin: Plugin, kind: str, name: str, row: Mapping[str, Any]) -> Any:
+    made, defaults = _KINDS[kind].made, _KINDS[kind].defaults
+    known = [each.name for each in fields(made)]
+    where = plugin.where(row["builder"])
+    for option in row:
+        if option not in known:
+            what = f"{name!r} has the unknown option {option!r}{did_you_mean(option, known)}"
+            raise fault(what, where, f"known: {', '.join(known)}")
+    values = {**defaults, **row, "builder": f"{plugin.module}:{row['builder']}"}
+    if kind == "data":
+        values["forms"] = tuple(row.get("forms", (name,)))
+    return made(**values)
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Imports a registered plug-in by the name of its module, from its text."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return spec_from_loader(fullname, self) if fullname in _MODULES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        execute(_MODULES[module.__name__].program, module, None)
+
+
+_FINDER: Final = _Finder()
+
+
+def known_elsewhere(kind: str, name: str) -> Plugin | None:
+    """Return the plug-in that gives a name: an option named it, a record holds it, or a package offers it."""
+    if kind in _KINDS and name not in _KINDS[kind].table:
+        _find_installed()
+    return _OWNERS.get((kind, name))
+
+
+@cache
+def _find_installed() -> None:
+    """Register what installed packages offer; it is looked for where a name is not known otherwise."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
+        spec = find_spec(point.module)
+        if spec is not None and spec.origin:
+            register(Plugin.read(Path(spec.origin)))
