@@ -14,8 +14,10 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: for about a third of their time tests wait for what they started."""
-    return len(os.sched_getaffinity(0)) + 1
+    """One more than there are cores: for about half of their time tests wait for what they started."""
+    from fairtrial.execution.container import cores
+
+    return cores() + 1
 
 
 @pytest.hookimpl(trylast=True)

@@ -251,9 +251,11 @@ def _block_s(study: Study, records: Mapping[str, Attempt]) -> float | None:
 
 def per_seed(cells: pd.DataFrame, metric: str) -> dict[int, float]:
     """Return seed -> mean over its cells, for the seeds whose cells all have a value."""
-    values = cells.groupby("seed", sort=False)[metric].agg(lambda column: column.mean(skipna=False))
-    pairs = zip(values.index.tolist(), values.tolist(), strict=True)
-    return {int(seed): float(value) for seed, value in pairs if math.isfinite(value)}
+    values: dict[int, list[float]] = {}
+    for seed, value in zip(cells["seed"].tolist(), cells[metric].tolist(), strict=True):
+        values.setdefault(int(seed), []).append(value)
+    means = {seed: float(np.asarray(each, float).mean()) for seed, each in values.items()}
+    return {seed: mean for seed, mean in means.items() if math.isfinite(mean)}
 
 
 def summary(results: Results) -> tuple[list[str], list[list[Any]]]:

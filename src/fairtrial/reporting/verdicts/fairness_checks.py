@@ -212,7 +212,7 @@ def _machine(records: Sequence[Attempt], budget: Budget) -> Check:
     ]
     told = []
     for name in ("device", "cpu", "threads", "torch", "precision"):
-        found = {clean(v) for r in records if (v := getattr(r.provenance, name)) is not None}
+        found = {clean(v) for v in {getattr(r.provenance, name) for r in records} - {None}}
         told.append(f"{name} {listed(sorted(found))}" if found else f"{name} not recorded")
     return Check("one machine", "; ".join(told), tuple(problems))
 
