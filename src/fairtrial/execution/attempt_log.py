@@ -111,10 +111,10 @@ class AttemptLog:
 
     def _small(self, record: Attempt) -> Attempt:
         """Return what is kept of an attempt: no answer to each image, and each place it ran at only once."""
-        origin = replace(record.provenance, ended=None)
-        shared = next((known for known in self._origins if known == origin), None)
+        origin = {**vars(record.provenance), "ended": None}
+        shared = next((known for known in self._origins if vars(known) == origin), None)
         if shared is None:
-            self._origins = [*self._origins[-7:], shared := origin]
+            self._origins = [*self._origins[-7:], shared := replace(record.provenance, ended=None)]
         return replace(record, measured=replace(record.measured, correct=None), provenance=shared)
 
     def given_up(self, cell: str) -> bool:
