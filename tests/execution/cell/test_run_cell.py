@@ -136,7 +136,7 @@ def test_every_budget_becomes_steps_before_the_first_one(budget, steps):
 
 def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_steps(monkeypatch):
     """The arm `ln` sleeps in each forward pass; its calibrated step is longer by that much."""
-    pause = 0.2
+    pause = 0.1
     create = prepare.create_model
 
     def slowed(name, classes, norm, weight_std, **more):
