@@ -22,7 +22,8 @@ from fairtrial.reporting.tables.table import Table
 PDF: Final = "report.pdf"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SHIPPED: Final = ("written_report.typ", "references.bib")
-_WIDE: Final = 62  # characters of a row that a column of the page holds
+# letters after which a word without a space may be broken; no escape of JSON is torn
+_LONG_WORD: Final = re.compile(r'[^\s"\\]{24}(?=[^\s"\\])')
 _ROWS: Final = 14  # of a table that stands on one page, whatever its cells hold
 _CHARACTERS: Final = 3000
 
@@ -53,6 +54,14 @@ class Pointers:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What the caption of a figure has no room for."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """Names with their values."""
 
@@ -68,30 +77,22 @@ class Heading:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure with its title and caption."""
+    """A figure with its title and caption. name: what `Pointers` call it; it stands once in a document."""
 
+    name: str
     figure: RenderedFigure
     title: str
     caption: str
 
-    @property
-    def name(self) -> str:
-        """What `Pointers` call it."""
-        return self.figure.name
-
 
 @dataclass(frozen=True, eq=False)
 class Tabular:
-    """A table with its title and caption."""
+    """A table with its title and caption. name: what `Pointers` call it; it stands once in a document."""
 
+    name: str
     table: Table
     title: str
     caption: str
-
-    @property
-    def name(self) -> str:
-        """What `Pointers` call it: a figure may have the name of the table."""
-        return f"table-{self.table.name}"
 
     @property
     def long(self) -> bool:
@@ -105,12 +106,12 @@ class Tabular:
         return [list(frame.columns), *frame.values.tolist()]
 
 
-Block = Line | Bullets | Pointers | Facts | Heading | Picture | Tabular
+Block = Line | Bullets | Pointers | Note | Facts | Heading | Picture | Tabular
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """What stands under one heading."""
+    """What stands under one heading; nothing does where it has no blocks."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -143,7 +144,7 @@ def typeset(document: Document) -> bytes:
     content, figures = _content(document)
     with tempfile.TemporaryDirectory(prefix="fairtrial-pdf-") as made:
         folder = Path(made)
-        text = json.dumps(content, ensure_ascii=False)
+        text = _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", json.dumps(content, ensure_ascii=False))
         shipped = {name: (_TEMPLATES / name).read_bytes() for name in _SHIPPED}
         write_files(folder, {**figures, **shipped, "content.json": text})
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # for what Typst's own fonts lack
@@ -159,7 +160,9 @@ def _content(document: Document) -> tuple[dict[str, Any], dict[str, bytes]]:
 
     def sections(given: Sequence[Section]) -> list[dict[str, Any]]:
         return [
-            {"title": one.title, "blocks": [_block(each, figures) for each in one.blocks]} for one in given
+            {"title": one.title, "blocks": [_block(each, figures) for each in one.blocks]}
+            for one in given
+            if one.blocks
         ]
 
     made = document.made.astimezone(UTC)
@@ -181,7 +184,7 @@ def _block(block: Block, figures: dict[str, bytes]) -> dict[str, Any]:
         return {"kind": "text", **asdict(block)}
     if isinstance(block, Bullets):
         return {"kind": "list", "items": [asdict(item) for item in block.items]}
-    if isinstance(block, (Pointers, Facts, Heading)):
+    if isinstance(block, (Pointers, Note, Facts, Heading)):
         return {"kind": type(block).__name__.lower(), **asdict(block)}
     shared = {"title": block.title, "caption": block.caption}
     if isinstance(block, Picture):
@@ -197,9 +200,8 @@ def _block(block: Block, figures: dict[str, bytes]) -> dict[str, Any]:
             **shared,
         }
     columns, *rows = ([_unbroken(cell) for cell in row] for row in block.rows)
-    longest = sum(max(map(len, column)) + 2 for column in zip(columns, *rows, strict=True))
     return {
-        "kind": "table", "label": block.name, "wide": longest > _WIDE, "long": block.long,
+        "kind": "table", "label": block.name, "long": block.long,
         "columns": columns, "rows": rows, "marked": [_unbroken(name) for name in block.table.marked],
         **shared,
     }  # fmt: skip

@@ -123,11 +123,12 @@ def _background(results: Results) -> tuple[Line, ...]:
 
 
 def _picture(figure: RenderedFigure, results: Results) -> Picture:
-    return Picture(figure, title_of(figure.name), _without_provenance(figure.caption, results))
+    return Picture(figure.name, figure, title_of(figure.name), _without_provenance(figure.caption, results))
 
 
 def _tabular(table: Table, results: Results) -> Tabular:
-    return Tabular(table, title_of(table.name), _without_provenance(table.caption, results))
+    caption = _without_provenance(table.caption, results)
+    return Tabular(f"table-{table.name}", table, title_of(table.name), caption)
 
 
 def _pointers(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
