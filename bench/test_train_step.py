@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from bench.harness.bare import bare_convolutions
+from bench.harness.passes import LAYOUTS
+from fairtrial.kernels.dispatch import FASTEST
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.batches import Order, Task
@@ -28,7 +30,9 @@ def test_training_step_against_bare_convolutions(benchmark, ratio, batch_size, s
     ratio(bare_convolutions("mini", batch_size, side), training_step(arm, batch_size, side), rounds=15)
 
 
-def training_step(arm: str, batch_size: int, side: int) -> Callable[[], None]:
+def training_step(
+    arm: str, batch_size: int, side: int, layout: str = "nchw", kernels: str = FASTEST
+) -> Callable[[], None]:
     """A call that draws, crops and flips a batch, and updates the network with it."""
     rng = np.random.default_rng(0)
     padded_side = side + 2 * PAD
@@ -44,7 +48,7 @@ def training_step(arm: str, batch_size: int, side: int) -> Callable[[], None]:
         replicate=0,
     )
     recipe = Recipe(batch_size, None, lr=0.01, warmup=0.0, weight_decay=0.0, mixup=0.0)
-    model = create_model("mini", 10, *ARMS[arm]).train()
+    model = create_model("mini", 10, *ARMS[arm], kernels=kernels).train().to(memory_format=LAYOUTS[layout])
     optimizer = SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=0.0)
     steps = iter(range(10**9))
 

@@ -50,6 +50,8 @@ class BlockRow:
 
 # Norms that our own kernels compute on a GPU.
 GROUPED: Final = ("gn", "ln", "in")
+# Norms that they compute on a CPU, where kernels are "fused".
+FUSED: Final = ("bn", *GROUPED)
 NORM_TABLE: Final[dict[str, NormRow]] = {
     "bn": NormRow("fairtrial.layers.batch_norm:batch_norm", mixes_batch=True, running_statistics=True),
     "gn": NormRow("fairtrial.layers.group_norm:group_norm"),

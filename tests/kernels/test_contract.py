@@ -69,8 +69,22 @@ class Broken:
         if self.spoiled == "gradients":
             ctypes.c_float.from_address(arguments[1][0]).value = float("nan")
 
+    def norm_forward(self, *arguments):
+        self.functions.norm_forward(*arguments)
+        if self.spoiled == "normalized maps":
+            ctypes.c_float.from_address(arguments[1] + 4).value = 9.0
 
-@pytest.mark.parametrize("spoiled", [None, "filters", "gradients"])
+    def norm_backward(self, *arguments):
+        self.functions.norm_backward(*arguments)
+        place = {"their gradients": 2, "gradients of scales": 12}.get(self.spoiled)
+        if place is not None:
+            ctypes.c_float.from_address(arguments[place]).value += 9.0
+
+
+NORMS = ("normalized maps", "their gradients", "gradients of scales")
+
+
+@pytest.mark.parametrize("spoiled", [None, "filters", "gradients", *NORMS])
 def test_a_library_is_held_to_the_plain_formula_value_by_value(monkeypatch, spoiled):
     need("compiled")
     functions = compiler.load(compiler.kept())

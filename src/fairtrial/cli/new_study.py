@@ -43,7 +43,8 @@ STUDY = Study(
         "val_per_class": 20,  # those that choose each arm's rate
         "batch_size": 4,
         "lr": 0.1,
-        "layout": "nhwc",  # the fastest on most processors
+        "layout": "nhwc",  # the fastest on most processors, with
+        "kernels": "fused",
     }},
     # What one run may spend: Budget(examples=...), (steps=...), (flops=...) or (seconds=...).
     budget=Budget(examples=1024),

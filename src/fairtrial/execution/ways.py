@@ -7,11 +7,11 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any, Final
 
-from fairtrial.study.settings import Settings
+from fairtrial.study.settings import OWN_KERNELS, Settings
 from fairtrial.study.study import Cell
 
 LAYOUTS: Final = ("nchw", "nhwc")
-KERNELS: Final = ("fastest", "torch")  # "plain" repeats BiT's released code, to compare with
+TORCH: Final = "torch"  # "plain" repeats BiT's released code, to compare with
 LAUNCHES: Final = 2  # of each way that is not out of the running after its first launch
 OUT: Final = 1.15  # times the fastest way of an arm, and a way is launched no more
 
@@ -25,8 +25,10 @@ def ways_of(settings: Settings, swept: Container[str], of_device: str) -> list[W
     of_device: `kernels` of the worker's origin.
     """
     layouts = (settings.layout,) if "layout" in swept else LAYOUTS
-    choose = "kernels" not in swept and settings.on_own_kernels(of_device)
-    kernels = KERNELS if choose else (settings.kernels,)
+    ours = settings.kernels if settings.kernels in OWN_KERNELS else OWN_KERNELS[0]
+    best = replace(settings, layout=layouts[-1], kernels=ours)
+    choose = "kernels" not in swept and best.on_own_kernels(of_device)
+    kernels = (ours, TORCH) if choose else (settings.kernels,)
     return [{"layout": layout, "kernels": each} for layout in layouts for each in kernels]
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CLOSE: Final = 1e-4  # of the largest value: float32, summed in another order
 EPS: Final = 1e-5
+CHANNELS_LAST: Final = (2, 6, 40)  # images, pixels and channels of the maps that C is given
+STATISTICS: Final = ((4, 1), (40, 2))  # (groups of channels, images of one statistic): of GN and of BN
 LISTS: Final = ((3, 75), (2, 8))  # (filters, values of each) of the two weights that C is given
 MAPS, GROUPS = (2, 16, 5, 5), 4
 SHAPES: Final = ((8, 3, 7, 7), (16, 16, 3, 3), (32, 64, 1, 1))
@@ -64,6 +66,10 @@ def _compiled() -> str | None:
     for outside in (0, 1):
         for correction in (0, 1):
             if wrong := _c_mismatch(functions, outside, correction):
+                return f"the compiled kernels are wrong: {wrong}"
+    for groups, shared in STATISTICS:
+        for relu in (0, 1):
+            if wrong := _c_norm_mismatch(functions, groups, shared, relu):
                 return f"the compiled kernels are wrong: {wrong}"
     return None
 
@@ -108,6 +114,63 @@ def _by_c(
         ctypes.addressof(root), ctypes.addressof(slope),
     )  # fmt: skip
     return [list(values) for values in made], [list(values) for values in turned]
+
+
+def _c_norm_mismatch(functions: ctypes.CDLL, groups: int, shared: int, relu: int) -> str | None:
+    """What differs between the library and the formulas of a norm and its relu; None if nothing does."""
+    images, pixels, channels = CHANNELS_LAST
+    draw, size = random.Random(1), images * pixels * channels
+    floats = ctypes.c_float * size
+    x, dy = (floats(*[draw.gauss(0.3, 1) for _ in range(size)]) for _ in "xd")
+    weight, bias = ((ctypes.c_float * channels)(*[draw.gauss(1, 0.3) for _ in range(channels)]) for _ in "wb")
+    y, dx, given, kept = floats(), floats(), (ctypes.c_float * (2 * channels))(), floats()
+    room = (ctypes.c_float * (4 * images * channels))()
+    ours = [ctypes.addressof(each) for each in (x, y, weight, bias, dy, dx, given, kept, room)]
+    shape = (images, pixels, channels, groups, shared, EPS, relu)
+    functions.norm_forward(*ours[:4], *shape, ours[7], ours[8])
+    functions.norm_backward(ours[4], ours[0], ours[5], ours[2], *shape, ours[7], ours[6], ours[8])
+    expected = _norm_by_formula(list(x), list(dy), list(weight), list(bias), groups, shared, relu)
+    found = {"normalized maps": list(y), "their gradients": list(dx), "gradients of scales": list(given)}
+    for (what, made), plain in zip(found.items(), expected, strict=True):
+        gap = max(abs(a - b) for a, b in zip(made, plain, strict=True)) / max(map(abs, plain))
+        if not gap <= CLOSE:
+            return f"{what} differ by {gap:.1e} of their size"
+    return None
+
+
+def _norm_by_formula(
+    x: list[float],
+    dy: list[float],
+    weight: list[float],
+    bias: list[float],
+    groups: int,
+    shared: int,
+    relu: int,
+) -> tuple[list[float], list[float], list[float]]:
+    """The normalized maps, their gradient, and those of scales and shifts, in float64."""
+    channels, size = CHANNELS_LAST[2], len(x)
+    y, dx, given = [0.0] * size, [0.0] * size, [0.0] * (2 * channels)
+    statistics: dict[tuple[int, int], list[int]] = {}
+    for at in range(size):
+        image, channel = at // (size // CHANNELS_LAST[0]), at % channels
+        statistics.setdefault((image // shared, channel * groups // channels), []).append(at)
+    for places in statistics.values():
+        count = len(places)
+        mean = math.fsum(x[at] for at in places) / count
+        root = 1 / math.sqrt(math.fsum((x[at] - mean) ** 2 for at in places) / count + EPS)
+        normal = {at: (x[at] - mean) * root for at in places}
+        for at in places:
+            y[at] = normal[at] * weight[at % channels] + bias[at % channels]
+        dz = {at: 0.0 if relu and y[at] <= 0 else dy[at] for at in places}
+        inner = {at: dz[at] * weight[at % channels] for at in places}
+        level = math.fsum(inner.values()) / count
+        slope = math.fsum(inner[at] * normal[at] for at in places) / count
+        for at in places:
+            dx[at] = root * (inner[at] - level - normal[at] * slope)
+            given[at % channels] += dz[at] * normal[at]
+            given[channels + at % channels] += dz[at]
+            y[at] = max(y[at], 0.0) if relu else y[at]
+    return y, dx, given
 
 
 def _addresses(arrays: Sequence[ctypes.Array]) -> ctypes.Array[ctypes.c_void_p]:

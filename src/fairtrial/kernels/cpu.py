@@ -55,10 +55,7 @@ def standardize(
     weights, out: of the same layouts, dense, each filter in one piece of memory. ValueError for what is not
     float32 on a CPU: C would read other memory as if it were.
     """
-    for weight in weights:
-        if weight.dtype != torch.float32 or weight.device.type != "cpu":
-            known = f"the compiled kernels know float32 on a CPU, not {weight.dtype} on {weight.device}"
-            raise ValueError(known)
+    _refuse_other_than_float32(*weights)
     shapes = Shapes.of(weights)
     root, slope = torch.empty(2, shapes.total, dtype=torch.float32, device="cpu")
     stream = sum(weight.numel() for weight in weights) > CACHED
@@ -79,6 +76,78 @@ def standardize_backward(gradients: Sequence[Tensor | None], made: Standardized)
         len(gradients), _addresses(gradients), _addresses(made.filters), shapes.filters, shapes.lengths,
         made.root.data_ptr(), made.slope.data_ptr(),
     )  # fmt: skip
+
+
+class Statistics(NamedTuple):
+    """What a norm takes each statistic over: so many images that follow each other, a group of channels.
+
+    groups: of all channels.
+    """
+
+    images: int
+    groups: int
+
+
+def normalize(
+    x: Tensor, over: Statistics, weight: Tensor, bias: Tensor, eps: float, relu: bool
+) -> tuple[Tensor, Tensor]:
+    """Each statistic's values to mean 0 and variance 1, then scaled and shifted, and cut at zero if asked.
+
+    x: (images, channels, height, width) float32 in channels-last, whose images the statistics divide.
+    -> the map, and what its backward pass needs: (n,), first the means of all statistics, then the
+    population's variances.
+    """
+    images, channels, pixels = _sizes(x)
+    _refuse_other_than_float32(weight, bias)
+    y = torch.empty_like(x)
+    kept = x.new_empty(images // over.images * 2 * (over.groups + channels))
+    room = x.new_empty(2 * images * channels)
+    _library().norm_forward(
+        x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(), images, pixels, channels,
+        over.groups, over.images, eps, relu, kept.data_ptr(), room.data_ptr(),
+    )  # fmt: skip
+    return y, kept
+
+
+def normalize_backward(
+    dy: Tensor, x: Tensor, over: Statistics, weight: Tensor, eps: float, relu: bool, kept: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of x, of the scales and of the shifts. dy: laid out as x is."""
+    images, channels, pixels = _sizes(x)
+    _sizes(dy)
+    dx, given = torch.empty_like(x), x.new_empty(2, channels)
+    room = x.new_empty(2 * images * (channels + over.groups))
+    _library().norm_backward(
+        dy.data_ptr(), x.data_ptr(), dx.data_ptr(), weight.data_ptr(), images, pixels, channels,
+        over.groups, over.images, eps, relu, kept.data_ptr(), given.data_ptr(), room.data_ptr(),
+    )  # fmt: skip
+    return dx, given[0], given[1]
+
+
+def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, relu: bool) -> Tensor:
+    """x * scale + shift, cut at zero if asked. x: as in `normalize`; scale, shift: (channels,)."""
+    images, channels, pixels = _sizes(x)
+    _refuse_other_than_float32(scale, shift)
+    y = torch.empty_like(x)
+    _library().scale_and_shift(
+        x.data_ptr(), y.data_ptr(), images, pixels, channels, scale.data_ptr(), shift.data_ptr(), relu
+    )
+    return y
+
+
+def _sizes(x: Tensor) -> tuple[int, int, int]:
+    """Images, channels and pixels of a map; ValueError for what C would read wrongly."""
+    _refuse_other_than_float32(x)
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        raise ValueError(f"the compiled norms know channels-last alone, not steps of {x.stride()}")
+    return x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
+
+
+def _refuse_other_than_float32(*tensors: Tensor) -> None:
+    for tensor in tensors:
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            known = f"the compiled kernels know float32 on a CPU, not {tensor.dtype} on {tensor.device}"
+            raise ValueError(known)
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from fairtrial.kernels import cpu
 from fairtrial.kernels.buffer_pool import BufferPool, is_dense
-from fairtrial.kernels.dispatch import FASTEST, OWN, own_kernels
+from fairtrial.kernels.dispatch import FASTEST, OURS, OWN, own_kernels
 
 Filters = tuple[Tensor, ...]
 
@@ -173,7 +173,7 @@ def way_of(kernels: str, weight: Tensor) -> str:
     """
     if kernels == "plain":
         return "var_mean"
-    own = own_kernels(weight.device) if kernels == FASTEST and weight.dtype == torch.float32 else None
+    own = own_kernels(weight.device) if kernels in OURS and weight.dtype == torch.float32 else None
     return own or "layer_norm"
 
 

@@ -17,8 +17,8 @@ RELU_GAIN: Final = math.sqrt(2 / (1 - 1 / math.pi))  # 1.71286
 class StdConv2d(nn.Conv2d):
     """Convolution that standardizes its filters at each forward pass (Qiao et al., 2019).
 
-    kernels: a row of `choice.KERNELS`. A network makes the filters of all layers at once (filter_bank.py); a
-    layer on its own makes its own.
+    kernels: a row of `dispatch.KERNELS`. A network makes the filters of all layers at once (filter_bank.py);
+    a layer on its own makes its own.
     """
 
     definition: Definition = BIT  # as the official BiT weights expect

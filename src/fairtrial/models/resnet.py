@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
+from fairtrial.layers.batch_norm import BatchNorm2d
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import EXPANSION, Parts, activated
 from fairtrial.norm_table import BLOCK_TABLE, named_by
@@ -89,7 +90,7 @@ def create_model(
 
     weight_std: False, True, or "scaled" as for a network without norms; all go with every norm.
     stat_batch: images per batch statistic in training (ghost BN), for a norm that mixes the batch.
-    kernels: a row of layers.choice.KERNELS; they differ in speed, and in how they round.
+    kernels: a row of kernels.dispatch.KERNELS; they differ in speed, and in how they round.
     block: "pre-activation" as in BiT, or "post-activation" as in ResNet v1: norms behind the convolutions,
     one behind the root, none before the head. stride_on: the convolution of a unit that halves the map.
     """
@@ -118,7 +119,7 @@ def create_model(
         ways = (row.activates, unit.preactivated, stride_on, row.relu_in_place)
         model = ResNetV2(spec, num_classes, Parts(conv, build_norm, named_by(unit.builder), *ways))
     for layer in model.modules():
-        if isinstance(layer, StdConv2d | GroupNorm):
+        if isinstance(layer, StdConv2d | GroupNorm | BatchNorm2d):
             layer.kernels = kernels
     model.built = Built(name, num_classes, norm, weight_std, stat_batch, block, stride_on)
     return model

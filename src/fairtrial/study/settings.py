@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.norm_table import BLOCK_TABLE, GROUPED, NORM_TABLE, NormRow
+from fairtrial.norm_table import BLOCK_TABLE, FUSED, GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.data_spec import name_of
@@ -28,7 +28,8 @@ MODEL_NAMES: Final = (
 )  # fmt: skip
 PLUGINS: Final = "plugins"  # the key in `extra` for the plug-ins that an arm uses
 CELL: Final = "cell"  # and for its training function, where that is not the one in the box
-KERNEL_NAMES: Final = ("fastest", "torch", "plain")  # kernels.dispatch says what they are
+OWN_KERNELS: Final = ("fastest", "fused")  # those that ask for our own
+KERNEL_NAMES: Final = (*OWN_KERNELS, "torch", "plain")  # kernels.dispatch says what they are
 FINETUNES: Final = {  # what fine-tuning trains, and how that reads
     "full": "fine-tuned",
     "last": "last stage tuned",
@@ -180,8 +181,9 @@ class Settings:
 
     def on_own_kernels(self, of_device: str) -> bool:
         """Whether our own kernels compute part of it, if they may. of_device: `kernels` of an origin."""
-        grouped = of_device == "triton" and self.norm in GROUPED
-        return self.model not in BACKBONES and of_device != "torch" and (bool(self.weight_std) or grouped)
+        norms = self.kernels == "fused" and self.layout == "nhwc" and self.norm in FUSED
+        norms = norms if of_device == "compiled" else self.norm in GROUPED
+        return self.model not in BACKBONES and of_device != "torch" and (bool(self.weight_std) or norms)
 
     @property
     def start(self) -> InitialCheckpoint:

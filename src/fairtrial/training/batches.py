@@ -16,6 +16,8 @@ from fairtrial.training.augmentation import crop_flip, draws, mixup, normalize
 
 # pixels of zero padding by resolution; an eighth of it elsewhere
 PADS: Final = {32: 4}
+EVAL_BATCH: Final = 500  # images
+FUSED_EVAL_BATCH: Final = 64  # images of 32 px, so that caches hold what one layer hands to the next
 
 View = Callable[[Tensor], Tensor]  # stored images -> what the network sees
 
@@ -60,6 +62,7 @@ class Batches(Protocol):
     labels: Tensor
     val_images: Tensor
     val_labels: Tensor
+    eval_batch: int  # the most images of a batch in evaluation
 
     def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
         """Batch number `step`: what the network sees, and targets."""
@@ -76,6 +79,7 @@ class Task:
 
     resize: images are stored unpadded, resized to this square in the batch and cropped by `pad` on each side,
     as in BiT (160 -> 128 pixels). prefix: of the streams of chance, seeds.UPSTREAM during pre-training.
+    eval_batch: the most images of a batch in evaluation.
     """
 
     images: Tensor
@@ -89,6 +93,7 @@ class Task:
     replicate: int
     prefix: str = ""
     resize: int | None = None
+    eval_batch: int = EVAL_BATCH
     _tables: dict = field(default_factory=dict)
 
     def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:

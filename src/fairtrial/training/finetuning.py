@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.models.torchvision_backbones import Backbone, last_stage
-from fairtrial.training.batches import Order, Task
+from fairtrial.training.batches import EVAL_BATCH, Order, Task
 from fairtrial.training.loop import eval_batches
 
 Network = ResNetV2 | Backbone
@@ -75,6 +75,7 @@ class Features:
     val_labels: Tensor
     order: Order
     position: dict[int, int]  # example id -> row
+    eval_batch: int = EVAL_BATCH
 
     @classmethod
     def of(cls, model: Network, task: Task, ids: np.ndarray) -> Features:
@@ -86,6 +87,7 @@ class Features:
             val_labels=task.val_labels,
             order=task.order,
             position={int(example): row for row, example in enumerate(ids)},
+            eval_batch=task.eval_batch,
         )
 
     def batch(self, step: int, batch_size: int, alpha: float) -> tuple[Tensor, Tensor]:
@@ -105,7 +107,8 @@ def seen(model: Network, task: Task, images: Tensor) -> Tensor:
     model.eval()
     if not len(images):
         return images.new_zeros(0, dtype=torch.float32)
-    return torch.cat([model.features(part).float() for part in eval_batches(images, task.view)])
+    parts = eval_batches(images, task.view, task.eval_batch)
+    return torch.cat([model.features(part).float() for part in parts])
 
 
 def _originals(task: Task, ids: np.ndarray) -> Tensor:

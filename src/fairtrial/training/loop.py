@@ -17,13 +17,12 @@ from fairtrial.errors import out_of_memory
 from fairtrial.layers import made_once
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.augmentation import normalize
-from fairtrial.training.batches import Batches, View
+from fairtrial.training.batches import EVAL_BATCH, Batches, View
 from fairtrial.training.cuda_graph import Replay, replay_of
 from fairtrial.training.optimizer import SGD
 from fairtrial.training.timing import Ledger
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
-EVAL_BATCH: Final = 500  # images; evaluation does not depend on it
 EVAL_PIXELS: Final = 500 * 64 * 64  # of one channel in a batch of evaluation
 EVAL_LEAST: Final = 4  # images, however large
 VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)  # fractions of the budget at which validation images are looked at
@@ -151,7 +150,7 @@ def fit(
             return Outcome(state.step, None, tuple(state.curve), first, recipe.micro_batch, eager)
         if validate and len(task.val_labels):
             with ledger.book("eval"):
-                score = evaluate(model, task.val_images, task.val_labels, task.view)
+                score = evaluate(model, task.val_images, task.val_labels, task.view, task.eval_batch)
             state.curve.append((state.step, score.accuracy, score.loss))
     loss = float(losses[-max(1, steps // 10) :].mean())
     return Outcome(state.step, loss, tuple(state.curve), None, recipe.micro_batch, eager)
@@ -241,20 +240,25 @@ def passes(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     return loss
 
 
-def eval_batches(images: Tensor, view: View) -> Iterator[Tensor]:
-    """Stored images as the network sees them, in batches of so many pixels that memory holds them."""
+def eval_batches(images: Tensor, view: View, most: int) -> Iterator[Tensor]:
+    """Stored images as the network sees them, in batches of so many pixels that memory holds them.
+
+    most: images in a batch. Results depend on it in their last digits.
+    """
     pixels = view(images[:1])[0, 0].numel()
-    for part in images.split(max(EVAL_LEAST, min(EVAL_BATCH, EVAL_PIXELS // pixels))):
+    for part in images.split(max(EVAL_LEAST, min(most, EVAL_PIXELS // pixels))):
         yield view(part)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, view: View = normalize) -> Score:
-    """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64."""
+def evaluate(
+    model: nn.Module, images: Tensor, labels: Tensor, view: View = normalize, most: int = EVAL_BATCH
+) -> Score:
+    """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64; most: of a batch."""
     model.eval()
     hits, losses, done = [], [], 0
     with made_once(model):
-        for x in eval_batches(images, view):
+        for x in eval_batches(images, view, most):
             logits, y = model(x).float(), labels[done : done + len(x)]
             done += len(x)
             hits.append(logits.argmax(1) == y)

@@ -10,6 +10,7 @@ import torch
 
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
+from fairtrial.kernels.dispatch import FUSED
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
 from fairtrial.rng import key, prefix, replicate_key, stream
@@ -17,7 +18,7 @@ from fairtrial.study.backbone_names import backbone
 from fairtrial.study.recipes import rule_of
 from fairtrial.study.settings import DRAWN, Settings
 from fairtrial.training.augmentation import padded
-from fairtrial.training.batches import Order, Task, pad_of
+from fairtrial.training.batches import EVAL_BATCH, FUSED_EVAL_BATCH, Order, Task, pad_of
 from fairtrial.training.finetuning import Network
 
 
@@ -55,6 +56,7 @@ def build_task(
         replicate=replicate_key(seed, replica),
         prefix=prefix(settings.stage),
         resize=None if rule is None else rule.resize,
+        eval_batch=FUSED_EVAL_BATCH if settings.kernels == FUSED else EVAL_BATCH,
     )
     return task, subset, Sealed(dataset.test_images.to(device), dataset.test_labels.to(device))
 

@@ -133,10 +133,10 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
 
 
 def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> PreparedCell:
-    settings, seed, replica = cell.settings, cell.seed, cell.replica
+    settings, seed, replica = replace(cell.settings, **context.way), cell.seed, cell.replica
     dataset = dataset_of(cell.data, settings.resolution, context.download)
     task, subset, test = build_task(settings, dataset, seed, replica, device, cell.indices)
-    model = build_model(replace(settings, **context.way), dataset.num_classes, seed, replica)
+    model = build_model(settings, dataset.num_classes, seed, replica)
     begun = start(model, cell, dataset, results=context.results, download=context.download)
     if begun is not None:
         refuse_change(begun, context.weights_sha256)
@@ -203,7 +203,8 @@ def _measure(prepared: PreparedCell, outcome: Outcome, ledger: Ledger) -> tuple[
     score = None
     if outcome.divergence_step is None:
         with ledger.book("eval"):
-            score = evaluate(prepared.model, *prepared.test.open(), prepared.task.view)
+            task = prepared.task
+            score = evaluate(prepared.model, *prepared.test.open(), task.view, task.eval_batch)
         status = "done" if score.loss is not None else "diverged"
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,

@@ -6,6 +6,7 @@ The checks of a contrast decide its verdict; the same checks over all arms are r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from fairtrial.study.contrast import corners
 from fairtrial.study.factors import label
 from fairtrial.study.failure_policy import DONE
 from fairtrial.study.identity import arm_key
-from fairtrial.study.settings import Settings
+from fairtrial.study.settings import OWN_KERNELS, Settings
 from fairtrial.study.study import Contrast
 
 _IMAGES: Final = ("data", "shots", "val_per_class")
@@ -243,7 +244,8 @@ def _implementations(records: Iterable[Attempt]) -> str:
         way, arm = record.drawn.way, clean(label(record.levels))
         if way and record.replica == 0 and arm not in own:
             of_device = record.provenance.kernels
-            own[arm] = way["kernels"] == "fastest" and record.settings.on_own_kernels(of_device)
+            ran = replace(record.settings, layout=way["layout"], kernels=way["kernels"])
+            own[arm] = ran.kernels in OWN_KERNELS and ran.on_own_kernels(of_device)
             name = f"our {clean(of_device)} kernels" if own[arm] else "torch's kernels"
             arms.setdefault(f"{clean(way['layout'])} on {name}", []).append(arm)
     if not arms:
