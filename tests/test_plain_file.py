@@ -1,21 +1,34 @@
-"""What stands in a file's place is refused at once: no reader waits for a pipe, or reads a device."""
+"""What stands in a file's place is refused at once: no reader waits for a pipe, or reads a device.
+
+And what the machine lacks, memory or open files or a disk that works, is not taken for damage of a file.
+"""
 
 import errno
+import io
 import os
 import socket
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet
 import pytest
+import torch
+from PIL import Image
 
+from fairtrial.cli.main import main
+from fairtrial.data import decoded_cache, open_dataset
 from fairtrial.data.archive import unpacked
+from fairtrial.data.decode import pixels
 from fairtrial.data.decoded_cache import through
 from fairtrial.data.index_file import read_indices
 from fairtrial.data.split_arrays import Arrays, Source
-from fairtrial.errors import Fault
+from fairtrial.errors import Fault, Shortage
+from fairtrial.models.torchvision_backbones import _tensors
 from fairtrial.plain_file import open_file, read_file
 from fairtrial.regression import baseline, history
+from fairtrial.reporting.comparison.table_file import read_table
 from fairtrial.reporting.results.shared_runs import of_summary
 from fairtrial.reporting.results.timings import read_file as read_timings
 from fairtrial.storage.atomic import read_json
@@ -27,6 +40,9 @@ from fairtrial.storage.store import Store
 from fairtrial.study import loader
 from fairtrial.weights import npz
 from fairtrial.weights.weights_source import readable
+from tests.data.making import png, write_parquet
+from tests.support.records import publish
+from tests.support.toy import toy_study
 
 
 def pipe(path):
@@ -133,3 +149,101 @@ def test_a_pipe_in_the_cache_is_decoded_anew(tmp_path, monkeypatch, part):
     os.mkfifo(file)
     assert through(Source("s", lambda _: arrays), None)[1] == arrays.sha256()
     assert file.is_file()
+
+
+def lacking(error):
+    """In place of a function: what it raises where the machine lacks something."""
+
+    def refuse(*_, **__):
+        raise error
+
+    return refuse
+
+
+def closed(monkeypatch, number):
+    """No plain file can be opened; the others of a command can."""
+    opened = os.open
+
+    def lacks(path, flags, *more, **how):
+        if flags & os.O_NONBLOCK:
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, flags, *more, **how)
+
+    monkeypatch.setattr(os, "open", lacks)
+
+
+MACHINE = [errno.EMFILE, errno.EIO, errno.ENOMEM]
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name != "cells"])
+@pytest.mark.parametrize("number", MACHINE, ids=errno.errorcode.get)
+def test_no_reader_takes_what_the_machine_lacks_for_damage(tmp_path, monkeypatch, name, number):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"{}")
+    words = os.strerror(number)
+    closed(monkeypatch, number)
+    expected = MemoryError if number == errno.ENOMEM else Shortage
+    with pytest.raises(expected, match="memory ran out" if number == errno.ENOMEM else words) as refused:
+        READERS[name](path)
+    assert getattr(refused.value, "code", 6) == 6
+
+
+def arrays(path):
+    with npz.opened(path / "w.npz", most=4096) as archive:
+        archive.read("a")
+
+
+INNER = {
+    "image": (Image, "open", lambda _: pixels(png(1), 4)),
+    "header": (npz.npy, "read_magic", arrays),
+    "member": (npz.zipfile.ZipFile, "open", arrays),
+    "parquet": (
+        pyarrow.parquet.ParquetFile,
+        "iter_batches",
+        lambda at: open_dataset(f"parquet:{at}", resolution=8),
+    ),
+    "table": (pd, "read_parquet", lambda at: read_table(at / "train.parquet")),
+    "tensors": (torch, "load", lambda at: _tensors(at, io.BytesIO())),
+}
+
+
+@pytest.mark.parametrize("reader", INNER)
+@pytest.mark.parametrize("number", MACHINE, ids=errno.errorcode.get)
+def test_nor_does_one_that_another_library_reads_for(tmp_path, monkeypatch, reader, number):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_parquet(tmp_path)
+    np.savez(tmp_path / "w.npz", a=np.ones(3, np.float32))
+    owner, name, ask = INNER[reader]
+    error = MemoryError() if number == errno.ENOMEM else OSError(number, os.strerror(number))
+    monkeypatch.setattr(owner, name, lacking(error))
+    with pytest.raises(MemoryError if number == errno.ENOMEM else Fault) as refused:
+        ask(tmp_path)
+    assert getattr(refused.value, "code", 6) == 6
+
+
+def test_cached_images_are_not_called_damaged_where_memory_ran_out(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    images = np.zeros((2, 3, 4, 4), np.uint8)
+    source = Source("s", lambda _: Arrays(("a",), images, LABELS, images, LABELS))
+    through(source, None)
+    monkeypatch.setattr(decoded_cache.np, "load", lacking(OSError(errno.ENOMEM, "Cannot allocate memory")))
+    with pytest.raises(MemoryError, match=r"memory ran out while .*\.npy was read"):
+        through(source, None)
+    assert not caplog.records
+
+
+def test_repair_moves_nothing_that_could_not_be_read(tmp_path, monkeypatch, capsys):
+    store = Store.of(toy_study(), tmp_path)
+    store.declare(toy_study())
+    publish(store, toy_study().cells()[0])
+    before = sorted(store.folder.rglob("*"))
+    for number, words in ((errno.EMFILE, "Too many open files"), (errno.ENOMEM, "memory ran out")):
+        with monkeypatch.context() as patched:
+            closed(patched, number)
+            assert main(["verify", str(store.folder)]) == 6
+            said = capsys.readouterr().err
+            assert said.count("error: ") == 1 and words in said, said
+            with pytest.raises((Shortage, MemoryError)):
+                store.set_aside()
+    assert sorted(store.folder.rglob("*")) == before

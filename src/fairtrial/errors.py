@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ REGRESSION = 7
 PREEMPTED = 75
 INTERRUPTED = 130
 
+_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
 MOST_SHOWN: Final = 20  # problems that are printed; the rest is counted (`--json` has them all)
 
 
@@ -93,5 +95,23 @@ def _one_line(text: str) -> str:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether memory ran out: on a CPU, torch says so in the text of a RuntimeError alone."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
     says = str(error) if isinstance(error, RuntimeError) else ""
     return isinstance(error, MemoryError) or "out of memory" in says or "allocate memory" in says
+
+
+class Shortage(Fault):
+    """The machine could not read: nothing is known of what was to be read, so it is not called damaged."""
+
+
+def refuse_shortage(error: Exception, where: str) -> None:
+    """Raise where an error tells of the machine, not of what was read: memory, open files, a failing disk.
+
+    A MemoryError for memory, which ends a cell as oom; else a Shortage (exit code 6).
+    """
+    if out_of_memory(error):
+        raise MemoryError(f"memory ran out while {where} was read") from error
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        do = "allow more open files (ulimit -n), or check the disk; then run the same command again"
+        raise Shortage(Problem(f"could not read: {error.strerror}", where, do), RESOURCES) from error

@@ -9,6 +9,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
+from fairtrial.errors import refuse_shortage
+
 _KINDS: Final = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -32,6 +34,9 @@ def _open(path: Path) -> tuple[int, int]:
         handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError as error:
         raise OSError(errno.EINVAL, f"its name is none: {error}", str(path)) from None
+    except OSError as error:
+        refuse_shortage(error, name)
+        raise
     try:
         there = os.fstat(handle)
         _refuse_other(path, there.st_mode)
@@ -45,7 +50,11 @@ def read_file(path: Path, most: int) -> bytes:
     """Return the bytes of a file; an OSError also where there are more than `most`, which are not read."""
     handle, size = _open(path)
     with os.fdopen(handle, "rb") as file:
-        data = file.read(most + 1) if size <= most else b""
+        try:
+            data = file.read(most + 1) if size <= most else b""
+        except (OSError, MemoryError) as error:
+            refuse_shortage(error, str(path))
+            raise
     if max(size, len(data)) > most:
         what = f"{max(size, len(data)):,} bytes where at most {most:,} are expected"
         raise OSError(errno.EFBIG, what, str(path))

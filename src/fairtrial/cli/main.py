@@ -63,6 +63,9 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
     except BrokenPipeError:  # the reader of our output has left
         _drop_output()
         return DONE
+    except MemoryError as error:
+        what, do = str(error) or "memory ran out", "end other programs, use fewer --jobs, or a larger machine"
+        return _refuse(fault(what, "the memory of this machine", do, RESOURCES), as_json)
     except OSError as error:
         _drop_output()  # it may be what is full
         what = f"the system refused: {error.strerror or error}"

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, refuse_shortage
 
 SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_MEMBERS: Final = 1_000_000
@@ -90,6 +90,7 @@ def damage(path: Path, member: str = "") -> Iterator[None]:
     except Exception as error:
         # the disk that is written to, and not the archive: gzip's own errors have no number, and a place
         # before its start is an invalid argument
+        refuse_shortage(error, str(path))
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         what = f"expected a whole {_suffix(path)} archive: {error}"[:300]

@@ -12,6 +12,8 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile, features
 
+from fairtrial.errors import refuse_shortage
+
 # Decoders differ between builds, so their versions are part of what identifies decoded pixels.
 DECODER: Final = f"2, Pillow {PIL.__version__}, " + ", ".join(
     f"{codec} {features.version(codec)}" for codec in ("jpg", "libjpeg_turbo", "zlib", "webp")
@@ -85,6 +87,7 @@ def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise Unusable(f"expected at most {MAX_PIXELS:,} pixels; {error}") from None
     except Exception as error:  # on damaged input Pillow's readers raise almost anything
+        refuse_shortage(error, "an image")
         raise Unusable(f"expected a whole image; got damaged {_type(image)} data ({error})") from None
     if resolution is not None and picture.size != (resolution, resolution):
         picture = picture.resize((resolution, resolution), Image.Resampling.BILINEAR)

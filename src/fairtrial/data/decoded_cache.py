@@ -16,7 +16,7 @@ import numpy as np
 
 from fairtrial.data.decode import DECODER
 from fairtrial.data.split_arrays import Arrays, Source
-from fairtrial.errors import Fault
+from fairtrial.errors import Fault, Shortage, refuse_shortage
 from fairtrial.plain_file import open_file, read_file
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.integrity import SCHEMA, sealed, unsealed
@@ -34,7 +34,10 @@ def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
         return _load(entry)
     except (FileNotFoundError, NotADirectoryError):
         pass
+    except Shortage:
+        raise
     except Exception as error:  # whatever damage does to a reader, the source can be decoded again
+        refuse_shortage(error, f"{entry}.npy")
         _log.warning("cached images %s.npy are damaged (%s); decoding them again", entry, error)
     arrays = source.build(resolution)
     sha256 = arrays.sha256()

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.subsets import Subset
-from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, Shortage, fault, shown
 from fairtrial.plain_file import read_file
 from fairtrial.rng import stream
 from fairtrial.storage.atomic import read_json
@@ -125,6 +125,8 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(_text(path), object_pairs_hook=partial(_once, path))
     except FileNotFoundError:
         raise fault("expected a file of indices; there is none", str(path), FORM, BAD_INPUT) from None
+    except Shortage:
+        raise
     except Fault as found:
         raise Fault([replace(one, do=AGAIN) for one in found.problems], found.code) from None
 

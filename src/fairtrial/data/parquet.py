@@ -15,7 +15,7 @@ import numpy as np
 from fairtrial.data.decode import Unusable
 from fairtrial.data.parquet_files import SPLITS, class_labels, files_of, names_of
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, shown
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, refuse_shortage, shown
 from fairtrial.plain_file import open_file
 
 IMAGE_COLUMNS: Final = ("img", "image")
@@ -270,6 +270,7 @@ class _Table:
         try:
             yield
         except (self._arrow.ArrowException, OSError, ValueError, StopIteration) as error:
+            refuse_shortage(error, str(self.file))
             what = f"expected a whole parquet file: {str(error)[:300] or 'it ends too early'}"
             raise fault(what, str(self.file), _AGAIN, BAD_INPUT) from None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairtrial.data.archive import fill_folder
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
-from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.errors import BAD_INPUT, Fault, fault, refuse_shortage
 from fairtrial.storage import user_cache
 from fairtrial.storage.download import download_file
 from fairtrial.study.data_spec import TORCHVISION
@@ -148,6 +148,7 @@ def _open(name: str, root: Path, *, download: bool) -> list[Any]:
     try:
         return [opener(str(root), download=download, **chosen) for chosen in (row.train, row.test)]
     except (RuntimeError, OSError, EOFError, ValueError) as error:
+        refuse_shortage(error, str(root))
         if isinstance(error, OSError) and error.errno in _FULL:
             raise
         raise _Refused(str(error) or type(error).__name__) from None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
+from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault, refuse_shortage
 from fairtrial.models.resnet import _he_normal, _known
 from fairtrial.plain_file import open_file
 from fairtrial.storage.download import Opener, download_file
@@ -241,9 +241,10 @@ def _tensors(path: Path, file: Any) -> dict[str, Tensor]:
     """Name -> tensor, through torch's reader that runs no code; a Fault for anything else in the file."""
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception:  # what a damaged or hostile file raises is open, and torch's words advise to trust it
+    except (
+        Exception
+    ) as error:  # what a damaged or hostile file raises is open, and torch's words advise to trust it
+        refuse_shortage(error, str(path))
         state = None
     if not isinstance(state, dict) or not all(map(_is_plain, state, state.values())):
         what = "not a table of plain tensors: damaged, or pickled objects, which are refused"

@@ -84,7 +84,7 @@ def compiled(text: str, path: str, kind: ProgramKind) -> UserProgram:
     except SyntaxError as error:
         raise fault(f"not Python: {error.msg}", f"{path}:{error.lineno or 1}", "mend that line") from None
     except (RecursionError, MemoryError):
-        raise fault(f"the {kind.says} is nested too deeply to be read", path, do) from None
+        raise fault(f"the {kind.says} is nested too deeply to be read, or memory ran out", path, do) from None
 
 
 def try_aside(program: UserProgram) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, Shortage, fault, shown
 from fairtrial.regression.base_commit import is_ancestor
 from fairtrial.regression.benchmark_records import CAP, differences, folder_name, publish_timings, rounds_of
 from fairtrial.storage.atomic import read_json
@@ -118,6 +118,8 @@ def _opened(path: Path) -> dict[str, Any]:
         record = read_json(path, cap=CAP)
     except FileNotFoundError:
         raise fault("no such baseline", str(path), MAKE, BAD_INPUT) from None
+    except Shortage:
+        raise
     except Fault as error:
         raise Fault([replace(each, do=_MEND) for each in error.problems], BAD_INPUT) from None
     record = unsealed(path, record, newest=SCHEMA, do=_MEND)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.errors import BAD_INPUT, Fault, Problem, Shortage, fault
 from fairtrial.regression.benchmark_records import folder_name, identity, publish_timings
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import unsealed
@@ -45,6 +45,8 @@ def nights(folder: Path) -> list[dict[str, Any]]:
     for path in sorted((folder / FOLDER).glob("*.json"))[-MOST:]:
         try:
             found.append(unsealed(path, read_json(path, cap=CAP), newest=SCHEMA, do=_DO))
+        except Shortage:
+            raise
         except Fault as error:
             problems += [Problem(each.what, each.where, _DO) for each in error.problems]
     if problems:

@@ -13,7 +13,7 @@ from functools import partial as bind
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.errors import BAD_INPUT, Fault, Problem, Shortage, fault
 from fairtrial.measurements import measurement_record as record
 from fairtrial.plain_file import read_file
 from fairtrial.reporting.differences import compare, count_numbers
@@ -99,6 +99,8 @@ def _unsound(paths: Iterable[Path]) -> Iterator[Problem]:
     for path in paths:
         try:
             record.read(path, path.stem)
+        except Shortage:
+            raise
         except Fault as error:
             yield from error.problems
 
@@ -147,6 +149,8 @@ def check(folder: Path, *, partial: bool = False) -> Checked:
         kept = {path.suffix[1:] for path in (folder / "figures").glob("*")} & set(FORMATS)
         try:
             expected = kind.make(folder, partial, kept or FORMATS)
+        except Shortage:
+            raise
         except Fault as error:
             problems += error.problems
         else:

@@ -18,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, Fault, fault
+from fairtrial.errors import BAD_INPUT, REFUSED, RESOURCES, Fault, Shortage, fault
 from fairtrial.storage import lock
 from fairtrial.storage.atomic import open_part, publish, publish_file, read_json, writing
 
@@ -71,6 +71,8 @@ def download_file(
         state = _Transfer(url, part, most, size).run(opener)
         try:
             check(part, state)
+        except Shortage:
+            raise
         except Fault:
             # to continue it would not mend it
             forget(part)

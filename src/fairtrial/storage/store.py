@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault, shown
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, Shortage, fault, shown
 from fairtrial.failpoints import RESULT
 from fairtrial.storage import atomic, cell_checkpoints, lock
 from fairtrial.storage.calibrations import Calibration, calibration_text, oldest_first, read_calibration
@@ -158,6 +158,8 @@ class Store:
         for path in record_files(self.folder / "cells"):
             try:
                 good.append(_read_own(path, hashes))
+            except Shortage:
+                raise
             except Fault as error:
                 faults.append(error)
         return sorted(good, key=lambda attempt: (attempt.cell, attempt.number)), faults
@@ -248,7 +250,7 @@ class Store:
         for path, opened in self._readers():
             try:
                 opened(path)
-            except Newer:
+            except (Newer, Shortage):
                 raise
             except Fault:
                 moved.append(atomic.move_aside(path, self.folder / "damaged"))

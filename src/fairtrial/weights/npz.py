@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.lib import format as npy
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, refuse_shortage
 from fairtrial.weights.weights_source import held, readable
 
 RATIO_CAP: Final = 100  # declared bytes per byte of the file
@@ -174,6 +174,7 @@ def _member(path: Path, key: str, info: zipfile.ZipInfo, head: bytes) -> Member:
         read = _HEADERS[npy.read_magic(stream)]
         shape, fortran, dtype = read(stream, max_header_size=HEADER_CAP)
     except Exception as error:  # whatever hostile text does to a parser
+        refuse_shortage(error, str(path))
         raise refused(f"a header that cannot be trusted: {_short(error)}") from None
     if dtype.hasobject:
         raise refused("contains pickled objects, refused")
@@ -196,6 +197,7 @@ def _damage(path: Path, what: str) -> Iterator[None]:
     except Fault:
         raise
     except Exception as error:  # BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ...
+        refuse_shortage(error, str(path))
         raise fault(f"damaged: {_short(error)}", f"{path}, {what}", AGAIN, BAD_INPUT) from None
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from fairtrial.errors import BAD_INPUT, Fault, fault
+from fairtrial.errors import BAD_INPUT, Fault, fault, refuse_shortage
 
 FORMS: Final = "csv, tsv, parquet, jsonl (one JSON object per line)"
 _SEPARATORS: Final = ",;\t"
@@ -28,6 +28,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         content = path.read_bytes()
     except OSError as error:
+        refuse_shortage(error, str(path))
         do = "name the file of results that the other tool wrote"
         raise fault(f"expected a table: {error.strerror}", str(path), do, BAD_INPUT) from None
     frame = _parquet(content, path) if kind == ".parquet" else _text(content, path, kind)
@@ -99,6 +100,7 @@ def _parquet(content: bytes, path: Path) -> pd.DataFrame:
         do = "pip install 'fairtrial[data]', or export the table as csv"
         raise fault("reading parquet needs pyarrow", str(path), do, BAD_INPUT) from None
     except Exception as error:  # pyarrow raises many kinds for a damaged file
+        refuse_shortage(error, str(path))
         what = f"the file is no parquet table: {error}"
         raise fault(what, str(path), "export it again, or give it as csv", BAD_INPUT) from None
     frame = frame.reset_index(drop=all(name is None for name in frame.index.names))

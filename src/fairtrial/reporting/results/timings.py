@@ -10,7 +10,7 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.errors import BAD_INPUT, Fault, fault, shown
+from fairtrial.errors import BAD_INPUT, Fault, Shortage, fault, shown
 from fairtrial.storage.atomic import gather, read_json
 
 CAP: Final = 64 << 20  # bytes of one file
@@ -98,6 +98,8 @@ def read_file(path: Path) -> list[Timing]:
     """Return the timings of one file; rows without rounds are passed over."""
     try:
         report = read_json(path, cap=CAP)
+    except Shortage:
+        raise
     except Fault as found:
         raise fault(found.problems[0].what, found.problems[0].where, DO, found.code) from None
     machine, rows = report.get("machine_info"), report.get("benchmarks")
