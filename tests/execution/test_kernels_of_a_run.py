@@ -1,6 +1,8 @@
 """Which kernels run here: asked once in a run, of a worker that has tried, and the answer travels."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +12,7 @@ from fairtrial.execution import runner, step_times, worker_pool
 from fairtrial.execution.runner import Options
 from fairtrial.kernels import dispatch
 from tests.support.compilers import FAILING, failing
+from tests.support.mounts import within
 from tests.support.toy import WORKER, run, store_of, toy_study
 
 SECONDS = {"budget": "2s", "seeds": 2}
@@ -42,6 +45,19 @@ def test_a_study_in_seconds_ends_done_on_torchs_kernels_and_one_line_says_why(fr
     assert times == {0.01, 0.02}
     (line,) = said(errors)
     assert line.startswith("kernels: torch's own, which are slower: ") and FAILING[name][1] in line
+
+
+def test_a_cache_that_is_mounted_noexec_does_the_same_and_doctor_says_so(fresh):
+    mounted = within("noexec", fresh / "cache")
+    code, errors = run(fresh / "r", study=SECONDS, within=mounted)
+    assert code == 0, errors
+    assert kernels_of(fresh / "r") == ["torch"] * 5
+    (line,) = said(errors)
+    assert "do not load" in line and "failed to map segment" in line
+    command = [*mounted, sys.executable, "-P", "-m", "fairtrial", "doctor", "--results", str(fresh)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("kernels")]
+    assert "torch" in line and "failed to map segment" in line
 
 
 def test_processes_side_by_side_try_the_kernels_once(fresh, monkeypatch):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,13 @@ def toy_study(
 
 
 def start(
-    results: Path, *, study: dict | None = None, toy: dict | None = None, **options: Any
-) -> subprocess.Popen:
-    """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*."""
+    results: Path, *, study: dict | None = None, toy: dict | None = None, within: Sequence[str] = (),
+    **options: Any,
+) -> subprocess.Popen:  # fmt: skip
+    """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*.
+
+    within: what stands before the command.
+    """
     acts = {name: act for name, act in (toy or {}).items() if not name.startswith(("TOY_", "FAIRTRIAL_"))}
     variables = {
         name: value for name, value in (toy or {}).items() if name.startswith(("TOY_", "FAIRTRIAL_"))
@@ -55,7 +59,7 @@ def start(
     environment = {**os.environ, "PYTHONPATH": path, "TOY": json.dumps(acts), **variables}
     command = [sys.executable, RUN, str(results), json.dumps({"jobs": 2, **options}), json.dumps(study or {})]
     return subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*within, *command], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 
 

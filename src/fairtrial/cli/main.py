@@ -16,6 +16,7 @@ from fairtrial.errors import DONE, INTERRUPTED, RESOURCES, Fault, fault
 from fairtrial.failpoints import VARIABLE, chosen
 from fairtrial.installation import unsupported
 from fairtrial.signals import Ended, Stop
+from fairtrial.storage.atomic import advice
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
 
@@ -69,7 +70,7 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
     except OSError as error:
         _drop_output()  # it may be what is full
         what = f"the system refused: {error.strerror or error}"
-        do = "check the path, its permissions and the space left"
+        do = advice(error) or "check the path, its permissions and the space left"
         return _refuse(fault(what, str(error.filename or "no file named"), do, RESOURCES), as_json)
 
 

@@ -11,6 +11,7 @@ from fairtrial.storage import atomic
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
     """Write each file under its name in a folder, 'tables/arms.csv'; return their paths."""
     paths = [folder / name for name in files]
+    atomic.refuse_links(folder, {part for name in files if (part := str(Path(name).parent)) != "."})
     for parent in {path.parent for path in paths}:
         made_folder(parent)
     for path, content in zip(paths, files.values(), strict=True):
@@ -20,5 +21,5 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
 
 def made_folder(folder: Path) -> Path:
     """Return a folder that is there, made where it was not."""
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folders(folder)
     return folder

@@ -23,10 +23,9 @@ from fairtrial.reporting.results import record_checks, shared_runs
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import listed, plural
 from fairtrial.storage.store import Store
-from fairtrial.storage.study_folders import is_study
+from fairtrial.storage.study_folders import PARTS, is_study
 
 MOST_OF_A_FILE: Final = 2**28  # bytes of one file of a report
-_NO_REPORTS: Final = ("cells", "checkpoints", "leases", "damaged")
 _ANEW: Final = "draw it anew from the records, or put it back from version control"
 
 
@@ -126,7 +125,7 @@ def folders(given: Path) -> list[Path]:
     """The folders with something to verify in a folder, itself included; a Fault where there is none."""
     if not given.is_dir():
         raise fault("there is no such folder", str(given), "give a study, or a folder of results", BAD_INPUT)
-    inside = sorted(path for path in given.glob("**/") if path.name not in _NO_REPORTS)
+    inside = sorted(path for path in given.glob("**/") if path.name not in PARTS)
     found = [path for path in inside if _kind(path) is not None]
     if not found:
         do = "give a folder with a study.json, or one above it"

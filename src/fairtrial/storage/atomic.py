@@ -7,20 +7,27 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, fault
+from fairtrial.errors import BAD_INPUT, RESOURCES, Fault, Problem, fault
 from fairtrial.failpoints import NOWHERE, Along, failpoint
 from fairtrial.plain_file import read_file
 
 MARK: Final = ".fairtrial-"  # temporary files carry it, so that repair deletes ours and nothing else
 RECORD_CAP: Final = 64 * 1024  # bytes of one attempt file
 DEPTH_CAP: Final = 50
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SPACE: Final = "free some space, then run the same command again"
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+_LINKS: Final = "choose a --results folder on a file system with hard links"
+_ADVICE: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
+    **dict.fromkeys((errno.EROFS, errno.EACCES), "choose a folder that you may write to (--results)"),
+    errno.ENAMETOOLONG: "choose a folder with a shorter path (--results)",
+    errno.ELOOP: "remove the link that stands there",
+}
 Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -52,16 +59,21 @@ def publish(
             temporary.unlink(missing_ok=True)
 
 
-def refuse_without_links(folder: Path) -> None:
-    """Try a hard link in a folder; a Fault (exit code 6) where its file system has none: no cell is spent."""
-    first, second = (folder / f"{MARK}{os.urandom(8).hex()}.tmp" for _ in range(2))
-    with writing(folder / "a hard link"):
-        try:
-            open_part(first, append=False).close()
-            second.hardlink_to(first)
-        finally:
-            for path in (first, second):
-                path.unlink(missing_ok=True)
+def refuse_without_links(*folders: Path) -> None:
+    """Try a hard link in folders, which are made; a Fault (exit code 6) before any cell is spent.
+
+    Where one may not be written to, or its file system has no hard links.
+    """
+    make_folders(*folders)
+    for folder in folders:
+        first, second = (folder / f"{MARK}{os.urandom(8).hex()}.tmp" for _ in range(2))
+        with writing(folder / "a hard link"):
+            try:
+                open_part(first, append=False).close()
+                second.hardlink_to(first)
+            finally:
+                for path in (first, second):
+                    path.unlink(missing_ok=True)
 
 
 def publish_file(temporary: Path, path: Path) -> None:
@@ -86,6 +98,15 @@ def make_folders(*folders: Path) -> None:
     for folder in folders:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_links(folder: Path, parts: Iterable[str]) -> None:
+    """Refuse (exit code 3) parts of a folder that are links: writing and deleting would follow them."""
+    links = [folder / part for part in sorted(parts) if (folder / part).is_symlink()]
+    do = "remove the link; to keep results elsewhere, let the whole folder be a link"
+    what = "{} is a link: nothing is written or deleted where it leads"
+    if links:
+        raise Fault([Problem(what.format(link.name), str(link), do) for link in links], BAD_INPUT)
 
 
 def sweep(*folders: Path) -> list[Path]:
@@ -117,13 +138,16 @@ def writing(path: Path) -> Iterator[None]:
     except FileExistsError:
         raise
     except OSError as error:
-        do = "check that the folder is there and may be written to"
-        if error.errno in _FULL:
-            do = "free some space, then run the same command again"
-        elif error.errno in _NO_LINKS:
-            do = "choose a --results folder on a file system with hard links"
+        do = advice(error) or "check that the folder is there and may be written to"
+        if error.errno in _NO_LINKS:
+            do = _LINKS
         what = f"could not write {path.name}: {error.strerror}"
         raise fault(what, str(path.parent), do, RESOURCES) from error
+
+
+def advice(error: OSError) -> str | None:
+    """Return what helps against an error while something is written; None where its number does not say."""
+    return _ADVICE.get(error.errno or 0)
 
 
 def _write(path: Path, content: bytes | Writer, along: Along) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import REFUSED, RESOURCES, Fault, fault
+from fairtrial.storage.atomic import advice
 
 WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
 _PART: Final = ".lock-part-"
@@ -46,9 +47,8 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[Callable[[], None]]:
     except Timeout:
         raise _busy(path) from None
     except OSError as error:
-        raise fault(
-            f"could not lock {path.name}: {error.strerror}", str(path), _ELSEWHERE, RESOURCES
-        ) from None
+        do = advice(error) or _ELSEWHERE
+        raise fault(f"could not lock {path.name}: {error.strerror}", str(path), do, RESOURCES) from None
     try:
         yield partial(_refuse_moved, path, held[-1])
     finally:

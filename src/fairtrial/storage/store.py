@@ -27,7 +27,7 @@ from fairtrial.storage.integrity import PUT_BACK, Newer, Record, sealed
 from fairtrial.storage.lease import Lease, read_lease
 from fairtrial.storage.outcomes import has_outcome, outcomes
 from fairtrial.storage.record import Attempt, read
-from fairtrial.storage.study_folders import record_files
+from fairtrial.storage.study_folders import open_study, record_files
 from fairtrial.study.factors import recorded_digest, without_defaults
 from fairtrial.study.identity import canonical
 from fairtrial.study.study import Study
@@ -62,11 +62,9 @@ class Store:
 
         alone: whether no other driver runs; beside one, a change is refused.
         """
-        declaration = study.declaration()
-        history: list[Record] = []
-        atomic.make_folders(
-            self.folder / "cells", self.folder / "leases"
-        )  # a version control keeps no empty folder
+        declaration, history = study.declaration(), list[Record]()
+        # a version control keeps no empty folder
+        atomic.make_folders(self.folder / "cells", self.folder / "leases")
         if (self.folder / "study.json").exists():
             past = self.declared()
             self._same_study(past["declaration"], declaration)
@@ -124,14 +122,14 @@ class Store:
         if len(text.encode()) > atomic.RECORD_CAP:
             what = f"a record of {len(text.encode()):,} bytes; at most {atomic.RECORD_CAP:,} are read back"
             raise fault(what, str(path), "use a smaller test split", BAD_INPUT)
+        published = False
         with contextlib.suppress(FileExistsError):
             atomic.publish(path, text, along=RESULT)
+            published = True
             if outcomes([attempt]):
                 cell_checkpoints.drop(self.folder, attempt.cell)
-            self.release(attempt.cell, attempt.number)
-            return True
         self.release(attempt.cell, attempt.number)
-        return False
+        return published
 
     def attempt(self, cell: str, attempt: int) -> Attempt:
         """One published attempt."""
@@ -180,7 +178,7 @@ class Store:
         path = self._file("leases", cell, attempt)
         with contextlib.suppress(FileNotFoundError):  # its job has just published
             seen = read_lease(path).started + ran_s  # the driver's own clock: a wall clock may jump
-            os.utime(path, (seen, seen))
+            os.utime(path, (seen, seen), follow_symlinks=False)
 
     def release(self, cell: str, attempt: int) -> None:
         """Drop a lease; dropping it twice is fine."""
@@ -213,7 +211,7 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
-        atomic.make_folders(self.folder)
+        open_study(self.folder)
         with lock.hold_whole(self.folder):
             yield
 
@@ -223,12 +221,12 @@ class Store:
 
         What is yielded is a Fault once its folder has moved.
         """
-        atomic.make_folders(self.folder)
+        open_study(self.folder)
 
         def begin(alone: bool) -> None:
             if alone:
                 self.sweep()
-            atomic.refuse_without_links(self.folder)
+            atomic.refuse_without_links(self.folder / "leases", self.folder / "cells")
             self.declare(study, alone=alone)
 
         if part is None:

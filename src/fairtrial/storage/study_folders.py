@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
+from fairtrial.storage.atomic import make_folders, refuse_links
 
+# folders in a study's folder that hold no report
+PARTS: Final = ("cells", "checkpoints", "damaged", "leases", "superseded", "weights")
 DECLARATION: Final = "study.json"  # the file that makes a folder a study's
 RELEASED: Final = "released"  # results that ship, beside those of one's own
 
@@ -16,6 +19,12 @@ RELEASED: Final = "released"  # results that ship, beside those of one's own
 def is_study(folder: Path) -> bool:
     """Whether a study is recorded in a folder."""
     return (folder / DECLARATION).is_file()
+
+
+def open_study(folder: Path) -> None:
+    """Make a study's folder to write in; a Fault where it may not be, or where a part of it is a link."""
+    make_folders(folder)
+    refuse_links(folder, PARTS)
 
 
 def find_studies(places: Sequence[Path]) -> list[Path]:
