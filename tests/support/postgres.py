@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own: on a socket in a short folder, stopped at the end, never as root."""
+"""A PostgreSQL server of the tests' own: on a socket in a short folder, never as root.
+
+A process beside it ends it and removes its folder once the tests are over, or were killed.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# it reads until the tests' end of the pipe closes; the server's first line names its process
+WATCH = """
+read -r _
+read -r pid < "$0/data/postmaster.pid" && kill -QUIT "$pid"
+for _ in $(seq 100); do [ -e "$0/data/postmaster.pid" ] || break; sleep 0.1; done
+rm -rf "$0"
+"""
 USER, PASSWORD = "tester", "s3cr%t/päss"
 
 
@@ -64,11 +74,18 @@ class Server:
 
     def make_database(self, name: str) -> None:
         """Make an empty database."""
+        self._do(f"CREATE DATABASE {name}")
+
+    def drop_connections(self, name: str) -> None:
+        """End every connection to a database, as a network does."""
+        self._do(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def _do(self, command: str) -> None:
         import psycopg
 
         where = f"host={self.folder} user={USER} dbname=postgres"
         with psycopg.connect(where, password=PASSWORD, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(command.encode())
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -90,11 +107,11 @@ def server() -> Iterator[Server]:
         account = "postgres" if "postgres" in names else "nobody"
     folder = Path(tempfile.mkdtemp(prefix="ft-pg-", dir="/tmp"))  # a socket's path is at most 107 bytes
     made = Server(folder, account)
-    try:
+    # a session of its own: a signal to the group of the tests does not reach it
+    watch = ["sh", "-c", WATCH, str(folder)]
+    with subprocess.Popen(
+        watch, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/"
+    ):
         made.create()
         made.start()
         yield made
-    finally:
-        with suppress(subprocess.CalledProcessError):  # it was stopped already
-            made.stop()
-        shutil.rmtree(folder, ignore_errors=True)

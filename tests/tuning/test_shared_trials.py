@@ -1,8 +1,13 @@
-"""Two drivers tune one study on one database: each trial run counts once, whatever ends in the middle."""
+"""Two drivers tune one study on one database: each trial run counts once, whatever ends in the middle.
+
+The full numbers run with `tox -e soak`: 400 runs on eight workers, an outage of 30 s.
+"""
 
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from functools import cache
@@ -13,7 +18,7 @@ import pytest
 
 from fairtrial.errors import DONE, INCOMPLETE, REFUSED
 from tests.support import postgres
-from tests.support.toy import children, gone, run, slay, start, store_of, until
+from tests.support.toy import ROOT, children, gone, slay, start, store_of, until
 
 STUDY = {"seeds": 2, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3, 1.0]}, "seeds": 3}}
 FEW = {"seeds": 1, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1]}, "seeds": 2}}
@@ -37,6 +42,11 @@ def toy(server, request):
     server.make_database(name)
     secret = quote(postgres.PASSWORD, safe="")
     return {"FAIRTRIAL_STORAGE_URL": f"postgresql://{postgres.USER}:{secret}@/{name}?host={server.folder}"}
+
+
+def database(toy):
+    """The name of the database that a driver is given."""
+    return toy["FAIRTRIAL_STORAGE_URL"].partition("@/")[2].partition("?")[0]
 
 
 def begin(results, toy, *, study=STUDY, jobs=1, **shared):
@@ -67,7 +77,7 @@ def alone(tmp_path_factory):
     @cache
     def of(study):
         results = tmp_path_factory.mktemp("alone")
-        code, words = run(results, study=json.loads(study))
+        code, words = told(start(results, study=json.loads(study)), 600)
         assert code == DONE, words
         return {key: value for key, value in counted(results).items() if value[1].get("val_acc")}
 
@@ -102,16 +112,32 @@ def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path, alone):
 
 
 @pytest.mark.slow
-def test_the_server_crashes_and_comes_back(server, toy, tmp_path, alone):
-    drivers = [begin(tmp_path / name, toy | {"TOY_SLEEP_S": "0.2"}) for name in ("a", "b")]
-    until(lambda: (tmp_path / "a" / "toy" / "cells").is_dir() and len(texts(tmp_path / "a")) > 2, 60)
+@pytest.mark.parametrize(
+    ("seeds", "jobs", "outage_s"), [(3, 1, 2), pytest.param(50, 4, 30, marks=pytest.mark.soak)]
+)
+def test_the_server_crashes_and_comes_back(server, toy, tmp_path, alone, seeds, jobs, outage_s):
+    study = STUDY | {"tuning": STUDY["tuning"] | {"seeds": seeds}}
+    how = {"study": study, "jobs": jobs, "PATIENCE_S": outage_s + 30}
+    drivers = [begin(tmp_path / name, toy | {"TOY_SLEEP_S": "0.2"}, **how) for name in ("a", "b")]
+
+    def ran(number):
+        until(
+            lambda: (tmp_path / "a" / "toy" / "cells").is_dir() and len(texts(tmp_path / "a")) > number, 120
+        )
+        assert [driver.poll() for driver in drivers] == [None, None]
+
+    ran(2)
+    server.drop_connections(database(toy))
+    ran(2 * seeds)
     server.stop("immediate")
-    time.sleep(2)
+    time.sleep(outage_s)
     server.start()
-    ends = [told(driver) for driver in drivers]
+    ends = [told(driver, 600) for driver in drivers]
     assert [code for code, _ in ends] == [DONE, DONE], ends
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
-    assert counted(tmp_path / "a") == alone()
+    assert not list(tmp_path.glob("*/toy/superseded"))
+    expected = alone(study)
+    assert counted(tmp_path / "a") == expected and len(expected) >= 8 * seeds
 
 
 @pytest.mark.slow
@@ -181,6 +207,29 @@ def test_a_wrong_password_and_a_server_that_is_not_there_end_in_one_block(server
         assert code == REFUSED, words
         assert words.count("error: ") == 1 and "Traceback" not in words
         assert "wr/ong" not in words and "wr%2Fong" not in words and postgres.PASSWORD not in words
+
+
+STARTS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from tests.support import postgres
+with postgres.server() as made:
+    print(made.folder, (made.folder / "data" / "postmaster.pid").read_text().split()[0], flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_the_tests_own_server_does_not_outlive_killed_tests(server):
+    tests = subprocess.Popen(
+        [sys.executable, "-c", STARTS, str(ROOT)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert tests.stdout is not None
+    folder, pid = tests.stdout.readline().split()
+    os.killpg(tests.pid, signal.SIGKILL)
+    tests.communicate()
+    assert gone([int(pid)], 30)
+    until(lambda: not Path(folder).exists(), 30)
 
 
 def test_sqlite_serves_one_driver(tmp_path):
