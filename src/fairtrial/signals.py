@@ -110,11 +110,24 @@ def _leave_in_time(code: int, started: int) -> None:
     if started != Stop._round:
         return
     _end_helpers()
-    for listing in Path("/proc/self/task").glob("*/children"):
-        for pid in map(int, listing.read_text().split()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    kill(*_started_by(os.getpid()))
     os._exit(code)
+
+
+def kill(*pids: int) -> None:
+    """Kill processes and, where the system names them, all that they have started."""
+    for pid in pids:
+        below = _started_by(pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        kill(*below)
+
+
+def _started_by(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        listings = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(word) for listing in listings for word in listing.read_text().split()]
+    return []
 
 
 def end_with_parent() -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -129,10 +130,17 @@ def test_a_worker_that_dies_is_replaced_and_its_cell_gives_the_same(toy, tmp_pat
     assert table(tmp_path / "hit") == table(tmp_path / "whole")
 
 
-def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, monkeypatch):
-    acts(monkeypatch, TOY='{"bn 0": "hang"}')
-    assert toy(tmp_path, cell_timeout_s=0.5) == 1
-    assert statuses(tmp_path) == ["timeout"] + ["done"] * 5
+@pytest.mark.parametrize("act", ["hang", "stuck"])
+@pytest.mark.parametrize("seeds", [3, pytest.param(12, marks=pytest.mark.soak)])
+def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, monkeypatch, act, seeds):
+    """It goes with all that it has started."""
+    stuck, mark = seeds - 2, tmp_path / "mark"
+    late = {f"bn {seed}": f"{act} beside a process" for seed in range(stuck)}
+    acts(monkeypatch, TOY=json.dumps(late), TOY_MARK=str(mark))
+    assert toy(tmp_path, toy_study(seeds=seeds), cell_timeout_s=0.5) == 1
+    assert Counter(statuses(tmp_path, seeds=seeds)) == {"timeout": stuck, "done": seeds * 2 - stuck}
+    pids = [int(word) for word in mark.read_text().split()]
+    assert len(pids) == 2 * 3 * stuck and gone(pids, 5)
     late, *_ = [record for record in store_of(tmp_path).attempts() if record.status == "timeout"]
     assert 0.5 <= late.spent.lost_s < 2
     assert late.provenance.cpu  # an attempt without a result carries its origin too
@@ -229,19 +237,29 @@ def test_a_worker_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatc
     assert refused.value.code == 4
 
 
-def test_two_drivers_one_works_the_other_is_told_who(tmp_path):
-    first = start(tmp_path, toy=HANG)
-    try:
-        until(lambda: len(leases(tmp_path)) == 2)
-        code, told = run(tmp_path)
-        assert code == 4
-        assert f"process {first.pid} on {socket.gethostname()}, started {time.strftime('%Y-')}" in told
-        assert str(tmp_path / "toy" / ".lock") in told
-    finally:
-        slay(first)
-    began = time.monotonic()
-    assert run(tmp_path)[0] == 0  # no stall after the holder's death
-    assert time.monotonic() - began < 5
+@pytest.mark.parametrize(
+    ("drivers", "times"), [(4, 1), pytest.param(2, 50, marks=[pytest.mark.soak, pytest.mark.slow])]
+)
+def test_of_drivers_started_together_one_works_and_the_others_are_told_who(tmp_path, drivers, times):
+    for results in (tmp_path / str(number) for number in range(times)):
+        together = [start(results, toy=HANG) for _ in range(drivers)]
+        try:
+            until(lambda: sum(each.poll() is None for each in together) == 1, 60)  # noqa: B023
+            (first,) = [each for each in together if each.poll() is None]
+            for told in [each.communicate()[1] for each in together if each is not first]:
+                assert (
+                    f"process {first.pid} on {socket.gethostname()}, started {time.strftime('%Y-')}" in told
+                )
+                assert str(results / "toy" / ".lock") in told
+            assert sorted(each.poll() or 0 for each in together) == [0] + [4] * (drivers - 1)
+            until(lambda: len(leases(results)) == 2, 60)  # noqa: B023
+        finally:
+            for each in together:
+                slay(each)
+        began = time.monotonic()
+        assert run(results)[0] == 0  # no stall after the holder's death
+        assert time.monotonic() - began < 5
+        assert Counter(record.status for record in store_of(results).attempts()) == {"killed": 2, "done": 6}
 
 
 # signals

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import types
@@ -101,6 +102,14 @@ def _raise(error):
     raise error
 
 
+def _beside(act):
+    """Do it while a process of its own runs, and leave the ids of both."""
+    child = subprocess.Popen(["sleep", "600"])
+    with Path(os.environ["TOY_MARK"]).open("a") as file:
+        file.write(f"{os.getpid()} {child.pid} ")
+    ACTS[act]()
+
+
 def _once(act):
     """Do it in the first attempt alone, by leaving a mark."""
     mark = Path(os.environ["TOY_MARK"])
@@ -120,6 +129,8 @@ ACTS = {
     "kill once": lambda: _once("kill"),
     "hang": lambda: time.sleep(60),
     "stuck": lambda: ctypes.PyDLL(None).sleep(60),  # holds the interpreter: no other thread runs
+    "hang beside a process": lambda: _beside("hang"),
+    "stuck beside a process": lambda: _beside("stuck"),
     "chat": lambda: (print("x" * 100_000), os.write(1, b'{"ready": 1}\n')),
 }
 

@@ -18,7 +18,7 @@ from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.process_environment import worker_environment
 from fairtrial.execution.suspension import CLOCK, is_stopped
 from fairtrial.installation import isolated_python
-from fairtrial.signals import withheld
+from fairtrial.signals import kill, withheld
 
 
 class LocalProcesses:
@@ -91,13 +91,12 @@ class LocalProcesses:
         self._looked = now
 
     def stop(self, worker: Worker | None = None) -> None:
-        """Kill one process, or all of them and wait; what one has written may still come."""
+        """Kill one process with all that it has started, or each and wait; what it wrote may still come."""
         if worker is not None:
             if worker in self._processes:
-                self._processes[worker].kill()
+                kill(worker.pid)
             return
-        for process in self._processes.values():
-            process.kill()
+        kill(*(each.pid for each in self._processes))
         for each in list(self._processes):
             self._forget(each)
         self._heard.clear()

@@ -20,6 +20,7 @@ from typing import Any
 import fairtrial
 from fairtrial.execution.process_environment import worker_environment
 from fairtrial.installation import isolated_python
+from fairtrial.signals import kill
 
 
 class WorkerHost:
@@ -86,9 +87,10 @@ class WorkerHost:
             return list(self._said)
 
     def end(self) -> None:
-        """Kill the process; what it had said may still be asked for."""
+        """Kill the process and all that it has started; what it had said may still be asked for."""
         self._started.wait()
-        self._process.kill()
+        if self._process.poll() is None:
+            kill(self._process.pid)
 
 
 @cache
