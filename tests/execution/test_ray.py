@@ -6,10 +6,12 @@ The full numbers run with `tox -e soak`: 400 cells, 20 killed workers.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +19,12 @@ from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.attempt_log import MACHINE, WORKER
+from fairtrial.reporting.results.load import rows
+from fairtrial.storage.record import is_timing
+from fairtrial.storage.store import Store
+from fairtrial.study.budget import Budget
+from fairtrial.study.study import Study
+from tests.data.making import write_folder
 from tests.support.ray_cluster import needs_ray
 from tests.support.toy import WORKER as TOY_WORKER
 from tests.support.toy import gone, leases, run, slay, start, statuses, store_of, table, toy_study, until
@@ -152,6 +160,39 @@ def test_other_code_is_refused(three_nodes, tmp_path, monkeypatch):
         runner.run(toy_study(), runner.Options(results=tmp_path, ray=three_nodes.address))
     assert refused.value.code == 4
     assert not leases(tmp_path)
+
+
+def test_a_real_cell_gives_the_same_on_a_node_as_here(three_nodes, tmp_path):
+    """Its data lie under a path, its network starts from the checkpoint of another study."""
+    three_nodes.complete()
+    write_folder(tmp_path / "pets", train=4, test=2)
+    data = {"data": f"folder:{tmp_path / 'pets'}", "resolution": 8, "shots": 2, "val_per_class": 0}
+    fields = {"question": "", "factors": {"norm": ("gn",)}, "budget": Budget(steps=2), "seeds": (0,)}
+    first = Study(name="first", fixed=data | {"stage": "upstream", "batch_size": 4}, **fields)
+    then = Study(name="then", fixed=data | {"upstream": "first", "batch_size": 4}, **fields)
+    assert runner.run(first, runner.Options(results=tmp_path / "here")) == 0
+    shutil.copytree(tmp_path / "here", tmp_path / "ray")
+    for name, ray in (("here", None), ("ray", three_nodes.address)):
+        assert runner.run(then, runner.Options(results=tmp_path / name, ray=ray, jobs=1)) == 0
+    tables = [rows(then.cells(), Store.of(then, tmp_path / name).attempts()) for name in ("here", "ray")]
+    here, there = ([{k: v for k, v in row.items() if not is_timing(k)} for row in each] for each in tables)
+    assert here == there and here[0]["weights_sha256"]
+
+
+def test_a_path_that_a_node_does_not_see_is_one_block_before_the_first_cell(
+    three_nodes, tmp_path, monkeypatch
+):
+    """Each process has a /proc/self/cwd of its own."""
+    write_folder(tmp_path / "pets", train=4, test=2)
+    monkeypatch.chdir(tmp_path)
+    study = toy_study()
+    study = replace(study, fixed={**study.fixed, "data": "folder:/proc/self/cwd/pets"})
+    monkeypatch.setattr(worker_pool, "ENTRY", (TOY_WORKER,))
+    with pytest.raises(Fault, match=r"sees nothing under .*; this machine 12 files of") as refused:
+        runner.run(study, runner.Options(results=tmp_path / "r", ray=three_nodes.address))
+    (problem,) = refused.value.problems
+    assert (refused.value.code, problem.where) == (3, "/proc/self/cwd/pets")
+    assert "every machine sees" in problem.do and not list((tmp_path / "r").rglob("cells/*"))
 
 
 def test_no_cluster_is_said_before_anything_runs(tmp_path, capsys):

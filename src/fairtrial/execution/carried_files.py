@@ -1,16 +1,34 @@
-"""Files that come with a worker's answer from another machine: a network that was kept, and its prints."""
+"""Files between machines: what all must see, and what comes with an answer, a kept network and its prints."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.json_fields import is_prints_name
 from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
+from fairtrial.study import data_spec, initial_checkpoint
+from fairtrial.study.study import Cell
+
+
+def paths_read(cells: Sequence[Cell], results: Path) -> list[str]:
+    """Return the paths that cells read and that lie on no machine by themselves: data, lists, checkpoints.
+
+    results: where a study that pre-trained may lie; what ships with fairtrial, or was fetched, is left out.
+    """
+    paths: set[Path | None] = set()
+    for data, upstream, indices in {(cell.data, cell.upstream, cell.indices) for cell in cells}:
+        start = initial_checkpoint.parse(upstream)
+        paths |= {data_spec.parse(data).path, start.path, Path(indices).absolute() if indices else None}
+        if start.kind == "study" and is_study(results / start.name):
+            paths |= {(results / start.name / part).resolve() for part in ("cells", "weights")}
+    return sorted(str(path) for path in paths if path is not None)
 
 
 def keep_files(store: Store, cell: str, attempt: int, message: Mapping[str, Any]) -> None:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fairtrial.execution.carried_files import paths_read
 from fairtrial.execution.engine import Engine, Message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.installation import released
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
-from fairtrial.study.study import Study
+from fairtrial.study.study import Cell, Study
 
 
-def engine_of(study: Study, options: Options) -> Engine:
-    """Return processes of this machine, or actors of Ray; a Fault where no cluster answers."""
+def engine_of(study: Study, options: Options, cells: Sequence[Cell]) -> Engine:
+    """Return processes of this machine, or actors of Ray; a Fault where no cluster answers.
+
+    Also (exit code 3) where a machine of it does not see what these cells read.
+    """
     if options.ray is None:
         return LocalProcesses(options.jobs_for(study), options.threads, options.device)
     from fairtrial.execution.ray_engine import RayActors  # an extra
 
     alone = study.budget.kind == "seconds"
-    return RayActors(options.ray, options.jobs, options.threads, options.device, alone=alone)
+    reads = paths_read(cells, options.results)
+    return RayActors(options.ray, options.jobs, options.threads, options.device, alone=alone, reads=reads)
 
 
 def first_message(

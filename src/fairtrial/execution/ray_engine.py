@@ -16,13 +16,15 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fairtrial.errors import REFUSED, Fault, fault
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.local_processes import exit_of
-from fairtrial.execution.worker_host import WorkerHost, code
+from fairtrial.execution.worker_host import WorkerHost, code, seen
 from fairtrial.signals import WATCHED
 
 NODES_S: Final = 5.0  # for so long, what the cluster holds is not asked for again
+SEEN_S: Final = 60.0  # for what a machine sees of the data
+_SHARE: Final = "put it on a path that every machine sees, or copy it to each under the same path"
 PROBE_S: Final = 2.0  # for an answer of a machine
 GRACE_S: Final = 5.0  # after which an actor that does not answer is killed together with its worker
 
@@ -42,10 +44,14 @@ class _Host:
 class RayActors:
     """Up to `jobs` actors, else as many as the cluster holds now, each with `threads` CPUs or with a GPU.
 
-    alone: for a budget in seconds, one actor on each machine, or one on each GPU.
+    alone: for a budget in seconds, one actor on each machine, or one on each GPU. reads: paths that every
+    machine must see as this one does, else a Fault (exit code 3).
     """
 
-    def __init__(self, address: str, jobs: int | None, threads: int, device: str, *, alone: bool) -> None:
+    def __init__(
+        self, address: str, jobs: int | None, threads: int, device: str, *, alone: bool,
+        reads: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._address, self._jobs, self._threads, self._alone = address, jobs, threads, alone
         self._gpu, self._device = device != "cpu", "cpu" if device == "cpu" else "cuda:0"
         self._hosts: dict[Worker, _Host] = {}
@@ -57,6 +63,8 @@ class RayActors:
         if not self.size:
             what = f"no machine of the Ray cluster has {'a GPU' if self._gpu else f'{threads} CPUs'}"
             raise fault(what, f"--ray {address}", "see `ray status`; start nodes that have them", REFUSED)
+        if reads:
+            self._refuse_unseen(reads)
 
     def _connect(self) -> None:
         """Join the cluster; Ray's own handlers of signals give way to those that were set."""
@@ -72,6 +80,26 @@ class RayActors:
             with contextlib.suppress(ValueError):  # outside the main thread there are none of ours
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
+
+    def _refuse_unseen(self, paths: Sequence[str]) -> None:
+        """Ask each machine what it sees; one that has gone meanwhile, or does not answer, is left out."""
+        asked = {}
+        for node in filter(self._slots, self._living()):
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            how = {"num_cpus": 0, "scheduling_strategy": there}
+            asked[ray.remote(seen).options(**how).remote(paths)] = node["NodeManagerHostname"]
+        problems, here = [], seen(paths)
+        for ref, host in asked.items():
+            with contextlib.suppress(RayError):
+                found = ray.get(ref, timeout=SEEN_S)
+                differing = (path for path in paths if found[path] != here[path])
+                what = "{} sees {} under a path of data or checkpoints; this machine {}"
+                problems += [
+                    Problem(what.format(host, found[path], here[path]), path, _SHARE) for path in differing
+                ]
+        if problems:
+            self.stop()
+            raise Fault(list(dict.fromkeys(problems)), BAD_INPUT)
 
     # what the cluster holds
 

@@ -104,7 +104,7 @@ class Driver:
         self._close_abandoned()
         self._more(retry=self.options.retry)
         if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
-            engine = engine_of(self.study, self.options)
+            engine = engine_of(self.study, self.options, self.wanted)
             with WorkerPool(engine, _first_message(self.study, self.store, self.options)) as pool:
                 if self.pending or self.waits:
                     self._run_pending(pool, min(engine.size, len(self.pending) or engine.size))

@@ -19,7 +19,7 @@ from typing import Any
 
 import fairtrial
 from fairtrial.execution.process_environment import worker_environment
-from fairtrial.installation import isolated_python
+from fairtrial.installation import isolated_python, released
 from fairtrial.signals import kill
 
 
@@ -69,10 +69,12 @@ class WorkerHost:
         return Path(self._scratch.name) / "study"
 
     def give(self, message: dict[str, Any]) -> None:
-        """Pass a message on; the study's folder is the scratch folder here."""
+        """Pass a message on; the study's folder is the scratch folder here, and what ships lies here too."""
         self._started.wait()
         if "folder" in message:
             message = {**message, "folder": str(self._folder)}
+        if "results" in message:
+            message = {**message, "results": [*message["results"], *map(str, released())]}
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -91,6 +93,17 @@ class WorkerHost:
         self._started.wait()
         if self._process.poll() is None:
             kill(self._process.pid)
+
+
+def seen(paths: Sequence[str]) -> dict[str, str]:
+    """Return what this machine sees under paths: how many files, of how many bytes."""
+    return {path: _tally(Path(path)) for path in paths}
+
+
+def _tally(path: Path) -> str:
+    inside = path.rglob("*") if path.is_dir() else [path]
+    sizes = [each.stat().st_size for each in inside if each.is_file()]
+    return f"{len(sizes):,} files of {sum(sizes):,} bytes" if sizes else "nothing"
 
 
 @cache
