@@ -8,7 +8,8 @@ import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, USAGE, Fault
-from fairtrial.storage import atomic
+from fairtrial.storage import atomic, cell_checkpoints
+from fairtrial.storage.cell_checkpoints import Saved, of_study
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
@@ -80,6 +81,36 @@ def test_all_that_cannot_be_made_anew_comes_along(parts, tmp_path):
     assert ran_s == pytest.approx(12.5, abs=0.01)
     again = joined(parts, tmp_path / "into")
     assert again.attempts == 12 and again.copies == 12 + 2 + 1 + 1
+
+
+def checkpoint(store, cell, content=b"arrays", step=3):
+    saved = Saved(cell.id, 1, step, of_study(store.folder))
+    cell_checkpoints.write(saved, {"state": {}, "seconds": {}, "made": {}}, content)
+    return saved
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_checkpoints_of_cells_that_have_not_ended_come_along(parts, tmp_path, order):
+    """Where two folders hold other contents of one, neither does: the order of joining changes nothing."""
+    more = study(seeds=range(5))
+    for store in parts:
+        store.declare(more)
+    open_cell, unclear = [next(cell for cell in more.cells() if cell.seed == seed) for seed in (3, 4)]
+    saved = checkpoint(parts[0], open_cell)
+    ended = next(cell for cell in more.cells() if cell.seed == 1)
+    checkpoint(parts[0], ended)  # a copy of the folder, from before it had ended
+    checkpoint(parts[0], unclear, b"one"), checkpoint(parts[1], unclear, b"two")
+    checkpoint(parts[0], unclear, step=6), checkpoint(parts[1], unclear, step=6)
+    joined(parts[::order], tmp_path / "into")
+    kept = cell_checkpoints.listed(of_study(tmp_path / "into" / "small"))
+    assert {(each.cell, each.step) for each in kept} == {(open_cell.id, 3), (unclear.id, 6)}
+    assert [cell_checkpoints.read(each.json) for each in kept if each.cell == open_cell.id] == [
+        cell_checkpoints.read(saved.json)
+    ]
+    joined(parts[1:], parts[0].folder.parent)
+    assert {each.name for each in of_study(parts[0].folder).glob("*.json")} == {
+        each.json.name for each in kept
+    }
 
 
 def test_a_lease_of_an_attempt_that_ended_elsewhere_is_dropped(parts, tmp_path):

@@ -55,6 +55,11 @@ class Saved:
         self.arrays.unlink(missing_ok=True)
 
 
+def is_name(name: str) -> bool:
+    """Whether a file of this name belongs to a checkpoint."""
+    return _NAME.fullmatch(name) is not None
+
+
 def listed(folder: Path, cell: str | None = None) -> list[Saved]:
     """Return the checkpoints in a folder, of a cell or of all, oldest first; whole or not."""
     return sorted(_of(folder, name) for name in _names(folder, cell) if name.endswith(".json"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from filecmp import cmp
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import REFUSED, Fault, Problem
 from fairtrial.plain_file import open_file
-from fairtrial.storage import atomic
+from fairtrial.storage import atomic, cell_checkpoints
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import UNMIXED
 from fairtrial.storage.record import Attempt
@@ -27,8 +27,11 @@ from fairtrial.storage.study_folders import DECLARATION, is_study
 from fairtrial.study.study import Study
 
 # What a study's folder holds that cannot be made anew, in the order in which it is copied: a record names the
-# file of its weights, and a lease stands for an attempt that has no record.
-KEPT: Final = ("calibration-*.json", "weights/*", "cells/*.json", "leases/*.json")
+# file of its weights, a checkpoint's JSON its arrays, and a lease stands for an attempt that has no record.
+KEPT: Final = (
+    "calibration-*.json", "weights/*", "cells/*.json", "checkpoints/*.safetensors", "checkpoints/*.json",
+    "leases/*.json",
+)  # fmt: skip
 _KEEP_ONE: Final = "keep the one that counts, and leave the other folder out"
 
 
@@ -55,6 +58,7 @@ class _Union:
 
     files: dict[str, Path] = field(default_factory=dict)
     copies: int = 0
+    unclear: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     values: dict[Hashable, dict[Any, Path]] = field(default_factory=dict)
 
@@ -69,13 +73,18 @@ class _Union:
                 continue
             if cmp(first, path, shallow=False):
                 self.copies += 1
+            elif cell_checkpoints.is_name(path.name):
+                # no evidence: of two that differ neither comes along; the cell starts from another, or anew
+                self.unclear.add(name)
             else:
                 self.refuse(f"two folders hold {name}, with other content", (first, path))
 
-    def drop_leases(self) -> None:
-        """Leave out the lease of an attempt that ended in another folder."""
-        for name in [name for name in self.files if name.startswith("leases/")]:
-            if name.replace("leases", "cells", 1) in self.files:
+    def drop_needless(self, ended: Collection[str]) -> None:
+        """Leave out the lease of an attempt that ended elsewhere, and checkpoints of cells that ended."""
+        for name in list(self.files):
+            part, _, rest = name.partition("/")
+            over = part == "leases" and f"cells/{rest}" in self.files
+            if over or name in self.unclear or (part == "checkpoints" and rest[:12] in ended):
                 del self.files[name]
 
     def note(self, what: str, key: Hashable, value: object, path: Path) -> None:
@@ -129,11 +138,11 @@ def _merge(folders: Sequence[Path], target: Store, allow_mixed: bool) -> Merged:
             _note(union, attempt, folder, allow_mixed)
         Store(folder).calibrations()
         union.add(folder)
-    union.drop_leases()
     if union.problems:
         raise Fault(union.problems, REFUSED)
-    _publish(target, declared, union)
     ended = outcomes(attempts.values(), Study.of(declared["declaration"]).failures)
+    union.drop_needless(ended)
+    _publish(target, declared, union)
     return Merged(target.name, len(folders), len(ended), len(attempts), union.copies)
 
 
@@ -179,9 +188,9 @@ def _publish(target: Store, declared: dict[str, Any], union: _Union) -> None:
     target.publish_declaration(declared["declaration"], declared["history"], declared.get("pilots", ""))
     for name, source in union.files.items():
         _copy(source, target.folder / name)
-    for lease in target.folder.glob("leases/*.json"):
-        if f"leases/{lease.name}" not in union.files:
-            lease.unlink(missing_ok=True)
+    for path in [*target.folder.glob("leases/*.json"), *cell_checkpoints.files(target.folder)]:
+        if str(path.relative_to(target.folder)) not in union.files:
+            path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, path: Path) -> None:
