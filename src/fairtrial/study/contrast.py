@@ -143,3 +143,8 @@ def _among(name: str, level: Any, swept: Sequence) -> bool:
         return table.identity(name, level) in [table.identity(name, other) for other in swept]
     except (ValueError, Fault):
         return False
+
+
+def as_tuple(value: Any) -> Any:
+    """Return one contrast or a list of them as a tuple; anything else is left to the checks."""
+    return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value

@@ -14,7 +14,7 @@ from fairtrial.plugins.plugin import Plugin
 from fairtrial.rng import ROOT
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
-from fairtrial.study.contrast import Contrast, Levels
+from fairtrial.study.contrast import Contrast, Levels, as_tuple
 from fairtrial.study.failure_policy import DECLARED, FailurePolicy
 from fairtrial.study.identity import cell_id
 from fairtrial.study.presets import DEFAULT, PRESETS, refuse_undeclared
@@ -110,7 +110,7 @@ class Study:
     _spelled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._set(primary=_tuple(self.primary), secondary=_tuple(self.secondary))
+        self._set(primary=self.primary_contrasts, secondary=as_tuple(self.secondary))
         self._set(home=self.home or self.preset, plugins=use.attached(self))
         found = list(problems(self))
         if found:
@@ -120,8 +120,8 @@ class Study:
             fixed={name: table.canon(name, value) for name, value in self.fixed.items()},
             seeds=tuple(self.seeds),
             only=tuple(table.identities(levels) for levels in self.only),
-            primary=tuple(contrast.canonical() for contrast in self.primary),  # type: ignore[union-attr]
-            secondary=tuple(contrast.canonical() for contrast in self.secondary),  # type: ignore[union-attr]
+            primary=tuple(contrast.canonical() for contrast in self.primary_contrasts),
+            secondary=tuple(contrast.canonical() for contrast in as_tuple(self.secondary)),
             aa=None if self.aa is None else {name: table.canon(name, self.aa[name]) for name in self.factors},
             stop=Stopping.parse(self.stop) if isinstance(self.stop, str) else self.stop,
         )
@@ -163,7 +163,12 @@ class Study:
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """The declared family: primary, then secondary."""
-        return (*self.primary, *self.secondary)  # type: ignore[misc]
+        return (*self.primary_contrasts, *as_tuple(self.secondary))
+
+    @property
+    def primary_contrasts(self) -> tuple[Contrast, ...]:
+        """What the study was made to decide; `primary` may be declared as one contrast."""
+        return as_tuple(self.primary)
 
     @property
     def failures(self) -> FailurePolicy:
@@ -275,8 +280,8 @@ class Study:
             "fixed": table.identities(fixed),
             "budget": str(self.budget),
             "seeds": list(self.seeds),
-            "primary": [contrast.record() for contrast in self.primary],  # type: ignore[union-attr]
-            "secondary": [contrast.record() for contrast in self.secondary],  # type: ignore[union-attr]
+            "primary": [contrast.record() for contrast in self.primary_contrasts],
+            "secondary": [contrast.record() for contrast in as_tuple(self.secondary)],
             "margin": self.margin,
             "alpha": ALPHA,
             "aa": None if self.aa is None else table.identities(self.aa),
@@ -288,8 +293,3 @@ class Study:
 def regime_of(levels: Levels) -> Regime:
     """Return the key of what is tuned by itself: an arm with everything that it trains with."""
     return frozenset(table.identities(levels).items())
-
-
-def _tuple(value: Any) -> Any:
-    """One contrast or a list of them as a tuple; anything else is left to the checks."""
-    return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value

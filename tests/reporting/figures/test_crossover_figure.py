@@ -190,7 +190,7 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
     assert steps.failed == {3}
     assert steps.runs[3] == pytest.approx([0.1 - 0.5 - 0.4 * part for part in QUARTERS])
     drawn = {figure.name: figure for figure in draw_study(judge_results(results), ())}
-    assert "2 of 80 runs failed" in drawn["crossover"].caption  # this arm at both batches
+    assert "2 of 80 runs failed" in drawn["crossover"].full_caption  # this arm at both batches
     ((_, _, figure),) = draw_crossovers(judge_results(results))
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [to_hex(line.get_color()) for line in crosses] == [ALARM]

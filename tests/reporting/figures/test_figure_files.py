@@ -94,7 +94,7 @@ def test_an_incomplete_figure_is_stamped_and_has_no_interval(make_study, publish
     store = publish(make_study(), lambda cell: 0.9 + 0.01 * noise(cell, "a") if cell.seed < 5 else None)
     results = load.load(store)
     drawn = draw_study(judge_results(results), ())
-    assert all("Incomplete: 45 of 90 cells" in figure.caption for figure in drawn)
+    assert all("Incomplete: 45 of 90 cells" in figure.full_caption for figure in drawn)
     assert all(f"{kind} intervals" not in drawn[1].caption for kind in ("t", "95 % t"))
     groups = gather(results, list(results.study.factors), "test_acc", intervals=False)
     assert all(group.mean is None for group in groups)

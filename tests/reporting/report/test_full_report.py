@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +15,15 @@ import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
+from fairtrial.reporting.figures import style
+from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report import full_report
 from fairtrial.reporting.report.figure_registry import report_items
 from fairtrial.reporting.report.latex import Macros, name_of
+from fairtrial.reporting.report.missing_items import Drawings
+from fairtrial.reporting.report.page_model import LONGEST_CAPTION
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report_item import NIGHTLY, RESULTS
+from fairtrial.reporting.report_item import NIGHTLY, RESULTS, STUDY
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
 
@@ -37,6 +42,28 @@ def results(make_study, publish, noise, tmp_path):
     study = make_study(name="mixes", factors=shots, primary=mixed, aa=None, seeds=range(4))
     publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def released():
+    """The report over what ships, its files by name; figures of studies are read, not drawn."""
+    draw = full_report.draw
+
+    def drawn(task):
+        if task.source != STUDY:
+            return draw(task)
+        told = (task.folder / "report.md").read_text()
+        captions = dict(re.findall(r"!\[([^]]+)\]\([^)]+\)\n\n(.+)", told))
+        figures = []
+        for path in sorted(task.folder.glob("figures/*.svg")):
+            svg, name = path.read_bytes(), f"{task.key}-{path.stem}"
+            wide = float(re.search(rb'width="([0-9.]+)pt"', svg)[1]) > 72 * style.COLUMN
+            figures.append(RenderedFigure(name, captions[path.stem], {"svg": svg}, wide))
+        return Drawings(task.key, figures)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(full_report, "draw", drawn)
+        return full_report.report_files(ROOT / "results", formats=(), jobs=1)[0]
 
 
 @pytest.fixture
@@ -110,20 +137,84 @@ def test_every_page_loads_nothing_and_has_each_id_once(built):
         assert all((folder / name).is_file() for name in others)
 
 
-def test_what_answers_two_questions_is_shown_once_and_pointed_to(make_study, publish, tmp_path):
+def test_what_answers_two_questions_is_drawn_once_on_the_page_of_all(make_study, publish, tmp_path):
     shutil.copytree(ROOT / "results" / "networks", tmp_path / "networks")
     arms = {"mixup": (0.0, 0.1), "norm": ("bn", "gn"), "shots": (5, 100)}
     study = make_study(name="mixes", factors=arms, primary=(), aa=None, seeds=range(2))
     publish(study, lambda cell: 0.8)
     full_report.build(tmp_path, tmp_path / "report", jobs=1)
     text = (tmp_path / "report" / "report.html").read_text()
-    gain = "mixes-mixup-gain-by-shots"  # F4.5 serves Q3 and Q4, and F4.2 shows it too; T2.2 serves Q2 and Q5
     ids = [value for name, value in Page(text).attributes if name == "id"]
-    assert len(ids) == len(set(ids)) and {"F4.5", f"figure-{gain}", "T2.2", "table-t2-2"} <= set(ids)
-    assert text.count(f'{gain}: <a href="#F4.5">drawn above') == 2
-    assert text.count('<a href="#T2.2">above, under T2.2</a>') == 1
-    told = (tmp_path / "report" / "report.md").read_text()
-    assert told.count(f"![{gain}]") == told.count("Its table stands above, under T2.2.") == 1
+    assert len(ids) == len(set(ids)) and {"Q2-table-1", "Q4-figure-1"} <= set(ids)
+    assert text.count('<a href="#Q2-table-1">stands above</a>') == 1  # T2.2 serves Q2 and Q5
+
+
+class Outside(HTMLParser):
+    """What a reader sees before any fold is opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.hidden: list[str] = []
+        self.words = self.figures = 0
+        self.captions: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("details", "style", "svg", "title"):
+            self.figures += tag == "svg" and not self.hidden
+            self.hidden.append(tag)
+        if tag == "figcaption":
+            self.captions.append("")
+
+    def handle_endtag(self, tag):
+        if self.hidden and self.hidden[-1] == tag:
+            self.hidden.pop()
+
+    def handle_data(self, data):
+        self.words += 0 if self.hidden else len(data.split())
+        if self.lasttag in ("figcaption", "i") and self.captions and not self.hidden:
+            self.captions[-1] += data
+
+
+def test_a_page_keeps_to_what_a_reader_takes(released):
+    """About 8 screens of 1280x800: measured as 110 words, or a figure, a screen."""
+    for question in QUESTIONS.values():
+        text = released[f"{question.slug}.html"]
+        seen = Outside(text)
+        assert seen.figures <= 6 and seen.words <= 1100, (question.slug, seen.figures, seen.words)
+        assert all(len(caption.split()) <= LONGEST_CAPTION + 5 for caption in seen.captions)
+        assert text.count('<div class="answer">') == 1
+        answer = text.partition('<div class="answer">')[2].partition("</div>")[0]
+        assert 1 <= answer.count("<p>") <= 3
+        first = text.index("<figure")
+        assert text.index('<div class="answer">') < first < text.index("<table")
+    assert all(len(page) < 2_000_000 for name, page in released.items() if name.endswith(".html"))
+    assert Outside(released["report.html"]).words < 4500
+
+
+def test_each_sentence_of_statistics_has_a_plain_one_before_it(released):
+    text = released["normalization.html"]
+    sentences = re.findall(r'<li>([^<]+)<span class="small">([^<]+)</span></li>', text)
+    assert len(sentences) > 30
+    for plain, statistical in sentences:
+        assert plain.strip().endswith(".") and not re.search(r"\bn = |Holm|\[", plain)
+        assert ": " in statistical
+
+
+def test_what_a_page_quotes_is_reconciled_in_a_line(released):
+    answer = released["normalization.html"].partition('<div class="answer">')[2].partition("</div>")[0]
+    summary = answer.rpartition("<p>")[2]
+    assert re.search(r"In all, \d+ primary contrasts of \d+ studies: \d+ better, \d+ worse", summary)
+    assert "decide" in summary and "small (fewer than 6 units)" in summary
+    assert "GN+WS against BN depends on the setting" in summary
+
+
+def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(released):
+    for question in QUESTIONS.values():
+        text = released[f"{question.slug}.html"]
+        head = text.partition("</header>")[0]
+        assert "<summary>Terms used here</summary>" in head and "<dt>points</dt>" in head
+        assert re.search(r"\.marked \{[^}]*position: sticky; left: 0", text)
 
 
 def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
@@ -183,16 +274,19 @@ def test_hostile_strings_stay_text(make_study, publish, noise, tmp_path):
     assert r"\input{/etc" not in code and r"\frac" not in code
 
 
-def test_an_incomplete_study_is_told_and_so_is_one_that_ships_beside_ones_own(
+def test_a_study_of_ones_own_replaces_the_one_that_ships_which_is_not_touched(
     make_study, publish, noise, tmp_path
 ):
     store = publish(make_study(seeds=range(3)), lambda cell: accuracy(noise)(cell) if cell.seed else None)
-    shutil.copytree(store.folder, tmp_path / "released" / store.name)
+    ships = tmp_path / "released" / store.name
+    shutil.copytree(store.folder, ships)
+    before = {path: path.stat().st_mtime_ns for path in ships.rglob("*")}
     made = full_report.build(tmp_path, tmp_path / "report", jobs=1)
-    assert not made.complete and made.studies == 2
+    assert not made.complete and made.studies == 1
     assert any("incomplete" in warning for warning in made.warnings)
     text = (tmp_path / "report" / "macros.tex").read_text()
-    assert "ftMadeUpCells" in text and "ftReleasedMadeUpCells" in text
+    assert "ftMadeUpCells" in text and "Released" not in text
+    assert {path: path.stat().st_mtime_ns for path in ships.rglob("*")} == before
 
 
 def test_the_list_is_whole_and_every_row_can_be_acted_on():

@@ -25,12 +25,21 @@ FORMATS: Final = tuple(_METADATA)
 
 @dataclass(frozen=True)
 class RenderedFigure:
-    """A figure in its formats; `svg` can stand in a page beside others."""
+    """A figure in its formats; `svg` can stand in a page beside others.
+
+    provenance: what a figure that stands alone says after its caption: budget, preset, commit, hash.
+    """
 
     name: str
     caption: str
     formats: dict[str, bytes]
     wide: bool  # over both columns of a paper
+    provenance: str = ""
+
+    @property
+    def full_caption(self) -> str:
+        """Return the caption of a figure that travels without its page."""
+        return f"{self.caption} {self.provenance}".rstrip()
 
     @property
     def svg(self) -> str:

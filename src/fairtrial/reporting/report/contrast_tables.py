@@ -48,7 +48,7 @@ def every_contrast(studies: Sequence[RecordedStudy], claims: Iterable[ClaimEntry
         f"corrects within a family and not across: with no difference anywhere about "
         f"{ALPHA * families:.2g} families would hold a false verdict. The claims ledger tests "
         f"{plural(len(exploratory), 'further contrast')}, exploratory, in {of_claims}. "
-        f"{_key()}"
+        f"{verdict_key()}"
     )
     return Table("contrasts", caption, frame, marked=("verdict",))
 
@@ -56,7 +56,7 @@ def every_contrast(studies: Sequence[RecordedStudy], claims: Iterable[ClaimEntry
 def primary_contrasts(studies: Sequence[RecordedStudy]) -> Table:
     """Return a row per primary contrast of studies that a page quotes."""
     rows = [row for study in studies for row in _rows_of(study) if row["declared as"] == "primary"]
-    caption = f"Every primary contrast of the studies that this page quotes. {_key()}"
+    caption = f"Every primary contrast of the studies that this page quotes. {verdict_key()}"
     return Table("primary-contrasts", caption, _frame(rows), marked=("verdict",))
 
 
@@ -96,7 +96,7 @@ def with_contrasts(readme: str, results: Path) -> str:
     folders = find_studies([results])
     rows = [row for folder in folders for row in _recorded_rows(folder, results, head + tail)]
     table = Table("quoted", "", _frame(rows).drop(columns="declared as"))
-    return f"{head}{BEGIN}\n\n{_key()}\n\n{table.markdown()}\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{verdict_key()}\n\n{table.markdown()}\n{END}{tail}"
 
 
 def _recorded_rows(folder: Path, results: Path, page: str) -> list[dict[str, str]]:
@@ -123,7 +123,7 @@ def _rows_of(study: RecordedStudy) -> Iterable[dict[str, str]]:
 
 
 def _row(study: Study, label: str, name: str, verdict: str, sentence: str) -> dict[str, str]:
-    primary = name in {contrast.name for contrast in study.contrasts[: len(study.primary)]}  # type: ignore[arg-type]
+    primary = name in {contrast.name for contrast in study.primary_contrasts}
     return {
         "verdict": f"{ICONS[verdict]} {verdict.replace('_', ' ')}",
         "study": f"{label} (preset {clean(study.preset)})",
@@ -142,6 +142,6 @@ def _families(number: int) -> str:
     return "1 family" if number == 1 else f"{number} families"
 
 
-def _key() -> str:
+def verdict_key() -> str:
     """Return '↑ better, ↓ worse, ...'."""
     return ", ".join(f"{icon} {verdict.replace('_', ' ')}" for verdict, icon in ICONS.items()) + "."

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from textwrap import wrap
@@ -57,6 +58,44 @@ PLANNED: Final = (
         f"{_LATER}: a detector that trains",
     ),
 )  # fmt: skip
+# What the page of a question draws, each with a plain sentence; the figure that shows the answer is first.
+# Other items stand in folds and on the pages of studies.
+ON_PAGE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "Q1": (
+        ("F1.1", "Two networks see the same few images; one of them has learned on other images before."),
+        ("FE.1", "With more examples of each class, every network gets better: how fast?"),
+        ("F1.2", "Fine-tuning changes the whole network; a probe trains a last layer alone."),
+    ),
+    "Q2": (
+        ("T2.1", "BiT is a ResNet with a few changes; here they are made one by one."),
+        ("F2.3", "Before any training: does a signal keep its size through the network?"),
+        ("F3.1", "Both changes that BiT makes to its layers, each alone and both together."),
+        ("F2.4", "The standardized filters cost time at each step; this is how much."),
+        ("T2.2", "The networks by name: their authors' numbers beside ours."),
+    ),
+    "Q3": (
+        ("F3.3", "How many images a network sees before each update, from few to many."),
+        ("F3.7", "A normalization averages over some numbers; those of one colour go together."),
+        ("F3.5", "An average over few images is a poor guess, and BN works with such averages."),
+        ("F3.4", "Every update sees as many images; only BN's averages are over fewer."),
+        ("F3.2", "Does standardizing the weights help one normalization more than the other?"),
+    ),
+    "Q4": (
+        ("F4.2", "MixUp trains on blends of two images; what it gains depends on how many there are."),
+        ("F4.1", "How strongly two images are blended is drawn; mostly one is hardly seen."),
+        ("F4.5", "The same gain, for each kind of normalization."),
+    ),
+    "Q5": (
+        ("F5.3", "A detector looks at many empty places; this loss counts the easy ones less."),
+        ("T2.2", "The networks by name: how large they are, and how much one image takes."),
+        ("T5.2", "A detector made of a BiT network: each part, and the published precision."),
+    ),
+    "EC": (
+        ("FE.1", "A network that saw many images before is shown 1 to 10 of each new class."),
+        ("FE.3", "Which images are drawn matters most when there are few of them."),
+        ("F1.1", "What the earlier training is worth at each number of examples."),
+    ),
+}
 
 
 @cache
@@ -101,7 +140,7 @@ def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list
     """Draw every figure of a study, with where it comes from in its caption."""
     with styled():
         return [
-            render(name, f"{caption} {provenance(study.results)}", figure, formats)
+            replace(render(name, caption, figure, formats), provenance=provenance(study.results))
             for name, caption, figure in figures_of(study)
         ]
 

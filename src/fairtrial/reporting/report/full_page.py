@@ -1,249 +1,171 @@
-"""The pages of the report over all studies, as HTML and as Markdown: each figure stands once on a page."""
+"""The pages of the report over all studies, as HTML and as Markdown, set from their model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from fairtrial.reporting.report import study_page
-from fairtrial.reporting.report.contrast_tables import primary_contrasts
-from fairtrial.reporting.report.questions import QUESTIONS, Question
+from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.study_page import render_page, table_content
 from fairtrial.reporting.tables.table import markdown_text as text
 
 if TYPE_CHECKING:
-    from fairtrial.reporting.figures.figure_files import RenderedFigure
-    from fairtrial.reporting.report.missing_items import CoveredItem, Drawings
-    from fairtrial.reporting.report.recorded_studies import RecordedStudy
+    from fairtrial.reporting.report.page_model import NumberedFigure, NumberedTable, QuestionPage
     from fairtrial.reporting.tables.table import Table
 
-
-@dataclass(frozen=True, eq=False)
-class PlacedFigure:
-    """A figure at one place; `first` is where the page draws it, if that is elsewhere."""
-
-    source: str
-    figure: RenderedFigure
-    first: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedItem:
-    """An item at one place; `first` is its id, if an earlier section of the page shows it."""
-
-    covered: CoveredItem
-    figures: tuple[PlacedFigure, ...]
-    first: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """One question with what is recorded on it. sentences: (study, its sentences about the question)."""
-
-    key: str
-    question: Question
-    sentences: tuple[tuple[RecordedStudy, tuple[str, ...]], ...]
-    forests: tuple[PlacedFigure, ...]
-    items: tuple[PlacedItem, ...]
-    more: tuple[PlacedFigure, ...]  # figures of its studies that no item asks for
-    missing: tuple[CoveredItem, ...]
+TITLE: Final = "Big Transfer: what the recorded trials say"
+TERMS: Final = (  # the legend of each page
+    (
+        "BN, GN, WS",
+        "BatchNorm, GroupNorm, Weight Standardization: ways to keep the numbers in a network in range",
+    ),
+    ("seed", "one repetition with its own images, order and initial weights; all arms share them"),
+    ("arm", "one way to train, such as gn+ws; a contrast compares two arms"),
+    ("points", "of 100 test images, how many more are recognized"),
+    (
+        "[low, high]",
+        "the interval in which the difference of new repetitions lies, at the level that is named",
+    ),
+    ("n", "how many independent repetitions the interval is made of"),
+    ("better, worse", "the interval leaves out 0"),
+    ("equivalent", "the difference is shown to be too small to matter"),
+    ("undecided", "neither could be shown with these runs; inconclusive in the table"),
+    (
+        "Holm p",
+        "how surprising the difference would be if there were none, corrected for all contrasts of a study",
+    ),
+    ("embedded, mini", "small settings for a laptop; neither is BiT itself"),
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Page:
-    """One page: its name, its title, its sections, the studies that it tells in full."""
+class Index:
+    """The page before the questions: tables over everything, and what a reader must know first."""
 
-    name: str
-    title: str
-    sections: tuple[Section, ...]
-    studies: tuple[RecordedStudy, ...]
-    overview: tuple[Table, ...] = ()
-    warnings: tuple[str, ...] = ()
+    tables: Sequence[Table]
+    warnings: tuple[str, ...]
 
 
-class _Places:
-    """Where a page has already drawn what."""
-
-    def __init__(self) -> None:
-        self.places: dict[str, str] = {}
-
-    def put(self, source: str, figure: RenderedFigure, place: str) -> PlacedFigure:
-        return PlacedFigure(source, figure, self.first(figure.name, place))
-
-    def first(self, name: str, place: str) -> str:
-        """Return where it stands already; empty the first time, which is noted."""
-        if name in self.places:
-            return self.places[name]
-        self.places[name] = place
-        return ""
+def index_html(index: Index, pages: Sequence[QuestionPage]) -> str:
+    """Return the index: the answer of each question, then the tables over all of them."""
+    tables = [table_content(table) for table in index.tables]
+    return _render("index", TITLE, [], index.warnings, pages=pages, tables=tables)
 
 
-def pages(
-    studies: Sequence[RecordedStudy],
-    drawings: Mapping[str, Drawings],
-    covered: Sequence[CoveredItem],
-    overview: Sequence[Table],
-) -> list[Page]:
-    """Return the index, a page per question, and the report that holds them all."""
-    warnings = tuple(f"{study.label}: {warning}" for study in studies for warning in study.verdicts.warnings)
-    made = [Page("index", "Big Transfer: what the recorded trials say", (), (), tuple(overview), warnings)]
-    for key, question in QUESTIONS.items():
-        section = _section(key, studies, drawings, covered, _Places())
-        keys = {study.key for study, _ in section.sentences}
-        keys |= {key for item in section.items for key in item.covered.studies}
-        in_full = tuple(study for study in studies if study.key in keys)  # for their fairness
-        quoted = (primary_contrasts([study for study, _ in section.sentences]),) if section.sentences else ()
-        made.append(Page(question.slug, question.title, (section,), in_full, quoted))
-    places = _Places()
-    sections = tuple(_section(key, studies, drawings, covered, places) for key in QUESTIONS)
-    return [*made, Page("report", made[0].title, sections, tuple(studies), tuple(overview), warnings)]
+def html(page: QuestionPage) -> str:
+    """Return the page of one question: figures stand in it as SVG, nothing is loaded, no script."""
+    return _render(page.slug, page.title, [_content(page, {})], page.warnings)
 
 
-def _section(
-    key: str,
-    studies: Sequence[RecordedStudy],
-    drawings: Mapping[str, Drawings],
-    covered: Sequence[CoveredItem],
-    places: _Places,
-) -> Section:
-    about = [(study, study.sentences_about(QUESTIONS[key].about)) for study in studies]
-    sentences = tuple((study, lines) for study, lines in about if lines)
-    asked = [item for item in covered if key in item.item.questions]
-    items = tuple(_placed(item, places) for item in asked if item.drawn)
-    wanted = {figure.name for item in covered for _, figure in item.figures}
-    forests: list[PlacedFigure] = []
-    more: list[PlacedFigure] = []
-    for study, _ in sentences:
-        for figure in drawings[study.key].figures:
-            if drawings[study.key].short_name(figure).startswith("contrasts"):
-                forests.append(places.put(study.name, figure, f"{key}-verdicts"))
-            elif figure.name not in wanted:
-                more.append(places.put(study.name, figure, f"{key}-more"))
-    missing = tuple(item for item in asked if not item.drawn)
-    return Section(key, QUESTIONS[key], sentences, tuple(forests), items, tuple(more), missing)
+def whole_html(pages: Sequence[QuestionPage], warnings: Sequence[str]) -> str:
+    """Return all questions on one page; what a question before it draws is pointed to."""
+    places: dict[str, str] = {}
+    return _render("report", TITLE, [_content(page, places) for page in pages], warnings)
 
 
-def _placed(covered: CoveredItem, places: _Places) -> PlacedItem:
-    figures = tuple(places.put(source, figure, covered.item.id) for source, figure in covered.figures)
-    return PlacedItem(covered, figures, places.first(f"item {covered.item.id}", covered.item.id))
-
-
-def html(page: Page) -> str:
-    """Return the page: figures stand in it as SVG, nothing is loaded, no script."""
+def _render(name: str, title: str, sections: Sequence[Any], warnings: Sequence[str], **more: Any) -> str:
     return render_page(
         "full_page.html",
-        document=page,
+        **{"pages": [], "tables": []} | more,
+        name=name,
+        title=title,
+        sections=sections,
+        alarms=[text for text in warnings if "ALARM" in text or "incomplete" in text],
         questions=QUESTIONS,
-        overview=[table_content(table) for table in page.overview],
-        sections=[_section_content(section) for section in page.sections],
-        studies=[_study_content(study) for study in page.studies],
+        terms=TERMS,
     )
 
 
-def _section_content(section: Section) -> dict[str, Any]:
+def _content(page: QuestionPage, places: dict[str, str]) -> dict[str, Any]:
+    """Return a page as the template reads it. places: of what the document has already drawn."""
+    drawn = [_figure(page, figure, places) for figure in _figures(page)]
+    evidence = page.evidence
     return {
-        "key": section.key,
-        "question": section.question,
-        "said": [(study.key, study.name, lines) for study, lines in section.sentences],
-        "forests": [_figure_content(figure) for figure in section.forests],
-        "items": [_item_content(item) for item in section.items],
-        "more": [_figure_content(figure) for figure in section.more],
-        "missing": section.missing,
+        "page": page,
+        "main": drawn[0] if drawn else None,
+        "explaining": drawn[1:],
+        "tables": [_table(page, table, places) for table in page.tables],
+        "evidence": None if evidence.table is None else _table(page, evidence.table, {}),
+        "secondary": None if evidence.secondary is None else table_content(evidence.secondary),
+        "more_tables": [table_content(table) for table in page.more_tables],
     }
 
 
-def _item_content(placed: PlacedItem) -> dict[str, Any]:
-    tables = placed.covered.tables
-    return {
-        "item": placed.covered.item,
-        "pictures": [_figure_content(figure) for figure in placed.figures],
-        "tables": [] if placed.first else [table_content(table) for table in tables],
-        "first": placed.first,
-        "elsewhere": bool(placed.first and tables),
-    }
+def _figures(page: QuestionPage) -> list[NumberedFigure]:
+    return [*([page.main] if page.main else []), *page.explaining]
 
 
-def _figure_content(placed: PlacedFigure) -> dict[str, Any]:
-    figure = placed.figure
-    return {
-        "source": placed.source,
-        "name": figure.name,
-        "caption": figure.caption,
-        "wide": figure.wide,
-        "first": placed.first,
-        "svg": "" if placed.first else Markup(figure.svg),
-    }
+def _figure(page: QuestionPage, figure: NumberedFigure, places: dict[str, str]) -> dict[str, Any]:
+    place = f"{page.key}-figure-{figure.number}"
+    first = places.setdefault(figure.figure.name, place)
+    svg = "" if first != place else Markup(figure.figure.svg)
+    return {"shown": figure, "id": place, "first": "" if first == place else first, "svg": svg}
 
 
-def _study_content(study: RecordedStudy) -> dict[str, Any]:
-    verdicts = study.verdicts
-    content, control = study_page.facts(verdicts, study.shared), verdicts.control
-    return {
-        "key": study.key,
-        "name": study.name,
-        "question": content["question"],
-        "facts": content["facts"],
-        "alarm": control.sentence if control is not None and control.alarm else "",
-        "control": control.sentence if control is not None else "No A/A arm was run.",
-        "incomplete": "" if verdicts.results.complete else content["progress"],
-        "warnings": verdicts.warnings,
-        "tables": [table_content(table) for table in study.tables],
-    }
+def _table(page: QuestionPage, table: NumberedTable, places: dict[str, str]) -> dict[str, Any]:
+    place = f"{page.key}-table-{table.number}"
+    first = places.setdefault(table.table.name, place)
+    content = table_content(table.table)
+    return {"shown": table, "id": place, "first": "" if first == place else first, "content": content}
 
 
-def markdown(page: Page) -> str:
-    """Return the same page for a repository or a notebook; figures are linked."""
-    lines = [f"# {text(page.title)}", ""]
-    if page.overview and not page.sections:
-        lines += [f"- [{question.title}]({question.slug}.md)" for question in QUESTIONS.values()]
-    if page.warnings:
-        lines += ["", "## Warnings", "", *(f"- {text(warning)}" for warning in page.warnings)]
-    for table in page.overview:
+def index_markdown(index: Index, pages: Sequence[QuestionPage]) -> str:
+    """Return the index for a repository or a notebook."""
+    lines = [f"# {TITLE}"]
+    for page in pages:
+        lines += ["", f"## [{page.title}]({page.slug}.md)", "", *(f"- {text(line)}" for line in page.answer)]
+    if index.warnings:
+        lines += ["", "## Warnings", "", *(f"- {text(warning)}" for warning in index.warnings)]
+    for table in index.tables:
         lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
-    for section in page.sections:
-        lines += ["", *_section_lines(section)]
-    for study in page.studies:
-        lines += ["", f"## Study {text(study.name)}", ""]
-        for table in study.tables:
-            lines += [f"### {text(table.name)}", "", text(table.caption), "", table.markdown()]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _section_lines(section: Section) -> Iterator[str]:
-    question = section.question
-    yield from (f"## {question.title}", "", question.asks)
-    for study, sentences in section.sentences:
-        yield from ("", f"**{text(study.name)}**", "", *(f"- {text(sentence)}" for sentence in sentences))
-    yield from ("", "May be claimed:", "", *(f"- {text(claim)}" for claim in question.may))
-    yield from ("", "May not be claimed:", "", *(f"- {text(claim)}" for claim in question.may_not))
-    yield from _links(section.forests)
-    for placed in section.items:
-        item = placed.covered.item
-        lacks = f" Left out: {item.lacks}; it takes: {item.fill}." if item.lacks else ""
-        quoted = text(f"To be quoted for: {item.claim}.{lacks}")
-        yield from ("", f"### {item.id} {item.title}", "", quoted)
-        yield from _links(placed.figures)
-        if placed.first and placed.covered.tables:
-            yield from ("", f"Its table stands above, under {placed.first}.")
-        for table in () if placed.first else placed.covered.tables:
-            yield from ("", text(table.caption), "", table.markdown().rstrip())
-    if section.more:
-        yield from ("", "### More from these studies", *_links(section.more))
-    if section.missing:
-        yield from ("", "### Not drawn", "")
-        yield from (
-            f"- {lost.item.id} {lost.item.title} needs: {text(lost.needs)}" for lost in section.missing
-        )
+def markdown(*pages: QuestionPage) -> str:
+    """Return one page or several for a repository or a notebook; figures are linked."""
+    head = [f"# {TITLE}", ""] if len(pages) > 1 else []
+    return "\n".join([*head, *(line for page in pages for line in _lines(page))]).rstrip() + "\n"
 
 
-def _links(figures: Sequence[PlacedFigure]) -> Iterator[str]:
-    for placed in figures:
-        name = placed.figure.name
-        if placed.first:
-            yield from ("", f"`{name}` stands above, under {placed.first}.")
-        else:
-            caption = text(f"{placed.source}: {placed.figure.caption}")
-            yield from ("", f"![{name}](figures/{name}.svg)", "", caption)
+def _lines(page: QuestionPage) -> Iterator[str]:
+    yield from (
+        f"# {text(page.title)}",
+        "",
+        text(page.asks),
+        "",
+        *(f"- {text(said)}" for said in page.answer),
+    )
+    for figure in _figures(page):
+        caption = text(f"Figure {figure.number}. {figure.title}. {figure.source}: {figure.figure.caption}")
+        name = figure.figure.name
+        yield from ("", text(figure.plain), "", f"![{name}](figures/{name}.svg)", "", caption)
+    evidence = [page.evidence.table] if page.evidence.table else []
+    for table in (*page.tables, *evidence):
+        yield from ("", f"**Table {table.number}. {text(table.title)}.** {text(table.plain)}", "")
+        yield from (text(table.table.caption), "", table.table.markdown().rstrip())
+    yield from ("", "May be claimed:", "", *(f"- {text(claim)}" for claim in page.may))
+    yield from ("", "May not be claimed:", "", *(f"- {text(claim)}" for claim in page.may_not))
+    if page.evidence.sentences:
+        yield from ("", "## The sentences", "")
+        for plain, sentence, study in page.evidence.sentences:
+            yield f"- {text(plain)} {text(study)}: {text(sentence)}"
+    for heading, lines in _appendix(page):
+        if lines:
+            yield from ("", f"## {heading}", "", *(f"- {line}" for line in lines))
+    for more in page.more_tables:
+        yield from ("", text(more.caption), "", more.markdown().rstrip())
+    yield ""
+
+
+def _appendix(page: QuestionPage) -> Iterator[tuple[str, list[str]]]:
+    """Yield what a page holds at its end: (heading, a line each)."""
+    yield (
+        "Further figures",
+        [f"[{one.name}](figures/{one.name}.svg): {text(one.title)}, {text(one.source)}" for one in page.more],
+    )
+    yield "Not drawn", [f"{key} {text(title)} needs: {text(needs)}" for key, title, needs in page.missing]
+    yield "Where the numbers come from", [f"{text(name)}: {text(line)}" for _, name, line in page.sources]
+    yield "Warnings", [text(warning) for warning in page.warnings]

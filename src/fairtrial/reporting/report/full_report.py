@@ -15,7 +15,7 @@ from fairtrial.reporting.claims.ledger import ledger
 from fairtrial.reporting.claims.read_claims import Recorded, entries, read_benches
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
-from fairtrial.reporting.report import figure_registry, full_page, latex
+from fairtrial.reporting.report import figure_registry, full_page, latex, study_page
 from fairtrial.reporting.report.contrast_tables import every_contrast, shared_table
 from fairtrial.reporting.report.missing_items import (
     CoveredItem,
@@ -24,6 +24,7 @@ from fairtrial.reporting.report.missing_items import (
     coverage_table,
     study_table,
 )
+from fairtrial.reporting.report.question_pages import question_pages
 from fairtrial.reporting.report.recorded_studies import RecordedStudy, study_folders
 from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY
 from fairtrial.reporting.results import shared_runs, timings
@@ -100,10 +101,21 @@ def report_files(
         coverage_table(covered),
         ledger(claims),
     ]
-    files: dict[str, str | bytes] = {}
-    for page in full_page.pages(studies, drawings, covered, overview):
-        files[f"{page.name}.html"] = full_page.html(page)
-        files[f"{page.name}.md"] = full_page.markdown(page)
+    pages = question_pages(studies, drawings, covered)
+    warnings = tuple(f"{study.label}: {text}" for study in studies for text in study.verdicts.warnings)
+    index = full_page.Index(overview, warnings)
+    files: dict[str, str | bytes] = {
+        "index.html": full_page.index_html(index, pages),
+        "index.md": full_page.index_markdown(index, pages),
+        "report.html": full_page.whole_html(pages, warnings),
+        "report.md": full_page.markdown(*pages),
+    }
+    for page in pages:
+        files[f"{page.slug}.html"] = full_page.html(page)
+        files[f"{page.slug}.md"] = full_page.markdown(page)
+    for study in studies:
+        content = study_page.facts(study.verdicts, study.shared), drawings[study.key].figures, study.tables
+        files[f"study-{study.key}.html"] = study_page.html(*content, study.verdicts.warnings)
     files |= figure_files(figure for drawn in drawings.values() for figure in drawn.figures)
     files |= table_files([*overview, *(table for drawn in drawings.values() for table in drawn.tables)])
     for study in studies:

@@ -143,6 +143,6 @@ def _figure(figure: RenderedFigure) -> list[str]:
     return [
         f"\\begin{{figure{star}}}",
         f"\\centering\\includegraphics{{figures/{figure.name}.pdf}}",
-        f"\\caption{{{escaped(figure.caption)}}}\\label{{fig:{figure.name}}}",
+        f"\\caption{{{escaped(figure.full_caption)}}}\\label{{fig:{figure.name}}}",
         f"\\end{{figure{star}}}",
     ]

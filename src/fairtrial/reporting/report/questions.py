@@ -13,7 +13,7 @@ _FEW: Final = 10  # images per class; the end of the few-shot curve
 
 @dataclass(frozen=True)
 class Question:
-    """One page. about: whether a declared contrast of a study speaks of it."""
+    """One page. about: whether a declared contrast speaks of it; factors: which it is about, if any."""
 
     slug: str
     title: str
@@ -21,6 +21,11 @@ class Question:
     may: tuple[str, ...]
     may_not: tuple[str, ...]
     about: Callable[[Study, Contrast], bool]
+    factors: tuple[str, ...] = ()
+
+    def alone(self, contrast: Contrast) -> bool:
+        """Return whether a contrast changes nothing but what the question is about."""
+        return not self.factors or changed(contrast) - set(contrast.by) <= set(self.factors)
 
 
 def changed(contrast: Contrast) -> set[str]:
@@ -61,6 +66,7 @@ QUESTIONS: Final = {
             "That small networks win on small data. BiT says that the gain of larger ones shrinks.",
         ),
         about=_changes("finetune", "upstream"),
+        factors=("finetune", "upstream"),
     ),
     "Q2": Question(
         slug="bit-over-resnet",
@@ -95,6 +101,7 @@ QUESTIONS: Final = {
             "A gap at equal examples as one at equal seconds: GN+WS costs time, and both are reported.",
         ),
         about=_changes("norm", "weight_std", "stat_batch", "bn_mode"),
+        factors=("norm", "weight_std", "stat_batch", "bn_mode"),
     ),
     "Q4": Question(
         slug="mixup",
@@ -111,6 +118,7 @@ QUESTIONS: Final = {
             "That it helps at a size that no study here has run.",
         ),
         about=_changes("mixup"),
+        factors=("mixup",),
     ),
     "Q5": Question(
         slug="models",
@@ -126,6 +134,7 @@ QUESTIONS: Final = {
             "87.8, 99.3, 76.7 or 97.6 as the paper's numbers: those are of its first version.",
         ),
         about=_changes("model"),
+        factors=("model",),
     ),
     "EC": Question(
         slug="few-shot",

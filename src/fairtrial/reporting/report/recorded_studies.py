@@ -45,12 +45,14 @@ class RecordedStudy:
 def study_folders(results: Path) -> dict[str, Path]:
     """Return the folder of each study in a folder and in its `released`, by key; a Fault where there is none.
 
-    Where both have a study of one name, the one that ships is called released-NAME.
+    Where both have a study of one name, the one that ships is left out: a report tells a study once.
     """
+    found = find_studies([results])
+    own = {folder.name for folder in found if folder.parent.name != RELEASED}
     folders: dict[str, Path] = {}
-    for folder in find_studies([results]):
-        key = _key(folder.name)
-        folders[key if key not in folders else _free_key(f"{RELEASED}-{key}", folders)] = folder
+    for folder in found:
+        if folder.parent.name != RELEASED or folder.name not in own:
+            folders[_free_key(_key(folder.name), folders)] = folder
     if not folders:
         do = "run one first: fairtrial run norm; or name another folder with --results"
         raise fault("no study is recorded here", str(results), do, BAD_INPUT)
@@ -62,7 +64,7 @@ def _key(name: str) -> str:
 
 
 def _free_key(key: str, taken: dict[str, Path]) -> str:
-    number = 2
-    while key in taken:
-        key, number = f"{key.rstrip('0123456789-')}-{number}", number + 1
-    return key
+    number, free = 2, key
+    while free in taken:
+        free, number = f"{key}-{number}", number + 1
+    return free

@@ -91,7 +91,7 @@ def html(
         "study_page.html",
         **content,
         figures=[
-            {"name": f.name, "caption": f.caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures
+            {"name": f.name, "caption": f.full_caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures
         ],
         tables=[table_content(table) for table in tables],
         warnings=warnings,
@@ -136,7 +136,7 @@ def markdown(
     lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in content["cards"]]
     lines += ["", *(f"- {name}: {text(value)}" for name, value in content["facts"])]
     for figure in figures:
-        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", text(figure.caption)]
+        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", text(figure.full_caption)]
     for table in tables:
         lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
     if warnings:

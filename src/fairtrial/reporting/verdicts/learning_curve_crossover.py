@@ -110,7 +110,7 @@ class Crossover:
 
 def find_crossovers(results: Results, partial: bool) -> list[Crossover]:
     """Return the first declared contrasts of two arms whose runs were all evaluated on their way."""
-    primary: tuple[Contrast, ...] = results.study.primary  # type: ignore[assignment]
+    primary = results.study.primary_contrasts
     crossovers = (_crossover(results, contrast, partial) for contrast in primary)
     return [crossover for crossover in crossovers if crossover is not None][:MOST]
 

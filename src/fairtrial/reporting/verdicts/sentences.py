@@ -83,7 +83,7 @@ def title(contrast: Contrast) -> str:
     """Return the contrast without a verdict: 'gn+ws against bn at batch 4'."""
     treatment, control, at = arms(contrast)
     for name, (first, second) in contrast.by.items():
-        return f"{_change(contrast)}{at}: {level(name, first)} against {level(name, second)}"
+        return f"{change_words(contrast)}{at}: {level(name, first)} against {level(name, second)}"
     return f"{treatment} against {control}{at}"
 
 
@@ -124,13 +124,14 @@ def _name(levels: Any) -> str:
     return clean(factors.label({name: levels[name] for name in names}))
 
 
-def _by(contrast: Contrast) -> tuple[str, str]:
+def levels_of_by(contrast: Contrast) -> tuple[str, str]:
     """Return ('with gn', 'with bn'), ('at batch 4', 'at batch 64') or ('when fine-tuned', 'from scratch')."""
     ((name, (first, second)),) = contrast.by.items()
     return _place(name, first), _place(name, second)
 
 
-def _change(contrast: Contrast) -> str:
+def change_words(contrast: Contrast) -> str:
+    """Return what an interaction changes: 'gn+ws instead of bn'."""
     if dict(contrast.treatment) == {"weight_std": True}:
         return "weight standardization"
     treatment, control, _ = arms(contrast)
@@ -148,15 +149,15 @@ def _simple(finding: Finding) -> str:
     if finding.verdict == "equivalent":
         within = f"{at} within {finding.scale.within(finding.margin)}"
         return f"{treatment} and {control} are equivalent{within}: {_shown(finding)}"
-    verb = "beats" if _helps(finding) else "loses to"
+    verb = "beats" if helps(finding) else "loses to"
     return f"{treatment} {verb} {control}{at} by {size} {_bounds(finding)}{_negligible(finding)}"
 
 
 def _interaction(finding: Finding) -> str:
     """Return '"WS repairs GN": weight standardization is worth 14.2 points more with gn than ...'."""
-    first, second = _by(finding.contrast)
+    first, second = levels_of_by(finding.contrast)
     _, _, at = arms(finding.contrast)
-    change, name = _change(finding.contrast), f'"{clean(finding.contrast.name)}"'
+    change, name = change_words(finding.contrast), f'"{clean(finding.contrast.name)}"'
     if finding.verdict == "refused":
         return f"No verdict on {name}{at}: {finding.reason}"
     assert finding.interval is not None
@@ -166,13 +167,14 @@ def _interaction(finding: Finding) -> str:
     if finding.verdict == "equivalent":
         within = f"{at} within {finding.scale.within(finding.margin)}"
         return f"{name}: {change} is worth the same {first} as {second}{within}: {_shown(finding)}"
-    more = "more" if _helps(finding) else "less"
+    more = "more" if helps(finding) else "less"
     size = finding.scale.gap(abs(finding.interval.estimate))
     what = f"{change} is worth {size} {more} {first} than {second}{at} {_bounds(finding)}"
     return f"{name}: {what}{_negligible(finding)}"
 
 
-def _helps(finding: Finding) -> bool:
+def helps(finding: Finding) -> bool:
+    """Say whether the treatment did better; of an interaction, whether it gains more at its first level."""
     assert finding.interval is not None and finding.ruling is not None
     return (finding.interval.estimate > 0) == finding.ruling.higher_is_better
 

@@ -1,0 +1,172 @@
+"""Findings of several studies on one question -> plain sentences in order, and how they fit together."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
+from fairtrial.reporting.wording import fixed, listed, plural
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.report.recorded_studies import RecordedStudy
+    from fairtrial.reporting.verdicts.rulings import Finding
+
+# Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
+ENOUGH: Final = 6
+_ABBREVIATED: Final = re.compile(r"\b(bn|gn|ln|ws|sws|frn)\b")
+_DECIDED: Final = ("better", "worse", "equivalent", "different_but_negligible")
+_COUNTED: Final = {
+    "better": "better", "worse": "worse", "equivalent": "equivalent",
+    "different_but_negligible": "negligible", "inconclusive": "undecided", "refused": "refused",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """One finding of a study on a question, with its statistical sentence."""
+
+    study: RecordedStudy
+    finding: Finding
+    sentence: str
+    primary: bool
+    alone: bool  # whether it changes factors of the question only
+
+    @property
+    def decides(self) -> bool:
+        """Whether it settles something, with enough units that one of them cannot."""
+        return self.finding.verdict in _DECIDED and self.finding.n >= ENOUGH
+
+
+def in_order(said: Sequence[Said]) -> list[Said]:
+    """Return what decides first: primary, of the question alone, decided, enough units, then by its p."""
+
+    def rank(one: Said) -> tuple[object, ...]:
+        step, equal = one.finding.step, one.finding.equivalence_step
+        tested = equal if one.finding.verdict == "equivalent" else step
+        p = tested.adjusted_p if tested is not None else math.inf
+        decided, enough = one.finding.verdict in _DECIDED, one.finding.n >= ENOUGH
+        return (not one.primary, not one.alone, not (decided and enough), not decided, p, one.study.key)
+
+    return sorted(said, key=rank)
+
+
+def answer(said: Sequence[Said]) -> tuple[str, ...]:
+    """Return at most three sentences: what leads, what is said beside it, and how all of it fits together."""
+    primary = [one for one in in_order(said) if one.primary]
+    if not primary:
+        return ()
+    first = primary[0]
+    second = [one for one in primary[1:] if one.alone and _topic(one) != _topic(first)][:1]
+    return (*(f"{plain(one.finding)[:-1]} ({_proof(one)})." for one in (first, *second)), summary(primary))
+
+
+def plain(finding: Finding) -> str:
+    """Return a verdict as one sentence without statistics, for readers outside the field."""
+    text = _capitals(_plain(finding))
+    return text[:1].upper() + text[1:]
+
+
+def _capitals(text: str) -> str:
+    """Return the text with layers as the legend of terms writes them: GN+WS."""
+    return _ABBREVIATED.sub(lambda found: found[0].upper(), text)
+
+
+def _plain(finding: Finding) -> str:
+    contrast = finding.contrast
+    treatment, control, at = arms(contrast)
+    if finding.verdict == "refused":
+        return f"No fair comparison of {treatment} with {control}{at} can be read from these runs."
+    if contrast.by:
+        return _plain_interaction(finding)
+    if finding.verdict == "inconclusive":
+        return f"These runs cannot tell whether {treatment} or {control} is better{at}."
+    if finding.verdict == "equivalent":
+        return f"It makes no difference that matters{at} whether {treatment} or {control} is used."
+    size = _size(finding)
+    trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
+    if finding.scale.factor == 100:
+        more = "more" if helps(finding) else "fewer"
+        text = f"{treatment} gets {size} {more} of 100 test images right than {control}{at}"
+    else:
+        text = f"{treatment} has a {'lower' if helps(finding) else 'higher'} loss than {control}{at}"
+    return f"{text}{trifle}."
+
+
+def _plain_interaction(finding: Finding) -> str:
+    first, second = levels_of_by(finding.contrast)
+    _, _, at = arms(finding.contrast)
+    what = change_words(finding.contrast)
+    if finding.verdict == "inconclusive":
+        return f"These runs cannot tell whether {what} helps more {first} or {second}{at}."
+    if finding.verdict == "equivalent":
+        return f"It makes no difference that matters to {what} whether {first} or {second}{at}."
+    than = "more" if helps(finding) else "less"
+    trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
+    if finding.scale.factor != 100:
+        return f"{what} lowers the loss {than} {first} than {second}{at}{trifle}."
+    size = _size(finding)
+    return f"{what} is worth {size} of 100 test images {than} {first} than {second}{at}{trifle}."
+
+
+def _size(finding: Finding) -> str:
+    assert finding.interval is not None
+    return fixed(abs(finding.interval.estimate) * finding.scale.factor, 1)
+
+
+def _proof(one: Said) -> str:
+    """Return 'study batch-steps, 10 seeds, 95 % interval 7.9 to 18.8'."""
+    finding = one.finding
+    unit = finding.unit.name
+    words = f"study {one.study.key}, {plural(finding.n, unit)}"
+    ruling = finding.ruling
+    if ruling is None or finding.interval is None or not math.isfinite(ruling.low):
+        return words
+    low, high = ruling.low * finding.scale.factor, ruling.high * finding.scale.factor
+    if finding.interval.estimate <= 0:
+        low, high = -high, -low
+    digits = finding.scale.digits
+    level = 100 * (ruling.level or 0.95)
+    return f"{words}, {level:.4g} % interval {fixed(low, digits)} to {fixed(high, digits)}"
+
+
+def _topic(one: Said) -> tuple[str, str, bool, str]:
+    """Return what is compared, wherever it is, and what came of it."""
+    treatment, control, _ = arms(one.finding.contrast)
+    return treatment, control, bool(one.finding.contrast.by), one.finding.verdict
+
+
+def summary(said: Sequence[Said]) -> str:
+    """Return how the evidence fits together: what decides, what is small, what disagrees with what."""
+    counts = Counter(one.finding.verdict for one in said)
+    kinds = [f"{counts[verdict]} {word}" for verdict, word in _COUNTED.items() if counts[verdict]]
+    number = len({one.study.key for one in said})
+    studies = f"{number} studies" if number > 1 else "1 study"
+    parts = [f"In all, {plural(len(said), 'primary contrast')} of {studies}: {listed(kinds)}"]
+    if deciding := _named(said, lambda one: one.decides):
+        parts.append(f"{listed(deciding)} decide{'s' if len(deciding) == 1 else ''}")
+    if small := _named(said, lambda one: one.finding.n < ENOUGH):
+        verb = "is" if len(small) == 1 else "are"
+        parts.append(f"{listed(small)} {verb} small (fewer than {ENOUGH} units), to be read with care")
+    if torn := _torn(said):
+        parts.append(f"the verdict on {torn} depends on the setting")
+    return "; ".join(parts) + "."
+
+
+def _named(said: Sequence[Said], which: Callable[[Said], bool]) -> list[str]:
+    return list(dict.fromkeys(one.study.key for one in said if which(one)))
+
+
+def _torn(said: Sequence[Said]) -> str:
+    """Return 'gn+ws against bn', where one setting calls it better and another one worse."""
+    verdicts: dict[tuple[str, str], set[str]] = {}
+    for one in said:
+        if not one.finding.contrast.by:
+            treatment, control, _ = arms(one.finding.contrast)
+            verdicts.setdefault((treatment, control), set()).add(one.finding.verdict)
+    torn = [" against ".join(pair) for pair, kinds in verdicts.items() if {"better", "worse"} <= kinds]
+    return _capitals(listed(torn))

@@ -1,0 +1,104 @@
+"""What a page of the report holds, as plain data; HTML, Markdown and PDF are set from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fairtrial.reporting.figures.figure_files import RenderedFigure
+    from fairtrial.reporting.tables.table import Table
+
+LONGEST_CAPTION: Final = 60  # words that stand under a figure; the rest is its notes
+_SENTENCE_END: Final = re.compile(r"(?<=[.?])\s+(?=[A-Z0-9])")
+
+
+@dataclass(frozen=True, eq=False)
+class NumberedFigure:
+    """One figure on a page. plain: a sentence for readers outside the field, before the caption.
+
+    source: the study or bench that it was drawn from. notes: what a caption of LONGEST_CAPTION words has no
+    room for.
+    """
+
+    number: int
+    title: str
+    plain: str
+    source: str
+    caption: str
+    notes: str
+    figure: RenderedFigure
+
+
+@dataclass(frozen=True, eq=False)
+class NumberedTable:
+    """One table on a page. plain: a sentence for readers outside the field."""
+
+    number: int
+    title: str
+    plain: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class LinkedFigure:
+    """A figure that has no place on the page: its file, its title, where it comes from."""
+
+    name: str
+    title: str
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A table of what decides, and each sentence behind it: (plain one, statistical one, study)."""
+
+    table: NumberedTable | None
+    sentences: tuple[tuple[str, str, str], ...]
+    secondary: Table | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionPage:
+    """One question: the answer and the figure that shows it, then what explains it, then the evidence.
+
+    answer: at most three sentences, the last one reconciles the evidence. sources: (key, name, line of
+    provenance) of each study that the page quotes. missing: (id, title, what would make it).
+    """
+
+    key: str
+    slug: str
+    title: str
+    asks: str
+    answer: tuple[str, ...]
+    main: NumberedFigure | None
+    explaining: tuple[NumberedFigure, ...]
+    tables: tuple[NumberedTable, ...]
+    evidence: Evidence
+    may: tuple[str, ...]
+    may_not: tuple[str, ...]
+    more: tuple[LinkedFigure, ...] = ()
+    more_tables: tuple[Table, ...] = ()
+    missing: tuple[tuple[str, str, str], ...] = ()
+    sources: tuple[tuple[str, str, str], ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def split_caption(caption: str) -> tuple[str, str]:
+    """Return the first whole sentences of at most LONGEST_CAPTION words, and what follows them."""
+    sentences = _SENTENCE_END.split(caption.strip())
+    taken, words = 0, 0
+    for sentence in sentences:
+        words += len(sentence.split())
+        if words > LONGEST_CAPTION:
+            break
+        taken += 1
+    if taken:
+        return " ".join(sentences[:taken]), " ".join(sentences[taken:])
+    first = re.split(r"(?<=;)\s", sentences[0])  # one long sentence ends at a semicolon
+    part, rest = " ".join(first[:1]).rstrip(";"), " ".join([*first[1:], *sentences[1:]])
+    short = part.split()
+    if len(short) > LONGEST_CAPTION:
+        part, rest = " ".join(short[:LONGEST_CAPTION]) + " ...", caption
+    return part if part.endswith((".", "...")) else f"{part}.", rest
