@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairtrial.reporting.report import answers
 from fairtrial.reporting.report.answers import Said
-from fairtrial.reporting.report.contrast_tables import ICONS, verdict_key
+from fairtrial.reporting.report.contrast_tables import ICONS, primary_contrasts, verdict_key
 from fairtrial.reporting.report.figure_registry import ON_PAGE
 from fairtrial.reporting.report.page_model import (
     Evidence,
@@ -54,7 +54,7 @@ def _page(
     figures = _figures(key, items, order)
     taken = {one.figure.name for one in figures}
     asked = [item for item in covered if key in item.item.questions]
-    wanted = dict(ON_PAGE[key])
+    rest = [item for item in asked if item.figures or item.item.id not in dict(ON_PAGE[key])]
     tables = _tables(key, items)
     evidence = _evidence(said, len(tables) + 1)
     keys = {study.key for study in studies if any(one.source == study.name for one in figures)} | set(order)
@@ -72,7 +72,10 @@ def _page(
         may=question.may,
         may_not=question.may_not,
         more=tuple(_links(asked, order, drawings, taken)),
-        more_tables=tuple(t for item in asked if item.item.id not in wanted for t in item.tables),
+        more_tables=(
+            *([primary_contrasts([study for study in studies if study.key in order])] if order else []),
+            *(table for item in rest for table in item.tables),
+        ),
         missing=tuple((i.item.id, i.item.title, i.needs) for i in asked if not i.drawn),
         sources=tuple((study.key, study.name, provenance(study.verdicts.results)) for study in quoted),
         warnings=tuple(f"{study.label}: {text}" for study in quoted for text in study.verdicts.warnings),
