@@ -101,7 +101,7 @@ def report_files(
         coverage_table(covered),
         ledger(claims),
     ]
-    pages = question_pages(studies, drawings, covered)
+    pages = question_pages(studies, drawings, covered, figure_registry.ON_PAGE)
     warnings = tuple(f"{study.label}: {text}" for study in studies for text in study.verdicts.warnings)
     index = full_page.Index(overview, warnings)
     files: dict[str, str | bytes] = {

@@ -10,7 +10,6 @@ import pandas as pd
 from fairtrial.reporting.report import answers
 from fairtrial.reporting.report.answers import Said
 from fairtrial.reporting.report.contrast_tables import ICONS, primary_contrasts, verdict_key
-from fairtrial.reporting.report.figure_registry import ON_PAGE
 from fairtrial.reporting.report.page_model import (
     Evidence,
     LinkedFigure,
@@ -35,27 +34,34 @@ _EVIDENCE_PLAIN = "Each row is one comparison that was declared before its runs;
 
 
 def question_pages(
-    studies: Sequence[RecordedStudy], drawings: Mapping[str, Drawings], covered: Sequence[CoveredItem]
+    studies: Sequence[RecordedStudy],
+    drawings: Mapping[str, Drawings],
+    covered: Sequence[CoveredItem],
+    on_page: Mapping[str, Sequence[tuple[str, str]]],
 ) -> list[QuestionPage]:
-    """Return the page of each question; figures and tables are numbered from 1 on each."""
-    return [_page(key, QUESTIONS[key], studies, drawings, covered) for key in QUESTIONS]
+    """Return the page of each question; figures and tables are numbered from 1 on each.
+
+    on_page: question -> (id of an item that its page draws, plain sentence), the one that answers first.
+    """
+    return [_page(key, studies, drawings, covered, on_page[key]) for key in QUESTIONS]
 
 
 def _page(
     key: str,
-    question: Question,
     studies: Sequence[RecordedStudy],
     drawings: Mapping[str, Drawings],
     covered: Sequence[CoveredItem],
+    on_page: Sequence[tuple[str, str]],
 ) -> QuestionPage:
+    question = QUESTIONS[key]
     said = answers.in_order(_said(question, studies))
     order = list(dict.fromkeys(one.study.key for one in said))
     items = {item.item.id: item for item in covered}
-    figures = _figures(key, items, order)
+    figures = _figures(on_page, items, order)
     taken = {one.figure.name for one in figures}
     asked = [item for item in covered if key in item.item.questions]
-    rest = [item for item in asked if item.figures or item.item.id not in dict(ON_PAGE[key])]
-    tables = _tables(key, items)
+    rest = [item for item in asked if item.figures or item.item.id not in dict(on_page)]
+    tables = _tables(on_page, items)
     evidence = _evidence(said, len(tables) + 1)
     keys = {study.key for study in studies if any(one.source == study.name for one in figures)} | set(order)
     quoted = [study for study in studies if study.key in keys]
@@ -102,10 +108,12 @@ def _said(question: Question, studies: Sequence[RecordedStudy]) -> list[Said]:
     return found
 
 
-def _figures(key: str, items: Mapping[str, CoveredItem], order: Sequence[str]) -> list[NumberedFigure]:
+def _figures(
+    on_page: Sequence[tuple[str, str]], items: Mapping[str, CoveredItem], order: Sequence[str]
+) -> list[NumberedFigure]:
     """Return the figures of a page: of each item the drawing of the study whose evidence stands first."""
     placed: list[NumberedFigure] = []
-    for item_id, plain in ON_PAGE[key]:
+    for item_id, plain in on_page:
         item = items[item_id]
         drawings = [one for one in item.figures if one[1].name not in {each.figure.name for each in placed}]
         if not drawings:
@@ -122,9 +130,9 @@ def _rank(figure: RenderedFigure, order: Sequence[str]) -> int:
     return order.index(own) if own else len(order)
 
 
-def _tables(key: str, items: Mapping[str, CoveredItem]) -> list[NumberedTable]:
+def _tables(on_page: Sequence[tuple[str, str]], items: Mapping[str, CoveredItem]) -> list[NumberedTable]:
     placed: list[NumberedTable] = []
-    for item_id, plain in ON_PAGE[key]:
+    for item_id, plain in on_page:
         for table in () if items[item_id].figures else items[item_id].tables:
             placed.append(NumberedTable(len(placed) + 1, items[item_id].item.title, plain, table))
     return placed
