@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from urllib.error import URLError
 from zlib import crc32
@@ -19,35 +20,69 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import get_model, get_model_weights
+from torchvision import models
+from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.ops import StochasticDepth
 
 from fairtrial.errors import Fault
 from fairtrial.layers import NORMS
+from fairtrial.models.timm_backbones import shaped
 from fairtrial.models.torchvision_backbones import (
-    LARGEST,
     Backbone,
     create_backbone,
     init_backbone,
     last_stage,
     layer_macs,
-    load_published,
 )
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
 from fairtrial.training.augmentation import normalize
+from fairtrial.weights.backbone_weights import LARGEST, load_published
 
 CLASSES = 7
 SMALL = f"{PREFIX}mobilenet_v3_small"
 INCEPTION = f"{PREFIX}inception_v3"
-DEEPER = ("resnet34", "resnet101", "resnet152", "wide_resnet50_2")  # more of what other rows are made of
-BATTERY = [name for name in BACKBONES if name.removeprefix(PREFIX) not in DEEPER]
-GROUPED = ("resnext", "mobilenet", "efficientnet", "convnext")  # torch counts their backward pass otherwise
+GOOGLENET = f"{PREFIX}googlenet"
+BATTERY = [
+    f"{PREFIX}{name}"
+    for name in (
+        "resnet18",
+        "resnext50_32x4d",
+        "alexnet",
+        "googlenet",
+        "inception_v3",
+        "squeezenet1_1",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+        "efficientnet_b0",
+        "regnet_y_400mf",
+        "densenet121",
+        "convnext_tiny",
+        "swin_t",
+    )
+]  # one of each family whose networks compute differently; the others are known by their shapes
+
+
+MORE = (
+    "vgg11",
+    "vgg19_bn",
+    "mobilenet_v2",
+    "efficientnet_b1",
+    "mnasnet0_5",
+    "vit_b_32",
+    "maxvit_t",
+    "resnet50",
+)
+SHAPED = [
+    pytest.param(name, marks=() if name in (*BATTERY, *(f"{PREFIX}{m}" for m in MORE)) else pytest.mark.soak)
+    for name in BACKBONES
+]  # the deeper ones of each family take minutes together
 
 
 def theirs(name: str, num_classes: int = 1000, **options) -> nn.Module:
     """The network as torchvision makes it, inception with its second head."""
-    more = {"init_weights": False} if name == INCEPTION else {}
-    return get_model(name.removeprefix(PREFIX), weights=None, num_classes=num_classes, **more, **options)
+    more = {"init_weights": False} if name in (INCEPTION, GOOGLENET) else {}
+    bare, known = name.removeprefix(PREFIX), {"weights": None, "num_classes": num_classes}
+    return shaped(lambda: get_model(bare, **known, **more, **options))
 
 
 def default(name: str):
@@ -82,7 +117,9 @@ def usual(model: Backbone, count: int = 4) -> torch.Tensor:
     return images(count, max(32, model.spec.smallest_side))
 
 
+@cache
 def shape_only(name: str, num_classes: int = 1000) -> Backbone:
+    """The network without numbers; shared, in training mode."""
     with torch.device("meta"):
         return create_backbone(name, num_classes)
 
@@ -116,31 +153,26 @@ def network(kept):
 # The table.
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_a_row_is_found_by_its_whole_name_alone(name):
-    assert backbone(name) is BACKBONES[name]
-    assert backbone(name.removeprefix(PREFIX)) is None
-    assert BACKBONES[name].norm in NORMS
+def test_every_classification_network_of_torchvision_has_a_row_with_its_default_weights():
+    assert {f"{PREFIX}{name}" for name in list_models(module=models)} == set(BACKBONES)
+    for name, row in BACKBONES.items():
+        published = default(name)
+        colours, meta = published.transforms(), published.meta
+        assert backbone(name) is row and backbone(name.removeprefix(PREFIX)) is None
+        assert row.norm in NORMS and row.weight_std is False
+        assert (row.url, row.weights) == (published.url, published.name)
+        assert row.file.endswith(f"-{row.digits}.pth") and len(row.digits) in (8, 10)
+        assert meta["_file_size"] * 2**20 < LARGEST
+        assert (row.mean, row.std) == (tuple(colours.mean), tuple(colours.std)), name
 
 
-def test_the_rows_that_studies_rely_on_are_there():
-    asked = ("resnet18", "resnet50", "resnet101", "vgg16", "vgg16_bn", "inception_v3", "mobilenet_v3_small")
-    asked += ("efficientnet_b0", "densenet121", "convnext_tiny")
-    assert {f"{PREFIX}{name}" for name in asked} <= set(BACKBONES)
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_files_and_colours_are_those_of_torchvisions_default_weights(name):
-    row, published = BACKBONES[name], default(name)
-    assert (row.url, row.weights) == (published.url, published.name)
-    assert row.file.endswith(f"-{row.digits}.pth") and len(row.digits) == 8
-    assert published.meta["_file_size"] * 2**20 < LARGEST
-    colours = published.transforms()
+def test_images_become_what_the_published_weights_expect():
     x = torch.randint(0, 256, (1, 3, 5, 5), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    expected = (x / 255 - torch.tensor(colours.mean).view(3, 1, 1)) / torch.tensor(colours.std).view(3, 1, 1)
-    model = create_backbone(SMALL, 2)
-    found = torch.addcmul(model.shift, normalize(x), model.scale)
-    torch.testing.assert_close(found, expected)
+    for name in (SMALL, f"{PREFIX}swin_t"):
+        colours, model = default(name).transforms(), create_backbone(name, 2)
+        mean, std = (torch.tensor(each).view(3, 1, 1) for each in (colours.mean, colours.std))
+        found = torch.addcmul(model.shift, normalize(x), model.scale)
+        torch.testing.assert_close(found, (x / 255 - mean) / std)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
@@ -174,12 +206,17 @@ def test_the_start_is_he_normal_with_norms_of_one_and_a_silent_head(network):
                 assert abs(some.mean().item()) < 4.5 * std / math.sqrt(len(some)), name
         for each, value in own.items():
             scale = 1e-6 if each == "layer_scale" else float(each == "weight" and module is not network.head)
+            if each == "relative_position_bias_table":  # drawn, as its maker draws it
+                assert value.std().item() == pytest.approx(0.02, rel=0.2)
+                continue
             assert (value == scale).all(), f"{name}.{each}"
 
 
 def test_each_filter_asks_for_its_own_name_once(kept):
     model, asked = kept
-    assert asked == [f"{name}.weight" for name in filters(model) if name != "head"]
+    weights = [f"{name}.weight" for name in filters(model) if name != "head"]
+    assert [name for name in asked if not name.endswith("bias_table")] == weights
+    assert len(set(asked)) == len(asked)
 
 
 def test_logits_are_zero_at_the_start_and_a_linear_map_of_the_features_later(network):
@@ -208,7 +245,8 @@ def test_a_state_makes_a_round_trip(network):
 def test_parameters_are_named_as_in_torchvision_with_the_head_apart(network):
     with torch.device("meta"):
         names = set(theirs(network.name).state_dict())
-    inside = {f"body.{name}" for name in names if not name.startswith(("AuxLogits", network.published_head))}
+    apart = ("AuxLogits", "aux1", "aux2", *network.published)
+    inside = {f"body.{name}" for name in names if not name.startswith(apart)}
     assert set(network.state_dict()) == inside | {"head.weight", "head.bias"}
     assert len(names) > len(inside) > 0
 
@@ -261,42 +299,76 @@ def blank(count: int, height: int, width: int | None = None) -> torch.Tensor:
     return torch.empty(count, 3, height, width or height, device="meta")
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_the_smallest_side_passes_and_one_pixel_less_is_refused_in_words(name):
+def spatial(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width of maps; Swin's have their channels last."""
+    return shape[2:] if shape[2] == shape[3] else shape[1:3]
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_a_row_says_what_the_shapes_show(name):
+    """Sides that pass and do not, one image alone, published numbers of parameters and operations."""
     model = shape_only(name)
-    side = model.spec.smallest_side
+    side, alone, fixed = model.spec.smallest_side, model.spec.side_alone, model.spec.fixed
     assert model(blank(2, side)).shape == (2, 1000)
-    words = rf"images of {side - 1}x400 pixels; {name} takes {side}x{side} or more\. Choose a larger"
-    with pytest.raises(ValueError, match=words):
+    words = rf"{side}x{side} alone\. Choose that" if fixed else rf"{side}x{side} or more\. Choose a larger"
+    with pytest.raises(ValueError, match=rf"images of {side - 1}x400 pixels; {name} takes {words}"):
         model(torch.empty(2, 3, side - 1, 400))
+    with pytest.raises((RuntimeError, AssertionError, ValueError)):
+        model.body(blank(2, side + 32 if fixed else side - 1))
+    assert model(blank(1, alone)).shape == (1, 1000)
+    if alone > side:
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            model.body(blank(1, alone - 1))
+        words = rf"\(1 image of {alone - 1}x.* 2 or more images, or {alone}x{alone} pixels"
+        with pytest.raises(ValueError, match=rf"one value per channel {words}"):
+            model(blank(1, alone - 1))
+        assert model.eval()(blank(1, alone - 1)).shape == (1, 1000)
+        model.train()
 
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_one_image_alone_is_a_training_batch_from_the_side_that_the_table_says(name):
-    model = shape_only(name)
-    side = model.spec.side_alone
-    assert model(blank(1, side)).shape == (1, 1000)
-    if side == model.spec.smallest_side:
+    counted = sum(value.numel() for value in model.parameters()) - spare(name)
+    assert counted == default(name).meta["num_params"]
+    meta, crop = default(name).meta, default(name).transforms().crop_size[0]
+    macs = layer_macs(name, crop, 1000)
+    assert list(macs)[-1] == "head"
+    if name.removeprefix(PREFIX).startswith("squeezenet"):
+        # 512 x 1000 weights, for each of 13 x 13 places
+        assert sum(macs.values()) + 168 * 512_000 == pytest.approx(meta["_ops"] * 1e9, abs=0.5e6 + 1e3)
         return
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        model.body(blank(1, side - 1))
-    words = rf"one value per channel \(1 image of {side - 1}x.* 2 or more images, or {side}x{side} pixels"
-    with pytest.raises(ValueError, match=words):
-        model(blank(1, side - 1))
-    assert model.eval()(blank(1, side - 1)).shape == (1, 1000)
+    # Half of the last digit; torchvision's count has the second heads off, as in evaluation.
+    assert sum(macs.values()) / 1e9 == pytest.approx(meta["_ops"], abs=0.0005 + 1e-6)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+def spare(name: str) -> int:
+    """Parameters that the network has more than torchvision counts: no second head, a bias behind MaxViT."""
+    if name == f"{PREFIX}maxvit_t":
+        return 1000
+    with torch.device("meta"):
+        return -sum(v.numel() for v in theirs(name).AuxLogits.parameters()) if name == INCEPTION else 0
+
+
+@pytest.mark.parametrize("name", SHAPED)
 def test_the_last_stage_takes_maps_of_a_sixteenth_and_leaves_half_of_it(name):
     model = shape_only(name).eval()
-    side, before, after = (299, 17, 8) if name == INCEPTION else (224, 14, 7)
-    seen = []
-    for each in last_stage(model):
+    seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    hooks = [
         each.register_forward_hook(lambda _, x, out: seen.append((tuple(x[0].shape), tuple(out.shape))))
-    model(torch.empty(1, 3, side, side, device="meta"))
-    assert seen[0][0][2:] == (before, before)
-    maps = [out for _, out in seen if len(out) == 4 and out[2] not in (1, before)]
-    assert maps and all(out[2:] == (after, after) for out in maps)
+        for each in last_stage(model)
+    ]
+    side, before, after = {INCEPTION: (299, 17, 8), f"{PREFIX}alexnet": (224, 13, 6)}.get(name, (224, 14, 7))
+    model(blank(1, max(side, model.spec.smallest_side)))
+    for hook in hooks:
+        hook.remove()
+    model.train()
+    bare = name.removeprefix(PREFIX)
+    if bare.startswith("vit"):  # one map of tokens all along
+        blocks = len(model.body.encoder.layers)
+        assert len(last_stage(model)) == blocks // 4 + 3  # the last norm, the old head, ours
+        return
+    if bare.startswith("squeezenet"):  # it ends at a sixteenth
+        before = after = 13
+    assert spatial(seen[0][0]) == (before, before)
+    maps = [out for _, out in seen if len(out) == 4 and spatial(out)[0] not in (1, before)]
+    assert (maps or before == after) and all(spatial(out) == (after, after) for out in maps)
 
 
 def test_the_last_stage_of_resnet50_has_the_parameters_counted_by_hand():
@@ -309,36 +381,20 @@ def test_the_last_stage_of_resnet50_has_the_parameters_counted_by_hand():
     assert counted == unit(1024, True) + 2 * unit(2048, False) + 2048 * 10 + 10
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_parameter_counts_are_the_published_ones(name):
-    published = default(name).meta["num_params"]
-    if name == INCEPTION:
-        with torch.device("meta"):
-            published -= sum(value.numel() for value in theirs(name).AuxLogits.parameters())
-    assert sum(value.numel() for value in shape_only(name).parameters()) == published
-
-
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", [SMALL, f"{PREFIX}densenet121", f"{PREFIX}swin_t", f"{PREFIX}vit_b_32"])
 def test_multiply_accumulates_are_those_of_torchs_counter(name):
-    model = shape_only(name, 10)
+    """Forward and, of a network without groups, backward: as the price of a training step assumes."""
+    model, side = shape_only(name, 10), max(97, BACKBONES[name].smallest_side)
     with FlopCounterMode(display=False) as counter:
-        out = model(torch.empty(3, 3, 97, 97, device="meta"))
-    macs = layer_macs(name, 97, 10)
+        out = model(blank(3, side))
+    macs = layer_macs(name, side, 10)
     assert 2 * 3 * sum(macs.values()) == counter.get_total_flops()
-    assert list(macs)[-1] == "head" and set(macs) == set(filters(model))
-    if not any(word in name for word in GROUPED):
-        with FlopCounterMode(display=False) as counter:
-            out.sum().backward()
-        first, *others = macs.values()  # nobody asks for the gradient of the images
-        assert 2 * 3 * (first + 2 * sum(others)) == counter.get_total_flops()
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_multiply_accumulates_are_the_published_ones(name):
-    meta, side = default(name).meta, default(name).transforms().crop_size[0]
-    found = sum(layer_macs(name, side, 1000).values()) / 1e9
-    # Half of the last digit; torchvision's count has inception's second head off, as in evaluation.
-    assert found == pytest.approx(meta["_ops"], abs=0.0005 + 1e-6)
+    if name == SMALL:  # torch counts the backward pass of grouped filters otherwise
+        return
+    with FlopCounterMode(display=False) as counter:
+        out.sum().backward()
+    first, *others = macs.values()  # nobody asks for the gradient of the images
+    assert 2 * 3 * (first + 2 * sum(others)) == counter.get_total_flops()
 
 
 # Chance.
@@ -414,9 +470,10 @@ def good(state) -> bytes:
 
 
 def older(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The layout of 2017, in which DenseNet is published: dotted names, no counters."""
+    """The layouts of 2017 of a DenseNet (dotted names, no counters), and of 2021 of a ViT, as published."""
     renamed = {}
     for key, value in state.items():
+        key = key.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2.")
         for word in ("norm1", "norm2", "conv1", "conv2"):
             if "denselayer" in key:
                 key = key.replace(f".{word}.", f".{word[:-1]}.{word[-1]}.")
@@ -426,13 +483,17 @@ def older(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return renamed
 
 
-@pytest.mark.parametrize("model", ["mobilenet_v3_small", "resnet18", "densenet121", "inception_v3"])
+@pytest.mark.parametrize(
+    "model", ["mobilenet_v3_small", "densenet121", "inception_v3", "googlenet", "vit_b_32"]
+)
 def test_a_loaded_network_computes_what_torchvisions_own_computes(model, tmp_path, monkeypatch):
     """torchvision's builder reads the same file by its own way, second head and turned colours included."""
     name = f"{PREFIX}{model}"
     state = values(name)
     old = model == "densenet121"
-    content = saved(older(name, state) if old else state, _use_new_zipfile_serialization=not old)
+    content = saved(
+        older(name, state) if old or "vit" in model else state, _use_new_zipfile_serialization=not old
+    )
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub" / "checkpoints"
     path = publish(monkeypatch, folder, name, content)
@@ -444,9 +505,11 @@ def test_a_loaded_network_computes_what_torchvisions_own_computes(model, tmp_pat
     assert source.file == path.name
     assert not ours.head.weight.any() and not ours.head.bias.any()
     with torch.no_grad():
-        ours.head.weight.copy_(state[f"{ours.published_head}.weight"])
-        ours.head.bias.copy_(state[f"{ours.published_head}.bias"])
-        x = torch.randint(0, 256, (2, 3, 80, 80), generator=torch.Generator().manual_seed(0))
+        weight, bias = (state[key] for key in ours.published)
+        ours.head.weight.copy_(weight)
+        ours.head.bias.copy_(bias)
+        side = ours.spec.smallest_side if ours.spec.fixed else 80
+        x = torch.randint(0, 256, (2, 3, side, side), generator=torch.Generator().manual_seed(0))
         colours = default(name).transforms()
         mean, std = (torch.tensor(each).view(3, 1, 1) for each in (colours.mean, colours.std))
         expected = official((x / 255 - mean) / std)

@@ -36,6 +36,23 @@ def whats(**fixed) -> list[str]:
             "stage='upstream' keeps networks of our own; torchvision:resnet18 is published already",
         ),
         ({"upstream": "torchvision"}, "upstream='torchvision' holds no weights for mini"),
+        ({"upstream": "timm"}, "upstream='timm' holds no weights for mini"),
+        (
+            {"model": "timm:resnet18", "upstream": "torchvision"},
+            "upstream='torchvision' holds no weights for timm:resnet18",
+        ),
+        (
+            {"upstream": "timm:resnetv2_50x1_bit"},
+            "timm:resnetv2_50x1_bit holds the network r50x1, and this arm is mini",
+        ),
+        (
+            {"model": "torchvision:vit_b_16", "norm": "ln", "weight_std": False, "resolution": 256},
+            "resolution=256 with recipe='own', but torchvision:vit_b_16 takes 224 px alone",
+        ),
+        (
+            {"model": "timm:resnet18", "block": "post-activation"},
+            "block='post-activation', but timm:resnet18 comes with pre-activation",
+        ),
         (
             {"norm": "frn", "block": "post-activation"},
             "norm='frn' activates by itself, but a post-activation block sums before its relu",

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
+from fairtrial.errors import Fault
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import hyperrule
 from fairtrial.weights import fingerprint, load_bit
+from fairtrial.weights.backbone_weights import load_file
 from tests.weights.making import official_arrays
 
 timm = pytest.importorskip("timm", reason="timm is a test oracle: pip install timm")
@@ -59,6 +62,20 @@ def test_r50x1_gives_the_logits_of_timm(files):
     difference = relative_difference(*pair("r50x1", files("r50x1")), images(2, 64))
     print(f"largest difference of logits, r50x1 at 64 px: {difference:.2e} of their range")
     assert difference <= 1e-4
+
+
+def test_timms_own_file_of_a_bit_network_fills_ours_with_the_very_same_values(files, tmp_path):
+    """Its safetensors, as the hub publishes them, against the official layout."""
+    official, theirs = pair("r50x1", files("r50x1"))
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    ours = create_model("r50x1", CLASSES)
+    source = load_file(ours, tmp_path / "model.safetensors")
+    assert source.model == "r50x1"
+    expected = official.state_dict()
+    for name, value in ours.state_dict().items():
+        assert name.startswith("head.conv") or torch.equal(value, expected[name]), name
+    with pytest.raises(Fault, match="GN\\+WS"):
+        load_file(create_model("r50x1", CLASSES, "bn", False), tmp_path / "model.safetensors")
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ EXTRAS: Final = {
     "mlflow": ("mlflow", "export to MLflow"),
     "tensorboard": ("tensorboard", "export to TensorBoard"),
     "wandb": ("wandb", "export to Weights & Biases"),
+    "timm": ("timm", "networks of timm: model=timm:NAME"),
 }
 OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fairtrial.errors import Problem
 from fairtrial.norm_table import BLOCK_TABLE
 from fairtrial.study import initial_checkpoint
-from fairtrial.study.backbone_names import backbone
+from fairtrial.study.backbone_names import PREFIX, TIMM, backbone
 from fairtrial.study.presets import PRESETS
 from fairtrial.study.settings import FACTORS, Settings
 from fairtrial.study.source_locations import at
@@ -119,17 +119,18 @@ def _start(settings: Settings) -> Found:
     if start.single and settings.upstream_seeds != 1:
         what = f"upstream_seeds={settings.upstream_seeds}, but {start.name} is one checkpoint"
         yield what, ("upstream_seeds", "upstream"), "set upstream_seeds to 1"
-    if start.kind == initial_checkpoint.TORCHVISION and backbone(settings.model) is None:
-        what = f"upstream='torchvision' holds no weights for {settings.model}"
-        yield what, ("upstream", "model"), "choose a model such as torchvision:resnet50"
-    if start.kind in ("npz", "official") and (settings.norm, settings.weight_std) != ("gn", True):
+    for kind, network in ((initial_checkpoint.TORCHVISION, PREFIX), (initial_checkpoint.TIMM, TIMM)):
+        if start.name == kind and not settings.model.startswith(network):
+            what = f"upstream={kind!r} holds no weights for {settings.model}"
+            yield what, ("upstream", "model"), f"choose a model such as {network}resnet50"
+    if start.bit and (settings.norm, settings.weight_std) != ("gn", True):
         what = f"{start.name} holds a network of gn+ws, and this arm is another"
         yield what, ("norm", "weight_std", "upstream"), "fix norm='gn' and weight_std=True"
     if start.network not in (None, settings.model):
         what = f"{start.name} holds the network {start.network}, and this arm is {settings.model}"
         yield what, ("upstream", "model"), f"set model={start.network}, one network in a study"
     for name in ("block", "stride_on"):
-        if start.kind in ("npz", "official") and getattr(settings, name) != FACTORS[name].default:
+        if start.bit and getattr(settings, name) != FACTORS[name].default:
             what = f"{start.name} holds a network with {name}={FACTORS[name].default!r}"
             yield what, (name, "upstream"), f"take {name} out"
 
@@ -144,37 +145,46 @@ def _order(settings: Settings) -> Found:
 
 
 def _backbones(settings: Settings) -> Found:
-    """Networks of torchvision, which come as they were published."""
+    """Networks of torchvision and timm, which come as they were published."""
     model = settings.model
     row = backbone(model)
     if row is None:
         return
     for name, own in (
-        ("norm", row.norm),
-        ("weight_std", False),
+        # what timm builds is compared with these when it is built
+        *((name, getattr(row, name)) for name in ("norm", "weight_std") if getattr(row, name) is not None),
         ("stat_batch", None),
         ("bn_mode", "updated"),
         *((name, FACTORS[name].default) for name in ("block", "stride_on", "head")),
     ):
         if (value := getattr(settings, name)) != own:
-            what = f"{name}={value!r}, but {model} comes with {row.norm if name == 'norm' else own}"
+            what = f"{name}={value!r}, but {model} comes with {own}"
             yield what, (name, "model"), f"fix {name}={own!r} for it"
     if settings.stage == "upstream":
         what = f"stage='upstream' keeps networks of our own; {model} is published already"
         yield what, ("stage", "model"), "pre-train a network such as mini"
-    if initial_checkpoint.parse(settings.upstream).kind not in (
-        initial_checkpoint.NONE,
-        initial_checkpoint.TORCHVISION,
-    ):
+    published = model.partition(":")[0]
+    start = initial_checkpoint.parse(settings.upstream)
+    if start.kind not in (initial_checkpoint.NONE, "file") and start.name != published:
         what = f"upstream={settings.upstream!r} holds no weights for {model}"
-        yield what, ("upstream", "model"), "use upstream='torchvision', its published weights, or none"
+        do = f"use upstream={published!r}, its published weights, file:FILE, or none"
+        yield what, ("upstream", "model"), do
     alone = 1 in (settings.batch_size, settings.micro_batch)
     if alone and settings.resolution < row.side_alone and settings.recipe == "own":
         what = f"one image of {settings.resolution} px at a time leaves one value per channel in {model}"
         yield what, ("batch_size", "micro_batch", "model"), f"use 2 images, or {row.side_alone} px or more"
-    if settings.resolution < row.smallest_side and settings.recipe == "own":
-        what = f"resolution={settings.resolution}, but {model} takes {row.smallest_side} px or more"
-        yield what, ("resolution", "model"), f"use resolution={row.smallest_side}, or another model"
+    side = row.smallest_side
+    if settings.resolution < side and settings.recipe == "own" and not row.fixed:
+        what = f"resolution={settings.resolution}, but {model} takes {side} px or more"
+        yield what, ("resolution", "model"), f"use resolution={side}, or another model"
+    if row.fixed and (settings.resolution != side or settings.recipe != "own"):
+        what = f"resolution={settings.resolution} with recipe={settings.recipe!r}, but {model} takes"
+        what += f" {side} px alone"
+        yield (
+            what,
+            ("resolution", "recipe", "model"),
+            f"use resolution={side} and recipe='own', or another model",
+        )
 
 
 def _overruled(study: Study) -> Iterator[Problem]:

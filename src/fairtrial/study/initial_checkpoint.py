@@ -10,23 +10,29 @@ from typing import Any, Final
 
 NONE: Final = "none"
 TORCHVISION: Final = "torchvision"
+TIMM: Final = "timm"  # the weights of model=timm:NAME; "timm:NAME" for a network of ours
 NPZ: Final = "npz:"
+LOCAL: Final = "file:"  # .safetensors, or a state dict in .pth
 OFFICIAL: Final = "BiT-"  # the first letters of every official file
-FORMS: Final = f"{NONE}, a study that pre-trained (upstream), npz:FILE, BiT-M-R50x1, or {TORCHVISION}"
+FORMS: Final = (
+    f"{NONE}, a study that pre-trained (upstream), npz:FILE, file:FILE.safetensors, file:FILE.pth, "
+    f"BiT-M-R50x1, {TORCHVISION}, or {TIMM}"
+)
 DRAWN: Final = "from scratch"  # from the stream `init`
 KEPT: Final = "from checkpoints"  # of a study that pre-trained, one for each upstream seed
 FILE: Final = "from one file"  # published weights: always one checkpoint
-_NETWORK: Final = re.compile(r"BiT-[SM]-(R[0-9]+x[0-9]+)")
+_NETWORK: Final = re.compile(r"(?:BiT-[SM]-|timm:resnetv2_)(R?[0-9]+x[0-9]+)(?:_bit\b|-|$)")
+_TIMM_NAME: Final = re.compile(r"timm:resnetv2_[0-9]+x[0-9]+_bit(\.[A-Za-z0-9_]+)?")
 _STUDY: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
 
 
 @dataclass(frozen=True)
 class InitialCheckpoint:
-    """A checked specification: `kind` is "none", "study", "npz", "official" or "torchvision"."""
+    """A checked specification. kind: "none", "study", "npz", "file", "official", "torchvision" or "timm"."""
 
     kind: str
     name: str  # identity, without a path
-    path: Path | None = None  # of "npz"
+    path: Path | None = None  # of "npz" and "file"
 
     @property
     def source(self) -> str:
@@ -35,14 +41,19 @@ class InitialCheckpoint:
 
     @property
     def network(self) -> str | None:
-        """Return the setting `model` that an official file fits: 'r50x3' of BiT-M-R50x3."""
-        found = _NETWORK.match(self.name) if self.kind == "official" else None
-        return None if found is None else found[1].lower()
+        """Return the setting `model` that a BiT file fits: 'r50x3' of BiT-M-R50x3; None of others."""
+        found = _NETWORK.match(self.name) if self.kind in ("official", TIMM) else None
+        return None if found is None else f"r{found[1].lower().removeprefix('r')}"
+
+    @property
+    def bit(self) -> bool:
+        """Whether it can only be a network of BiT: GN and WS, in the layout of BiT."""
+        return self.kind in ("npz", "official") or self.name.startswith(f"{TIMM}:")
 
     @property
     def single(self) -> bool:
         """Whether it is one published file: every replicate then starts from the same checkpoint."""
-        return self.kind in ("npz", "official", "torchvision")
+        return self.kind not in (NONE, "study")
 
     def seed(self, upstream_seeds: int, seed: int) -> int | None:
         """Return the upstream seed that a replicate starts from; None from scratch, 0 of a single file.
@@ -68,11 +79,14 @@ class StartKey:
 
 def parse(spec: str) -> InitialCheckpoint:
     """Check the form of a specification; no file is opened. An unknown form is a ValueError."""
-    if spec in (NONE, TORCHVISION):
+    if spec in (NONE, TORCHVISION, TIMM):
         return InitialCheckpoint(spec, spec)
-    if spec.startswith(NPZ) and spec != NPZ:
-        path = Path(os.path.normpath(Path(spec.removeprefix(NPZ)).absolute()))
-        return InitialCheckpoint("npz", f"{NPZ}{path.stem}", path)
+    if _TIMM_NAME.fullmatch(spec):
+        return InitialCheckpoint(TIMM, spec)
+    for prefix in (NPZ, LOCAL):
+        if spec.startswith(prefix) and spec != prefix:
+            path = Path(os.path.normpath(Path(spec.removeprefix(prefix)).absolute()))
+            return InitialCheckpoint(prefix.rstrip(":"), f"{prefix}{path.stem}", path)
     if spec.startswith(OFFICIAL):
         return InitialCheckpoint("official", spec)
     if _STUDY.fullmatch(spec):

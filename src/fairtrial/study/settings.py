@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fairtrial.norm_table import BLOCK_TABLE, FUSED, GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
-from fairtrial.study.backbone_names import BACKBONES
+from fairtrial.study.backbone_names import BACKBONES, backbone
 from fairtrial.study.data_spec import name_of
 from fairtrial.study.identity import canonical
 from fairtrial.study.initial_checkpoint import InitialCheckpoint, StartKey, starting
@@ -42,6 +42,7 @@ BN_MODES: Final = {
     "frozen": "BN frozen",
     "re-estimated": "BN re-estimated",
 }
+MODEL: Final = choice_of((*MODEL_NAMES, *BACKBONES), backbone)  # of ours, of torchvision, or any of timm
 START: Final = Kind(f"one of: {initial_checkpoint.FORMS}", initial_checkpoint.checked, str)
 
 
@@ -95,7 +96,7 @@ class Settings:
     does not know.
     """
 
-    model: str = row(choice(*MODEL_NAMES, *BACKBONES), "mini", "{}", start=True)
+    model: str = row(MODEL, "mini", "{}", start=True)
     norm: str = row(choice_of(NORM_TABLE), "gn", "{}", start=True)
     weight_std: bool | str = row(either("scaled", "scaled", switch()), True, "ws", start=True)
     # images per optimizer update
@@ -183,7 +184,7 @@ class Settings:
         """Whether our own kernels compute part of it, if they may. of_device: `kernels` of an origin."""
         norms = self.kernels == "fused" and self.layout == "nhwc" and self.norm in FUSED
         norms = norms if of_device == "compiled" else self.norm in GROUPED
-        return self.model not in BACKBONES and of_device != "torch" and (bool(self.weight_std) or norms)
+        return backbone(self.model) is None and of_device != "torch" and (bool(self.weight_std) or norms)
 
     @property
     def start(self) -> InitialCheckpoint:

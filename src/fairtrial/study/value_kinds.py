@@ -67,11 +67,11 @@ def choice(*names: str) -> Kind:
     return choice_of(names)
 
 
-def choice_of(names: Collection[str]) -> Kind:
-    """Return the kind of one name of a table, which may grow by plug-ins."""
+def choice_of(names: Collection[str], known: Callable[[str], object] = lambda name: None) -> Kind:
+    """Return the kind of one name of a table, which may grow by plug-ins, or that `known` finds a row for."""
 
     def canon(value: Any) -> str:
-        if not isinstance(value, str) or value not in names:
+        if not isinstance(value, str) or (value not in names and known(value) is None):
             raise ValueError(f"is not a known name{did_you_mean(value, names)}")
         return value
 

@@ -27,7 +27,7 @@ def load_bit(model: ResNetV2, path: Path | str, *, head: str = "keep") -> Source
     """
     path = Path(path)
     check_head(head)
-    _refuse_other_arms(model)
+    refuse_other_arms(model)
     name = model.built.model
     shapes = {n: tuple(value.shape) for n, value in model.state_dict().items()}
     expected = {name_mapping.official(n): name_mapping.official_shape(shape) for n, shape in shapes.items()}
@@ -79,7 +79,8 @@ def plain_keys(npz: Npz) -> dict[str, str]:
     return keys
 
 
-def _refuse_other_arms(model: ResNetV2) -> None:
+def refuse_other_arms(model: ResNetV2) -> None:
+    """A usage Fault unless the network is GN+WS in the layout of BiT, which alone was published."""
     built = model.built
     official = Built(built.model, built.num_classes, "gn", True)
     if MODELS[built.model].small_images or built != official:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
 from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
@@ -31,6 +32,10 @@ AGAIN: Final = "take an undamaged copy of the file, or train it again"
 LATER: Final = {"block": Built.block, "stride_on": Built.stride_on}
 SIDE: Final = 64  # pixels of the fingerprint's image; every network here leaves 2x2 or more of it
 COUNT: Final = 8  # features in it
+# whatever a damaged header does to json, to us and to safetensors
+_DAMAGE: Final = (
+    SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError,
+)  # fmt: skip
 CLOSE: Final = 0.02  # of the largest feature: rounding of TF32 stays far below it, a wrong layout does not
 
 
@@ -116,6 +121,34 @@ def _opened(path: Path, file: BufferedReader, size: int) -> Iterator[tuple[Any, 
 
     What safetensors does not say is looked at before: how much is missing, and a key that stands twice.
     """
+    header = _header(path, file, size)
+    try:
+        whole = json.loads(header["__metadata__"][KEY], object_pairs_hook=_no_duplicates)
+        record, seal = _checked(whole["record"]), str(whole["sha256"])
+        archive = safe_open(path, framework="numpy")
+    except _DAMAGE as error:
+        raise _unreadable(path, error, "not a checkpoint of fairtrial") from None
+    with archive:
+        yield archive, record, seal
+
+
+def tensors(path: Path, file: BufferedReader, size: int) -> dict[str, torch.Tensor]:
+    """Name -> tensor of a safetensors file that anybody wrote; a Fault if it is unsound."""
+    _header(path, file, size)
+    try:
+        return load_file(path)
+    except _DAMAGE as error:
+        raise _unreadable(path, error, "no safetensors") from None
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `save` wrote this safetensors file, by its header; a Fault if it cannot be read."""
+    with readable(path) as file:
+        return KEY in _header(path, file, file.seek(0, 2)).get("__metadata__", {})
+
+
+def _header(path: Path, file: BufferedReader, size: int) -> dict[str, Any]:
+    """The header of a safetensors file whose length is the one that it declares."""
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(HEADER_CAP, size - 8):
@@ -123,20 +156,20 @@ def _opened(path: Path, file: BufferedReader, size: int) -> Iterator[tuple[Any, 
         raise _refused(path, f"{what}: cut, or no safetensors")
     try:
         header = json.loads(file.read(length), object_pairs_hook=_no_duplicates)
-        whole = json.loads(header.pop("__metadata__")[KEY], object_pairs_hook=_no_duplicates)
-        record, seal = _checked(whole["record"]), str(whole["sha256"])
-        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
+        ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+        expected = 8 + length + max(ends)
         if expected != size:
             what = f"{size:,} bytes found, {expected:,} expected: the file is cut, or goes on"
             raise _refused(path, what)
-        archive = safe_open(path, framework="numpy")
-    except (
-        SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError,
-    ) as error:  # fmt: skip
-        why = f"{type(error).__name__}: {error}"
-        raise _refused(path, f"not a checkpoint of fairtrial, or damaged: {why[:200]}") from None
-    with archive:
-        yield archive, record, seal
+    except _DAMAGE as error:
+        raise _unreadable(path, error, "not a checkpoint of fairtrial") from None
+    if not isinstance(header.get("__metadata__", {}), dict):
+        raise _refused(path, "metadata that is no table: damaged, or no safetensors")
+    return header
+
+
+def _unreadable(path: Path, error: Exception, kind: str) -> Fault:
+    return _refused(path, f"{kind}, or damaged: {type(error).__name__}: {error}"[:260])
 
 
 def _checked(record: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ _IN_UNIT: Final = {
     "downsample.weight": "a/proj/standardized_conv2d/kernel",
 }
 _UNIT: Final = re.compile(r"resnet/block(\d+)/unit(\d+)/")
+_TIMM_UNIT: Final = re.compile(r"stages\.(\d{1,2})\.blocks\.(\d{1,2})\.(.+)")
+_TIMM_WHOLE: Final = {"stem.conv.": "root.conv.", "norm.": "head.norm.", "head.fc.": "head.conv."}
 _NUMBERED: Final = re.compile(r"/standardized_conv2d_\d+/")
 
 
@@ -41,6 +43,18 @@ def official(name: str) -> str:
         return _WHOLE[name]
     _, block, unit, rest = name.split(".", 3)
     return f"resnet/{block}/{unit}/{_IN_UNIT[rest]}"
+
+
+def from_timm(name: str) -> str:
+    """'stages.0.blocks.1.norm2.bias' of timm's BiT -> 'body.block1.unit02.norm2.bias'; others stay."""
+    if found := _TIMM_UNIT.fullmatch(name):
+        block, unit, rest = found.groups()
+        name = f"body.block{int(block) + 1}.unit{int(unit) + 1:02d}.{rest}"
+        return name.replace("downsample.conv.", "downsample.")
+    for theirs, own in _TIMM_WHOLE.items():
+        if name.startswith(theirs):
+            return f"{own}{name.removeprefix(theirs)}"
+    return name
 
 
 def plain(key: str) -> str:

@@ -239,6 +239,17 @@ def test_a_network_of_torchvision_is_a_cell_like_any_other():
     assert first["spent"]["flops"] == 2 * flops_of_step("torchvision:resnet18", 8, 32, 10)
 
 
+def test_a_network_of_timm_is_a_cell_like_any_other_and_its_declared_norm_is_held_to_it():
+    pytest.importorskip("timm")
+    settings = {"model": "timm:resnet10t", "norm": "bn", "weight_std": False, "resolution": 32}
+    first, again = (run(Budget(steps=2), **settings) for _ in range(2))
+    assert first["status"] == "done" and first["measured"] == again["measured"]
+    with pytest.raises(Fault, match="norm='gn', but timm:resnet10t comes with bn"):
+        run(Budget(steps=2), **(settings | {"norm": "gn"}))
+    with pytest.raises(Fault, match="timm cannot make 'resnet10x'"):
+        run(Budget(steps=2), **(settings | {"model": "timm:resnet10x"}))
+
+
 def test_images_are_taken_from_a_file_of_lists_and_a_file_of_other_data_is_refused(tmp_path):
     """D11: the setting `indices`; every other fault of such a file is in tests/data/test_indices.py."""
     dataset = dataset_of("digits", 8, False)

@@ -10,9 +10,10 @@ import torch
 
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
+from fairtrial.errors import fault
 from fairtrial.kernels.dispatch import FUSED
 from fairtrial.models.resnet import create_model, init_weights
-from fairtrial.models.torchvision_backbones import create_backbone, init_backbone
+from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone
 from fairtrial.rng import key, prefix, replicate_key, stream
 from fairtrial.study.backbone_names import backbone
 from fairtrial.study.recipes import rule_of
@@ -70,7 +71,7 @@ def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Ne
 
     model: Network
     if backbone(settings.model):
-        model = create_backbone(settings.model, classes)
+        model = _backbone(settings, classes)
         init_backbone(model, draw)
     else:
         model = create_model(
@@ -82,6 +83,25 @@ def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Ne
         init_weights(model, draw, settings.head)
     if settings.layout == "nhwc":  # the first filter turns what passes through it
         model = model.to(memory_format=torch.channels_last)
+    return model
+
+
+def _backbone(settings: Settings, classes: int) -> Backbone:
+    """A published network, whose norm and filters are those that the arm declares; a Fault otherwise."""
+    try:
+        model = create_backbone(settings.model, classes)
+    except ImportError:
+        do = 'pip install "fairtrial[timm]"'
+        raise fault(
+            "expected timm, which makes this network; it is not installed", settings.model, do
+        ) from None
+    except ValueError as error:
+        raise fault(str(error), settings.model, "choose a name of timm.list_models()") from None
+    for name in ("norm", "weight_std"):
+        declared, built = getattr(settings, name), getattr(model.spec, name)
+        if declared != built:
+            what = f"{name}={declared!r}, but {settings.model} comes with {built}"
+            raise fault(what, settings.model, f"fix {name}={built!r} for it")
     return model
 
 

@@ -14,7 +14,7 @@ from fairtrial.data import Dataset
 from fairtrial.data import decoded_cache as images
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.models.resnet import ResNetV2
-from fairtrial.models.torchvision_backbones import Backbone, load_published
+from fairtrial.models.torchvision_backbones import Backbone
 from fairtrial.plain_file import read_file
 from fairtrial.storage.atomic import publish, writing
 from fairtrial.storage.record import Attempt
@@ -22,11 +22,14 @@ from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.factors import row_of
+from fairtrial.study.initial_checkpoint import InitialCheckpoint
 from fairtrial.study.presets import PRESETS
 from fairtrial.study.study import Cell
+from fairtrial.weights.backbone_weights import load_file, load_published, load_timm
 from fairtrial.weights.bit import load_bit
 from fairtrial.weights.checkpoint import load as load_checkpoint
 from fairtrial.weights.checkpoint import save as save_checkpoint
+from fairtrial.weights.weights_source import Source
 
 MOST_PRINTS: Final = 8 * 2**24  # bytes; eight an image
 ALWAYS_NAMED: Final = ("model", "norm", "weight_std")  # of a network, in messages
@@ -63,23 +66,33 @@ def start(
     """Fill a cell's network from where its settings say, but not its head -> what goes into the record.
 
     results: folders in which a study that pre-trained may lie; the first that has it counts. download: of the
-    published weights of torchvision. None from scratch. overlap: test images of the cell that are byte for
-    byte among the upstream's training images; None where that cannot be known.
+    published weights of torchvision and timm. None from scratch. overlap: test images of the cell that are
+    byte for byte among the upstream's training images; None where that cannot be known.
     """
     if cell.upstream_seed is None:
         return None
     found = initial_checkpoint.parse(cell.upstream)
-    if isinstance(model, Backbone):
-        source = load_published(model, download=download, folder=None)
-        return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
-    if found.kind == "study":
+    if found.kind == "study" and isinstance(model, ResNetV2):
         return _from_study(model, cell, dataset, _folder(found.name, results))
+    source = _published(model, cell.settings.model, found, download)
+    return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
+
+
+def _published(model: ResNetV2 | Backbone, name: str, found: InitialCheckpoint, download: bool) -> Source:
+    """Fill a network from one file: a local one, or one that was published."""
+    if found.kind == "file" and found.path is not None:
+        return load_file(model, found.path)
+    if found.kind == initial_checkpoint.TIMM:
+        return load_timm(
+            model, name if found.name == initial_checkpoint.TIMM else found.name, download=download
+        )
+    if isinstance(model, Backbone):
+        return load_published(model, download=download, folder=None)
     path = found.path or images.folder() / "weights" / f"{found.name}.npz"
     if found.kind == "official" and not path.exists():
         do = f"fetch it once: fairtrial fetch {found.name}"
         raise fault(f"the official weights {found.name} are not here", str(path), do, BAD_INPUT)
-    source = load_bit(model, path, head="replace")
-    return {"file": source.file, "sha256": source.sha256, "upstream": source.upstream, "overlap": None}
+    return load_bit(model, path, head="replace")
 
 
 def refuse_change(begun: Mapping[str, Any], recorded: str | None) -> None:

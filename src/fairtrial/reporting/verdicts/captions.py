@@ -10,6 +10,7 @@ from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_
 from fairtrial.reporting.wording import clean, listed, share
 from fairtrial.stats import clopper_pearson
 from fairtrial.study import initial_checkpoint
+from fairtrial.study.backbone_names import backbone
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Study
 
@@ -130,7 +131,8 @@ def _may_be_called(arms: Iterable[Settings]) -> str:
 
 def _bit_name(settings: Settings) -> str:
     kind = settings.start.kind if settings.finetune == "full" else ""
-    return {"official": _BIT, "npz": _UNSURE}.get(kind, "")
+    own = backbone(settings.model) is None
+    return {"official": _BIT, **dict.fromkeys(("npz", "file", "timm"), _UNSURE if own else "")}.get(kind, "")
 
 
 def _start_words(settings: Settings, images: str | None) -> str:
@@ -140,6 +142,8 @@ def _start_words(settings: Settings, images: str | None) -> str:
     return {
         initial_checkpoint.NONE: _SCRATCH,
         initial_checkpoint.TORCHVISION: "from torchvision's weights",
+        initial_checkpoint.TIMM: f"from timm's weights{start.name.removeprefix(initial_checkpoint.TIMM)}",
         "official": f"from official {start.name} weights",
         "npz": f"from the weights in {start.name.removeprefix(initial_checkpoint.NPZ)}.npz",
+        "file": f"from the weights in the file {start.name.removeprefix(initial_checkpoint.LOCAL)}",
     }[start.kind]
