@@ -125,7 +125,7 @@ def test_every_row_that_is_no_refuses_with_its_reason(make_study, publish, noise
 
 def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_study, publish, noise):
     def odd(cell):
-        return control({"origin": {"cpu": "another"}})(cell)
+        return control({"origin": {"cpu": "another", "precision": None}})(cell)
 
     assert judged(make_study, publish, noise, odd)[0] == "better"
     (check,) = [
@@ -134,6 +134,7 @@ def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_
         if check.promise == "one machine"
     ]
     assert check.holds == "yes" and "another and made up" in check.shown
+    assert "precision fp32" in check.shown and "None" not in check.shown
 
 
 def test_parity_is_held_pair_by_pair_not_on_means(make_study, publish, noise):
