@@ -164,12 +164,13 @@ def test_train_and_validation_time_are_booked_apart():
     assert ledger.seconds["train"] == 4 and ledger.seconds["eval"] == 4  # one tick per segment, four of each
 
 
-def test_evaluation_does_not_depend_on_its_batch(monkeypatch):
-    model, some = network("bn"), task(24)
+def test_evaluation_does_not_depend_on_its_batch():
+    model, some, seen = network("bn"), task(24), []
+    model.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     images = some.images[:, :, 2:-2, 2:-2]
     whole = evaluate(model, images, some.labels)
-    monkeypatch.setattr("fairtrial.training.loop.EVAL_BATCH", 5)
-    parts = evaluate(model, images, some.labels)
+    parts = evaluate(model, images, some.labels, most=5)
+    assert seen == [24, 5, 5, 5, 5, 4]
     assert whole.accuracy == parts.accuracy == whole.correct.mean()
     assert whole.loss == pytest.approx(parts.loss, rel=1e-5)
 

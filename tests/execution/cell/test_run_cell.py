@@ -23,6 +23,7 @@ from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell, Study
 from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
+from tests.support.filters import need
 from tests.support.records import ORIGIN
 
 pytestmark = pytest.mark.slow
@@ -301,3 +302,24 @@ def test_a_cell_runs_in_the_way_that_was_chosen_under_the_id_that_was_declared()
     assert not way.keys() & declared["drawn"].keys()
     weights = [found["measured"]["weights_sha256"] for found in (chosen, declared, run())]
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_fused_is_a_cell_of_its_own_that_evaluates_in_small_batches_and_repeats(monkeypatch):
+    need("compiled")
+    sizes = []
+    batches = loop.eval_batches
+
+    def noted(*given):
+        for part in batches(*given):
+            sizes.append(len(part))
+            yield part
+
+    monkeypatch.setattr(loop, "eval_batches", noted)
+    fused = {"layout": "nhwc", "kernels": "fused", "norm": "bn"}
+    ids = {cell(**change).id for change in (fused, fused | {"kernels": "fastest"})}
+    plain, plain_most = run(**fused | {"kernels": "fastest"})["measured"], max(sizes)
+    sizes.clear()
+    first, again = run(**fused)["measured"], run(**fused)["measured"]
+    assert (len(ids), plain_most, max(sizes)) == (2, 500, 64)
+    assert first == again and first["weights_sha256"] != plain["weights_sha256"]
+    assert first["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-4)
