@@ -150,7 +150,7 @@ def typeset(document: Document) -> bytes:
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # for what Typst's own fonts lack
         return typst.compile(
             str(folder / _SHIPPED[0]), root=str(folder), font_paths=[str(fonts)],
-            ignore_system_fonts=True, timestamp=int(document.made.timestamp()),
+            ignore_system_fonts=True,
         )  # fmt: skip
 
 
