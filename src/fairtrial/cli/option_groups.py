@@ -35,7 +35,9 @@ def study_options(parser: argparse.ArgumentParser) -> None:
     folder_options(parser)
     group = parser.add_argument_group("the study")
     group.add_argument(
-        "--data", metavar="SPEC", help="digits, a torchvision name, parquet:DIR, folder:DIR or folder:ARCHIVE"
+        "--data",
+        metavar="SPEC",
+        help="digits, a torchvision name, torchvision:NAME:DIR, parquet:DIR, folder:DIR or folder:ARCHIVE",
     )
     group.add_argument("--seeds", metavar="N", help="a count (10), a list (0,3,7) or a span (5..9)")
     group.add_argument("--budget", metavar="B", help="of one cell: 4000ex, 500st, 60s, 2gflop")

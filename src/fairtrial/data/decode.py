@@ -78,10 +78,10 @@ def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
         with _strict():
             if isinstance(image, bytes) and len(image) > MAX_ENCODED:
                 raise Unusable(f"expected at most {MAX_ENCODED:,} bytes; got {len(image):,}")
-            opened = _opened(image) if isinstance(image, bytes) else image
-            _check(opened)
-            _shrink(opened, resolution)
-            picture = _upright(opened, _rgb(opened))
+            whole = opened(image) if isinstance(image, bytes) else image
+            _check(whole)
+            _shrink(whole, resolution)
+            picture = _upright(whole, _rgb(whole))
     except Unusable:
         raise
     except Image.DecompressionBombError as error:
@@ -106,7 +106,8 @@ def _strict() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _opened(data: bytes) -> Image.Image:
+def opened(data: bytes) -> Image.Image:
+    """An image whose header is read, and nothing more; Unusable where it is none."""
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError:

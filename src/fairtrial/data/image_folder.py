@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,14 +36,24 @@ class _Scan:
 
 def source(path: Path, download: bool = False) -> Source:
     """The folder or archive, walked and hashed. The class index comes from the names under train/, sorted."""
-    return archive.source(path, _walked) if archive.is_archive(path) else _walked(path)
+    return archive.source(path, walked) if archive.is_archive(path) else walked(path)
 
 
-def _walked(path: Path) -> Source:
+def walked(
+    path: Path, folders: Mapping[str, Path] | None = None, flat: Mapping[str, str] | None = None
+) -> Source:
+    """The images below a folder. folders: those of the splits, by default DIR/train and DIR/test.
+
+    flat: file -> class, of test images that lie in their folder itself.
+    """
     scan = _Scan()
-    for split in ("train", "test"):
-        classes = {name: _images(entry, scan) for name, entry in _entries(path / split, scan, folders=True)}
-        scan.files[split] = classes
+    folders = folders or {split: path / split for split in ("train", "test")}
+    for split, folder in folders.items():
+        if split == "test" and flat:
+            scan.files[split] = _sorted_by(flat, folder, scan)
+        else:
+            found = _entries(folder, scan, folders=True)
+            scan.files[split] = {name: _images(entry, scan) for name, entry in found}
     _join_spellings(path, scan)
     _check(path, scan)
     stamp = hashlib.sha256()
@@ -54,6 +64,18 @@ def _walked(path: Path) -> Source:
     if scan.problems:
         raise Fault(scan.problems, BAD_INPUT)
     return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}", partial(_build, scan))
+
+
+def _sorted_by(flat: Mapping[str, str], folder: Path, scan: _Scan) -> dict[str, list[Path]]:
+    """Class -> the images that a list gives it; one that is in no class joins the problems."""
+    found: dict[str, list[Path]] = {}
+    for name, file in _entries(folder, scan, folders=False):
+        if name in flat:
+            found.setdefault(flat[name], []).append(file)
+        else:
+            what = "expected the class of this image; the list of classes lacks it"
+            scan.problems.append(Problem(what, _shown(file), "fetch the list again, or remove the image"))
+    return found
 
 
 def _build(scan: _Scan, resolution: int | None) -> Arrays:

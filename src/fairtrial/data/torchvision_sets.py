@@ -11,8 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.archive import fill_folder
+from fairtrial.data.decode import MAX_ENCODED, opened
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault, refuse_shortage
+from fairtrial.plain_file import read_file
 from fairtrial.storage import user_cache
 from fairtrial.storage.download import download_file
 from fairtrial.study.data_spec import TORCHVISION
@@ -60,10 +62,15 @@ def source(name: str, download: bool = False) -> Source:
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in ARCHIVES)
     if not files:
         raise _absent(name, root, "it is not on this machine")
+    return of_files(name, root, files)
+
+
+def of_files(name: str, root: Path, files: list[Path]) -> Source:
+    """A row of study.data_spec.TORCHVISION from the files below a root that torchvision takes."""
     stamp = hashlib.sha256()
     for file in files:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         stamp.update(f"{file.relative_to(root)}\n{digest}\n".encode())
     return Source(f"torchvision 1 {name} {stamp.hexdigest()}", partial(_build, name, root))
 
@@ -122,8 +129,8 @@ def _believed(name: str, part: Path, file: Path) -> bool:
 
 
 def _md5(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _build(name: str, root: Path, resolution: int | None) -> Arrays:
@@ -157,7 +164,11 @@ def _open(name: str, root: Path, *, download: bool) -> list[Any]:
 def _split(dataset: Any, title: str) -> Split:
     # The labels without the images: `targets` in CIFAR, `labels` in SVHN and STL10, `_labels` in the others.
     known = ("targets", "labels", "_labels")
-    labels = next(getattr(dataset, name) for name in known if hasattr(dataset, name))
+    labels = np.asarray(next(getattr(dataset, name) for name in known if hasattr(dataset, name)), np.int64)
+    # sets that are files are decoded here: torchvision has no limits, and ignores EXIF's orientation
+    files = getattr(dataset, "_image_files", None) or getattr(dataset, "_images", None)
+    if files is None:
+        return Split(labels, lambda row: dataset[row][0], lambda row: f"{title}, image {row}")
     return Split(
-        np.asarray(labels, np.int64), lambda row: dataset[row][0], lambda row: f"{title}, image {row}"
+        labels, lambda row: opened(read_file(Path(files[row]), MAX_ENCODED)), lambda row: str(files[row])
     )

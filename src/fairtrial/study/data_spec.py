@@ -29,6 +29,10 @@ TORCHVISION: Final = {
 }
 
 
+# NAME of torchvision:NAME:DIR, a folder that is on the disk.
+ON_DISK: Final = (*TORCHVISION, "mnist", "fashionmnist", "imagenet")
+
+
 @dataclass(frozen=True)
 class SourceRow:
     """One kind of data.
@@ -49,7 +53,8 @@ class SourceRow:
 # Nothing here imports what opens the data: a new kind is one file in `data/` and one row.
 SOURCES: Final[dict[str, SourceRow]] = {
     "digits": SourceRow("fairtrial.data.digits:source", ("digits",)),
-    "torchvision": SourceRow("fairtrial.data.torchvision_sets:source", tuple(TORCHVISION)),
+    "published": SourceRow("fairtrial.data.torchvision_sets:source", tuple(TORCHVISION)),
+    "torchvision": SourceRow("fairtrial.data.official_folders:source", ("torchvision:NAME:DIR",)),
     "parquet": SourceRow("fairtrial.data.parquet:source", ("parquet:DIR",)),
     "folder": SourceRow("fairtrial.data.image_folder:source", ("folder:DIR", "folder:ARCHIVE")),
 }
@@ -65,19 +70,27 @@ class Spec:
 
     @property
     def place(self) -> Path | str:
-        """What its opener needs: the path, or the name of data that has none."""
-        return self.path or self.name
+        """What its opener needs: the path, the name of data that has none, or both as "NAME:DIR"."""
+        named = self.kind == "torchvision"
+        return f"{self.name}:{self.path}" if named else self.path or self.name
 
 
 def parse(spec: str) -> Spec:
     """Check the form of a specification; no file is opened. An unknown form raises Fault."""
     kind, _, rest = spec.partition(":")
+    name = ""
+    if kind == "torchvision":
+        # the data is the same wherever it lies, so it has the name that it has in the cache
+        name, _, rest = rest.partition(":")
+        if rest.strip() and name not in ON_DISK:
+            what = f"expected a set of torchvision; got {name!r}{did_you_mean(name, ON_DISK)}"
+            raise fault(what, "--data", f"use one of: {', '.join(ON_DISK)}")
     if kind in SOURCES and SOURCES[kind].takes_path and rest.strip():
         path = Path(rest)
         with contextlib.suppress(RuntimeError):  # no such user: the folder is then missing, and reported so
             path = path.expanduser()
         path = Path(os.path.normpath(path.absolute()))  # not resolved: a link keeps its own name
-        return Spec(kind, f"{kind}:{path.name or 'root'}", path)
+        return Spec(kind, name or f"{kind}:{path.name or 'root'}", path)
     forms = {form: name for name, row in SOURCES.items() for form in row.forms}
     if spec in forms and not SOURCES[forms[spec]].takes_path:
         return Spec(forms[spec], spec)
