@@ -10,7 +10,7 @@ import pytest
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.measurements import measurement_record
 from fairtrial.reporting.claims import published
-from fairtrial.reporting.figures import analytic_figures, measured_figures, subsets_figure
+from fairtrial.reporting.figures import analytic_figures, measured_figures, published_curves, subsets_figure
 from fairtrial.reporting.report.figure_registry import draw_item, report_items
 from fairtrial.reporting.report_item import RESULTS as WITHOUT_CELLS
 from fairtrial.reporting.tables import network_tables, published_results
@@ -149,6 +149,15 @@ def test_the_model_table_stands_beside_what_is_published():
         ours, theirs = float(frame.loc[name, "M parameters, 1000"]), float(frame.loc[name, "published"])
         assert ours == pytest.approx(theirs, abs=0.011)
     assert network_tables.best([], "mini") is None
+
+
+def test_the_published_curve_is_the_authors_own():
+    assert published_curves.points("BiT-M-R50x1", 5) and published_curves.points("BiT-M-R101x3", 1)[-1] == (
+        56.7, 56.4, 73.1,  # PyTorch: README of big_transfer
+    )  # fmt: skip
+    ((_, caption, figure),) = published_curves.published_curves(RESULTS)
+    named = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert named == [*published_curves.MODELS, "BiT-L R152x4"] and "Nothing here was measured" in caption
 
 
 def test_a_block_shows_as_many_full_cells_as_its_faces_hold():

@@ -61,7 +61,9 @@ def answer(said: Sequence[Said]) -> tuple[str, ...]:
     if not primary:
         return ()
     first = primary[0]
-    second = [one for one in primary[1:] if one.alone and _topic(one) != _topic(first)][:1]
+    beside = [one for one in primary[1:] if one.alone]
+    told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
+    second = (told or [one for one in beside if _topic(one)[:3] != _topic(first)[:3]])[:1]
     return (*(f"{plain(one.finding)[:-1]} ({_proof(one)})." for one in (first, *second)), summary(primary))
 
 
