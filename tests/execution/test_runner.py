@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -554,3 +555,21 @@ def test_the_command_line_stops_a_study_early_and_status_tells(monkeypatch, tmp_
     assert found["looks"] and "pending" not in found["counts"]
     assert sum(found["counts"].values()) == found["cells"]
     assert found["counts"].get("spared", 0) == 6  # the arms at batch 16 belong to no contrast
+
+
+def test_what_cannot_be_opened_changes_no_declaration(toy, tmp_path, monkeypatch):
+    """The images are opened first: a slip of the pen leaves a finished study finished, and declares none."""
+    monkeypatch.setenv("TOY_MISSING", "folder:/nowhere")
+    wrong = replace(toy_study(), fixed={**toy_study().fixed, "data": "folder:/nowhere"})
+    with pytest.raises(Fault, match="the images cannot be read"):
+        toy(tmp_path, wrong)
+    assert not (tmp_path / "toy" / "study.json").exists()
+    assert toy(tmp_path, toy_study()) == 0
+    declared = (tmp_path / "toy" / "study.json").read_bytes()
+    with pytest.raises(Fault, match="the images cannot be read"):
+        toy(tmp_path, wrong)
+    assert (tmp_path / "toy" / "study.json").read_bytes() == declared
+    # nothing is opened where every cell is recorded
+    monkeypatch.setenv("TOY_MISSING", "digits")
+    assert toy(tmp_path, toy_study(seeds=2)) == 0
+    assert len(Store(tmp_path / "toy").declared()["history"]) == 2

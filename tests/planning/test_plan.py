@@ -201,3 +201,14 @@ def test_the_audit_is_a_table():
     assert lines[0].split() == ["arm", *EXTRAS]
     assert len(lines) == 1 + 5 + 1
     assert "equal digests are equal draws" in lines[-1]
+
+
+def test_data_that_is_not_here_is_told_before_a_run_is_refused(tmp_path):
+    here, gone = f"folder:{tmp_path}", f"folder:{tmp_path / 'nowhere'}"
+    for spec, missing in ((here, []), (gone, [gone])):
+        found = planned(study(fixed={"lr": 0.3, "data": spec}), tmp_path)
+        assert found["missing_data"] == missing
+        said = [line for line in plan.lines(found) if line.startswith("warning")]
+        assert said == [f"warning    {spec} is not on this machine: a run here would be refused"] * len(
+            missing
+        )

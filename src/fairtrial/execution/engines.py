@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from fairtrial.execution.carried_files import paths_read
 from fairtrial.execution.engine import Engine, Message
@@ -12,6 +11,7 @@ from fairtrial.execution.run_options import Options
 from fairtrial.installation import released
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
+from fairtrial.study.factors import recorded_digest
 from fairtrial.study.study import Cell, Study
 
 
@@ -29,30 +29,23 @@ def engine_of(study: Study, options: Options, cells: Sequence[Cell]) -> Engine:
     return RayActors(options.ray, options.jobs, options.threads, options.device, alone=alone, reads=reads)
 
 
-def first_message(
-    study: Study,
-    folder: Path,
-    *,
-    threads: int,
-    device: str,
-    download: bool,
-    results: Path,
-    declaration: str | None,
-) -> Message:
-    """Return the first message to each worker of a study. folder: where it keeps what it trains."""
+def first_message(study: Study, store: Store, options: Options, declaration: str | None) -> Message:
+    """Return the first message to each worker of a study, which keeps in its folder what it trains."""
     return {
         "declaration": declaration,
-        "folder": str(folder.resolve()),
-        "threads": threads,
-        "device": device,
-        "download": download,
-        "results": [str(each.resolve()) for each in (results, *released())],
+        "folder": str(store.folder.resolve()),
+        "threads": options.threads,
+        "device": options.device,
+        "download": options.download,
+        "results": [str(each.resolve()) for each in (options.results, *released())],
         "plugins": [plugin.record() for plugin in study.plugins],
     }
 
 
-def declaration_of(store: Store) -> str | None:
-    """The hash of what is declared now; None where steps are timed before that."""
+def declaration_of(store: Store, study: Study | None = None) -> str | None:
+    """The hash of what is declared now, None where nothing is; of a study that which its cells run under."""
+    if study is not None:
+        return store.declared_as(study) or recorded_digest(study.declaration())
     return (store.hashes() or (None,))[-1]
 
 

@@ -13,7 +13,7 @@ from fairtrial.execution import step_times
 from fairtrial.execution.engine import Worker
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
-from fairtrial.screen import announce
+from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
 from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
 from fairtrial.storage import provenance
@@ -56,7 +56,8 @@ class Timekeeper:
         announce(f"timing one step of each of {len(arms)} arms; this is done once")
 
         def launch(cells: Mapping[Any, Cell], rounds: int) -> dict[Any, list[float]] | None:
-            return pool.time_steps(worker, cells, rounds, self.stop)
+            with working(f"timing {len(cells)} arms"):
+                return pool.time_steps(worker, cells, rounds, self.stop)
 
         ways: dict[str, Way] | None = {}
         if self.counts_seconds:
@@ -94,7 +95,7 @@ class Timekeeper:
     def check(self, pool: WorkerPool, cells: Sequence[Cell], counted: Mapping[str, Attempt]) -> None:
         """Launch arms after the runs until their costs are decided, or were launched often enough."""
         arms = self.unchecked(cells, counted)
-        worker = (next(iter(pool.free()), None) or pool.first_ready(self.stop)) if arms else None
+        worker = pool.first_ready(self.stop) if arms else None
         if worker is None:
             return
         # another machine or another version cannot check the seconds of the runs

@@ -13,6 +13,7 @@ from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
+from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.screen import announce
 from fairtrial.signals import Stop
@@ -133,10 +134,8 @@ def _conditions(place: Provenance) -> Json:
 
 def _pool(study: Study, place: Provenance, own: Store, store: Store, download: bool) -> WorkerPool:
     same = _conditions(place)
-    first = first_message(
-        study, own.folder, threads=same["threads"], device=same["device"], download=download,
-        results=store.folder.parent, declaration=declaration_of(store),
-    )  # fmt: skip
+    how = Options(store.folder.parent, same["device"], threads=same["threads"], download=download)
+    first = first_message(study, own, how, declaration_of(store))
     # our own are tried: whether they can be had here is for the worker to say
     known = ["torch", "as recorded"]
     kernels: Json = {same["device"]: known} if same["kernels"] == "torch" else {}

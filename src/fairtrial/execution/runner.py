@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
@@ -15,6 +16,7 @@ from fairtrial.execution.carried_files import keep_files
 from fairtrial.execution.display.displays import Progress, progress_for
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import changed_plugins, declaration_of, engine_of, first_message
+from fairtrial.execution.first_look import declare_checked
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
@@ -64,17 +66,11 @@ def calibrate(study: Study, options: Options) -> None:
     """Measure the seconds of one step of each arm now, and write them down."""
     store, stop = Store.of(study, options.results), Stop()
     engine = LocalProcesses(1, options.threads, options.device)
-    with store.locked(), WorkerPool(engine, _first_message(study, store, options)) as pool:
+    first = first_message(study, store, options, declaration_of(store))
+    with store.locked(), WorkerPool(engine, first) as pool:
         if worker := pool.first_ready(stop):
             arms = step_times.first_cells(study.provisional().cells())
             Timekeeper(study, store, stop).set_steps(pool, worker, arms)
-
-
-def _first_message(study: Study, store: Store, options: Options) -> Message:
-    return first_message(
-        study, store.folder, threads=options.threads, device=options.device, download=options.download,
-        results=options.results, declaration=declaration_of(store),
-    )  # fmt: skip
 
 
 class Driver:
@@ -96,23 +92,36 @@ class Driver:
         self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.held_up = self.waits = False  # by and for cells of other drivers
+        self.pool: WorkerPool | None = None
         self.origin: Json = {}  # of the first worker that was ready
         self.exhausted = False  # the total budget has no room for another cell
 
     def run(self) -> int:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
-        self._close_abandoned()
-        self._more(retry=self.options.retry)
-        if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
-            engine = engine_of(self.study, self.options, self.wanted)
-            with WorkerPool(engine, _first_message(self.study, self.store, self.options)) as pool:
+        with contextlib.ExitStack() as workers:
+            start = partial(self._start, workers)
+            if not declare_checked(self.study, self.store, self.log, start, self.stop, self._refuse_mixing):
+                return self.stop.code or INCOMPLETE
+            self._close_abandoned()
+            self._more(retry=self.options.retry)
+            if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
+                pool = start()
                 if self.pending or self.waits:
-                    self._run_pending(pool, min(engine.size, len(self.pending) or engine.size))
+                    self._run_pending(pool, min(pool.size, len(self.pending) or pool.size))
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
         failpoint("study-final-before")
         return self.stop.code or self._exit_code()
+
+    def _start(self, workers: contextlib.ExitStack) -> WorkerPool:
+        """Return the worker pool, which ends with the stack."""
+        if self.pool is None:
+            declaration = declaration_of(self.store, self.study)
+            first = first_message(self.study, self.store, self.options, declaration)
+            engine = engine_of(self.study, self.options, self.study.provisional().cells())
+            self.pool = workers.enter_context(WorkerPool(engine, first))
+        return self.pool
 
     def _run_pending(self, pool: WorkerPool, jobs: int) -> None:
         self._calibrate(pool)

@@ -16,6 +16,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +68,7 @@ def main() -> None:
     while True:
         message = inbox.get()
         try:
-            handle = {"cell": runner.run, "calibrate": runner.calibrate}[message["do"]]
+            handle = {"cell": runner.run, "look": runner.look, "calibrate": runner.calibrate}[message["do"]]
             _say(handle(message), answer)
         except Fault as error:
             _say({"fault": error.record()}, answer)
@@ -184,6 +185,13 @@ class CellRunner:
         if recorded is not None and recorded != present:
             what = f"the data changed: recorded cells saw sha256 {recorded[:12]}..., now {present[:12]}..."
             raise fault(what, cell.data, "put the data back, or use another --results folder", REFUSED)
+
+    def look(self, message: Message) -> Message:
+        """Open what cells need; a Fault where it cannot be had."""
+        for cell in map(Cell.of, message["cells"]):
+            with suppress(MemoryError, RuntimeError):  # an outcome of the cell, when it runs
+                self.cells.look(cell, self.context)
+        return {"looked": True}
 
     def calibrate(self, message: Message) -> Message:
         """Seconds per step of each launch of each arm, interleaved; the driver writes them down."""

@@ -48,6 +48,11 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def size(self) -> int:
+        """The most workers that the engine holds now."""
+        return self._engine.size
+
     def free(self) -> list[Worker]:
         """Return the workers that wait for work."""
         return [w for w in self.workers if w.origin and w.cell is None and w.stop_reason is None]
@@ -117,7 +122,9 @@ class WorkerPool:
             raise fault(what, *_READ_ABOVE, REFUSED)
 
     def first_ready(self, stop: Stop) -> Worker | None:
-        """Start one worker and wait until it is ready, its origin known; None after a signal."""
+        """Start one worker, where none waits, until it is ready, its origin known; None after a signal."""
+        if free := self.free():
+            return free[0]
         while not stop:
             self.grow(1)
             for worker, message in self.answers(POLL_S):
@@ -140,6 +147,15 @@ class WorkerPool:
                 if not isinstance(answer, Exit) and "rounds" in answer:
                     return dict(zip(arms, answer["rounds"], strict=True))
         return None
+
+    def look(self, worker: Worker, cells: list[Message], stop: Stop) -> bool:
+        """Let a worker that waits open what cells need, whose Fault is raised; False after a signal."""
+        self._engine.give(worker, {"do": "look", "cells": cells})
+        while not stop:
+            # one that died of it ends the cell too, with its own reason
+            if any(heard is worker for heard, _ in self.answers(POLL_S)):
+                return True
+        return False
 
     def stop(self, worker: Worker | None = None, reason: str = "") -> None:
         """Kill one worker for a reason, whose Exit then comes; or all. A cell in work stays pending."""

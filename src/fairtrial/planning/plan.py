@@ -17,6 +17,7 @@ from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
+from fairtrial.study.data_spec import is_missing
 from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study
@@ -67,6 +68,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "margin": study.margin,
         "jobs": jobs,
         "untimed_arms": sorted(untimed),
+        "missing_data": sorted(spec for spec in {cell.data for cell in cells} if is_missing(spec)),
         "forecast_s": None if untimed else total / jobs,
         "device_s": None if untimed else total,
         "stopping": None if study.rule is None else study.rule.words,
@@ -113,6 +115,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
         yield f"tuning     {plan['tuning']}: {plan['tuning_cells']} cells first, more where an edge is chosen"
     yield f"cells      {cells}; {plan['pending']} to do"
     yield f"budget     {plan['budget_words']} per cell"
+    for spec in plan["missing_data"]:
+        yield f"warning    {spec} is not on this machine: a run here would be refused"
     if plan["parity_gap"] > PARITY_LIMIT:
         yield (
             f"warning    whole updates put the arms {100 * plan['parity_gap']:.0f} % apart in examples:"

@@ -69,8 +69,7 @@ class Store:
             past = self.declared()
             self._same_study(past["declaration"], declaration)
             history, told = past["history"], past.get("pilots", "") == study.pilots
-            same = without_defaults(past["declaration"]) == without_defaults(declaration)
-            if same and told:
+            if (same := self.declared_as(study) is not None) and told:
                 return
             if not alone:
                 what = "parts of this study are being run under another declaration"
@@ -85,6 +84,13 @@ class Store:
         seen = self._seen(study, finished)
         entry = {"hash": recorded_digest(declaration), "contrasts": contrasts, "seen": seen}
         self.publish_declaration(declaration, [*history, entry], study.pilots)
+
+    def declared_as(self, study: Study) -> str | None:
+        """Return the hash under which a study stands declared here; None where it would be declared anew."""
+        if (hashes := self.hashes()) is None:
+            return None
+        past = self.declared()["declaration"]
+        return hashes[-1] if without_defaults(past) == without_defaults(study.declaration()) else None
 
     def publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
         """Write study.json; nothing in it is checked here."""
@@ -108,8 +114,6 @@ class Store:
         if not (self.folder / "study.json").exists():
             return None
         return tuple(entry["hash"] for entry in self.declared()["history"])
-
-    # attempts
 
     def weights(self, cell: str, attempt: int) -> Path:
         """The file that keeps what an attempt has trained."""
@@ -165,8 +169,6 @@ class Store:
     def _file(self, part: str, cell: str, attempt: int) -> Path:
         return self.folder / part / f"{cell}-{attempt}.json"
 
-    # leases
-
     def lease(self, cell: Record, attempt: int, pid: int, origin: Record) -> None:
         """Say who works on an attempt: all that is needed to close it when nobody is left to do so."""
         lease = {"cell": cell, "attempt": attempt, "pid": pid, "origin": origin, "started": time.time()}
@@ -206,8 +208,6 @@ class Store:
     def _calibration_files(self) -> list[Path]:
         return [path for path in record_files(self.folder) if path.name.startswith("calibration-")]
 
-    # housekeeping
-
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
@@ -217,7 +217,7 @@ class Store:
 
     @contextlib.contextmanager
     def driving(self, study: Study, part: tuple[int, int] | None) -> Iterator[Callable[[], None]]:
-        """Be the driver of this study, which is declared by then. part: (i, n), the i-th of n, alone.
+        """Be the driver of this study. part: (i, n), the i-th of n, alone; it is declared by then.
 
         What is yielded is a Fault once its folder has moved.
         """
@@ -227,15 +227,14 @@ class Store:
             if alone:
                 self.sweep()
             atomic.refuse_without_links(self.folder / "leases", self.folder / "cells")
-            self.declare(study, alone=alone)
+            if part is not None:
+                self.declare(study, alone=alone)
 
-        if part is None:
-            with lock.hold_whole(self.folder) as refuse_moved:
+        held = lock.hold_whole(self.folder) if part is None else lock.hold_part(self.folder, *part, begin)
+        with held as refuse_moved:
+            if part is None:
                 begin(True)
-                yield refuse_moved
-        else:
-            with lock.hold_part(self.folder, *part, begin) as refuse_moved:
-                yield refuse_moved
+            yield refuse_moved
 
     def sweep(self) -> list[Path]:
         """Delete what a crash left of files; only who runs alone may ask."""

@@ -102,6 +102,12 @@ def parse(spec: str) -> Spec:
     )
 
 
+def is_missing(spec: str) -> bool:
+    """Say whether a specification names a file or folder that is not on this machine."""
+    path = parse(spec).path
+    return path is not None and not path.exists()
+
+
 def name_of(spec: str) -> str:
     """The identity of the data regardless of its path: 'digits', 'cifar10', 'parquet:cifar10'."""
     return parse(spec).name

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Outcome, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import Ledger, ledger_of
+
+UNEVEN: Final = 1.5  # times the mean size of a class, above which the largest one makes classes uneven
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn, "lines": lines}
 
 
+def look(cell: Cell, context: ExecutionContext) -> None:
+    """Open the images and the initial weights of a cell; a Fault where they cannot be had."""
+    _prepare(cell, context, torch.device(context.device))
+
+
 def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> PreparedCell:
     settings, seed, replica = replace(cell.settings, **context.way), cell.seed, cell.replica
     dataset = dataset_of(cell.data, settings.resolution, context.download)
@@ -203,9 +210,11 @@ def _measure(prepared: PreparedCell, outcome: Outcome, ledger: Ledger) -> tuple[
     score = None
     if outcome.divergence_step is None:
         with ledger.book("eval"):
+            images, labels = prepared.test.open()
             task = prepared.task
-            score = evaluate(prepared.model, *prepared.test.open(), task.view, task.eval_batch)
+            score = evaluate(prepared.model, images, labels, task.view, task.eval_batch)
         status = "done" if score.loss is not None else "diverged"
+        measured |= of_uneven_classes(score.correct, labels.cpu().numpy())
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,
         "test_loss": score.loss if score else None,
@@ -214,3 +223,15 @@ def _measure(prepared: PreparedCell, outcome: Outcome, ledger: Ledger) -> tuple[
         "correct": base64.b64encode(np.packbits(score.correct).tobytes()).decode() if score else None,
     }
     return status, measured
+
+
+def of_uneven_classes(correct: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return what a reader of the accuracy must know where classes are uneven; nothing where they are even.
+
+    correct, labels: (n,), of the test images.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.max() <= UNEVEN * counts.mean():
+        return {}
+    recalls = [float(correct[labels == each].mean()) for each in classes]
+    return {"majority": float(counts.max() / len(labels)), "balanced_acc": sum(recalls) / len(recalls)}
