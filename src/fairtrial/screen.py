@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _PLAIN: Final = str.maketrans("■▸·…━╸╺", "#>.~---")
+
+_shown: list[Progress] = []  # the one display of `working`
 
 
 def announce(*lines: str) -> None:
@@ -35,7 +37,9 @@ def duration(seconds: float) -> str:
 def is_terminal() -> bool:
     """Whether something may be drawn on stderr: CI, NO_COLOR and TERM=dumb ask for plain lines too."""
     asked = os.environ.get("CI") or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return not asked and sys.stderr.isatty() and multiprocessing.parent_process() is None
+    # what is computed beside others draws nothing; a process that was started for it has loaded this
+    beside = sys.modules.get("multiprocessing")
+    return not asked and sys.stderr.isatty() and not (beside and beside.parent_process())
 
 
 class _Steady:
@@ -73,18 +77,31 @@ def console() -> Console:
 
 
 @contextmanager
-def working(what: str, total: float | None = None, *, unit: str = "") -> Iterator[Callable[[float], None]]:
+def working(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show on a terminal what is being done, for how long, and how much of it; nothing elsewhere.
 
-    What is yielded takes how much is done by now; unit "B": of bytes.
+    What is yielded takes how much is done by now. One inside another has a line below it.
     """
     if not is_terminal():
         yield lambda done: None
         return
-    from rich.progress import DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    amount = DownloadColumn() if unit == "B" else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), *([amount] if total or unit else []), TimeElapsedColumn())
-    with Progress(*columns, console=console(), transient=True, refresh_per_second=2) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    outer = bool(_shown)
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    if not outer:
+        _shown.append(Progress(*columns, console=console(), transient=True, refresh_per_second=2))
+        _shown[0].start()
+    bar = _shown[0]
+    task = bar.add_task(what, total=total)
+
+    def take(done: int) -> None:
+        bar.update(task, description=f"{what}: {done} of {total}")
+
+    try:
+        yield take
+    finally:
+        bar.remove_task(task)
+        if not outer:
+            _shown.clear()
+            bar.stop()

@@ -140,7 +140,7 @@ def main_with_report(argv, monkeypatch, complete=True):
     report = SimpleNamespace(
         path="r.html", sentences=("a sentence",), warnings=("a warning",), complete=complete
     )
-    build = SimpleNamespace(build=lambda store, allow_partial: report)
+    build = SimpleNamespace(build=lambda store, allow_partial, pdf: report)
     monkeypatch.setitem(sys.modules, "fairtrial.reporting.report.study_report", build)
     return main(argv)
 

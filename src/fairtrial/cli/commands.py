@@ -11,6 +11,7 @@ from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.cli.study_commands import recorded
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, Fault, Problem, fault
+from fairtrial.screen import working
 from fairtrial.storage.atomic import publish
 from fairtrial.study.loader import find, known_studies, load
 
@@ -26,7 +27,8 @@ def report_all(given: Namespace) -> int:
     to = results / "report" if given.to is None else results_folder(given.to, "--to")
     from fairtrial.reporting.report import full_report
 
-    made = full_report.build(results, to, allow_partial=given.allow_partial)
+    with working("drawing the report"):
+        made = full_report.build(results, to, allow_partial=given.allow_partial)
     found = {
         "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
         "missing": list(made.missing), "warnings": list(made.warnings),
@@ -40,9 +42,9 @@ def claims(given: Namespace) -> int:
     """Say what the recorded studies tell of published claims."""
     from fairtrial.reporting.claims.read_claims import answer_claims
 
-    found, words = answer_claims(
-        [results_folder(folder) for folder in given.results], allow_partial=given.allow_partial
-    )
+    folders = [results_folder(folder) for folder in given.results]
+    with working("judging the claims"):
+        found, words = answer_claims(folders, allow_partial=given.allow_partial)
     return show(found, words, given.json)
 
 
@@ -51,7 +53,8 @@ def agree(given: Namespace) -> int:
     from fairtrial.reporting.verdicts.preset_agreement import compare
 
     where = [results_folder(folder) for folder in given.results]
-    found, words, complete = compare(given.first, given.second, where, partial=given.allow_partial)
+    with working("judging both presets"):
+        found, words, complete = compare(given.first, given.second, where, partial=given.allow_partial)
     show(found, words, given.json)
     return DONE if complete else INCOMPLETE
 
@@ -62,7 +65,9 @@ def verify(given: Namespace) -> int:
 
     found: list[Any] = []
     wrong: list[Problem] = []
-    for checked in verify(_reports(given), partial=given.allow_partial):
+    with working("making each report anew"):
+        every = verify(_reports(given), partial=given.allow_partial)
+    for checked in every:
         found.append(checked.record())
         wrong += checked.problems
         if not given.json:
@@ -99,7 +104,8 @@ def doctor(given: Namespace) -> int:
     """Say what this machine has and lacks."""
     from fairtrial.cli import doctor
 
-    found, problems = doctor.examine(results_folder(given.results), given.data)
+    with working("looking at this machine"):
+        found, problems = doctor.examine(results_folder(given.results), given.data)
     show(found, doctor.lines(found), given.json)
     if problems:
         raise problems
@@ -131,7 +137,8 @@ def measure(given: Namespace) -> int:
     from fairtrial.measurements import command
 
     name = getattr(given, "probe", "networks")
-    path, values = command.run(name, results_folder(given.results), getattr(given, "data", None))
+    with working("measuring"):
+        path, values = command.run(name, results_folder(given.results), getattr(given, "data", None))
     return show({"file": str(path), "values": values}, [f"wrote {path}"], given.json)
 
 
@@ -142,7 +149,8 @@ def gate(given: Namespace) -> int:
         return _gate_history(given)
     from fairtrial.cli import gate_options
 
-    found, words, code, summary = gate_options.answer(given)
+    with working("measuring, launch after launch"):
+        found, words, code, summary = gate_options.answer(given)
     if given.summary is not None:
         publish(given.summary, summary, overwrite=True)
     show(found, words, given.json)

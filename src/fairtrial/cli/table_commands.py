@@ -10,6 +10,7 @@ from fairtrial.cli import options
 from fairtrial.cli.output import show
 from fairtrial.cli.study_commands import recorded
 from fairtrial.errors import fault
+from fairtrial.screen import working
 from fairtrial.study.study import Study
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def compare(given: Namespace) -> int:
         lower_is_better=given.lower_is_better,
         allow_partial=given.allow_partial,
     )
-    found = compare_table(read_table(given.table), asked, str(given.table))
+    with working("judging the table"):
+        found = compare_table(read_table(given.table), asked, str(given.table))
     drawn = [] if form is None else [f"drawn: {_draw(found, given.figure, form)}"]
     code = exit_code(found.findings, given.expect)
     show({**found.record(), "exit_code": code}, [*found.lines(), *drawn], given.json)
@@ -70,5 +72,7 @@ def export(study: Study, given: Namespace) -> int:
     """Write the recorded attempts of a study for another tool."""
     from fairtrial.reporting.export_runs import export
 
-    said = export(recorded(study, given), given.to, options.results_folder(given.out, "--out"))
+    out = options.results_folder(given.out, "--out")
+    with working("writing the attempts"):
+        said = export(recorded(study, given), given.to, out)
     return show({"written": said}, [said], given.json)

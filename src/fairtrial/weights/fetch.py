@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import USAGE, Fault, did_you_mean, fault
+from fairtrial.screen import is_terminal
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.download import Opener, download_file, state_of
@@ -101,7 +101,7 @@ def fetched_lines(row: Row) -> Iterator[str]:
 @contextlib.contextmanager
 def progress_of(part: Path) -> Iterator[None]:
     """One line on a terminal, while a download grows; nothing in a log."""
-    if not sys.stderr.isatty() or os.environ.get("CI"):
+    if not is_terminal():
         yield
         return
     ended = threading.Event()
@@ -112,7 +112,7 @@ def progress_of(part: Path) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        _draw("")
 
 
 def _show(part: Path, ended: threading.Event) -> None:
@@ -120,7 +120,13 @@ def _show(part: Path, ended: threading.Event) -> None:
         with contextlib.suppress(OSError, Fault, KeyError):  # not there yet, or no longer
             have, size = part.stat().st_size, read_json(state_of(part))["size"]
             words = "checking it" if have == size else f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB"
-            print(f"\r\x1b[K{part.name.removesuffix('.part')}  {words}", end="", file=sys.stderr, flush=True)
+            _draw(f"{part.name.removesuffix('.part')}  {words}")
+
+
+def _draw(words: str) -> None:
+    """Put words on the line of the terminal, which may be closed by now."""
+    with contextlib.suppress(OSError):
+        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
 def _row(name: str) -> Row:

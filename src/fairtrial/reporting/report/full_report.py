@@ -31,6 +31,7 @@ from fairtrial.reporting.results import shared_runs, timings
 from fairtrial.reporting.tables.table import table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
+from fairtrial.screen import working
 from fairtrial.signals import end_with_parent, withheld
 from fairtrial.storage.store import Store
 
@@ -170,7 +171,12 @@ def in_processes(
     with ProcessPoolExecutor(jobs, spawn, initializer=end_with_parent) as pool:
         with withheld():  # a signal to the whole group ends this process, which ends those
             answers = pool.map(function, given)
-        return list(answers)
+        found = []
+        with working("parts", len(given)) as done:
+            for answer in answers:
+                found.append(answer)
+                done(len(found))
+        return found
 
 
 def draw(task: DrawingTask) -> Drawings:

@@ -1,0 +1,107 @@
+"""Commands in a terminal of 40 columns and 20 lines: what is drawn moves, fits, and ends no command."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from tests.support.studies import write
+from tests.support.toy import ROOT
+
+TOY = str(ROOT / "tests/support/toy_fairtrial.py")
+WIDTH, HEIGHT = 40, 20
+
+
+class Terminal:
+    """A command in a pseudo-terminal. screen: all that it wrote."""
+
+    def __init__(self, folder, *words, close_after="", **variables):
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        environment = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", **variables}
+        for name in ("CI", "NO_COLOR", "COLUMNS", "LINES"):
+            environment.pop(name, None)
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+        how = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "env": environment, "cwd": folder}
+        # as under nohup: the terminal may close, and nobody is told
+        ignore = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        process = subprocess.Popen([sys.executable, TOY, *map(str, words)], start_new_session=True, **how)
+        signal.signal(signal.SIGHUP, ignore)
+        os.close(theirs)
+        self.screen = ""
+        while chunk := _read(ours):
+            self.screen += chunk.decode()
+            if close_after and close_after in self.screen:
+                break
+        os.close(ours)
+        self.code = process.wait(timeout=120)
+
+    def lines(self):
+        """Every line that was drawn, without what moves the cursor."""
+        return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.screen))
+
+
+def _read(handle):
+    try:
+        return os.read(handle, 1 << 16)
+    except OSError:  # its last writer has ended
+        return b""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A study of twelve cells that ran in a terminal, one cell of which fails at every try; slowly enough."""
+    folder = tmp_path_factory.mktemp("terminal")
+    write(folder)
+    acts = json.dumps({"gn 1": "raise"})
+    return folder, Terminal(folder, "run", "small.py", "--jobs", "2", TOY=acts, TOY_SLEEP_S="0.7")
+
+
+def test_a_run_shows_its_grid_what_runs_and_why_a_cell_failed(ran):
+    _, run = ran
+    assert run.code == 1
+    assert "time to go unknown yet" in run.screen and "so far" in run.screen
+    assert re.search(r"▸ .*seed \d: \d+ s", run.screen)
+    assert re.search(r"bn, batch 4 +■▸?", run.screen)
+    assert "seed 1 broke: ValueError: boom" in " ".join(run.lines())
+    assert "inf" not in run.screen and "about 0 s" not in run.screen.partition("■")[0]
+    assert "drawing the report" in run.screen
+    grids = [line for line in run.lines() if line.startswith(("bn, batch", "gn, batch", "▸"))]
+    assert grids and max(map(len, grids)) <= WIDTH
+
+
+@pytest.mark.parametrize("words", [("status",), ("verdict",), ("report",), ("verify",)])
+def test_commands_on_a_recorded_study_work_in_a_terminal(ran, words):
+    folder, _ = ran
+    found = Terminal(folder, *words, "small.py")
+    assert found.code in (0, 5), found.screen
+    assert "Traceback" not in found.screen
+    if words == ("status",):
+        assert "3 attempts failed" in found.screen and "boom" in found.screen
+        assert "mean" in found.screen or "test_acc" in found.screen
+    else:
+        assert "0:00:0" in found.screen  # how long it takes
+
+
+def test_tune_shows_the_same_grid_of_its_trials(tmp_path):
+    write(tmp_path, ('"lr": 0.3,', '"val_per_class": 2,'))
+    words = ("--space", "lr=0.1,0.3", "--tuning-seeds", "1", "--jobs", "2")
+    found = Terminal(tmp_path, "tune", "small.py", *words, TOY_SLEEP_S="0.7")
+    assert found.code == 0, found.screen
+    assert "val_acc" in found.screen
+    assert re.search(r"bn, batch 4 +■▸?", found.screen)
+
+
+def test_a_terminal_that_closes_ends_no_run(tmp_path):
+    write(tmp_path)
+    Terminal(tmp_path, "run", "small.py", "--jobs", "2", close_after="▸", TOY_SLEEP_S="0.2")
+    assert len(list((tmp_path / "results/small/cells").glob("*.json"))) == 12
+    assert (tmp_path / "results/small/report.html").exists()
