@@ -4,9 +4,12 @@ import sys
 
 import pytest
 
-from fairtrial.cli import options
+from fairtrial.cli import options, study_commands
+from fairtrial.cli.parser import parser
 from fairtrial.errors import Fault, Problem, fault
 from fairtrial.study.budget import Budget
+from fairtrial.study.contrast import corners
+from fairtrial.study.loader import find, known_studies, load
 from tests.support.studies import study
 
 FREE = {"primary": ()}  # levels may then be chosen at will
@@ -127,6 +130,43 @@ def test_reads_go_together():
     with pytest.raises(Fault) as caught:
         options.together(a=lambda: bad("first"), b=lambda: 1, c=lambda: bad("second"))
     assert caught.value.problems == (Problem("first", "where", "do"), Problem("second", "where", "do"))
+
+
+# what --set adds to a study or changes of it: the example of the README, new factors, a level that goes away
+SETS = (
+    ("batch_size=2,8,32", "norm=bn,gn,ln"),
+    ("kernels=fastest,torch",),
+    ("augment=none,crop", "precision=fp32,bf16"),
+    ("lr=0.1,0.3",),
+    ("norm=gn",),
+    ("model=mini,mini-x2",),
+)
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_set_changes_every_shipped_study(name, capsys):
+    """A contrast is read at the first level of a new factor; one that falls away is named."""
+    study = load(find(name))
+    for settings in SETS:
+        words = [word for text in settings for word in ("--set", text)]
+        given = parser().parse_args(["plan", name, *words])
+        if name == "batch-statistics" and "batch_size" in settings[0]:
+            # no batch of 2 holds the statistics of 64 images, which this study is about
+            with pytest.raises(Fault, match="stat_batch=4 does not divide batch_size=2"):
+                study_commands._asked(study, given)
+            continue
+        found, _ = study_commands._asked(study, given)
+        said = capsys.readouterr().err
+        assert found.cells() or found.tuning
+        assert found.aa is None or any(arm == found.aa for arm in found.arms())
+        left = {contrast.name for contrast in found.contrasts}
+        for contrast in study.contrasts:
+            assert (f"contrast {contrast.name!r} falls away" in said) == (contrast.name not in left)
+        assert ("tuning falls away" in said) == (study.tuning is not None and settings == ("lr=0.1,0.3",))
+        for factor in found.factors.keys() - study.factors.keys():
+            first = found.factors[factor][0]
+            assert found.aa is None or found.aa[factor] == first
+            assert all(corner[factor] == first for each in found.contrasts for corner in corners(each))
 
 
 def test_a_factor_that_is_set_joins_the_aa_arm_and_what_only_keeps():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -26,8 +27,9 @@ def networks(starts: Sequence[Any]) -> set[str]:
 def following(study: Study, swept: Mapping[str, Sequence], chosen: Container[str]) -> dict[str, Any]:
     """What a study declares over its levels, where --set changed those of some factors.
 
-    A contrast or row of `only` whose level is no longer run falls away. The A/A arm takes the first level of
-    a factor that is new or lost its level; where `only` leaves that out, it is the first arm.
+    A contrast or row of `only` whose level is no longer run falls away, and so does a tuning of what is
+    compared now. A contrast is read at the first level of a factor that is new. The A/A arm takes the first
+    level of a factor that is new or lost its level; where `only` leaves that out, it is the first arm.
     """
     if not chosen:
         return {}
@@ -40,6 +42,11 @@ def following(study: Study, swept: Mapping[str, Sequence], chosen: Container[str
         family: tuple(each for each in getattr(study, family) if all(map(runs, corners(each))))
         for family in ("primary", "secondary")
     }
+    added = {name: swept[name][0] for name in known if name not in study.factors}
+    for family in ("primary", "secondary") if added else ():
+        kept[family] = tuple(replace(each, at={**added, **each.at}) for each in kept[family])
+    if study.tuning is not None and set(study.tuning.names) & swept.keys():
+        kept["tuning"] = None
     kept["only"] = tuple(row for row in study.only if runs(row))
     if study.aa is not None:
         own = {name: study.aa[name] for name in study.aa if runs({name: study.aa[name]})}
@@ -48,6 +55,16 @@ def following(study: Study, swept: Mapping[str, Sequence], chosen: Container[str
         rows = [row.items() for row in kept["only"]] or [{}.items()]
         kept["aa"] = next((arm for arm in (aa, *arms) if any(row <= arm.items() for row in rows)), aa)
     return kept
+
+
+def fallen_away(declared: Study, merged: Study) -> Iterator[str]:
+    """Say which contrasts are no longer read, and whether nothing is tuned any more."""
+    left = {contrast.name for contrast in merged.contrasts}
+    for contrast in declared.contrasts:
+        if contrast.name not in left:
+            yield f"contrast {contrast.name!r} falls away: --set runs a level of it no longer"
+    if declared.tuning is not None and merged.tuning is None:
+        yield "the tuning falls away: --set compares what it would choose"
 
 
 def _same(name: str, level: Any) -> Any:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairtrial.cli import options
+from fairtrial.cli.changed_levels import fallen_away
 from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
 from fairtrial.execution.part import Part
 from fairtrial.execution.run_options import Options
+from fairtrial.screen import announce, working
 from fairtrial.storage.atomic import publish
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
@@ -44,9 +46,7 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
     merged = found["study"]
     if given.settings and not given.json:
         declared = study if given.preset is None else study.under(given.preset)
-        left = {contrast.name for contrast in merged.contrasts}
-        for name in (contrast.name for contrast in declared.contrasts if contrast.name not in left):
-            print(f"contrast {name!r} falls away: --set runs a level of it no longer", file=sys.stderr)
+        announce(*fallen_away(declared, merged))
     return options.tuning(merged, given), found["how"]
 
 
@@ -263,7 +263,8 @@ def verdict(study: Study, given: Namespace) -> int:
     from fairtrial.reporting.claims.read_claims import answer_verdict
 
     store = recorded(study, given)
-    found, words, complete = answer_verdict(store, given.contrast, allow_partial=given.allow_partial)
+    with working("judging the study"):
+        found, words, complete = answer_verdict(store, given.contrast, allow_partial=given.allow_partial)
     if given.summary is not None:
         from fairtrial.reporting.report.contrast_tables import summary
         from fairtrial.reporting.verdicts.study_verdicts import judge_study
@@ -277,7 +278,8 @@ def verdict(study: Study, given: Namespace) -> int:
 def _build(store: Store, given: Namespace, *, pdf: bool = False) -> bool:
     from fairtrial.reporting.report.study_report import build
 
-    report = build(store, allow_partial=given.allow_partial, pdf=pdf)
+    with working("drawing the report"):
+        report = build(store, allow_partial=given.allow_partial, pdf=pdf)
     found = {
         "report": str(report.path),
         "sentences": list(report.sentences),
