@@ -93,7 +93,7 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
         _shown.append(Progress(*columns, console=console(), transient=True, refresh_per_second=2))
         _shown[0].start()
     bar = _shown[0]
-    task = bar.add_task(what, total=total)
+    task = bar.add_task(what if total is None else f"{what}: 0 of {total}", total=total)
 
     def take(done: int) -> None:
         bar.update(task, description=f"{what}: {done} of {total}")

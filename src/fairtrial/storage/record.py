@@ -97,7 +97,11 @@ class Checkpoint(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Group):
-    """What came out. correct: one bit for each test image, base64. val_curve: [step, accuracy, loss]."""
+    """What came out. correct: one bit for each test image, base64. val_curve: [step, accuracy, loss].
+
+    Of test images in uneven classes: majority, the share of the largest one; balanced_acc, the mean over
+    classes of the share that is right in each.
+    """
 
     classes: Whole | None = None
     train_loss: Number | None = None
@@ -108,6 +112,8 @@ class Measured(Group):
     test_acc: Fraction | None = None
     test_loss: Number | None = None
     test_n: Whole | None = None
+    majority: Fraction | None = None
+    balanced_acc: Fraction | None = None
     test_reads: Whole
     correct: Text | None = None
     weights_sha256: Text | None = None

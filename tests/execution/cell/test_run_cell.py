@@ -16,7 +16,7 @@ from fairtrial.execution.cell import calibration, prepare
 from fairtrial.execution.cell import run_cell as run_cell_module
 from fairtrial.execution.cell.calibration import calibrate
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
-from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
+from fairtrial.execution.cell.run_cell import ExecutionContext, of_uneven_classes, run_cell
 from fairtrial.storage.record import attempt_record
 from fairtrial.study.budget import Budget
 from fairtrial.study.settings import Settings
@@ -323,3 +323,10 @@ def test_fused_is_a_cell_of_its_own_that_evaluates_in_small_batches_and_repeats(
     assert (len(ids), plain_most, max(sizes)) == (2, 500, 64)
     assert first == again and first["weights_sha256"] != plain["weights_sha256"]
     assert first["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-4)
+
+
+def test_accuracy_on_uneven_classes_has_the_majority_rate_and_the_balanced_one_beside_it():
+    labels = np.array([0] * 6 + [1] * 2 + [2] * 2)
+    correct = np.array([True] * 6 + [True, False] + [False, False])
+    assert of_uneven_classes(correct, labels) == {"majority": 0.6, "balanced_acc": pytest.approx(0.5)}
+    assert of_uneven_classes(correct[4:], labels[4:]) == {}

@@ -9,7 +9,7 @@ from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.interim_analyses import open_study
-from fairtrial.reporting.verdicts.study_verdicts import sentences
+from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
@@ -74,8 +74,17 @@ def test_a_missing_seed_is_incomplete(make_study, publish, noise):
 
 def test_recorded_seeds_that_the_declaration_leaves_out_are_missing(make_study, publish, noise):
     publish(make_study(), outcome(noise))
+    store = publish(make_study(seeds=(0, 1, 2, 3, 4, 5, 7, 9)), lambda cell: None)
+    assert "missing seeds: 2 recorded seeds (6 and 8) left out by the declaration" in refused(store)
+
+
+def test_fewer_seeds_than_are_recorded_are_the_smaller_study_which_says_so(make_study, publish, noise):
+    publish(make_study(), outcome(noise))
     store = publish(make_study(seeds=range(8)), lambda cell: None)
-    assert "missing seeds: 2 recorded seeds left out by the declaration (8 and 9)" in refused(store)
+    found = judge_study(store)
+    assert found.results.sound and found.results.done == 72
+    assert found.findings[0].n == 8
+    assert "2 recorded seeds (8 and 9) are left out: fewer seeds are declared now" in found.warnings
 
 
 def test_cells_of_another_study_design_in_the_folder_are_no_missing_seeds(make_study, publish, noise):
@@ -153,3 +162,12 @@ def test_with_allow_partial_every_verdict_figure_and_table_carries_the_reason(ma
     assert captions and all("ixed code" in line for line in captions)
     drawn = [path.read_text() for path in report.figures if path.suffix == ".svg"]
     assert drawn and all("mixed code" in text for text in drawn)
+
+
+def test_uneven_classes_are_told_with_what_the_largest_one_scores(make_study, publish):
+    def uneven(cell):
+        return {"measured": {"test_acc": 0.8, "majority": 0.75, "balanced_acc": 0.6 + cell.seed / 100}}
+
+    (said,) = (w for w in judge_study(publish(make_study(seeds=range(3)), uneven)).warnings if "uneven" in w)
+    assert "always answering the largest one scores 75.0 % accuracy" in said
+    assert "bn, batch 4 61.0" in said and "(A/A) 61.0" in said

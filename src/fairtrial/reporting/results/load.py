@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fairtrial.reporting.results.inference_rule import InferenceRule
-from fairtrial.reporting.results.refusals import flaws
+from fairtrial.reporting.results.refusals import flaws, left_out
 from fairtrial.reporting.wording import plural
 from fairtrial.storage.calibrations import Calibration
 from fairtrial.storage.integrity import Record
@@ -55,7 +55,8 @@ class Results:
     many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
     study at one rule. trial_runs: recorded runs of stage tuning, whatever declaration asked for them.
     missing: cell -> its failed attempts, where it has no outcome. calibrations: timed launches, oldest first.
-    given_up: cells and trials that failed as often as is allowed, in words.
+    given_up: cells and trials that failed as often as is allowed, in words. left_out: recorded seeds of its
+    arms that the declaration does not name.
     """
 
     study: Study
@@ -71,6 +72,7 @@ class Results:
     missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
     calibrations: Sequence[Calibration] = ()
     given_up: tuple[str, ...] = ()
+    left_out: Sequence[int] = ()
 
     @property
     def done(self) -> int:
@@ -192,6 +194,7 @@ def load(store: Store) -> Results:
         study, declared, frame, plain, used, _block_s(study, used), wrong,
         tuning=tuning, trial_runs=trial_runs, missing=missing,
         calibrations=store.calibrations(), given_up=named,
+        left_out=left_out(cells, attempts),
     )  # fmt: skip
 
 

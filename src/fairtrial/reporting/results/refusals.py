@@ -70,22 +70,31 @@ def _result(record: Attempt) -> dict[str, Any]:
 
 
 def _left_out(cells: list[Cell], records: list[Attempt]) -> Iterator[str]:
-    """Yield seeds of the declared arms that were recorded, but that the declaration leaves out."""
+    """Yield recorded seeds that the declaration leaves out before its last one: they may be picked."""
+    last = max((cell.seed for cell in cells), default=0)
+    missing = [seed for seed in left_out(cells, records) if seed < last]
+    if missing:
+        yield f"missing seeds: {seed_words(missing)} left out by the declaration"
+
+
+def seed_words(seeds: list[int]) -> str:
+    """Return '2 recorded seeds (8 and 9)'."""
+    return f"{plural(len(seeds), 'recorded seed')} ({listed([str(seed) for seed in seeds[:10]])})"
+
+
+def left_out(cells: list[Cell], records: list[Attempt]) -> list[int]:
+    """Return the seeds of the declared arms that were recorded, but that the declaration leaves out."""
     own = {cell.id for cell in cells}
     seeds = sorted({r.seed for r in records if r.cell not in own and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
     arms = {(cell.replica, str(cell.budget), digest(cell.settings.identity())): cell for cell in cells}
     known = {r.cell for r in records if r.status in OUTCOMES}
-    missing = [
+    return [
         seed
         for seed in seeds
         if seed not in declared
         and any(cell_id(cell.settings, cell.budget, seed, cell.replica) in known for cell in arms.values())
     ]
-    if missing:
-        numbers = listed([str(seed) for seed in missing[:10]])
-        number = plural(len(missing), "recorded seed")
-        yield f"missing seeds: {number} left out by the declaration ({numbers})"
 
 
 def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:

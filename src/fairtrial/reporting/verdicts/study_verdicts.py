@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from fairtrial.reporting.results.contrast_sides import overlap
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.refusals import seed_words
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.interim_analyses import open_study
@@ -65,9 +68,28 @@ def _warnings(results: Results, found: Sequence[Finding], control: AACheck | Non
         warnings.append(overlap_words(images))
     notes = {clean(note) for r in results.records.values() for note in r.provenance.data_notes or []}
     warnings += [f"data: {note}" for note in sorted(notes)]
+    warnings += _uneven(results)
     if len(results.declared["history"]) > 1:
         changes = plural(len(results.declared["history"]) - 1, "time")
         warnings.append(
             f"the declaration was changed {changes} since the first run; study.json holds its history"
         )
+    if results.sound and results.left_out:
+        warnings.append(f"{seed_words([*results.left_out])} are left out: fewer seeds are declared now")
     return warnings + [f"{clean(f.contrast.name)}: {clean(text)}" for f in found for text in f.warnings]
+
+
+def _uneven(results: Results) -> Iterator[str]:
+    """Say of uneven classes what the largest one alone scores, and the balanced accuracy of each arm."""
+    arms: defaultdict[str, list[float]] = defaultdict(list)
+    names = dict(zip(results.frame["cell"], results.frame["arm"], strict=True))
+    shares = {r.measured.majority for r in results.records.values() if r.measured.majority is not None}
+    for cell, record in results.records.items():
+        if record.measured.balanced_acc is not None:
+            arms[names[cell]].append(record.measured.balanced_acc)
+    if shares:
+        told = ", ".join(f"{clean(arm)} {100 * fmean(values):.1f}" for arm, values in arms.items())
+        yield (
+            f"classes are uneven: always answering the largest one scores {100 * max(shares):.1f} %"
+            f" accuracy; balanced accuracy (the mean over classes) by arm, in %: {told}"
+        )
