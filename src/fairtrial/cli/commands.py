@@ -21,14 +21,12 @@ def report_all(given: Namespace) -> int:
     if given.preset is not None:
         what = "--preset names the folder of one study, and no STUDY was given"
         raise fault(what, "--preset", "fairtrial report STUDY --preset NAME, or leave --preset out")
-    if given.pdf:
-        raise fault("--pdf takes one study", "--pdf", "name it: fairtrial report norm --pdf")
     results = results_folder(given.results)
     to = results / "report" if given.to is None else results_folder(given.to, "--to")
     from fairtrial.reporting.report import full_report
 
     with working("drawing the report"):
-        made = full_report.build(results, to, allow_partial=given.allow_partial)
+        made = full_report.build(results, to, allow_partial=given.allow_partial, pdf=given.pdf)
     found = {
         "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
         "missing": list(made.missing), "warnings": list(made.warnings),

@@ -13,6 +13,14 @@ import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import DONE, USAGE
+from fairtrial.reporting.derived_files import write_files
+from fairtrial.reporting.figures.figure_files import RenderedFigure
+from fairtrial.reporting.report import full_report
+from fairtrial.reporting.report.missing_items import Drawings
+from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, QuestionPage
+from fairtrial.reporting.report.pdf_document import typeset
+from fairtrial.reporting.report.pdf_questions import of_questions
+from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.study_report import report_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.record import attempt_record, cell_message
@@ -55,13 +63,17 @@ def built(typst, tmp_path_factory):
 @pytest.fixture(scope="module")
 def pages(built):
     """The text of every page."""
-    pdfium = pytest.importorskip("pypdfium2")
-    return [page.get_textpage() for page in pdfium.PdfDocument(built / "report.pdf")]
+    return texts(built / "report.pdf")
 
 
 @pytest.fixture(scope="module")
 def text(pages):
     return squeezed("".join(page.get_text_range() for page in pages))
+
+
+def texts(path):
+    pdfium = pytest.importorskip("pypdfium2")
+    return [page.get_textpage() for page in pdfium.PdfDocument(path)]
 
 
 def squeezed(text: str) -> str:
@@ -96,6 +108,10 @@ def test_texts_of_users_are_printed_as_they_are(text):
 
 
 def test_nothing_is_cut(pages):
+    uncut(pages)
+
+
+def uncut(pages):
     for page in pages:
         boxes = [page.get_charbox(i) for i in range(page.count_chars()) if page.get_text_range(i, 1).strip()]
         left, bottom, right, top = zip(*boxes, strict=True)
@@ -120,3 +136,41 @@ def test_without_the_extra_one_block_names_the_command_before_anything_is_drawn(
     said = capsys.readouterr().err
     assert said.count("error:") == 1 and 'pip install "fairtrial[pdf]"' in said
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
+
+
+@pytest.fixture(scope="module")
+def whole(built):
+    """The report over all studies with --pdf, without drawings: the texts of its pages."""
+    folder = built.parent
+    with pytest.MonkeyPatch.context() as patch:
+        nothing = lambda draw, tasks, jobs: [Drawings(task.key) for task in tasks]  # noqa: E731
+        patch.setattr(full_report, "in_processes", nothing)
+        assert main(["report", "--pdf", "--results", str(folder), "--to", str(folder / "whole")]) == DONE
+    return texts(folder / "whole" / "report.pdf")
+
+
+def test_all_questions_are_one_document_answers_first(built, whole):
+    text = squeezed("".join(page.get_text_range() for page in whole))
+    asked = [text.index(squeezed(question.asks)) for question in QUESTIONS.values()]
+    sections = [text.index(squeezed(f"{n} {q.title}")) for n, q in enumerate(QUESTIONS.values(), 2)]
+    at = [*asked, *sections, text.index("References"), text.index("BEveryverdict")]
+    assert at == sorted(at)
+    for said in json.loads((built / "verdicts.json").read_text())["contrasts"]:
+        assert text.count(squeezed(said["sentence"])) == 1
+    assert (
+        text.count("Studyhash") == 1
+        and "GroupNorm,WeightStandardization,BatchNorm:everyprimarycontrast" in text
+    )
+    uncut(whole)
+
+
+def test_a_figure_of_two_questions_is_drawn_once_and_its_notes_follow(typst, built, tmp_path):
+    data = (built / "figures" / "contrasts.pdf").read_bytes()
+    figure = RenderedFigure("contrasts", "", {"pdf": data}, wide=False, provenance="budget")
+    drawn = NumberedFigure(1, "One_title", "Plain *words*.", "study", "A caption.", "The rest.", figure)
+    page = QuestionPage("Q1", "a", "First", "Why?", ("So.",), drawn, (), (), Evidence(None, ()), (), ())
+    document = of_questions([page, replace(page, slug="b", title="Second")], [])
+    write_files(tmp_path, {"two.pdf": typeset(document)})
+    text = squeezed("".join(page.get_text_range() for page in texts(tmp_path / "two.pdf")))
+    assert text.count("Figure1.One_title.Plain*words*.Acaption.From:study.") == 1
+    assert text.count("Shownin:One_title(Figure1).") == 2 and text.count("Figure1.Therest.") == 1

@@ -24,6 +24,8 @@ from fairtrial.reporting.report.missing_items import (
     coverage_table,
     study_table,
 )
+from fairtrial.reporting.report.pdf_document import PDF, refuse_without_typst, typeset
+from fairtrial.reporting.report.pdf_questions import of_questions
 from fairtrial.reporting.report.question_pages import question_pages
 from fairtrial.reporting.report.recorded_studies import RecordedStudy, study_folders
 from fairtrial.reporting.report_item import BENCH, RESULTS, STUDY
@@ -64,13 +66,20 @@ class DrawingTask:
     formats: Collection[str] = FORMATS
 
 
-def build(results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None) -> FullReport:
-    """Write one report over every study under `results`; equal records give equal bytes for any `jobs`."""
-    files, studies, covered = report_files(results, partial=allow_partial, jobs=jobs)
+def build(
+    results: Path, to: Path, *, allow_partial: bool = False, jobs: int | None = None, pdf: bool = False
+) -> FullReport:
+    """Write one report over every study under `results`; equal records give equal bytes for any `jobs`.
+
+    pdf: the questions as one document too; a Fault without its extra.
+    """
+    if pdf:
+        refuse_without_typst()
+    files, studies, covered = report_files(results, partial=allow_partial, jobs=jobs, pdf=pdf)
     write_files(to, files)
     warnings = [f"{study.label}: {text}" for study in studies for text in study.verdicts.warnings]
     return FullReport(
-        path=to / "report.html",
+        path=to / (PDF if pdf else "report.html"),
         cells=sum(study.verdicts.results.done for study in studies),
         studies=len(studies),
         drawn=sum(item.drawn for item in covered),
@@ -86,6 +95,7 @@ def report_files(
     partial: bool = False,
     jobs: int | None = None,
     formats: Collection[str] = FORMATS,
+    pdf: bool = False,
 ) -> tuple[dict[str, str | bytes], list[RecordedStudy], list[CoveredItem]]:
     """Return the files of the report by their names, and the studies and items that they show."""
     studies = _read_studies(results, partial=partial)
@@ -111,6 +121,8 @@ def report_files(
         "report.html": full_page.whole_html(pages, warnings),
         "report.md": full_page.markdown(*pages),
     }
+    if pdf:
+        files[PDF] = typeset(of_questions(pages, studies))
     for page in pages:
         files[f"{page.slug}.html"] = full_page.html(page)
         files[f"{page.slug}.md"] = full_page.markdown(page)

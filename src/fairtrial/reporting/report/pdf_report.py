@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 import fairtrial
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
 from fairtrial.reporting.report import study_page
+from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.report.pdf_document import (
     Bullets,
     Document,
     Facts,
     Line,
+    Note,
     Picture,
     Pointers,
     Section,
@@ -77,14 +79,15 @@ def of_study(
 ) -> Document:
     """Return the written report of one study. shared: runs that the studies beside it have too."""
     facts, results = study_page.facts(study, shared), study.results
-    pictures = [_picture(figure, results) for figure in figures]
+    drawn = [_picture(figure, results) for figure in figures]
+    pictures, notes = [picture for picture, _ in drawn], [note for _, note in drawn if note.text]
     numbered = {table.name: _tabular(table, results) for table in tables}
     beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
     answers = [Line(card["sentence"], f"{card['word'].capitalize()}:") for card in facts["cards"]]
     control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
     pointers = (
-        _pointers("Shown:", (*pictures, *beside)),
-        _pointers("In full at the end:", numbered.values()),
+        pointers_to("Shown:", (*pictures, *beside)),
+        pointers_to("In full at the end:", numbered.values()),
     )
     sections = [
         Section("Answer", (Bullets(tuple(answers)), *control)),
@@ -100,7 +103,11 @@ def of_study(
         maker=MAKER,
         alarms=() if results.sound else (results.unsound,),
         sections=tuple(sections),
-        appendix=(Section("How to read the verdicts", HOW_TO_READ), Section("Tables", (*numbered.values(),))),
+        appendix=(
+            Section("How to read the verdicts", HOW_TO_READ),
+            Section("Notes on the figures", tuple(notes)),
+            Section("Tables", tuple(numbered.values())),
+        ),
     )
 
 
@@ -122,8 +129,9 @@ def _background(results: Results) -> tuple[Line, ...]:
     return (Line("Published work on what is compared:", cites=(*works, "bit")),)
 
 
-def _picture(figure: RenderedFigure, results: Results) -> Picture:
-    return Picture(figure.name, figure, title_of(figure.name), _without_provenance(figure.caption, results))
+def _picture(figure: RenderedFigure, results: Results) -> tuple[Picture, Note]:
+    caption, notes = split_caption(_without_provenance(figure.caption, results))
+    return Picture(figure.name, figure, title_of(figure.name), caption), Note(figure.name, notes)
 
 
 def _tabular(table: Table, results: Results) -> Tabular:
@@ -131,7 +139,8 @@ def _tabular(table: Table, results: Results) -> Tabular:
     return Tabular(f"table-{table.name}", table, title_of(table.name), caption)
 
 
-def _pointers(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
+def pointers_to(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
+    """Return the figures and tables of the document by number, with their titles."""
     return Pointers(lead, tuple((block.title.removesuffix("."), block.name) for block in blocks))
 
 
