@@ -134,8 +134,8 @@ ROWS = (
         ReportItem(
             "F1.3", "Data against model size", ("Q1",), NIGHTLY,
             "an interaction slope: what a wider network gains as the upstream data grow",
-            "checkpoints of three widths from three upstream sizes, "
-            "then a study that sweeps model and upstream",
+            "fairtrial run upstream --set model=mini,mini-x2,mini-x3 --results results/widths, for each size "
+            "of the upstream data; then fairtrial run shots --set model=mini,mini-x2,mini-x3, from each",
             ("*-acc-by-*",), Cells({"model": ("mini", "mini-x2", "mini-x3")}, pretrained=True),
         ),
         ReportItem(

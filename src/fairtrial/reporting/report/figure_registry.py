@@ -42,7 +42,7 @@ PLANNED: Final = (
     ),
     ReportItem(
         "F3.8", "Number of groups", ("Q3",), NIGHTLY, "how flat accuracy is in the number of groups",
-        f"{_LATER}: groups as a factor",
+        "fairtrial run components --set norm=bn,ln,gn,in --results results/groups, for 1, 32 and C groups",
     ),
     ReportItem(
         "F3.10", "Training and validation error", ("Q3",), NIGHTLY,
