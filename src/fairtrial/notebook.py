@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairtrial.errors import did_you_mean, fault
+from fairtrial.plugins.plugin import Plugin
+from fairtrial.plugins.registry import register
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find
@@ -42,13 +45,16 @@ def run(
     seeds: str | int | None = None,
     budget: str | None = None,
     levels: Mapping[str, Sequence[Any]] | None = None,
+    plugins: Sequence[str | Path] = (),
+    cell: Callable[..., Any] | str = "",
     **how: Any,
 ) -> Verdicts:
     """Run what is missing of a study, write its report, and return its verdicts; a bar shows how far it is.
 
     preset, data, seeds, budget: as the options of `fairtrial run`; levels: other levels of a factor, as
-    --set. how: fields of `execution.run_options.Options`, such as device, jobs, limit. A run that was
-    interrupted gives the verdict "incomplete"; the same call goes on.
+    --set. plugins: files, as --plugin. cell: your own training code in place of the study's. how: fields of
+    `execution.run_options.Options`, such as device, jobs, limit. A run that was interrupted gives the verdict
+    "incomplete"; the same call goes on.
     """
     from fairtrial.cli import options
     from fairtrial.execution import runner
@@ -58,7 +64,10 @@ def run(
     from fairtrial.tuning.schedule import whole_study
 
     settings = [f"{name}={','.join(map(str, values))}" for name, values in (levels or {}).items()]
+    for path in plugins:
+        register(Plugin.read(Path(path)))
     given = study if isinstance(study, Study) else load_file(find(str(study)))
+    given = replace(given, cell=cell) if cell else given
     count = None if seeds is None else str(seeds)
     asked = options.apply(given, preset=preset, data=data, budget=budget, seeds=count, settings=settings)
     store = Store.of(asked, Path(results))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any, Final
 
-from fairtrial.study.settings import OWN_KERNELS, Settings
+from fairtrial.study.settings import CELL, OWN_KERNELS, Settings
 from fairtrial.study.study import Cell
 
 LAYOUTS: Final = ("nchw", "nhwc")
@@ -24,6 +24,8 @@ def ways_of(settings: Settings, swept: Container[str], of_device: str) -> list[W
 
     of_device: `kernels` of the worker's origin.
     """
+    if CELL in settings.extra:  # neither means anything to the user's own training code
+        return [{"layout": settings.layout, "kernels": settings.kernels}]
     layouts = (settings.layout,) if "layout" in swept else LAYOUTS
     ours = settings.kernels if settings.kernels in OWN_KERNELS else OWN_KERNELS[0]
     best = replace(settings, layout=layouts[-1], kernels=ours)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import builtins
+import dis
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
-from fairtrial.errors import fault, shown
+from fairtrial.errors import Problem, fault, shown
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.plugins.registry import known_elsewhere, register
 from fairtrial.study.settings import CELL, PLUGINS
@@ -48,6 +53,11 @@ def _given(study: Study) -> list[Any]:
         if not isinstance(each, (str, Path, Plugin)):
             raise fault(f"plugins holds {shown(each)}, which is no file", where, do)
     given = list(study.plugins)
+    if callable(study.cell):
+        plugin = of_function(study.cell)
+        study._set(cell=f"{plugin.name}:{study.cell.__name__}")
+        given = [each for each in given if not (isinstance(each, Plugin) and each.name == plugin.name)]
+        given.append(plugin)
     if study.cell:
         file, colon, function = str(study.cell).rpartition(":")
         if not isinstance(study.cell, str) or not colon or not function.isidentifier():
@@ -57,6 +67,38 @@ def _given(study: Study) -> list[Any]:
             given.append(file)
         study._set(cell=f"{Path(file).name}:{function}")
     return given
+
+
+def of_function(function: Callable[..., Any]) -> Plugin:
+    """Return the file of a function as a plug-in; of one from a notebook or a script its own source.
+
+    That source is all that a worker executes, so a Fault names what else it needs.
+    """
+    name = getattr(function, "__name__", "")
+    do = "write it to a file, and give cell='my_train.py:run'"
+    if not inspect.isfunction(function) or not name.isidentifier():
+        raise fault("the training code is no function with a name", "cell", do)
+    file = Path(inspect.getsourcefile(function) or "")
+    if function.__module__ != "__main__" and function.__qualname__ == name and file.is_file():
+        return Plugin.read(file)
+    outside = sorted({*_globals(function.__code__), *function.__code__.co_freevars} - set(vars(builtins)))
+    if outside:
+        what = f"{name} uses names of the notebook or script: {', '.join(outside)}"
+        raise fault(what, "cell", f"import and define them inside the function; or {do}")
+    try:
+        return Plugin(f"{name}.py", dedent(inspect.getsource(function)))
+    except (OSError, TypeError):
+        raise fault(f"the source of {name} is not known", "cell", do) from None
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function, or one inside it, takes from around it."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_GLOBAL":
+            yield instruction.argval
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _globals(inner)
 
 
 def _refuse_no_function(study: Study, own: Mapping[str, Plugin]) -> None:
@@ -102,3 +144,13 @@ def declared(study: Study) -> dict[str, Any]:
     """Return what a declaration holds of them: their texts, so that it can be run and read anywhere."""
     found: dict[str, Any] = {"cell": study.cell} if study.cell else {}
     return found | ({"plugins": [each.record() for each in study.plugins]} if study.plugins else {})
+
+
+def problems(study: Study) -> Iterator[Problem]:
+    """What a study cannot ask of the user's own training code."""
+    if study.cell and study.budget.kind == "flops":
+        what = "operations are not counted in own training code"
+        yield Problem(what, at(study.locations, "budget"), "give a budget in examples, steps or seconds")
+    if study.cell and study.settings({}).stage == "upstream":
+        what = "own training code keeps no network for other studies"
+        yield Problem(what, at(study.locations, "fixed['stage']"), "leave stage out")

@@ -34,7 +34,9 @@ class Cells:
 
     def fits(self, study: Study) -> bool:
         """Return whether a study has such cells."""
-        if not all(_among(levels, study.factors.get(name, ())) for name, levels in self.swept.items()):
+        if study.cell or not all(
+            _among(levels, study.factors.get(name, ())) for name, levels in self.swept.items()
+        ):
             return False
         arms = [study.settings(arm) for arm in study.arms()]
         starting = any(arm.starts_from_checkpoint for arm in arms)

@@ -81,7 +81,8 @@ class Study:
     rule by which it may end before its last seed, such as "looks". oom: "outcome" where memory is what it
     studies: a run out of memory then scores chance. pilots: what runs that are not recorded chose, in words.
     plugins: files of the user's, from the folder of the study file (docs/plugins.md). cell: the user's own
-    training code, "my_train.py:run". locations: where each value was written. Raises Fault with all problems.
+    training code, "my_train.py:run", or a function. locations: where each value was written. Raises Fault
+    with all problems.
     """
 
     name: str
@@ -104,7 +105,7 @@ class Study:
     oom: str = "failure"
     pilots: str = ""
     plugins: Sequence[Any] = ()
-    cell: str = ""
+    cell: Any = ""
     locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
     # (levels, what tuning gives) -> what the cells of all seeds share
     _spelled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -112,7 +113,7 @@ class Study:
     def __post_init__(self) -> None:
         self._set(primary=self.primary_contrasts, secondary=as_tuple(self.secondary))
         self._set(home=self.home or self.preset, plugins=use.attached(self))
-        found = list(problems(self))
+        found = list(problems(self)) or list(use.problems(self))
         if found:
             raise Fault(found)
         self._set(

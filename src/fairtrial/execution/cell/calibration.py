@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 import torch
 
+from fairtrial.execution.cell.cell_function import CellRun, own_function
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import ExecutionContext, tuned
 from fairtrial.execution.suspension import CLOCK
+from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.study.settings import Settings
+from fairtrial.study.study import Cell
 from fairtrial.training.loop import fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
@@ -42,6 +45,17 @@ def calibrate(
 def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[float, int]:
     """(seconds, steps) of one launch; neither loads weights: the time of a step does not depend on them."""
     device = torch.device(context.device)
+    if function := own_function(settings):
+
+        def own_seconds(steps: int) -> float:
+            ledger = ledger_of(device, CLOCK.stalled_s)
+            cell = Cell(
+                "", {}, settings, Budget(steps=steps), 0, 0, spec, settings.upstream, settings.indices
+            )
+            function(CellRun(cell, context, ledger))
+            return ledger.seconds["train"]
+
+        return _timed(own_seconds)
     dataset = dataset_of(spec, settings.resolution, context.download)
     task, subset, _ = build_task(settings, dataset, 0, 0, device)
     model = build_model(settings, dataset.num_classes, 0, 0).to(device)
@@ -55,9 +69,14 @@ def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[f
             fit(network, batches, recipe, steps, ledger, validate=False, mode=mode)
             return ledger.seconds["train"]
 
-        step_s = seconds(1)  # the first one allocates
-        if step_s > LONG_S:
-            return seconds(1), 1
-        step_s = seconds(WARM_UP) / WARM_UP
-        steps = min(2000, max(5, math.ceil(LAUNCH_S / step_s)))
-        return seconds(steps), steps
+        return _timed(seconds)
+
+
+def _timed(seconds: Callable[[int], float]) -> tuple[float, int]:
+    """(seconds, steps) of a launch. seconds: of so many steps."""
+    step_s = seconds(1)  # the first one allocates
+    if step_s > LONG_S:
+        return seconds(1), 1
+    step_s = seconds(WARM_UP) / WARM_UP
+    steps = min(2000, max(5, math.ceil(LAUNCH_S / step_s)))
+    return seconds(steps), steps

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ import torch
 from torch import nn
 
 from fairtrial.data import Dataset, Sealed, Subset
+from fairtrial.execution.cell.cell_function import CellRun, ExecutionContext, Trained, own_function
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.resume import Resumable, Telling, keeper_of, with_drawn
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
@@ -27,29 +26,11 @@ from fairtrial.training.finetuning import Features, Mode, Network, Probe, freeze
 from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Outcome, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
-from fairtrial.training.timing import Ledger, ledger_of
+from fairtrial.training.timing import ledger_of
 
 UNEVEN: Final = 1.5  # times the mean size of a class, above which the largest one makes classes uneven
 
-
-@dataclass(frozen=True)
-class ExecutionContext:
-    """Where a cell runs: what may differ between machines without changing the cell's identity.
-
-    results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
-    of the file that recorded cells of this arm started from. keep: the file for what is trained, in a study
-    that pre-trains. way: layout and kernels that calibration chose, in place of the declared ones.
-    checkpoints: where the cell keeps its own; None: nowhere. tell: takes what the cell is at, in words.
-    """
-
-    device: str = "cpu"
-    download: bool = False
-    results: tuple[str, ...] = ()
-    weights_sha256: str | None = None
-    keep: Path | None = None
-    way: Mapping[str, Any] = field(default_factory=dict)
-    checkpoints: Resumable | None = None
-    tell: Callable[[str], object] = str
+__all__ = ["ExecutionContext", "Resumable", "bit_cell", "dataset_of", "run_cell", "tuned"]
 
 
 @dataclass
@@ -89,54 +70,80 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
     cell is an outcome; running out of memory is raised to the caller.
     """
     settings, device = cell.settings, torch.device(context.device)
-    ledger, stalled_s = ledger_of(device, CLOCK.stalled_s), CLOCK.stalled_s()
+    stalled_s = CLOCK.stalled_s()
+    run = CellRun(cell, context, ledger_of(device, CLOCK.stalled_s), step_s)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     context.tell("opening the data")
-    with ledger.book("load"):
-        prepared = _prepare(cell, context, device)
-    recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn | dict(context.way)
-    price = Price.of(settings, prepared)
-    steps = cell.budget.steps_for(recipe.batch_size, step_flops=price.step, step_seconds=step_s or 0.0)
+    trained = (own_function(settings) or bit_cell)(run)
+    context.tell("testing")
     with precision(settings.precision, device):
+        measure = _validated if settings.stage == "tuning" else _measure
+        status, measured = measure(run, trained)
+    measured["weights_sha256"] = trained.weights
+    if context.keep is not None and status == "done" and trained.model is not None:
+        facts = {"seed": cell.seed, "val_acc": measured["val_acc"]}
+        measured["checkpoint"] = keep(trained.model, run.dataset, context.keep, facts)
+    outcome, drawn = trained.outcome, trained.drawn
+    if outcome.eager:
+        drawn["eager"] = outcome.eager
+    spent = {
+        "steps": outcome.steps,
+        "examples": outcome.steps * trained.batch_size,
+        "flops": trained.flops,
+        "parameters": trained.parameters,
+        **{f"{account}_s": round(seconds, 6) for account, seconds in run.ledger.seconds.items()},
+        "lost_s": 0.0,
+        "stalled_s": round(CLOCK.stalled_s() - stalled_s, 6) or None,
+        **({"carried_s": round(trained.carried_s, 6)} if trained.carried_s else {}),
+        "calibrated_step_s": step_s,
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    }
+    lines = list(trained.lines)
+    return {"status": status, "spent": spent, "measured": measured, "drawn": drawn, "lines": lines}
+
+
+def bit_cell(run: CellRun) -> Trained:
+    """The cell in the box: a network of fairtrial's, trained by its recipe on the images of its settings."""
+    cell, context, ledger, settings = run.cell, run.context, run.ledger, run.cell.settings
+    with ledger.book("load"):
+        prepared = _prepare(cell, context, run.device)
+    recipe, drawn = recipe_of(settings, prepared.rule), prepared.drawn | dict(context.way)
+    price, task = Price.of(settings, prepared), prepared.task
+    steps = run.steps_for(recipe.batch_size, price.step)
+    with precision(settings.precision, run.device):
         with ledger.book("train"):
             network, batches, mode = tuned(
-                prepared.model, prepared.task, prepared.subset, settings, bool(prepared.begun)
+                prepared.model, task, prepared.subset, settings, bool(prepared.begun)
             )
         kept = with_drawn(context.checkpoints, cell=cell.id, steps=steps, drawn=drawn)
         keeper = keeper_of(cell.id, kept, ledger)
         watch = Telling(keeper, context.tell)
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=watch)
-        context.tell("testing")
-        measure = _validated if settings.stage == "tuning" else _measure
-        status, measured = measure(prepared, outcome, ledger)
-    measured["weights_sha256"] = weights_digest(prepared.model)
-    if context.keep is not None and status == "done" and isinstance(prepared.model, ResNetV2):
-        facts = {"seed": cell.seed, "val_acc": measured["val_acc"]}
-        measured["checkpoint"] = keep(prepared.model, prepared.dataset, context.keep, facts)
     if outcome.micro_batch != settings.micro_batch:
         drawn["micro_batch"] = outcome.micro_batch
-    if outcome.eager:
-        drawn["eager"] = outcome.eager
-    spent = {
-        "steps": outcome.steps,
-        "examples": outcome.steps * recipe.batch_size,
-        "flops": price.once + outcome.steps * price.step,
-        "parameters": sum(parameter.numel() for parameter in prepared.model.parameters()),
-        **{f"{account}_s": round(seconds, 6) for account, seconds in ledger.seconds.items()},
-        "lost_s": 0.0,
-        "stalled_s": round(CLOCK.stalled_s() - stalled_s, 6) or None,
-        **({"carried_s": round(keeper.carried_s, 6)} if keeper and keeper.carried_s else {}),
-        "calibrated_step_s": step_s,
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-    }
-    lines = list(keeper.lines) if keeper else []
-    return {"status": status, "spent": spent, "measured": measured, "drawn": drawn, "lines": lines}
+    return Trained(
+        score=lambda images, labels: evaluate(prepared.model, images, labels, task.view, task.eval_batch),
+        outcome=outcome,
+        test=prepared.test,
+        val_n=len(task.val_labels),
+        batch_size=recipe.batch_size,
+        drawn=drawn,
+        flops=price.once + outcome.steps * price.step,
+        parameters=sum(parameter.numel() for parameter in prepared.model.parameters()),
+        model=prepared.model if isinstance(prepared.model, ResNetV2) else None,
+        weights=weights_digest(prepared.model),
+        carried_s=keeper.carried_s if keeper else 0.0,
+        lines=tuple(keeper.lines) if keeper else (),
+    )
 
 
 def look(cell: Cell, context: ExecutionContext) -> None:
     """Open the images and the initial weights of a cell; a Fault where they cannot be had."""
-    _prepare(cell, context, torch.device(context.device))
+    if own_function(cell.settings):
+        dataset_of(cell.data, cell.settings.resolution, context.download)
+    else:
+        _prepare(cell, context, torch.device(context.device))
 
 
 def _prepare(cell: Cell, context: ExecutionContext, device: torch.device) -> PreparedCell:
@@ -181,10 +188,10 @@ def tuned(
     return model, task, freeze(model, settings.finetune, settings.bn_mode)
 
 
-def _followed(prepared: PreparedCell, outcome: Outcome) -> dict[str, Any]:
+def _followed(run: CellRun, outcome: Outcome) -> dict[str, Any]:
     """What was measured while training."""
     return {
-        "classes": prepared.dataset.num_classes,
+        "classes": run.classes,
         "train_loss": outcome.train_loss,
         "val_curve": [list(point) for point in outcome.val_curve],
         "val_acc": outcome.val_curve[-1][1] if outcome.val_curve else None,
@@ -192,34 +199,34 @@ def _followed(prepared: PreparedCell, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _validated(prepared: PreparedCell, outcome: Outcome, _: Ledger) -> tuple[str, dict[str, Any]]:
+def _validated(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
     """The result of a tuning trial: its validation images have the last word, the test split stays sealed."""
+    outcome = trained.outcome
     finite = outcome.divergence_step is None and all(loss is not None for *_, loss in outcome.val_curve)
     unread = dict.fromkeys(("test_acc", "test_loss", "test_n", "correct"))
     return "done" if finite else "diverged", {
-        **_followed(prepared, outcome),
+        **_followed(run, outcome),
         **unread,
-        "test_reads": prepared.test.reads,
-        "val_n": len(prepared.task.val_labels),
+        "test_reads": trained.test.reads,
+        "val_n": trained.val_n,
     }
 
 
-def _measure(prepared: PreparedCell, outcome: Outcome, ledger: Ledger) -> tuple[str, dict[str, Any]]:
-    measured = _followed(prepared, outcome)
+def _measure(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
+    measured = _followed(run, trained.outcome)
     status = "diverged"
     score = None
-    if outcome.divergence_step is None:
-        with ledger.book("eval"):
-            images, labels = prepared.test.open()
-            task = prepared.task
-            score = evaluate(prepared.model, images, labels, task.view, task.eval_batch)
+    if trained.outcome.divergence_step is None:
+        with run.ledger.book("eval"):
+            images, labels = trained.test.open()
+            score = trained.score(images, labels)
         status = "done" if score.loss is not None else "diverged"
         measured |= of_uneven_classes(score.correct, labels.cpu().numpy())
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,
         "test_loss": score.loss if score else None,
         "test_n": len(score.correct) if score else None,
-        "test_reads": prepared.test.reads,
+        "test_reads": trained.test.reads,
         "correct": base64.b64encode(np.packbits(score.correct).tobytes()).decode() if score else None,
     }
     return status, measured

@@ -27,6 +27,8 @@ def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
     averages over.
     """
     study = results.study
+    if study.cell:  # the settings of a claim mean nothing to other training code
+        return []
     if part.design.get("by") and ANY in part.design["by"].values():
         return [(contrast, True) for contrast in study.contrasts if _same_names(part, contrast)]
     standing = [contrast for contrast in _candidates(part, study) if _stands(part, results, contrast)]
@@ -39,6 +41,8 @@ def contrasts(part: Part, results: Results) -> list[tuple[Contrast, bool]]:
 def arm(part: Part, results: Results) -> Levels | None:
     """Return the levels of the arm that a part is about; None where the study has no such arm."""
     study, wanted = results.study, part.design["arm"]
+    if study.cell:
+        return None
     fixed = study.settings({}).record()
     levels = {name: level for name, level in wanted.items() if name in study.factors}
     published = study.settings(levels).start.source == FILE

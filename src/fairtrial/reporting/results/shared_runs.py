@@ -24,7 +24,7 @@ _TOLD: Final = re.compile(r"([a-z0-9-]+) \((\d+)\)")
 
 def digests(results: Results) -> list[str]:
     """Return the digest of each run that ended with weights."""
-    return [each for each in results.frame[_COLUMN] if isinstance(each, str)]
+    return [each for each in results.frame.get(_COLUMN, ()) if isinstance(each, str)]
 
 
 def beside(folder: Path, own: Sequence[str]) -> dict[str, int]:

@@ -107,6 +107,8 @@ def preset(study: Study, images: str | None = None) -> str:
         for name in ("data", "model")
     }
     network = f"{levels['data']}, {levels['model']} network {clean(_story(arms, images))}"
+    if study.cell:
+        network = f"{levels['data']}, trained by {clean(study.cell)}"
     return f"preset {clean(study.preset)}: {network}; {_may_be_called(arms)}"
 
 

@@ -1,0 +1,223 @@
+"""The interface of training code: what a cell function is given, and what it gives back.
+
+The cell in the box (run_cell.py) is one such function; `Study(cell="my_train.py:run")` names another. A
+function trains for so many steps and returns how to score images. Its caller opens the test split, once.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairtrial.data import Dataset, Sealed, Subset
+from fairtrial.execution.cell.prepare import build_subset, dataset_of
+from fairtrial.execution.cell.resume import TELL_S, Resumable
+from fairtrial.models.resnet import ResNetV2
+from fairtrial.norm_table import named_by
+from fairtrial.plugins.plugin import module_of
+from fairtrial.rng import STREAMS, prefix, replicate_key, state, stream
+from fairtrial.study.settings import CELL, Settings
+from fairtrial.study.study import Cell
+from fairtrial.training.loop import EVAL_BATCH, Outcome, Score
+from fairtrial.training.timing import Ledger
+
+Predict = Callable[[Tensor], Any]  # (n, 3, H, W) uint8 -> (n, classes) scores of the classes
+
+
+@dataclass(frozen=True)
+class ExecutionContext:
+    """Where a cell runs: what may differ between machines without changing the cell's identity.
+
+    results: folders in which a study that pre-trained may lie; the first that has it counts. weights_sha256:
+    of the file that recorded cells of this arm started from. keep: the file for what is trained, in a study
+    that pre-trains. way: layout and kernels that calibration chose, in place of the declared ones.
+    checkpoints: where the cell keeps its own; None: nowhere. tell: takes what the cell is at, in words.
+    """
+
+    device: str = "cpu"
+    download: bool = False
+    results: tuple[str, ...] = ()
+    weights_sha256: str | None = None
+    keep: Path | None = None
+    way: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Resumable | None = None
+    tell: Callable[[str], object] = str
+
+
+@dataclass
+class CellRun:
+    """One cell, as its training code sees it: settings, images, named streams of chance, steps and a ledger.
+
+    step_s: calibrated seconds of one step, for a budget in seconds. done: steps that were taken.
+    """
+
+    cell: Cell
+    context: ExecutionContext
+    ledger: Ledger
+    step_s: float | None = None
+    done: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the arm by name: those of the table, and the study's own factors."""
+        return self.cell.settings.record()
+
+    @property
+    def device(self) -> torch.device:
+        """Where to compute."""
+        return torch.device(self.context.device)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that the settings name."""
+        return dataset_of(self.cell.data, self.cell.settings.resolution, self.context.download)
+
+    @cached_property
+    def subset(self) -> Subset:
+        """The training and validation images of this seed, the same in every arm."""
+        return build_subset(self.cell.settings, self.dataset, self.cell.seed, self.cell.indices)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.dataset.num_classes
+
+    @property
+    def train(self) -> tuple[Tensor, Tensor]:
+        """Training images, (n, 3, H, W) uint8, and their classes, (n,) int64, on the device."""
+        return self._images(self.subset.train)
+
+    @property
+    def validation(self) -> tuple[Tensor, Tensor]:
+        """Images set aside from training, for decisions during it; n is 0 without val_per_class."""
+        return self._images(self.subset.val)
+
+    def _images(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
+        chosen, data = torch.from_numpy(ids), self.dataset
+        return data.train_images[chosen].to(self.device), data.train_labels[chosen].to(self.device)
+
+    def stream(self, name: str, *words: int) -> np.random.Generator:
+        """Return a stream of chance of this seed, equal in all arms: "init", "order", "augment", "mixup".
+
+        words: such as the epoch; 0 where they are left out.
+        """
+        return stream(*self._named(name, words))
+
+    def generator(self, name: str, *words: int) -> torch.Generator:
+        """Return the same as a generator of torch, on the CPU."""
+        return torch.Generator().manual_seed(_number(*state(*self._named(name, words))))
+
+    def _named(self, name: str, words: tuple[int, ...]) -> tuple[Any, ...]:
+        missing = len(STREAMS.get(name, ())) - len(words)
+        replicate = replicate_key(self.cell.seed, self.cell.replica)
+        return (f"{prefix(self.cell.settings.stage)}{name}", replicate, *words, *(0,) * missing)
+
+    def steps_for(self, batch_size: int, step_flops: float = 0) -> int:
+        """Return how many updates the budget buys."""
+        return self.cell.budget.steps_for(batch_size, step_flops=step_flops, step_seconds=self.step_s or 0.0)
+
+    def steps(self) -> Iterator[int]:
+        """Yield the number of each update that the budget buys; what is done meanwhile is training time."""
+        total, told = self.steps_for(self.cell.settings.batch_size), time.monotonic()
+        with self.ledger.book("train"):
+            for number in range(total):
+                yield number
+                self.done = number + 1
+                if time.monotonic() - told >= TELL_S:
+                    told = time.monotonic()
+                    self.context.tell(f"step {self.done} of {total}")
+
+
+@dataclass
+class Trained:
+    """What a cell function gives back. score: images, classes -> accuracy, loss, and each answer.
+
+    test, val_n: the sealed test split, the number of validation images. outcome: of training; the last point
+    of its curve is filled in where there is none. flops: counted, of the whole cell. model: what a study that
+    pre-trains keeps. weights: their digest. lines: what a person should know.
+    """
+
+    score: Callable[[Tensor, Tensor], Score]
+    outcome: Outcome
+    test: Sealed
+    val_n: int
+    batch_size: int
+    drawn: dict[str, Any]
+    flops: int = 0
+    parameters: int | None = None
+    model: ResNetV2 | None = None
+    weights: str | None = None
+    carried_s: float = 0.0
+    lines: tuple[str, ...] = ()
+
+
+CellFunction = Callable[[CellRun], Trained]
+
+
+def own_function(settings: Settings) -> CellFunction | None:
+    """Return the user's training code that an arm names; None for the one in the box."""
+    if CELL not in settings.extra:
+        return None
+    sha256, _, function = settings.extra[CELL].partition(":")
+    return partial(_run_own, named_by(f"{module_of(sha256)}:{function}"))
+
+
+def _run_own(function: Callable[[CellRun], Any], run: CellRun) -> Trained:
+    """Call the user's function; what is not in its steps is loading.
+
+    The global generators start from the stream "init": code that draws from them is paired and repeats.
+    """
+    seed = _number(*state(*run._named("init", ())))
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 : it is the global one that a user's code may draw from
+    random.seed(seed)
+    with run.ledger.book("load"):
+        predict = function(run)
+    if not callable(predict):
+        what = f"the training code returned {type(predict).__name__}; return a function: images -> scores"
+        raise TypeError(what)
+    score, data = partial(_score, predict, run.classes), run.dataset
+    curve: tuple[tuple[int, float, float | None], ...] = ()
+    if len(run.subset.val):
+        with run.ledger.book("eval"):
+            seen = score(*run.validation)
+        curve = ((run.done, seen.accuracy, seen.loss),)
+    return Trained(
+        score=score,
+        outcome=Outcome(run.done, None, curve, None),
+        test=Sealed(data.test_images.to(run.device), data.test_labels.to(run.device)),
+        val_n=len(run.subset.val),
+        batch_size=run.cell.settings.batch_size,
+        drawn={"subset": run.subset.sha256, "data": data.sha256, "data_notes": list(data.notes)},
+    )
+
+
+@torch.no_grad()
+def _score(predict: Predict, classes: int, images: Tensor, labels: Tensor) -> Score:
+    """Accuracy and mean cross entropy of what a function says of images; a ValueError for another shape."""
+    said = []
+    for part in images.split(EVAL_BATCH):
+        scores = torch.as_tensor(predict(part), device=labels.device)
+        if tuple(scores.shape) != (len(part), classes) or not scores.is_floating_point():
+            came = f"{tuple(scores.shape)} {scores.dtype}"
+            raise ValueError(f"{came} for {len(part)} images; expected scores of {classes} classes for each")
+        said.append(scores.float())
+    logits = torch.cat(said)
+    loss = float(F.cross_entropy(logits.double(), labels))
+    correct = (logits.argmax(1) == labels).cpu().numpy()
+    return Score(float(correct.mean()), loss if np.isfinite(loss) else None, correct)
+
+
+def _number(first: int, second: int) -> int:
+    """One seed of the two words of a stream."""
+    return (first << 32 | second) % 2**63
