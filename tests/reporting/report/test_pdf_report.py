@@ -72,7 +72,7 @@ def text(pages):
 
 
 def texts(path):
-    pdfium = pytest.importorskip("pypdfium2")
+    pdfium = pytest.importorskip("pypdfium2", reason="the extra dev is not installed")
     return [page.get_textpage() for page in pdfium.PdfDocument(path)]
 
 
