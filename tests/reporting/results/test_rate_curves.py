@@ -193,6 +193,31 @@ def test_names_too_long_for_the_ends_of_lines_stand_in_a_legend(tuned):
     assert all(text.get_window_extent().x1 <= width for text in legend.get_texts())
 
 
+def test_a_legend_names_each_arm_once_where_panels_have_different_arms(tuned):
+    long = {
+        "block": ("pre-activation", "post-activation"),
+        "stride_on": ("1x1", "3x3"),
+        "batch_size": (4, 64),
+    }
+    only = ({"batch_size": 4, "block": "pre-activation"}, {"batch_size": 64})
+
+    def best(settings):
+        return 0.9 if settings.lr == 0.1 else 0.5
+
+    with styled():
+        results = tuned(2, factors=long, only=only, primary=(), accuracy=best)
+        ((_, _, figure),) = sensitivity(judge_results(results))
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == len(set(names)) == 4
+    keys = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
+    drawn = [
+        {(one.get_color(), one.get_linestyle()) for one in panel.lines if len(one.get_xdata()) == len(RATES)}
+        for panel in figure.axes[:2]
+    ]
+    assert sorted(len(panel & keys) for panel in drawn) == [2, 4] and len(keys) == 4
+
+
 def test_losses_far_above_chance_do_not_flatten_the_axis(tuned):
     with styled():
         ((_, near, _),) = sensitivity(judge_results(tuned()))
