@@ -25,7 +25,6 @@ from fairtrial.data.decoded_cache import through
 from fairtrial.data.index_file import read_indices
 from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import Fault, Shortage
-from fairtrial.models.torchvision_backbones import _tensors
 from fairtrial.plain_file import open_file, read_file
 from fairtrial.regression import baseline, history
 from fairtrial.reporting.comparison.table_file import read_table
@@ -39,6 +38,7 @@ from fairtrial.storage.record import read
 from fairtrial.storage.store import Store
 from fairtrial.study import loader
 from fairtrial.weights import npz
+from fairtrial.weights.backbone_weights import _pickled
 from fairtrial.weights.weights_source import readable
 from tests.data.making import png, write_parquet
 from tests.support.records import publish
@@ -204,7 +204,7 @@ INNER = {
         lambda at: open_dataset(f"parquet:{at}", resolution=8),
     ),
     "table": (pd, "read_parquet", lambda at: read_table(at / "train.parquet")),
-    "tensors": (torch, "load", lambda at: _tensors(at, io.BytesIO())),
+    "tensors": (torch, "load", lambda at: _pickled(at, io.BytesIO())),
 }
 
 
