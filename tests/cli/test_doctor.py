@@ -10,6 +10,7 @@ import pytest
 from fairtrial.cli import doctor
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, RESOURCES, USAGE
+from tests.data.making import picture, png, write_folder
 
 EXTRAS = doctor.EXTRAS
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
@@ -92,6 +93,49 @@ def test_data_that_opens(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert main(["doctor", "--results", str(tmp_path), "--data", "digits"]) == DONE
     assert "data      digits" in capsys.readouterr().out
+
+
+def uneven(root):
+    """An image folder of uneven sizes, a grey, a palette -> the file of one image."""
+    write_folder(root, ("cat", "dog"), train=3, test=1)
+    picture(50, (30, 20)).save(root / "train/cat/0.png")
+    picture(51, (30, 20)).convert("L").save(root / "train/cat/1.png")
+    picture(52).convert("P").save(root / "train/dog/0.png")
+    (root / "train/dog/3.png").write_bytes(png(60))
+    return root / "train/dog/1.png"
+
+
+def test_data_of_uneven_sizes_says_what_would_be_used(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    uneven(tmp_path / "pets")
+    for _ in range(2):  # decoded, then from the cache
+        assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path}/pets"]) == DONE
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        at = lines.index(f"data      folder:{tmp_path}/pets: 7 training and 2 test images")
+        assert lines[at + 1 : at + 4] == [
+            "2 classes, of each 3 to 4 training and 1 test images",
+            "cat 3+1, dog 4+1",
+            "sizes 8x8 (7), 30x20 (2); a study resizes all to one",
+        ]
+    assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path}/pets", "--json"]) == DONE
+    uses = json.loads(capsys.readouterr().out)["data_uses"]
+    assert (uses["classes"], uses["sizes"]) == ({"cat": [3, 1], "dog": [4, 1]}, {"8x8": 7, "30x20": 2})
+
+
+def test_what_is_wrong_with_data_is_said_once_per_kind_and_a_broken_image_by_its_name(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    broken = uneven(tmp_path / "pets")
+    broken.write_bytes(png(9)[:-30])
+    for number in (1, 2):
+        picture(70 + number, (100, 2)).save(tmp_path / f"pets/train/cat/{number}.png")
+    assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path}/pets"]) == BAD_INPUT
+    blocks = capsys.readouterr().err.split("error: ")[1:]
+    assert len(blocks) == 2
+    assert "a side ratio of at most 20; got 100x2 (2 such)" in blocks[0]
+    assert f"where: {tmp_path}/pets/train/cat/1.png, {tmp_path}/pets/train/cat/2.png\n" in blocks[0]
+    assert "got damaged PNG data" in blocks[1] and f"where: {broken}\n" in blocks[1]
 
 
 def test_data_that_is_not_there(tmp_path, capsys):

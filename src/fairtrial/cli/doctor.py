@@ -23,6 +23,7 @@ from fairtrial.storage.atomic import refuse_without_links
 from fairtrial.storage.lock import hold
 from fairtrial.storage.provenance import code_of
 from fairtrial.study.data_spec import name_of
+from fairtrial.study.settings import FACTORS
 
 # extra -> the module that it brings, and what it is for
 EXTRAS: Final = {
@@ -38,12 +39,15 @@ EXTRAS: Final = {
 }
 OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100
+MOST_CLASSES: Final = 20  # that are named one by one
+MOST_SIZES: Final = 5
 IMPORT_S: Final = 60  # seconds that an extra may take to load
 
 
 def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | None]:
     """What is found, and a Fault with every problem; its exit code is that of the first one."""
     torch, devices = _torch()
+    uses, wrong = _data(data)
     folder = next(path for path in (results.absolute(), *results.absolute().parents) if path.is_dir())
     free_mb = shutil.disk_usage(folder).free // 2**20
     lacks = _extra_lacks()
@@ -60,12 +64,13 @@ def examine(results: Path, data: str | None) -> tuple[dict[str, Any], Fault | No
         "results": str(results),
         "free_mb": free_mb,
         "data": data,
+        "data_uses": uses,
         "failpoint": os.environ.get(VARIABLE),
     }
     parts = {
         USAGE: _torch_problems(torch),
         RESOURCES: _folder_problems(folder, free_mb),
-        BAD_INPUT: _data_problems(data),
+        BAD_INPUT: wrong,
     }
     problems = [problem for part in parts.values() for problem in part]
     code = next((code for code, part in parts.items() if part), USAGE)
@@ -87,7 +92,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"code      {_code_words(found['code'])}"
     yield f"results   {found['results']} ({found['free_mb']:,} MB free)"
     if found["data"] is not None:
-        yield f"data      {found['data']}"
+        yield from _data_lines(found["data"], found["data_uses"])
     if found["failpoint"]:
         yield f"failpoint {VARIABLE}={found['failpoint']}: a process fails there on purpose; unset it"
 
@@ -170,10 +175,35 @@ def _folder_problems(folder: Path, free_mb: int) -> list[Problem]:
         return [replace(problem, where=str(folder)) for problem in error.problems]
 
 
-def _data_problems(data: str | None) -> list[Problem]:
+def _data(data: str | None) -> tuple[dict[str, Any], list[Problem]]:
+    """What a run would use of the images, and what is wrong with them."""
     if data is None:
-        return []
+        return {}, []
     name_of(data)  # a Fault (exit 2) when the specification has no known form
-    from fairtrial.data import check_dataset
+    from fairtrial.data import examine_dataset
 
-    return check_dataset(data)
+    return examine_dataset(data, FACTORS["resolution"].default)
+
+
+def _data_lines(name: str, uses: dict[str, Any]) -> Iterator[str]:
+    """The data as a person reads it; the name alone where it does not open."""
+    if not uses:
+        yield f"data      {name}"
+        return
+    classes = uses["classes"]
+    train, test = ([counts[split] for counts in classes.values()] for split in (0, 1))
+    yield f"data      {name}: {uses['train']:,} training and {uses['test']:,} test images"
+    yield f"          {len(classes)} classes, of each {_span(train)} training and {_span(test)} test images"
+    if len(classes) <= MOST_CLASSES:
+        yield "          " + ", ".join(f"{label} {n}+{m}" for label, (n, m) in classes.items())
+    if sizes := list(uses["sizes"].items()):
+        shown = [f"{size} ({n:,})" for size, n in sizes[:MOST_SIZES]]
+        more = ["..."] if len(sizes) > MOST_SIZES else []
+        yield f"          sizes {', '.join(shown + more)}; a study resizes all to one"
+    for note in uses["notes"]:
+        yield f"          {note}"
+
+
+def _span(counts: list[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

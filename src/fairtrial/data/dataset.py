@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +18,7 @@ from fairtrial.norm_table import named_by
 from fairtrial.plugins.plugin import is_plugin
 from fairtrial.study.data_spec import SOURCES, Spec, parse
 
+MOST_NAMED: Final = 1000  # places of one kind of problem
 MAX_RESOLUTION: Final = 4096
 LIST_ALL: Final = "see them all with `fairtrial doctor --data SPEC`"
 
@@ -31,6 +35,7 @@ class Dataset:
     test_labels: Tensor = field(repr=False)
     sha256: str  # of pixels and labels: identity of the content
     notes: tuple[str, ...] = ()
+    sizes: tuple[tuple[str, int], ...] = ()  # of the images as they came; empty where that was not kept
 
     @property
     def num_classes(self) -> int:
@@ -74,6 +79,41 @@ def check_dataset(spec: str, *, resolution: int | None = None) -> list[Problem]:
     return []
 
 
+def examine_dataset(spec: str, resolution: int) -> tuple[dict[str, Any], list[Problem]]:
+    """What a run at this resolution would use, or {} and what is wrong: each kind once, with all its places.
+
+    -> {"train", "test": images; "classes": {name: [train, test]}, "sizes": {"32x32": n}, "sha256", "notes"}.
+    """
+    try:
+        data = _open(spec, resolution, download=False)
+    except Fault as found:
+        return {}, _once_per_kind(found.problems)
+    labels = (data.train_labels.numpy(), data.test_labels.numpy())
+    counts = [np.bincount(each, minlength=data.num_classes).tolist() for each in labels]
+    return {
+        "train": len(labels[0]),
+        "test": len(labels[1]),
+        "classes": {name: list(pair) for name, *pair in zip(data.classes, *counts, strict=True)},
+        "sizes": dict(data.sizes),
+        "sha256": data.sha256,
+        "notes": list(data.notes),
+    }, []
+
+
+def _once_per_kind(problems: Sequence[Problem]) -> list[Problem]:
+    """One problem for all that ask for the same and differ in names and numbers alone."""
+    kinds: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        kind = re.sub(r"\d[\d,]*|'[^']*'", "#", problem.what)
+        kinds.setdefault((kind, problem.do), []).append(problem)
+    joined = []
+    for first, *more in kinds.values():
+        what = f"{first.what} ({1 + len(more)} such)" if more else first.what
+        where = ", ".join(each.where for each in (first, *more[: MOST_NAMED - 1]))
+        joined.append(Problem(what, where, first.do))
+    return joined
+
+
 def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
     parsed = parse(spec)
     if resolution is not None and not 2 <= resolution <= MAX_RESOLUTION:
@@ -89,6 +129,7 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
         test_labels=torch.from_numpy(arrays.test_labels),
         sha256=sha256,
         notes=arrays.notes,
+        sizes=arrays.sizes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -66,13 +67,16 @@ class Unusable(ValueError):
     """An image that is refused; the message says what was expected and what came."""
 
 
-def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
+def pixels(
+    image: bytes | Image.Image, resolution: int | None, sizes: Counter[str] | None = None
+) -> np.ndarray:
     """-> (3, H, W) uint8. A resolution squashes to a square, bilinear with antialiasing, as BiT resizes.
 
     Conversion: the rotation in EXIF or XMP is applied; grey is repeated; transparency is laid over white;
     palette, CMYK and YCbCr become RGB by Pillow's formulas; 16-bit grey is scaled by 255/65535 and rounded
     (Pillow alone would clip it to white), 16-bit colour keeps its high byte, the transparent colour too.
-    Animations, other modes, and images that take more than MAX_BYTES of memory are refused.
+    Animations, other modes, and images that take more than MAX_BYTES of memory are refused. sizes: gets the
+    size of an image as it came, "wide x high".
     """
     try:
         with _strict():
@@ -80,6 +84,7 @@ def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
                 raise Unusable(f"expected at most {MAX_ENCODED:,} bytes; got {len(image):,}")
             whole = opened(image) if isinstance(image, bytes) else image
             _check(whole)
+            wide, high = whole.size
             _shrink(whole, resolution)
             picture = _upright(whole, _rgb(whole))
     except Unusable:
@@ -89,6 +94,8 @@ def pixels(image: bytes | Image.Image, resolution: int | None) -> np.ndarray:
     except Exception as error:  # on damaged input Pillow's readers raise almost anything
         refuse_shortage(error, "an image")
         raise Unusable(f"expected a whole image; got damaged {_type(image)} data ({error})") from None
+    if sizes is not None:
+        sizes[f"{wide}x{high}"] += 1
     if resolution is not None and picture.size != (resolution, resolution):
         picture = picture.resize((resolution, resolution), Image.Resampling.BILINEAR)
     return np.asarray(picture).transpose(2, 0, 1)

@@ -58,9 +58,10 @@ def _load(entry: Path) -> tuple[Arrays, str]:
     images = np.load(pictures, mmap_mode="c", allow_pickle=False)
     labels = [np.array(record[f"{split}_labels"], np.int64) for split in ("train", "test")]
     count = len(labels[0])
-    arrays = Arrays(
-        tuple(record["classes"]), images[:count], labels[0], images[count:], labels[1], tuple(record["notes"])
-    )
+    # entries of before lack the sizes
+    sizes = tuple((str(size), int(number)) for size, number in record.get("sizes", ()))
+    classes, notes = tuple(record["classes"]), tuple(record["notes"])
+    arrays = Arrays(classes, images[:count], labels[0], images[count:], labels[1], notes, sizes)
     if arrays.sha256() != record["images"]:  # 0.1 s for CIFAR-10
         raise ValueError("the images do not match their digest")
     return arrays, record["images"]
@@ -72,6 +73,7 @@ def _save(entry: Path, arrays: Arrays, sha256: str) -> None:
         "images": sha256,
         "classes": list(arrays.classes),
         "notes": list(arrays.notes),
+        "sizes": [list(size) for size in arrays.sizes],
         "train_labels": arrays.train_labels.tolist(),
         "test_labels": arrays.test_labels.tolist(),
     }
