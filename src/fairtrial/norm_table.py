@@ -48,10 +48,8 @@ class BlockRow:
     preactivated: bool = True
 
 
-# Norms that our own kernels compute on a GPU.
+# Norms that our own kernels compute: on a GPU, and on a CPU where `kernels` is "fused".
 GROUPED: Final = ("gn", "ln", "in")
-# Norms that they compute on a CPU, where kernels are "fused".
-FUSED: Final = ("bn", *GROUPED)
 NORM_TABLE: Final[dict[str, NormRow]] = {
     "bn": NormRow("fairtrial.layers.batch_norm:batch_norm", mixes_batch=True, running_statistics=True),
     "gn": NormRow("fairtrial.layers.group_norm:group_norm"),

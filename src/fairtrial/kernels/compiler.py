@@ -98,13 +98,12 @@ def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
     found.standardize_filters_backward.argtypes = [
         c_int64, pointers, pointers, numbers, numbers, c_void_p, c_void_p,
     ]  # fmt: skip
-    four, statistics = (c_void_p,) * 4, (c_int64, c_int64, c_float, c_int)
-    found.scale_and_shift.argtypes = [*four[:2], *sizes, *four[:2], c_int]
+    four, statistics = (c_void_p,) * 4, (c_int64, c_float, c_int)
     found.norm_forward.argtypes = [*four, *sizes, *statistics, *four[:2]]
     found.norm_backward.argtypes = [*four, *sizes, *statistics, *four[:3]]
     for function in (
         found.standardize_filters, found.standardize_filters_backward,
-        found.scale_and_shift, found.norm_forward, found.norm_backward,
+        found.norm_forward, found.norm_backward,
     ):  # fmt: skip
         function.restype = None
     return found

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLOSE: Final = 1e-4  # of the largest value: float32, summed in another order
 EPS: Final = 1e-5
 CHANNELS_LAST: Final = (2, 6, 40)  # images, pixels and channels of the maps that C is given
-STATISTICS: Final = ((4, 1), (40, 2))  # (groups of channels, images of one statistic): of GN and of BN
+STATISTICS: Final = (4, 40)  # groups of their channels
 LISTS: Final = ((3, 75), (2, 8))  # (filters, values of each) of the two weights that C is given
 MAPS, GROUPS = (2, 16, 5, 5), 4
 SHAPES: Final = ((8, 3, 7, 7), (16, 16, 3, 3), (32, 64, 1, 1))
@@ -67,9 +67,9 @@ def _compiled() -> str | None:
         for correction in (0, 1):
             if wrong := _c_mismatch(functions, outside, correction):
                 return f"the compiled kernels are wrong: {wrong}"
-    for groups, shared in STATISTICS:
+    for groups in STATISTICS:
         for relu in (0, 1):
-            if wrong := _c_norm_mismatch(functions, groups, shared, relu):
+            if wrong := _c_norm_mismatch(functions, groups, relu):
                 return f"the compiled kernels are wrong: {wrong}"
     return None
 
@@ -116,7 +116,7 @@ def _by_c(
     return [list(values) for values in made], [list(values) for values in turned]
 
 
-def _c_norm_mismatch(functions: ctypes.CDLL, groups: int, shared: int, relu: int) -> str | None:
+def _c_norm_mismatch(functions: ctypes.CDLL, groups: int, relu: int) -> str | None:
     """What differs between the library and the formulas of a norm and its relu; None if nothing does."""
     images, pixels, channels = CHANNELS_LAST
     draw, size = random.Random(1), images * pixels * channels
@@ -126,10 +126,10 @@ def _c_norm_mismatch(functions: ctypes.CDLL, groups: int, shared: int, relu: int
     y, dx, given, kept = floats(), floats(), (ctypes.c_float * (2 * channels))(), floats()
     room = (ctypes.c_float * (4 * images * channels))()
     ours = [ctypes.addressof(each) for each in (x, y, weight, bias, dy, dx, given, kept, room)]
-    shape = (images, pixels, channels, groups, shared, EPS, relu)
+    shape = (images, pixels, channels, groups, EPS, relu)
     functions.norm_forward(*ours[:4], *shape, ours[7], ours[8])
     functions.norm_backward(ours[4], ours[0], ours[5], ours[2], *shape, ours[7], ours[6], ours[8])
-    expected = _norm_by_formula(list(x), list(dy), list(weight), list(bias), groups, shared, relu)
+    expected = _norm_by_formula(list(x), list(dy), list(weight), list(bias), groups, relu)
     found = {"normalized maps": list(y), "their gradients": list(dx), "gradients of scales": list(given)}
     for (what, made), plain in zip(found.items(), expected, strict=True):
         gap = max(abs(a - b) for a, b in zip(made, plain, strict=True)) / max(map(abs, plain))
@@ -144,7 +144,6 @@ def _norm_by_formula(
     weight: list[float],
     bias: list[float],
     groups: int,
-    shared: int,
     relu: int,
 ) -> tuple[list[float], list[float], list[float]]:
     """The normalized maps, their gradient, and those of scales and shifts, in float64."""
@@ -153,7 +152,7 @@ def _norm_by_formula(
     statistics: dict[tuple[int, int], list[int]] = {}
     for at in range(size):
         image, channel = at // (size // CHANNELS_LAST[0]), at % channels
-        statistics.setdefault((image // shared, channel * groups // channels), []).append(at)
+        statistics.setdefault((image, channel * groups // channels), []).append(at)
     for places in statistics.values():
         count = len(places)
         mean = math.fsum(x[at] for at in places) / count

@@ -78,61 +78,39 @@ def standardize_backward(gradients: Sequence[Tensor | None], made: Standardized)
     )  # fmt: skip
 
 
-class Statistics(NamedTuple):
-    """What a norm takes each statistic over: so many images that follow each other, a group of channels.
-
-    groups: of all channels.
-    """
-
-    images: int
-    groups: int
-
-
 def normalize(
-    x: Tensor, over: Statistics, weight: Tensor, bias: Tensor, eps: float, relu: bool
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool
 ) -> tuple[Tensor, Tensor]:
-    """Each statistic's values to mean 0 and variance 1, then scaled and shifted, and cut at zero if asked.
+    """Each group of channels of an image to mean 0 and variance 1, scaled, shifted, and cut at 0 if asked.
 
-    x: (images, channels, height, width) float32 in channels-last, whose images the statistics divide.
-    -> the map, and what its backward pass needs: (n,), first the means of all statistics, then the
-    population's variances.
+    x: (images, channels, height, width) float32 in channels-last -> the map, and what its backward
+    pass needs: (n,), first the means of all groups, then the population's variances.
     """
     images, channels, pixels = _sizes(x)
     _refuse_other_than_float32(weight, bias)
     y = torch.empty_like(x)
-    kept = x.new_empty(images // over.images * 2 * (over.groups + channels))
+    kept = x.new_empty(2 * images * (groups + channels))
     room = x.new_empty(2 * images * channels)
     _library().norm_forward(
         x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(), images, pixels, channels,
-        over.groups, over.images, eps, relu, kept.data_ptr(), room.data_ptr(),
+        groups, eps, relu, kept.data_ptr(), room.data_ptr(),
     )  # fmt: skip
     return y, kept
 
 
 def normalize_backward(
-    dy: Tensor, x: Tensor, over: Statistics, weight: Tensor, eps: float, relu: bool, kept: Tensor
+    dy: Tensor, x: Tensor, groups: int, weight: Tensor, eps: float, relu: bool, kept: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of x, of the scales and of the shifts. dy: laid out as x is."""
     images, channels, pixels = _sizes(x)
     _sizes(dy)
     dx, given = torch.empty_like(x), x.new_empty(2, channels)
-    room = x.new_empty(2 * images * (channels + over.groups))
+    room = x.new_empty(2 * images * (channels + groups))
     _library().norm_backward(
         dy.data_ptr(), x.data_ptr(), dx.data_ptr(), weight.data_ptr(), images, pixels, channels,
-        over.groups, over.images, eps, relu, kept.data_ptr(), given.data_ptr(), room.data_ptr(),
+        groups, eps, relu, kept.data_ptr(), given.data_ptr(), room.data_ptr(),
     )  # fmt: skip
     return dx, given[0], given[1]
-
-
-def scale_and_shift(x: Tensor, scale: Tensor, shift: Tensor, relu: bool) -> Tensor:
-    """x * scale + shift, cut at zero if asked. x: as in `normalize`; scale, shift: (channels,)."""
-    images, channels, pixels = _sizes(x)
-    _refuse_other_than_float32(scale, shift)
-    y = torch.empty_like(x)
-    _library().scale_and_shift(
-        x.data_ptr(), y.data_ptr(), images, pixels, channels, scale.data_ptr(), shift.data_ptr(), relu
-    )
-    return y
 
 
 def _sizes(x: Tensor) -> tuple[int, int, int]:

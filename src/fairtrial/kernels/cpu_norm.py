@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fairtrial.kernels import cpu
-from fairtrial.kernels.cpu import Statistics
 from fairtrial.kernels.dispatch import FUSED, own_kernels
 
 
 def fuses(kernels: str, x: Tensor) -> bool:
-    """Whether `normalized` and `scaled` compute this map, in a network of these kernels."""
+    """Whether `normalized` computes this map, in a network of these kernels."""
     return (
         kernels == FUSED
         and x.device.type == "cpu"
@@ -25,12 +24,12 @@ def fuses(kernels: str, x: Tensor) -> bool:
 
 
 def normalized(
-    x: Tensor, over: Statistics, weight: Tensor, bias: Tensor, eps: float, relu: bool
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool
 ) -> tuple[Tensor, Tensor]:
     """`cpu.normalize`, with a gradient of the map."""
     if torch.is_grad_enabled():
-        return _Normalized.apply(x, over, weight, bias, eps, relu)
-    return cpu.normalize(x, over, weight, bias, eps, relu)
+        return _Normalized.apply(x, groups, weight, bias, eps, relu)
+    return cpu.normalize(x, groups, weight, bias, eps, relu)
 
 
 class _Normalized(torch.autograd.Function):
@@ -38,13 +37,13 @@ class _Normalized(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, over: Statistics, weight: Tensor, bias: Tensor, eps: float, relu: bool
+        ctx: Any, x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, relu: bool
     ) -> tuple[Tensor, Tensor]:
-        y, kept = cpu.normalize(x, over, weight, bias, eps, relu)
+        y, kept = cpu.normalize(x, groups, weight, bias, eps, relu)
         ctx.save_for_backward(x, weight, kept)
         ctx.mark_non_differentiable(kept)
         ctx.set_materialize_grads(False)
-        ctx.over, ctx.eps, ctx.relu = over, eps, relu
+        ctx.groups, ctx.eps, ctx.relu = groups, eps, relu
         return y, kept
 
     @staticmethod
@@ -52,5 +51,5 @@ class _Normalized(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor, _: None) -> tuple[Any, ...]:
         x, weight, kept = ctx.saved_tensors
         dy = dy.contiguous(memory_format=torch.channels_last)
-        dx, dweight, dbias = cpu.normalize_backward(dy, x, ctx.over, weight, ctx.eps, ctx.relu, kept)
+        dx, dweight, dbias = cpu.normalize_backward(dy, x, ctx.groups, weight, ctx.eps, ctx.relu, kept)
         return dx, None, dweight, dbias, None, None

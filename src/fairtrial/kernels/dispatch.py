@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FASTEST: Final = "fastest"
 FUSED: Final = "fused"
 KERNELS: Final = {
-    FUSED: "as fastest; on a CPU, norms take their relu along and evaluation runs in small batches",
+    FUSED: "as fastest; on a CPU, gn takes its relu along and evaluation runs in small batches",
     FASTEST: "our own kernels where they can be had: compiled C on a CPU, Triton on a GPU",
     "torch": "torch's kernels: layer norm over the filters of one layer after the other",
     "plain": "the formula as in BiT's released code: var_mean, a subtraction, a division",

@@ -1,23 +1,28 @@
 /* Norms with the relu that follows them, forward and backward, of maps in channels-last.
 
-   x: (images, pixels, channels). A statistic is one of `shared` images and of channels / groups channels: of
-   one image for GN, LN and IN, of several images and one channel for BN. One thread treats an image from end
-   to end, and sums of images are added in their order, so the number of threads changes no bit. */
+   x: (images, pixels, channels). A statistic is one of channels / groups channels of one image: GN, LN and IN.
+   One thread treats an image from end to end, and sums of images are added in their order, so the number of
+   threads changes no bit. */
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES 32 /* values of a row that are treated at a time: sums of so many stay in registers */
 #define RUN 128  /* rows that are added in single precision before they join the others in double */
 #define INLINE static inline __attribute__((always_inline))
 
+/* Half a row. Compilers keep arrays of sums in memory, which takes six times as long as registers do. */
+typedef float Half __attribute__((vector_size(4 * LANES / 2), aligned(4), may_alias));
+typedef int32_t Bits __attribute__((vector_size(4 * LANES / 2), aligned(4), may_alias));
+
 /* The maps of a layer, and what its statistics are over. */
 typedef struct {
-    int64_t images, pixels, channels, groups, shared, size, each, sets;
+    int64_t images, pixels, channels, groups, size, each;
 } Shape;
 
-static Shape shape_of(int64_t images, int64_t pixels, int64_t channels, int64_t groups, int64_t shared) {
-    return (Shape){images, pixels, channels, groups, shared, pixels * channels, channels / groups, images / shared};
+static Shape shape_of(int64_t images, int64_t pixels, int64_t channels, int64_t groups) {
+    return (Shape){images, pixels, channels, groups, pixels * channels, channels / groups};
 }
 
 /* Some channels of one image, as rows: `width` channels from the `first` one on, of `times` pixels each. */
@@ -40,11 +45,41 @@ static Strip strip_at(int64_t first, int64_t pixels, int64_t channels) {
 
 /* lanes: the value of each place in a row. each: channels that have one value. */
 static void spread(Strip b, const float *values, int64_t each, float *lanes) {
-    for (int t = 0; t < b.times; t++)
-        for (int j = 0; j < b.width; j++) lanes[t * b.width + j] = values[each == 1 ? b.first + j : (b.first + j) / each];
+    if (each == 1)
+        memcpy(lanes, values + b.first, b.width * sizeof(float));
+    else {
+        int64_t place = b.first / each, left = each - b.first % each;
+        for (int j = 0; j < b.width; j++) {
+            lanes[j] = values[place];
+            if (--left == 0) place++, left = each;
+        }
+    }
+    for (int t = 1; t < b.times; t++) memcpy(lanes + t * b.width, lanes, b.width * sizeof(float));
 }
 
-/* Sums over the rows of (x - begin) and of its square. */
+static void join(const Half *sums, double *total) {
+    float lanes[LANES];
+    memcpy(lanes, sums, sizeof lanes);
+    for (int j = 0; j < LANES; j++) total[j] += lanes[j];
+}
+
+/* Sums over the rows of (x - begin) and of its square; of whole rows. */
+static void whole_moment_sums(const float *x, Strip b, const float *begin, double *total, double *squares) {
+    const Half begin0 = *(const Half *)begin, begin1 = *(const Half *)(begin + LANES / 2);
+    for (int64_t row = 0; row < b.rows;) {
+        const int64_t end = row + RUN < b.rows ? row + RUN : b.rows;
+        Half s[2] = {{0}}, q[2] = {{0}};
+        for (; row < end; row++) {
+            const float *v = x + row * b.step;
+            const Half d0 = *(const Half *)v - begin0, d1 = *(const Half *)(v + LANES / 2) - begin1;
+            s[0] += d0, s[1] += d1;
+            q[0] += d0 * d0, q[1] += d1 * d1;
+        }
+        join(s, total), join(q, squares);
+    }
+}
+
+/* The same of shorter rows. */
 INLINE void moment_sums(const float *restrict x, Strip b, const int n, const float *restrict begin,
                         double *restrict total, double *restrict squares) {
     for (int64_t row = 0; row < b.rows;) {
@@ -70,7 +105,7 @@ static void moments(const float *x, Shape h, float *mean, float *square) {
         double total[LANES] = {0}, squares[LANES] = {0};
         for (int j = 0; j < b.n; j++) begin[j] = x[first + j];
         if (b.n == LANES)
-            moment_sums(x + first, b, LANES, begin, total, squares);
+            whole_moment_sums(x + first, b, begin, total, squares);
         else
             moment_sums(x + first, b, b.n, begin, total, squares);
         const double share = 1.0 / b.rows, part = 1.0 / b.times;
@@ -98,26 +133,23 @@ static void moments(const float *x, Shape h, float *mean, float *square) {
 /* Statistic k, from the moments of its images and channels -> scale and shift of its channels. */
 static void statistic(int64_t k, Shape h, const float *means, const float *squares, const float *weight,
                       const float *bias, float eps, float *mean, float *variance, float *scale, float *shift) {
-    const int64_t set = k / h.groups, c0 = k % h.groups * h.each;
-    const int64_t begin = set * h.shared * h.channels + c0;
+    const int64_t c0 = k % h.groups * h.each, begin = k / h.groups * h.channels + c0;
     double m = 0, sum = 0;
-    for (int64_t i = 0; i < h.shared; i++)
 #pragma omp simd reduction(+ : m)
-        for (int64_t c = 0; c < h.each; c++) m += means[begin + i * h.channels + c];
-    m /= h.shared * h.each;
-    for (int64_t i = 0; i < h.shared; i++)
+    for (int64_t c = 0; c < h.each; c++) m += means[begin + c];
+    m /= h.each;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t c = 0; c < h.each; c++) {
-            const double away = means[begin + i * h.channels + c] - m;
-            sum += squares[begin + i * h.channels + c] + h.pixels * away * away;
-        }
+    for (int64_t c = 0; c < h.each; c++) {
+        const double away = means[begin + c] - m;
+        sum += squares[begin + c] + h.pixels * away * away;
+    }
     mean[k] = m;
-    variance[k] = sum / (h.shared * h.each * h.pixels);
+    variance[k] = sum / (h.each * h.pixels);
     const double root = 1 / sqrt((double)variance[k] + eps);
 #pragma omp simd
     for (int64_t c = 0; c < h.each; c++) {
-        scale[set * h.channels + c0 + c] = weight[c0 + c] * root;
-        shift[set * h.channels + c0 + c] = bias[c0 + c] - m * root * weight[c0 + c];
+        scale[begin + c] = weight[c0 + c] * root;
+        shift[begin + c] = bias[c0 + c] - m * root * weight[c0 + c];
     }
 }
 
@@ -147,52 +179,51 @@ static void scaled(const float *x, float *y, Shape h, const float *scale, const 
     }
 }
 
-/* y = x * scale + shift, cut at zero if asked; scale, shift: (channels,). */
-void scale_and_shift(const float *x, float *y, int64_t images, int64_t pixels, int64_t channels,
-                     const float *scale, const float *shift, int relu) {
-    const Shape h = shape_of(images, pixels, channels, channels, 1);
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < images; i++) scaled(x + i * h.size, y + i * h.size, h, scale, shift, relu);
-}
-
-/* What is kept of a forward pass: mean and variance of the population, (images / shared, groups) each; scale and
-   shift, (images / shared, channels) each. */
+/* What is kept of a forward pass: mean and variance of the population, (images, groups) each; scale and
+   shift, (images, channels) each. */
 #define KEPT(kept)                                                                                   \
-    mean = kept, *variance = mean + h.sets * h.groups, *scale = variance + h.sets * h.groups,        \
-    *shift = scale + h.sets * h.channels
+    mean = kept, *variance = mean + h.images * h.groups, *scale = variance + h.images * h.groups,        \
+    *shift = scale + h.images * h.channels
 
 /* room: for 2 * images * channels values. */
 void norm_forward(const float *x, float *y, const float *weight, const float *bias, int64_t images,
-                  int64_t pixels, int64_t channels, int64_t groups, int64_t shared, float eps, int relu,
+                  int64_t pixels, int64_t channels, int64_t groups, float eps, int relu,
                   float *kept, float *room) {
-    const Shape h = shape_of(images, pixels, channels, groups, shared);
+    const Shape h = shape_of(images, pixels, channels, groups);
     float *KEPT(kept);
     float *means = room, *squares = room + images * channels;
-#pragma omp parallel
-    if (shared == 1) { /* an image is in the caches when it is read again */
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < images; i++) {
-            moments(x + i * h.size, h, means + i * channels, squares + i * channels);
-            for (int64_t k = i * groups; k < (i + 1) * groups; k++)
-                statistic(k, h, means, squares, weight, bias, eps, mean, variance, scale, shift);
-            scaled(x + i * h.size, y + i * h.size, h, scale + i * channels, shift + i * channels, relu);
-        }
-    } else {
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < images; i++)
-            moments(x + i * h.size, h, means + i * channels, squares + i * channels);
-#pragma omp for schedule(static)
-        for (int64_t k = 0; k < h.sets * groups; k++)
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < images; i++) { /* an image is in the caches when it is read again */
+        moments(x + i * h.size, h, means + i * channels, squares + i * channels);
+        for (int64_t k = i * groups; k < (i + 1) * groups; k++)
             statistic(k, h, means, squares, weight, bias, eps, mean, variance, scale, shift);
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < images; i++) {
-            const int64_t own = i / shared * channels;
-            scaled(x + i * h.size, y + i * h.size, h, scale + own, shift + own, relu);
-        }
+        scaled(x + i * h.size, y + i * h.size, h, scale + i * channels, shift + i * channels, relu);
     }
 }
 
-/* Sums over the rows of dz, the gradient that passed the relu, and of dz * (x - centre). */
+/* Sums over the rows of dz, the gradient that passed the relu, and of dz * (x - centre); of whole rows. */
+INLINE void whole_gradient_sums(const float *dy, const float *x, Strip b, const float *by, const float *plus,
+                                const float *centre, const int relu, double *total, double *products) {
+    const Half *scale = (const Half *)by, *shift = (const Half *)plus, *mean = (const Half *)centre;
+    const Half by0 = scale[0], by1 = scale[1], plus0 = shift[0], plus1 = shift[1], mean0 = mean[0], mean1 = mean[1];
+    for (int64_t row = 0; row < b.rows;) {
+        const int64_t end = row + RUN < b.rows ? row + RUN : b.rows;
+        Half s[2] = {{0}}, q[2] = {{0}};
+        for (; row < end; row++) {
+            const Half *v = (const Half *)(x + row * b.step), *d = (const Half *)(dy + row * b.step);
+            Half dz0 = d[0], dz1 = d[1];
+            if (relu) {
+                dz0 = (Half)((Bits)dz0 & ~(Bits)(v[0] * by0 + plus0 <= 0));
+                dz1 = (Half)((Bits)dz1 & ~(Bits)(v[1] * by1 + plus1 <= 0));
+            }
+            s[0] += dz0, s[1] += dz1;
+            q[0] += dz0 * (v[0] - mean0), q[1] += dz1 * (v[1] - mean1);
+        }
+        join(s, total), join(q, products);
+    }
+}
+
+/* The same of shorter rows. */
 INLINE void gradient_sums(const float *restrict dy, const float *restrict x, Strip b, const int n,
                           const float *restrict by, const float *restrict plus, const float *restrict centre,
                           const int relu, double *restrict total, double *restrict products) {
@@ -214,20 +245,19 @@ INLINE void gradient_sums(const float *restrict dy, const float *restrict x, Str
 /* The same for each channel of image i. */
 static void channel_sums(int64_t i, Shape h, const float *dy, const float *x, const float *mean, const float *scale,
                          const float *shift, int relu, float *sums, float *products) {
-    const int64_t set = i / h.shared;
     for (int64_t first = 0; first < h.channels; first += LANES) {
         const Strip b = strip_at(first, h.pixels, h.channels);
         const float *d = dy + i * h.size + first, *v = x + i * h.size + first;
         float by[LANES], plus[LANES], centre[LANES];
         double total[LANES] = {0}, product[LANES] = {0};
-        spread(b, scale + set * h.channels, 1, by), spread(b, shift + set * h.channels, 1, plus);
-        spread(b, mean + set * h.groups, h.each, centre);
+        spread(b, scale + i * h.channels, 1, by), spread(b, shift + i * h.channels, 1, plus);
+        spread(b, mean + i * h.groups, h.each, centre);
         if (b.n < LANES)
             gradient_sums(d, v, b, b.n, by, plus, centre, relu, total, product);
         else if (relu)
-            gradient_sums(d, v, b, LANES, by, plus, centre, 1, total, product);
+            whole_gradient_sums(d, v, b, by, plus, centre, 1, total, product);
         else
-            gradient_sums(d, v, b, LANES, by, plus, centre, 0, total, product);
+            whole_gradient_sums(d, v, b, by, plus, centre, 0, total, product);
         for (int j = 0; j < b.width; j++) {
             double t = 0, p = 0;
             for (int k = j; k < b.n; k += b.width) t += total[k], p += product[k];
@@ -241,18 +271,16 @@ static void channel_sums(int64_t i, Shape h, const float *dy, const float *x, co
    the normalized x. */
 static void coefficients(int64_t k, Shape h, const float *sums, float *products, const float *weight, float eps,
                          const float *variance, float *slant, float *rest) {
-    const int64_t c0 = k % h.groups * h.each, begin = k / h.groups * h.shared * h.channels + c0;
-    const double root = 1 / sqrt((double)variance[k] + eps), part = root / (h.shared * h.each * h.pixels);
+    const int64_t c0 = k % h.groups * h.each, begin = k / h.groups * h.channels + c0;
+    const double root = 1 / sqrt((double)variance[k] + eps), part = root / (h.each * h.pixels);
     double sum = 0, product = 0;
-    for (int64_t i = 0; i < h.shared; i++)
 #pragma omp simd reduction(+ : sum, product)
-        for (int64_t c = 0; c < h.each; c++) {
-            const int64_t at = begin + i * h.channels + c;
-            const double normalized = products[at] * root;
-            sum += (double)weight[c0 + c] * sums[at];
-            product += weight[c0 + c] * normalized;
-            products[at] = normalized;
-        }
+    for (int64_t c = 0; c < h.each; c++) {
+        const double normalized = products[begin + c] * root;
+        sum += (double)weight[c0 + c] * sums[begin + c];
+        product += weight[c0 + c] * normalized;
+        products[begin + c] = normalized;
+    }
     slant[k] = -root * part * product;
     rest[k] = -part * sum;
 }
@@ -272,14 +300,13 @@ INLINE void gradient_rows(const float *restrict dy, const float *restrict x, flo
 
 static void gradient(int64_t i, Shape h, const float *dy, const float *x, float *dx, const float *mean,
                      const float *scale, const float *shift, const float *slant, const float *rest, int relu) {
-    const int64_t set = i / h.shared;
     for (int64_t first = 0; first < h.channels; first += LANES) {
         const Strip b = strip_at(first, h.pixels, h.channels);
         const int64_t at = i * h.size + first;
         float by[LANES], plus[LANES], centre[LANES], slope[LANES], level[LANES];
-        spread(b, scale + set * h.channels, 1, by), spread(b, shift + set * h.channels, 1, plus);
-        spread(b, mean + set * h.groups, h.each, centre);
-        spread(b, slant + set * h.groups, h.each, slope), spread(b, rest + set * h.groups, h.each, level);
+        spread(b, scale + i * h.channels, 1, by), spread(b, shift + i * h.channels, 1, plus);
+        spread(b, mean + i * h.groups, h.each, centre);
+        spread(b, slant + i * h.groups, h.each, slope), spread(b, rest + i * h.groups, h.each, level);
         if (b.n < LANES)
             gradient_rows(dy + at, x + at, dx + at, b, b.n, by, plus, slope, level, centre, relu);
         else if (relu)
@@ -292,32 +319,20 @@ static void gradient(int64_t i, Shape h, const float *dy, const float *x, float 
 /* dx: the gradient of x. given: (2, channels), the gradients of weight and bias. room: for 2 * images *
    (channels + groups) values. */
 void norm_backward(const float *dy, const float *x, float *dx, const float *weight, int64_t images, int64_t pixels,
-                   int64_t channels, int64_t groups, int64_t shared, float eps, int relu, const float *kept,
+                   int64_t channels, int64_t groups, float eps, int relu, const float *kept,
                    float *given, float *room) {
-    const Shape h = shape_of(images, pixels, channels, groups, shared);
+    const Shape h = shape_of(images, pixels, channels, groups);
     const float *KEPT(kept);
     float *sums = room, *products = sums + images * channels;
-    float *slant = products + images * channels, *rest = slant + h.sets * groups;
+    float *slant = products + images * channels, *rest = slant + h.images * groups;
 #pragma omp parallel
     {
-        if (shared == 1) {
 #pragma omp for schedule(static)
-            for (int64_t i = 0; i < images; i++) {
-                channel_sums(i, h, dy, x, mean, scale, shift, relu, sums, products);
-                for (int64_t k = i * groups; k < (i + 1) * groups; k++)
-                    coefficients(k, h, sums, products, weight, eps, variance, slant, rest);
-                gradient(i, h, dy, x, dx, mean, scale, shift, slant, rest, relu);
-            }
-        } else {
-#pragma omp for schedule(static)
-            for (int64_t i = 0; i < images; i++)
-                channel_sums(i, h, dy, x, mean, scale, shift, relu, sums, products);
-#pragma omp for schedule(static)
-            for (int64_t k = 0; k < h.sets * groups; k++)
+        for (int64_t i = 0; i < images; i++) {
+            channel_sums(i, h, dy, x, mean, scale, shift, relu, sums, products);
+            for (int64_t k = i * groups; k < (i + 1) * groups; k++)
                 coefficients(k, h, sums, products, weight, eps, variance, slant, rest);
-#pragma omp for schedule(static)
-            for (int64_t i = 0; i < images; i++)
-                gradient(i, h, dy, x, dx, mean, scale, shift, slant, rest, relu);
+            gradient(i, h, dy, x, dx, mean, scale, shift, slant, rest, relu);
         }
 #pragma omp for schedule(static)
         for (int64_t first = 0; first < channels; first += LANES) {

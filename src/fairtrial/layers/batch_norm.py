@@ -5,23 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fairtrial.kernels import cpu
-from fairtrial.kernels.cpu_norm import fuses, normalized
-from fairtrial.kernels.dispatch import FASTEST
-
 
 class BatchNorm2d(nn.BatchNorm2d):
     """BN; with `stat_batch`, ghost BN (Hoffer et al., 2017).
 
     In training, each run of `stat_batch` images of the batch has its own statistics: k * stat_batch images in
     one batch give what they give as k batches one after the other, running statistics included. Evaluation is
-    plain BN. kernels: a row of `dispatch.KERNELS`.
+    plain BN.
     """
 
-    kernels: str = FASTEST
     momentum: float
-    running_mean: Tensor
-    running_var: Tensor
     num_batches_tracked: Tensor
 
     def __init__(self, channels: int, stat_batch: int | None = None) -> None:
@@ -30,32 +23,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels)
         self.stat_batch = stat_batch
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        """relu: cut the result at zero, which our kernels do in the same pass."""
-        stat_batch = self._images_per_statistic(x) if self.training else len(x)
-        if fuses(self.kernels, x) and (self.training or not torch.is_grad_enabled()):
-            return self._fused(x, stat_batch, relu)
-        if stat_batch == len(x):
-            out = self._normalize(x)
-        else:
-            out = torch.cat([self._normalize(images) for images in x.split(stat_batch)])
-        return torch.relu_(out) if relu else out
-
-    def _fused(self, x: Tensor, stat_batch: int, relu: bool) -> Tensor:
-        """The same by our kernels; in evaluation, without a gradient."""
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
-            return cpu.scale_and_shift(x, scale, self.bias - self.running_mean * scale, relu)
-        over = cpu.Statistics(stat_batch, x.shape[1])
-        out, kept = normalized(x, over, self.weight, self.bias, self.eps, relu)
-        with torch.no_grad():
-            count, sets = stat_batch * x.shape[2] * x.shape[3], len(x) // stat_batch
-            means, variances = kept[: 2 * sets * over.groups].view(2, sets, over.groups)
-            for mean, variance in zip(means, variances * (count / (count - 1)), strict=True):
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance, self.momentum)
-            self.num_batches_tracked.add_(sets)
-        return out
+            return self._normalize(x)
+        stat_batch = self._images_per_statistic(x)
+        if stat_batch == x.shape[0]:
+            return self._normalize(x)
+        return torch.cat([self._normalize(images) for images in x.split(stat_batch)])
 
     def _images_per_statistic(self, x: Tensor) -> int:
         batch, _, height, width = x.shape

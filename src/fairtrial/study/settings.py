@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.norm_table import BLOCK_TABLE, FUSED, GROUPED, NORM_TABLE, NormRow
+from fairtrial.norm_table import BLOCK_TABLE, GROUPED, NORM_TABLE, NormRow
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import BACKBONES, backbone
 from fairtrial.study.data_spec import name_of
@@ -182,8 +182,8 @@ class Settings:
 
     def on_own_kernels(self, of_device: str) -> bool:
         """Whether our own kernels compute part of it, if they may. of_device: `kernels` of an origin."""
-        norms = self.kernels == "fused" and self.layout == "nhwc" and self.norm in FUSED
-        norms = norms if of_device == "compiled" else self.norm in GROUPED
+        fused = self.kernels == "fused" and self.layout == "nhwc"
+        norms = self.norm in GROUPED and (fused or of_device == "triton")
         return backbone(self.model) is None and of_device != "torch" and (bool(self.weight_std) or norms)
 
     @property
