@@ -62,5 +62,6 @@ def test_the_whole_report_names_pairs_and_counts_each_run_once(twins, tmp_path):
     page = (tmp_path / "report" / "index.md").read_text()
     assert "| first | second | 8 |" in page and "| second | first | 8 |" in page
     assert "32, in 2 studies; runs that studies share counted once: 24" in page
-    whole = (tmp_path / "report" / "report.html").read_text()
-    assert NAMED.format("second (8)") in whole and NAMED.format("first (8)") in whole
+    for name, neighbour in (("first", "second"), ("second", "first")):
+        page = (tmp_path / "report" / f"study-{name}.html").read_text()
+        assert NAMED.format(f"{neighbour} (8)") in page
