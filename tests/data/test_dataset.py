@@ -103,10 +103,10 @@ def test_a_cached_cifar10_opens_in_a_moment(real_data, decoded_home, monkeypatch
 def test_tiny_imagenet_is_recognised(real_data):
     """By names and sizes alone: decoding its 110 000 images takes too long here."""
     parquet = pytest.importorskip("pyarrow.parquet")
-    from fairtrial.data.parquet import _names
+    from fairtrial.data.parquet_files import names_of
 
     files = [real_data / "tiny-imagenet-32" / f"{split}.parquet" for split in ("train", "test")]
-    classes = _names(parquet.read_schema(files[0]).metadata, "label")
+    classes = names_of(parquet.read_schema(files[0]).metadata, "label")
     splits = [
         split_arrays.Split(np.zeros(parquet.read_metadata(file).num_rows, np.int64), lambda i: b"", str)
         for file in files

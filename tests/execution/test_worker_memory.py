@@ -29,7 +29,7 @@ import json, re, sys
 from fairtrial.execution import worker
 
 first, message = json.loads(sys.argv[1])
-runner = worker.CellRunner(first)
+runner = worker.CellRunner(first, lambda doing: None)
 status = runner.run(message)["result"]["status"]
 memory = int(re.search(r"VmRSS:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024
 loaded = sorted({name.split(".")[0] for name in sys.modules})
@@ -54,7 +54,7 @@ def test_a_worker_that_ran_a_cell_is_small_and_has_loaded_what_it_needs_alone(tm
     }  # fmt: skip
     told = subprocess.run(
         isolated_python("-c", RUN, json.dumps([first, message])),
-        env=worker_environment(1, "cpu"), check=True, capture_output=True, text=True,
+        env=worker_environment(1, "cpu"), check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     found = json.loads(told.stdout)
     assert found["status"] == "done"

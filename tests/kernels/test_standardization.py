@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairtrial.kernels.dispatch import KERNELS
+from fairtrial.kernels.dispatch import KERNELS, OURS
 from fairtrial.kernels.standardization import (
     BIT,
     DEFINITIONS,
@@ -199,7 +199,7 @@ def test_compiled_kernels_refuse_what_is_not_float32(dtype):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, *HALVES], ids=str)
 def test_every_dtype_has_a_way(kernels, dtype):
     weight = torch.from_numpy(weights((4, 3, 3, 3))).to(dtype)
-    ours = kernels == "fastest" and dtype == torch.float32
+    ours = kernels in OURS and dtype == torch.float32
     if ours:
         need("compiled")
     expected = "compiled" if ours else "var_mean" if kernels == "plain" else "layer_norm"

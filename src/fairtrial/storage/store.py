@@ -67,7 +67,6 @@ class Store:
         atomic.make_folders(self.folder / "cells", self.folder / "leases")
         if (self.folder / "study.json").exists():
             past = self.declared()
-            self._same_study(past["declaration"], declaration)
             history, told = past["history"], past.get("pilots", "") == study.pilots
             if (same := self.declared_as(study) is not None) and told:
                 return
@@ -86,11 +85,15 @@ class Store:
         self.publish_declaration(declaration, [*history, entry], study.pilots)
 
     def declared_as(self, study: Study) -> str | None:
-        """Return the hash under which a study stands declared here; None where it would be declared anew."""
+        """Return the hash under which a study stands declared here; None where it would be declared anew.
+
+        A Fault where the folder holds another study.
+        """
         if (hashes := self.hashes()) is None:
             return None
-        past = self.declared()["declaration"]
-        return hashes[-1] if without_defaults(past) == without_defaults(study.declaration()) else None
+        past, now = self.declared()["declaration"], study.declaration()
+        self._same_study(past, now)
+        return hashes[-1] if without_defaults(past) == without_defaults(now) else None
 
     def publish_declaration(self, declaration: Record, history: Sequence[Record], pilots: str) -> None:
         """Write study.json; nothing in it is checked here."""
