@@ -85,7 +85,7 @@ class Store:
         self.publish_declaration(declaration, [*history, entry], study.pilots)
 
     def declared_as(self, study: Study) -> str | None:
-        """Return the hash under which a study stands declared here; None where it does not; another is refused."""
+        """Return the hash under which a study stands declared here; or None; another study is refused."""
         if (hashes := self.hashes()) is None:
             return None
         past, now = self.declared()["declaration"], study.declaration()
