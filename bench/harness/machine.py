@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from fairtrial.execution.process_environment import MALLOC
 from fairtrial.storage.provenance import cpu_model
 
 THREADS = int(os.environ.get("FAIRTRIAL_BENCH_THREADS", "1"))
@@ -29,7 +30,7 @@ def info() -> dict[str, Any]:
         "cpu_model": cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpu": gpu,
-        "malloc": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
+        "malloc": {name: os.environ[name] for name in MALLOC if name in os.environ},
         "folder": folder_name(gpu or cpu_model(), THREADS),
     }
 
