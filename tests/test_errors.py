@@ -1,6 +1,7 @@
 """Faults: three parts, one line each, and every problem."""
 
 import json
+import pickle
 
 import pytest
 
@@ -42,6 +43,12 @@ def test_a_fault_as_objects_carries_the_code_in_each():
         {"code": 3, "what": "a", "where": "b", "do": "c"},
         {"code": 3, "what": "d", "where": "e", "do": "f"},
     ]
+
+
+def test_a_fault_comes_whole_from_another_process():
+    sent = errors.Shortage((Problem("a", "b", "c"), Problem("d", "e", "f")), errors.RESOURCES)
+    here = pickle.loads(pickle.dumps(sent))
+    assert (type(here), here.problems, here.code) == (errors.Shortage, sent.problems, sent.code)
 
 
 def test_a_record_rebuilds_its_fault():

@@ -45,6 +45,10 @@ class Fault(Exception):
         self.code = code
         super().__init__("\n".join(problem.what for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[Fault], tuple[tuple[Problem, ...], int]]:
+        """Say how another process makes it again: an exception is copied with its text alone."""
+        return type(self), (self.problems, self.code)
+
     def block(self) -> str:
         """The problems, one block each; at most MOST_SHOWN of them."""
         blocks = [problem.block() for problem in self.problems[:MOST_SHOWN]]

@@ -106,7 +106,9 @@ class Study:
     pilots: str = ""
     plugins: Sequence[Any] = ()
     cell: Any = ""
-    locations: SourceLocations = field(default_factory=SOURCE_LOCATIONS.get, repr=False, compare=False)
+    locations: SourceLocations = field(
+        default_factory=lambda: {**SOURCE_LOCATIONS.get()}, repr=False, compare=False
+    )
     # (levels, what tuning gives) -> what the cells of all seeds share
     _spelled: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

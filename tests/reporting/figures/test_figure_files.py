@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import zlib
+
 import matplotlib
 import pytest
 from matplotlib.colors import to_hex
@@ -9,6 +12,7 @@ from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.curves import crowd, curves
+from fairtrial.reporting.figures.figure_files import render, styled
 from fairtrial.reporting.figures.forest import forest, rows_of
 from fairtrial.reporting.report.figure_registry import draw_study
 from fairtrial.reporting.results import load
@@ -105,3 +109,16 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
     results = load.load(publish(make_study(seeds=range(3)), lambda cell: 0.9))
     draw_study(judge_results(results))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_pdf_embeds_its_letters_without_the_tables_that_only_a_typesetter_reads():
+    with styled():
+        figure = Figure(figsize=(1, 1))
+        figure.text(0.1, 0.5, "office")
+        drawn = render("word", "", figure, ("pdf",)).formats["pdf"]
+    streams = [zlib.decompress(data) for data in re.findall(rb"stream\n(x.+?)\nendstream", drawn, re.DOTALL)]
+    fonts = [data[: 12 + 16 * 30] for data in streams if data.startswith(b"\0\1\0\0")]
+    assert fonts
+    for directory in fonts:
+        assert b"glyf" in directory
+        assert not any(table in directory for table in (b"GSUB", b"GPOS", b"GDEF", b"kern", b"MATH"))

@@ -59,7 +59,7 @@ def released():
             svg, name = path.read_bytes(), f"{task.key}-{path.stem}"
             wide = float(re.search(rb'width="([0-9.]+)pt"', svg)[1]) > 72 * style.COLUMN
             figures.append(RenderedFigure(name, captions[path.stem], {"svg": svg}, wide))
-        return Drawings(task.key, figures)
+        return Drawings(task.key, figures, study=full_report.judge(task))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(full_report, "draw", drawn)

@@ -64,6 +64,7 @@ class DrawingTask:
     folder: Path
     partial: bool = False
     formats: Collection[str] = FORMATS
+    label: str = ""  # of a study, for a reader
 
 
 def build(
@@ -98,10 +99,13 @@ def report_files(
     pdf: bool = False,
 ) -> tuple[dict[str, str | bytes], list[RecordedStudy], list[CoveredItem]]:
     """Return the files of the report by their names, and the studies and items that they show."""
-    studies = _read_studies(results, partial=partial)
+    folders = study_folders(results)
     benches = {f"bench-{path.name}": path for path in timings.timing_folders(results / "bench")}
-    tasks = _tasks(results, studies, benches, partial, formats)
+    tasks = _tasks(results, folders, benches, partial, formats)
     drawings = {drawn.key: drawn for drawn in in_processes(draw, tasks, jobs)}
+    judged = [study for key in folders if (study := drawings[key].study)]
+    shared = shared_runs.among({study.label: study.verdicts.results for study in judged})
+    studies = [replace(study, shared=shared[study.label]) for study in judged]
     covered = cover(figure_registry.report_items(), studies, drawings, list(benches))
     read = [study.verdicts.results for study in studies]
     claims = entries(Recorded(read, read_benches([results]), partial))
@@ -136,31 +140,19 @@ def report_files(
     return files | latex.files(studies, covered), studies, covered
 
 
-def _read_studies(results: Path, *, partial: bool) -> list[RecordedStudy]:
-    """Judge each study and make its tables; a record that cannot be trusted is a Fault."""
-    studies = []
-    for key, folder in study_folders(results).items():
-        verdicts = judge_study(Store(folder), partial=partial)
-        label = clean(folder.relative_to(results).as_posix())
-        studies.append(
-            RecordedStudy(key, label, folder, verdicts, tuple(figure_registry.tabulate_study(verdicts)))
-        )
-    shared = shared_runs.among({study.label: study.verdicts.results for study in studies})
-    return [replace(study, shared=shared[study.label]) for study in studies]
-
-
 def _tasks(
     results: Path,
-    studies: Sequence[RecordedStudy],
+    folders: Mapping[str, Path],
     benches: Mapping[str, Path],
     partial: bool,
     formats: Collection[str],
 ) -> list[DrawingTask]:
     """Return what is to be drawn; the largest first, so that no process is left alone with it."""
-    largest = sorted(studies, key=lambda study: -study.verdicts.results.done)
+    largest = sorted(folders.items(), key=lambda item: -sum(1 for _ in item[1].glob("cells/*")))
+    labels = {key: clean(folder.relative_to(results).as_posix()) for key, folder in folders.items()}
     items = figure_registry.report_items().values()
     return [
-        *(DrawingTask(STUDY, study.key, study.folder, partial, formats) for study in largest),
+        *(DrawingTask(STUDY, key, folder, partial, formats, labels[key]) for key, folder in largest),
         *(DrawingTask(BENCH, key, folder, partial, formats) for key, folder in benches.items()),
         *(
             DrawingTask(RESULTS, item.id, results, partial, formats)
@@ -191,15 +183,22 @@ def in_processes(
         return found
 
 
+def judge(task: DrawingTask) -> RecordedStudy:
+    """Read the study of a task and make its tables; a record that cannot be trusted is a Fault."""
+    verdicts = judge_study(Store(task.folder), partial=task.partial)
+    tables = tuple(figure_registry.tabulate_study(verdicts))
+    return RecordedStudy(task.key, task.label, task.folder, verdicts, tables)
+
+
 def draw(task: DrawingTask) -> Drawings:
-    """Make the figures and tables of one task."""
+    """Make the figures and tables of one task; a study is judged here, and nowhere else."""
     if task.source == STUDY:
-        verdicts = judge_study(Store(task.folder), partial=task.partial)
+        study = judge(task)
         figures = [
             replace(figure, name=f"{task.key}-{figure.name}")
-            for figure in figure_registry.draw_study(verdicts, task.formats)
+            for figure in figure_registry.draw_study(study.verdicts, task.formats)
         ]
-        return Drawings(task.key, figures)
+        return Drawings(task.key, figures, study=study)
     if task.source == BENCH:
         timed = timings.read_timings(task.folder)
         figures = figure_registry.draw_rows(BENCH, timed, f"{task.key}-", task.formats)

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Drawings:
-    """What came of one source; its figures are called KEY-NAME. needs: what an item without cells lacks."""
+    """What came of one source; its figures are called KEY-NAME.
+
+    needs: what an item without cells lacks. study: with its verdicts and tables, where the source is one.
+    """
 
     key: str
     figures: Sequence[RenderedFigure] = ()
     tables: Sequence[Table] = ()
     needs: str = ""
+    study: RecordedStudy | None = None
 
     def short_name(self, figure: RenderedFigure | Table) -> str:
         """Return the name of a figure without the key: 'contrasts'."""

@@ -155,19 +155,21 @@ class Results:
 
     def where(self, levels: Mapping[str, Any], replica: int = 0) -> pd.DataFrame:
         """Return the declared cells with these levels."""
-        chosen = self._masks["replica", replica]
+        none = np.zeros(len(self.frame), dtype=bool)
+        chosen = self._masks.get(("replica", replica), none)
         for name, level in levels.items():
-            chosen = chosen & self._masks[name, level]
+            chosen = chosen & self._masks.get((name, level), none)
         return self.frame[chosen]
 
     @cached_property
     def _masks(self) -> dict[tuple[str, Any], np.ndarray]:
-        """(factor, level) -> which rows have it; a level that no row has selects none."""
-        masks: dict[tuple[str, Any], np.ndarray] = defaultdict(lambda: np.zeros(len(self.frame), dtype=bool))
+        """(factor, level) -> which rows have it."""
+        rows: defaultdict[tuple[str, Any], list[int]] = defaultdict(list)
         for name in (*self.study.factors, "replica"):
             for row, level in enumerate(self.frame[name]):
-                masks[name, level][row] = True
-        return masks
+                rows[name, level].append(row)
+        every = np.arange(len(self.frame))
+        return {key: np.isin(every, here) for key, here in rows.items()}
 
 
 def load(store: Store) -> Results:
