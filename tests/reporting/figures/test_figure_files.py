@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from itertools import combinations
 
 import matplotlib
 import pytest
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.curves import crowd, curves
 from fairtrial.reporting.figures.figure_files import render, styled
-from fairtrial.reporting.figures.forest import forest, rows_of
+from fairtrial.reporting.figures.forest import contrast_forests, forest, rows_of
 from fairtrial.reporting.report.figure_registry import draw_study
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import axis_of, gather
@@ -59,8 +60,18 @@ def test_the_forest_shows_each_contrast_and_the_twin(make_study, publish, noise)
     ax = forest(rows, axes())
     said = [text.get_text() for text in ax.texts]
     assert "small batch" in said and "A/A check" in said
-    assert any(text.startswith("no alarm, too") for text in said)
+    assert "no alarm, too wide\nto tell" in said
     assert [(band.get_x(), band.get_width()) for band in ax.patches] == [pytest.approx((-1.0, 2.0))] * 2
+
+
+def test_no_words_of_the_forest_overlap(make_study, publish, noise):
+    results = load.load(publish(make_study(), lambda cell: 0.8 + 0.02 * noise(cell, "acc")))
+    with styled():
+        (_, _, figure), *_ = contrast_forests(judge_results(results))
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for ax in figure.axes for text in ax.texts]
+    assert len(boxes) == 8
+    assert not [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)]
 
 
 def test_far_arms_bring_an_enlarged_view_and_near_ones_do_not(make_study, publish, noise):

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from fairtrial.cli.main import main
@@ -17,11 +18,12 @@ from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report import full_report
 from fairtrial.reporting.report.missing_items import Drawings
-from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, QuestionPage
+from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, NumberedTable, QuestionPage
 from fairtrial.reporting.report.pdf_document import typeset
 from fairtrial.reporting.report.pdf_questions import of_questions
 from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.study_report import report_files
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
@@ -89,9 +91,9 @@ def test_it_says_the_answer_first_then_the_rest_in_order(built, pages, text):
         "2Results",
         "3Whatwasrun",
         "4Warnings",
+        "5Howtoreadtheverdicts",
         "References",
-        "AHowtoreadtheverdicts",
-        "BTables",
+        "ATables",
     )
     at = [text.index(heading) for heading in headings]
     assert at == sorted(at) and len(pages) == 3
@@ -153,7 +155,7 @@ def test_all_questions_are_one_document_answers_first(built, whole):
     text = squeezed("".join(page.get_text_range() for page in whole))
     asked = [text.index(squeezed(question.asks)) for question in QUESTIONS.values()]
     sections = [text.index(squeezed(f"{n} {q.title}")) for n, q in enumerate(QUESTIONS.values(), 2)]
-    at = [*asked, *sections, text.index("References"), text.index("BEveryverdict")]
+    at = [*asked, *sections, text.index("References"), text.index("AEveryverdict")]
     assert at == sorted(at)
     for said in json.loads((built / "verdicts.json").read_text())["contrasts"]:
         assert text.count(squeezed(said["sentence"])) == 1
@@ -164,13 +166,41 @@ def test_all_questions_are_one_document_answers_first(built, whole):
     uncut(whole)
 
 
-def test_a_figure_of_two_questions_is_drawn_once_and_its_notes_follow(typst, built, tmp_path):
+def drawn_page(built, *, names=("contrasts",), table=None):
+    """A page of a question with drawings as wide as a column, and evidence."""
     data = (built / "figures" / "contrasts.pdf").read_bytes()
-    figure = RenderedFigure("contrasts", "", {"pdf": data}, wide=False, provenance="budget")
-    drawn = NumberedFigure(1, "One_title", "Plain *words*.", "study", "A caption.", "The rest.", figure)
-    page = QuestionPage("Q1", "a", "First", "Why?", ("So.",), drawn, (), (), Evidence(None, ()), (), ())
+    figures = [RenderedFigure(name, "", {"pdf": data}, wide=False, provenance="budget") for name in names]
+    main, *others = (
+        NumberedFigure(n, "One_title", "Plain *words*.", "study", "A caption.", "The rest.", figure)
+        for n, figure in enumerate(figures, 1)
+    )
+    return QuestionPage(
+        "Q1", "a", "First", "Why?", ("So.",), main, tuple(others), (), Evidence(table, ()), (), ()
+    )
+
+
+def pages_of(document, folder):
+    write_files(folder, {"made.pdf": typeset(document)})
+    return texts(folder / "made.pdf")
+
+
+def test_a_figure_or_evidence_of_two_questions_stands_once_and_its_notes_follow(typst, built, tmp_path):
+    frame = pd.DataFrame({"verdict": ["better"], "study": ["(study `up`)"]})
+    evidence = NumberedTable(1, "", "Plain.", Table("evidence", "Every contrast.", frame))
+    page = drawn_page(built, table=evidence)
     document = of_questions([page, replace(page, slug="b", title="Second")], [])
-    write_files(tmp_path, {"two.pdf": typeset(document)})
-    text = squeezed("".join(page.get_text_range() for page in texts(tmp_path / "two.pdf")))
+    text = squeezed("".join(page.get_text_range() for page in pages_of(document, tmp_path)))
     assert text.count("Figure1.One_title.Plain*words*.Acaption.From:study.") == 1
-    assert text.count("Shownin:One_title(Figure1).") == 2 and text.count("Figure1.Therest.") == 1
+    shown = "Shownin:One_title(Figure1),First:everyprimarycontrast(Table1)."
+    assert text.count(shown) == 2 and text.count("Figure1.Therest.") == 1
+    assert text.count("(studyup)") == 1 and "Table2" not in text
+
+
+def test_what_moves_on_stands_above_the_text_and_the_answer_above_what_is_drawn(typst, built, tmp_path):
+    page = replace(drawn_page(built, names=[f"drawn-{n}" for n in range(16)]), may=("It is so.",) * 90)
+    tops = []
+    for sheet in pages_of(of_questions([page], []), tmp_path)[:2]:
+        text = sheet.get_text_range()
+        tops.append([sheet.get_charbox(text.index(word))[3] for word in ("A caption.", "It is so.")])
+    first, second = tops
+    assert first[0] < first[1] and second[0] > second[1], tops

@@ -57,7 +57,8 @@ def rows_of(findings: Sequence[Finding], aa: AACheck | None) -> list[Row]:
         mean = sum(aa.differences.values()) / len(aa.differences)
         n = str(len(aa.differences))
         args = aa.scale, aa.differences, frozenset[int](), aa.margin, mean, n, bounds, whisker
-        found.append(Row("A/A check", title, aa.words, color, *args))
+        word = aa.words.partition(" (")[0]  # the thick bar shows the half-width
+        found.append(Row("A/A check", title, word, color, *args))
     return found
 
 

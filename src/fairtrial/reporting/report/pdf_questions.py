@@ -52,9 +52,8 @@ def of_questions(pages: Sequence[QuestionPage], studies: Sequence[RecordedStudy]
         made=latest(results),
         maker=MAKER,
         alarms=tuple(text for text in warnings if "ALARM" in text or "incomplete" in text),
-        sections=(Section("Answers", tuple(answers)), *sections),
+        sections=(Section("Answers", tuple(answers)), *sections, HOW_TO_READ),
         appendix=(
-            Section("How to read the verdicts", HOW_TO_READ),
             Section("Every verdict", tuple(_verdicts(pages))),
             Section("Notes on the figures", tuple(placed.notes)),
             Section("Tables", tuple(placed.late)),
@@ -65,12 +64,13 @@ def of_questions(pages: Sequence[QuestionPage], studies: Sequence[RecordedStudy]
 
 
 class _Placed:
-    """What the document shows already. notes: of its figures; late: tables that stand at its end."""
+    """What the document shows already. notes: of its figures; late: tables at its end; evidence: by page."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.notes: list[Note] = []
         self.late: list[Tabular] = []
+        self.evidence: list[Tabular] = []
 
     def figure(self, one: NumberedFigure) -> Picture:
         if one.notes and one.figure.name not in self.names:
@@ -78,6 +78,15 @@ class _Placed:
         source = f" From: {one.source}." if one.figure.provenance else ""
         caption = f"{one.plain} {one.caption}{source}"
         return Picture(one.figure.name, one.figure, f"{one.title}.", caption)
+
+    def evidence_of(self, page: QuestionPage) -> list[Tabular]:
+        """Return the table of a page's evidence; that of an earlier page where the rows are the same."""
+        if page.evidence.table is None:
+            return []
+        table = replace(page.evidence.table, title=f"{page.title}: every primary contrast")
+        own = _tabular(table, f"evidence-{page.slug}")
+        self.evidence.append(next((one for one in self.evidence if one.rows == own.rows), own))
+        return self.evidence[-1:]
 
     def new(self, blocks: Sequence[Picture | Tabular]) -> list[Block]:
         """Return those that were not placed before; tables that may need a page go to the end."""
@@ -91,10 +100,7 @@ def _section(page: QuestionPage, placed: _Placed) -> Section:
     """Return what is known about one question; what may be claimed where anything is."""
     figures = [*([page.main] if page.main else []), *page.explaining]
     pictures = [placed.figure(one) for one in figures]
-    tables = [_tabular(one, one.table.name) for one in page.tables]
-    if page.evidence.table is not None:
-        evidence = replace(page.evidence.table, title=f"{page.title}: every primary contrast")
-        tables.append(_tabular(evidence, f"evidence-{page.slug}"))
+    tables = [*(_tabular(one, one.table.name) for one in page.tables), *placed.evidence_of(page)]
     shown: tuple[Block, ...] = ()
     if pictures or tables:
         shown = (

@@ -52,24 +52,28 @@ _WORKS: Final = {  # of a factor: keys of references.bib
     "mixup": ("mixup",),
     "block": ("resnet", "preactivation"),
 }
-HOW_TO_READ: Final = (
-    Line(
-        "At one seed all arms see the same images in the same order, and start from the same weights "
-        "wherever shapes agree. What is compared is the difference within a seed: the luck of the seed "
-        "cancels.",
-        "Pairing.",
-    ),
-    Line(
-        "A Student interval of the mean paired difference. It speaks of new seeds on this test set; n counts "
-        "seeds, or checkpoints where networks were pre-trained.",
-        "Interval.",
-    ),
-    Line(
-        "Better or worse: the interval excludes 0. Equivalent: the difference is shown to lie inside the "
-        "margin. Inconclusive: neither is shown, which is not the same as no difference. Each p is corrected "
-        "by Holm's method over the contrasts of its study; failure rates carry Clopper-Pearson limits.",
-        "Verdict.",
-        cites=("tost", "holm", "clopper"),
+HOW_TO_READ: Final = Section(
+    "How to read the verdicts",
+    (
+        Line(
+            "At one seed all arms see the same images in the same order, and start from the same weights "
+            "wherever shapes agree. What is compared is the difference within a seed: the luck of the seed "
+            "cancels.",
+            "Pairing.",
+        ),
+        Line(
+            "A Student interval of the mean paired difference. It speaks of new seeds on this test set; n "
+            "counts seeds, or checkpoints where networks were pre-trained.",
+            "Interval.",
+        ),
+        Line(
+            "Better or worse: the interval excludes 0. Equivalent: the difference is shown to lie inside the "
+            "margin. Inconclusive: neither is shown, which is not the same as no difference. Each p is "
+            "corrected by Holm's method over the contrasts of its study; failure rates carry "
+            "Clopper-Pearson limits.",
+            "Verdict.",
+            cites=("tost", "holm", "clopper"),
+        ),
     ),
 )
 
@@ -91,11 +95,12 @@ def of_study(
     )
     sections = [
         Section("Answer", (Bullets(tuple(answers)), *control)),
-        Section("Results", (*pictures, *beside, *pointers)),
+        Section("Results", (*pictures[:1], *beside, *pictures[1:], *pointers)),
         Section("What was run", (Facts(tuple(facts["facts"])), *_background(results))),
     ]
     if study.warnings:
         sections.append(Section("Warnings", (Bullets(tuple(Line(text) for text in study.warnings)),)))
+    sections.append(HOW_TO_READ)
     return Document(
         title=facts["question"],
         subtitle=f"Study {facts['name']}, preset {clean(results.study.preset)}. {dated([results])}",
@@ -104,7 +109,6 @@ def of_study(
         alarms=() if results.sound else (results.unsound,),
         sections=tuple(sections),
         appendix=(
-            Section("How to read the verdicts", HOW_TO_READ),
             Section("Notes on the figures", tuple(notes)),
             Section("Tables", tuple(numbered.values())),
         ),
