@@ -198,9 +198,10 @@ def test_a_figure_or_evidence_of_two_questions_stands_once_and_its_notes_follow(
 
 def test_what_moves_on_stands_above_the_text_and_the_answer_above_what_is_drawn(typst, built, tmp_path):
     page = replace(drawn_page(built, names=[f"drawn-{n}" for n in range(16)]), may=("It is so.",) * 90)
+    sheets = pages_of(of_questions([page], []), tmp_path)
     tops = []
-    for sheet in pages_of(of_questions([page], []), tmp_path)[:2]:
+    for sheet, said in zip(sheets, ("1 Answers", "It is so."), strict=False):
         text = sheet.get_text_range()
-        tops.append([sheet.get_charbox(text.index(word))[3] for word in ("A caption.", "It is so.")])
-    first, second = tops
-    assert first[0] < first[1] and second[0] > second[1], tops
+        tops.append([sheet.get_charbox(text.index(word))[3] for word in ("One_title. Plain", said)])
+    (drawn, answer), (moved, rest) = tops
+    assert drawn < answer and moved > rest
