@@ -33,7 +33,7 @@ class Problem:
 
     def block(self) -> str:
         """The three parts as a person reads them, one line each."""
-        what, where, do = map(_one_line, (self.what, self.where, self.do))
+        what, where, do = map(one_line, (self.what, self.where, self.do))
         return f"error: {what}\n  where: {where}\n  do:    {do}"
 
 
@@ -93,7 +93,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text):,} characters)"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text with what a terminal would not print, or obey, written out: data holds anything."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -122,6 +122,14 @@ def test_data_of_uneven_sizes_says_what_would_be_used(tmp_path, capsys, monkeypa
     assert (uses["classes"], uses["sizes"]) == ({"cat": [3, 1], "dog": [4, 1]}, {"8x8": 7, "30x20": 2})
 
 
+def test_a_name_in_data_cannot_write_to_the_terminal(tmp_path, capsys):
+    write_folder(tmp_path / "odd", ("\x1b[31mred", "two\nlines", "\u202eright"), 1, 1)
+    assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path / 'odd'}"]) == DONE
+    out = capsys.readouterr().out
+    assert r"\x1b[31mred 1+1, two\nlines 1+1, \u202eright 1+1" in out
+    assert all(c.isprintable() for c in out.replace("\n", ""))
+
+
 def test_what_is_wrong_with_data_is_said_once_per_kind_and_a_broken_image_by_its_name(
     tmp_path, capsys, monkeypatch
 ):

@@ -66,6 +66,12 @@ def test_a_missing_split_is_named(pets):
     assert only(pets).where == str(pets / "test")
 
 
+def test_one_class_alone_is_refused(pets):
+    for split in ("train", "test"):
+        shutil.rmtree(pets / split / "dog")
+    assert "expected images of two classes or more; all are of class 'cat'" in only(pets).what
+
+
 def test_a_split_without_classes_is_named(pets):
     shutil.rmtree(pets / "train")
     (pets / "train").mkdir()

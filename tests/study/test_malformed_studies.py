@@ -382,8 +382,21 @@ def test_c20_a_contrast_whose_level_is_set_away_says_so(tmp_path, monkeypatch, c
     write(tmp_path)
     assert main(["plan", "small.py", "--set", "batch_size=8,16"]) == DONE
     out, err = capsys.readouterr()
-    assert err == "contrast 'small batch' falls away: --set runs a level of it no longer\n"
+    assert err.splitlines() == [
+        "contrast 'small batch' falls away: --set runs a level of it no longer",
+        "no contrast is left, so no verdict: declare one in a study of yours (fairtrial init NAME)",
+    ]
     assert "cells      12 = 4 arms" in out and "(small batch)" not in out
+    assert "detects    nothing: no contrast is declared" in out
+
+
+def test_a_mistyped_network_is_told_near_ones_and_no_page_of_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    assert main(["plan", "small.py", "--set", "model=torchvision:resnet5"]) == USAGE
+    ((what, _, do),) = blocks(capsys.readouterr().err)
+    assert "did you mean 'torchvision:resnet50'?" in what
+    assert "r152x4, torchvision:NAME (80 names)" in do and len(do) < 200
 
 
 def test_a_broken_preset_of_the_study_is_found_without_asking_for_it(tmp_path, monkeypatch, capsys):

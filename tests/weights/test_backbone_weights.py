@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,20 @@ def test_a_file_that_cannot_be_used_is_one_block(file, change, words, theirs, tm
         load_file(ours, path)
     assert error.value.code == BAD_INPUT and words in error.value.block()
     assert all(torch.equal(value, before[key]) for key, value in ours.state_dict().items())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_pickle_that_holds_code_is_refused_unrun_and_torch_says_nothing(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    path = tmp_path / "mine.pth"
+    # a plain pickle of protocol 4, of which torch warns
+    path.write_bytes(pickle.dumps(Code(), protocol=4))
+    with pytest.raises(Fault, match="not a table of plain tensors"):
+        load_file(create_backbone(SMALL, 7), path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_file_of_another_network_names_what_differs(theirs, tmp_path):

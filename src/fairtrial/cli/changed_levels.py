@@ -63,6 +63,8 @@ def fallen_away(declared: Study, merged: Study) -> Iterator[str]:
     for contrast in declared.contrasts:
         if contrast.name not in left:
             yield f"contrast {contrast.name!r} falls away: --set runs a level of it no longer"
+    if declared.contrasts and not left:
+        yield "no contrast is left, so no verdict: declare one in a study of yours (fairtrial init NAME)"
     if declared.tuning is not None and merged.tuning is None:
         yield "the tuning falls away: --set compares what it would choose"
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from fairtrial.errors import DONE
+from fairtrial.errors import DONE, one_line
 
 
 def show(data: Any, words: Iterable[str], as_json: bool) -> int:
@@ -17,7 +17,7 @@ def show(data: Any, words: Iterable[str], as_json: bool) -> int:
         print(json.dumps(data, ensure_ascii=False))
     else:
         for line in words:
-            print(line)
+            print(one_line(line))
     return DONE
 
 

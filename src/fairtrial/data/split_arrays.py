@@ -112,6 +112,9 @@ def listed(items: Sequence[object], joint: str = ", ") -> str:
 
 
 def _check_classes(classes: tuple[str, ...], train: Split) -> list[Problem]:
+    if len(classes) < 2:
+        what = f"expected images of two classes or more; all are of class {classes[0]!r}"
+        return [Problem(what, train.where(0), "give data with something to tell apart")]
     counts = np.bincount(train.labels, minlength=len(classes))
     return [
         Problem(

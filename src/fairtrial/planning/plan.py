@@ -128,6 +128,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
         yield f"stopping   {plan['stopping']}: cells and forecast are the most that it can take"
     if plan["detectable_sd"] is None:
         yield "detects    nothing: one seed has no spread"
+    elif not plan["contrasts"]:
+        yield "detects    nothing: no contrast is declared"
     else:
         yield (
             f"detects    a paired difference of {plan['detectable_sd']:.2f} standard deviations"
@@ -138,7 +140,7 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     elif plan["untimed_arms"]:
         yield (
             f"forecast   none: {len(plan['untimed_arms'])} of the arms were never timed;"
-            " `fairtrial plan STUDY --calibrate` times them"
+            " add --calibrate to time them"
         )
     else:
         yield (

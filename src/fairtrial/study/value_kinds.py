@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,12 @@ def choice_of(names: Collection[str], known: Callable[[str], object] = lambda na
             raise ValueError(f"is not a known name{did_you_mean(value, names)}")
         return value
 
-    return Kind(lambda: "one of " + ", ".join(names), canon, str)
+    def says() -> str:
+        families = Counter(name.partition(":")[0] for name in names if ":" in name)
+        listed = [name for name in names if ":" not in name]
+        return "one of " + ", ".join([*listed, *(f"{one}:NAME ({n} names)" for one, n in families.items())])
+
+    return Kind(says, canon, str)
 
 
 def switch() -> Kind:

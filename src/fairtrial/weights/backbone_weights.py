@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -215,7 +216,10 @@ def _must_be(spec: BackboneSpec, path: Path, file: Any) -> str:
 def _pickled(path: Path, file: Any) -> dict[str, Tensor]:
     """Name -> tensor, through torch's reader that runs no code; a Fault for anything else in the file."""
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # of an odd pickle torch asks its users to report it
+            warnings.simplefilter("ignore")
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is open, and torch advises to trust it
         refuse_shortage(error, str(path))
         state = None
