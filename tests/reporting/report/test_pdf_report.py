@@ -23,6 +23,7 @@ from fairtrial.reporting.report.pdf_document import typeset
 from fairtrial.reporting.report.pdf_questions import of_questions
 from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.study_report import report_files
+from fairtrial.reporting.report_item import STUDY
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.record import attempt_record, cell_message
@@ -140,13 +141,16 @@ def test_without_the_extra_one_block_names_the_command_before_anything_is_drawn(
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
 
 
+def judged_only(draw, tasks, jobs):
+    return [Drawings(t.key, study=full_report.judge(t) if t.source == STUDY else None) for t in tasks]
+
+
 @pytest.fixture(scope="module")
 def whole(built):
     """The report over all studies with --pdf, without drawings: the texts of its pages."""
     folder = built.parent
     with pytest.MonkeyPatch.context() as patch:
-        nothing = lambda draw, tasks, jobs: [Drawings(task.key) for task in tasks]  # noqa: E731
-        patch.setattr(full_report, "in_processes", nothing)
+        patch.setattr(full_report, "in_processes", judged_only)
         assert main(["report", "--pdf", "--results", str(folder), "--to", str(folder / "whole")]) == DONE
     return texts(folder / "whole" / "report.pdf")
 
