@@ -6,6 +6,7 @@ import pytest
 
 from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE
 from fairtrial.plugins import registry
+from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.data_spec import SOURCES
 
 RMS = """\
@@ -28,7 +29,7 @@ class RMS(nn.Module):
 @pytest.fixture(autouse=True)
 def tables_as_before():
     """Take out what a test has registered."""
-    tables = (NORM_TABLE, BLOCK_TABLE, SOURCES, registry._OWNERS, registry._MODULES)
+    tables = (NORM_TABLE, BLOCK_TABLE, BACKBONES, SOURCES, registry._OWNERS, registry._MODULES)
     before = [dict(table) for table in tables]
     yield
     for table, known in zip(tables, before, strict=True):

@@ -75,7 +75,7 @@ def test_code_that_leaves_early_has_spent_less(study):
 
 
 def test_what_is_no_score_of_each_class_is_refused_with_its_shape(study):
-    with pytest.raises(ValueError, match=r"int64 for .* images; expected scores of 10 classes"):
+    with pytest.raises(ValueError, match=r"own.py:16: .*int64 for .* images; expected scores of 10 classes"):
         ran(study(factors={"answers": ("classes", "scores")}, aa=None))
     with pytest.raises(TypeError, match="returned NoneType; return a function"):
         ran(study("broken"))

@@ -91,6 +91,13 @@ def test_two_files_may_not_give_one_name(rms):
         study(rms(), rms("1e-5", "1e-6", name="other.py"))
 
 
+def test_what_ends_the_worker_is_told_before_it_is_executed(rms):
+    told = []
+    with pytest.raises(Fault, match="ends the program"):
+        load_plugins([Plugin.read(rms("import torch\n", "raise SystemExit\n")).record()], told.append)
+    assert told == ["loading my_norm.py"]
+
+
 def test_a_plugin_imports_nothing_from_the_current_folder(rms, tmp_path, monkeypatch):
     (tmp_path / "beside.py").write_text("")
     monkeypatch.chdir(tmp_path)
@@ -152,3 +159,53 @@ def test_a_block_and_a_data_source_are_arms_too(tmp_path):
     cell = next(cell for cell in made.cells() if cell.settings.block == "plain")
     model = build_model(cell.settings, 2, 0, 0)
     assert any(type(layer).__name__ == "Plain" for layer in model.modules())
+
+
+NET = """
+from torch import nn
+
+PLUGIN = {"backbones": {"tiny": {"builder": "tiny", "norm": "bn"}}}
+
+
+def tiny(classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes)
+    )
+"""
+
+
+def test_a_network_is_an_arm_with_the_norm_that_it_has(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NET)
+    assert [problem for _, problem in check(path)] == [None] * 4
+    fixed = {"data": "digits", "weight_std": False, "model": "tiny"}
+    made = study(path, norms=("bn",), fixed=fixed)
+    assert made.cells()[0].settings.extra["plugins"] == made.plugins[0].sha256
+    model = build_model(made.cells()[0].settings, 7, 0, 0)
+    assert model.head.weight.shape == (7, 4) and not model.head.weight.any()
+    for norm, changes, words in (
+        ("gn", {}, "comes with bn"),
+        ("bn", {"finetune": "last"}, "last stage begins"),
+    ):
+        with pytest.raises(Fault, match=words):
+            study(path, norms=(norm,), fixed=fixed | changes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (', "norm": "bn"', "", 'is built with "norm": "bn"'),
+        ("classes)\n", "classes), nn.Softmax(1)\n", "behind its last nn.Linear"),
+        ("4, classes)", "4, 3)", "no last nn.Linear with one output for each of 10"),
+        ("return nn.Sequential(", "return len, (", "not a torch.nn.Module"),
+        ('"tiny": {', '"r50x1": {', "'r50x1' is one of fairtrial's own"),
+        ('"norm": "bn"', '"norm": "bnn"', "unknown norm 'bnn', did you mean 'bn'"),
+    ],
+)
+def test_a_network_that_is_not_what_its_row_says_is_a_fault_in_the_worker(tmp_path, old, new, words):
+    path = tmp_path / "net.py"
+    path.write_text(NET.replace(old, new))
+    with pytest.raises(Fault, match=words) as refused:
+        load_plugins([Plugin.read(path).record()])
+    assert refused.value.problems[0].where == "net.py:7"

@@ -31,7 +31,7 @@ def records(study):
 
 def test_a_norm_goes_from_the_shell_to_a_verdict(folder, capsys):
     assert lines("my_norm.py") < 10
-    assert main(["run", "my_study.py", "--jobs", "2"]) == DONE
+    assert main(["run", "my_study.py", "--jobs", "1"]) == DONE
     assert "rms" in capsys.readouterr().out
     made = {record["settings"]["norm"]: record for record in records("rms")}
     sha256 = made["rms"]["settings"]["plugins"]
@@ -55,7 +55,7 @@ def test_a_norm_goes_from_the_shell_to_a_verdict(folder, capsys):
 
 def test_own_training_code_goes_to_a_verdict(folder, capsys):
     assert lines("my_train.py") < 25
-    assert main(["run", "optimizers.py", "--jobs", "2"]) == DONE
+    assert main(["run", "optimizers.py", "--jobs", "1"]) == DONE
     assert "optimizer adam" in capsys.readouterr().out
     one = records("optimizers")[0]
     assert (one["spent"]["steps"], one["spent"]["examples"], one["measured"]["test_reads"]) == (60, 1920, 1)

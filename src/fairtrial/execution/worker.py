@@ -121,7 +121,7 @@ class CellRunner:
             return {}
         from fairtrial.execution.cell.load_plugins import load_plugins
 
-        return {"plugins": load_plugins(records)}
+        return {"plugins": load_plugins(records, self.context.tell)}
 
     def _set_torch(self, threads: int) -> tuple[str, dict[str, Any]]:
         """The name of the device, and how torch is set: repeatable, in float32 throughout."""

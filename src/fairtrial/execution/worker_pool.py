@@ -116,6 +116,8 @@ class WorkerPool:
         self._failed_starts += 1
         if end.by_itself or self._failed_starts >= MOST_FAILED:
             what = f"a worker process could not start: {end.words}"
+            if worker.doing:
+                what += f" while it was {worker.doing}"
             if end.no_memory:
                 do = f"allow more memory: a worker takes about {WORKER_BYTES >> 20} MB; or use fewer --jobs"
                 raise fault(what, "a worker process", do, RESOURCES)

@@ -50,6 +50,18 @@ def shaped(make: Callable[[], nn.Module]) -> nn.Module:
     return network.to("meta") if on_meta else network
 
 
+def layers_of(body: nn.Module) -> dict[str, Any]:
+    """Return the norm and the weight standardization of a network, by the names of its layers.
+
+    Its norm is the one that mixes the batch where it has one, else the most frequent.
+    """
+    kinds = Counter(type(module).__name__ for module in body.modules())
+    norms = Counter(_NORMS[kind] for kind in kinds.elements() if kind in _NORMS)
+    norm = max(norms, key=lambda norm: (NORM_TABLE[norm].mixes_batch, norms[norm]), default="none")
+    standardized = next((value for kind, value in _STANDARDIZED.items() if kind in kinds), False)
+    return {"norm": norm, "weight_std": standardized}
+
+
 @dataclass(frozen=True)
 class Made:
     """A built network. published: as in Backbone, and of no more than its start; facts: of BackboneSpec."""
@@ -60,10 +72,7 @@ class Made:
 
 
 def build(name: str) -> Made:
-    """The network that timm calls `name`, nothing in it random; a ValueError for a name it does not know.
-
-    Its norm is the one that mixes the batch where it has one, else the most frequent.
-    """
+    """The network that timm calls `name`, nothing in it random; a ValueError for a name it does not know."""
     with torch.device("cpu"):
         import timm
 
@@ -74,15 +83,12 @@ def build(name: str) -> Made:
         raise ValueError(
             f"timm cannot make {name!r}: {error}; it has {near or 'no such name'}, ..."
         ) from None
-    kinds = Counter(type(module).__name__ for module in body.modules())
-    norms = Counter(_NORMS[kind] for kind in kinds.elements() if kind in _NORMS)
     config: Any = body.pretrained_cfg
     side = config["input_size"][-1]
     fixed = bool(config.get("fixed_input_size"))
     stages: Any = getattr(body, "feature_info", None) or [{}]
     facts = {
-        "norm": max(norms, key=lambda norm: (NORM_TABLE[norm].mixes_batch, norms[norm]), default="none"),
-        "weight_std": next((value for kind, value in _STANDARDIZED.items() if kind in kinds), False),
+        **layers_of(body),
         "mean": tuple(config["mean"]),
         "std": tuple(config["std"]),
         "smallest_side": side if fixed else 1,

@@ -1,4 +1,4 @@
-"""Published networks as baselines of transfer: made, started and counted as our own are.
+"""Published networks, and those of plug-ins, as arms: made, started and counted as our own are.
 
 torchvision and timm are imported where a network is built: the import takes seconds and brings torch's
 compiler along.
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fairtrial.models import timm_backbones
 from fairtrial.models.resnet import _he_normal, _known
 from fairtrial.models.timm_backbones import shaped
+from fairtrial.norm_table import named_by
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, TIMM, BackboneSpec, backbone
 
 Shape = tuple[int, ...]
@@ -88,7 +89,29 @@ def create_backbone(name: str, num_classes: int) -> Backbone:
             return Backbone(name, spec, made.body, made.published, num_classes)
         _known("backbone", name, BACKBONES)
         spec = BACKBONES[name]
+        if spec.builder:
+            return Backbone(name, spec, *_without_head(built(spec, num_classes), num_classes), num_classes)
         return Backbone(name, spec, *_network(name.removeprefix(PREFIX), spec), num_classes)
+
+
+def built(spec: BackboneSpec, classes: int) -> nn.Module:
+    """Return what the function of a plug-in makes, with its own head; what it draws is the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = shaped(lambda: named_by(spec.builder)(classes))
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"returns {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def _without_head(network: nn.Module, classes: int) -> tuple[nn.Module, dict[str, Shape]]:
+    """A network without its last linear map, and names and shapes of that map; a ValueError without one."""
+    maps = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not maps or not maps[-1][0] or maps[-1][1].out_features != classes:
+        raise ValueError(f"has no last nn.Linear with one output for each of {classes} classes")
+    last, layer = maps[-1]
+    network.set_submodule(last, nn.Identity())
+    return network, {f"{last}.{each}": (1, *v.shape[1:]) for each, v in layer.named_parameters()}
 
 
 def _network(name: str, spec: BackboneSpec) -> tuple[nn.Module, dict[str, Shape]]:
@@ -114,8 +137,7 @@ def _network(name: str, spec: BackboneSpec) -> tuple[nn.Module, dict[str, Shape]
         last, layer = "classifier.1", network.classifier[1]
         network.classifier = nn.AdaptiveAvgPool2d(1)
     else:
-        last, layer = [(each, m) for each, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
-        network.set_submodule(last, nn.Identity())
+        return _without_head(network, 1)
     return network, {f"{last}.{each}": tuple(v.shape) for each, v in layer.named_parameters()}
 
 

@@ -20,7 +20,7 @@ from fairtrial.plugins.user_program import ProgramKind, UserProgram, compiled, r
 NAME: Final = "PLUGIN"
 FORM: Final = f'{NAME} = {{"norms": {{"rms": "RMS"}}}}'
 _MODULE: Final = "fairtrial_plugin_"
-KINDS: Final = ("norms", "blocks", "data")
+KINDS: Final = ("norms", "blocks", "backbones", "data")
 PLUGIN_FILE: Final = ProgramKind(
     "plug-in",
     f"write functions, classes and {FORM}",

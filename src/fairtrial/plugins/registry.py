@@ -1,4 +1,4 @@
-"""The rows that plug-ins add to the tables of norms, blocks, networks, data and figures; who added each.
+"""The rows that plug-ins add to the tables of norms, blocks, networks and data; who added each.
 
 A plug-in is one that an option or a study names, one of the entry points `fairtrial.plugins`, or one that a
 study recorded. A name has one owner: a second file, or a name of ours, is refused.
@@ -21,7 +21,9 @@ from fairtrial.errors import did_you_mean, fault
 from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE, BlockRow, NormRow
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.plugins.user_program import execute
+from fairtrial.study.backbone_names import BACKBONES, BackboneSpec, backbone
 from fairtrial.study.data_spec import SOURCES, SourceRow
+from fairtrial.study.settings import MODEL_NAMES
 
 GROUP: Final = "fairtrial.plugins"  # of entry points: a module of an installed package
 
@@ -38,8 +40,10 @@ class _Kind(NamedTuple):
 _KINDS: Final[dict[str, _Kind]] = {
     "norms": _Kind(NORM_TABLE, NormRow, "norm", {"relu_in_place": False}),
     "blocks": _Kind(BLOCK_TABLE, BlockRow, "block", {}),
+    "backbones": _Kind(BACKBONES, BackboneSpec, "model", {"norm": "none"}),
     "data": _Kind(SOURCES, SourceRow, "data", {}),
 }
+_PUBLISHED: Final = ("weights", "file")  # what a row of a plug-in's network cannot say
 _OWNERS: Final[dict[tuple[str, str], Plugin]] = {}
 _MODULES: Final[dict[str, Plugin]] = {}
 
@@ -61,16 +65,22 @@ def register(plugin: Plugin, *, recorded: bool = False) -> None:
 
 def _refuse_taken(plugin: Plugin, kind: str, name: str, owner: Plugin | None) -> None:
     says, where = _KINDS[kind].says, plugin.where(plugin.table[kind][name]["builder"])
-    if owner is None and name in _KINDS[kind].table:
+    if owner is None and _is_known(kind, name):
         raise fault(f"{says} {name!r} is one of fairtrial's own", where, "give it another name")
     if owner is not None and owner.name != plugin.name:
         what = f"{says} {name!r} is given by {owner.name} and by {plugin.name}"
         raise fault(what, where, "give it another name, or leave one plug-in out")
 
 
+def _is_known(kind: str, name: str) -> bool:
+    """Return whether a name has a row, or names a network of ours, of torchvision or of timm."""
+    network = kind == "backbones" and (name in MODEL_NAMES or ":" in name or backbone(name) is not None)
+    return network or name in _KINDS[kind].table
+
+
 def _made(plugin: Plugin, kind: str, name: str, row: Mapping[str, Any]) -> Any:
     made, defaults = _KINDS[kind].made, _KINDS[kind].defaults
-    known = [each.name for each in fields(made)]
+    known = [each.name for each in fields(made) if each.name not in _PUBLISHED]
     where = plugin.where(row["builder"])
     for option in row:
         if option not in known:
@@ -79,6 +89,13 @@ def _made(plugin: Plugin, kind: str, name: str, row: Mapping[str, Any]) -> Any:
     values = {**defaults, **row, "builder": f"{plugin.module}:{row['builder']}"}
     if kind == "data":
         values["forms"] = tuple(row.get("forms", (name,)))
+    if kind == "backbones":
+        if values["norm"] not in NORM_TABLE:
+            what = (
+                f"{name!r} has the unknown norm {values['norm']!r}{did_you_mean(values['norm'], NORM_TABLE)}"
+            )
+            raise fault(what, where, f"known: {', '.join(NORM_TABLE)}")
+        values |= {each: tuple(row[each]) for each in ("mean", "std") if each in row}
     return made(**values)
 
 
@@ -97,7 +114,7 @@ _FINDER: Final = _Finder()
 
 def known_elsewhere(kind: str, name: str) -> Plugin | None:
     """Return the plug-in that gives a name: an option named it, a record holds it, or a package offers it."""
-    if kind in _KINDS and name not in _KINDS[kind].table:
+    if kind in _KINDS and not _is_known(kind, name):
         _find_installed()
     return _OWNERS.get((kind, name))
 

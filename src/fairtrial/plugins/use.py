@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fairtrial.study.study import Study
 
 STAMPS: Final = (PLUGINS, CELL)  # of an arm's settings
-SETTINGS: Final = {"norms": "norm", "blocks": "block", "data": "data"}  # kind -> setting
+# kind -> setting
+SETTINGS: Final = {"norms": "norm", "blocks": "block", "backbones": "model", "data": "data"}
 
 
 def attached(study: Study) -> tuple[Plugin, ...]:

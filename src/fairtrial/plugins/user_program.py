@@ -153,6 +153,8 @@ def execute(program: UserProgram, module: ModuleType, beside: Path | None) -> No
     except ModuleNotFoundError as error:
         what = f"the {says} needs the module {error.name!r}, which is not installed"
         do = f"pip install {error.name}, or take the import out of the {says}"
+        if beside is None:
+            do += "; put a file of yours into it, which travels alone"
         raise fault(what, frame_in(program.path, error), do) from None
     except SystemExit as error:
         raise fault(program.ends, frame_in(program.path, error), program.kind.plain) from None

@@ -145,7 +145,7 @@ def _order(settings: Settings) -> Found:
 
 
 def _backbones(settings: Settings) -> Found:
-    """Networks of torchvision and timm, which come as they were published."""
+    """Networks of torchvision, timm and plug-ins, which come as they were made."""
     model = settings.model
     row = backbone(model)
     if row is None:
@@ -161,13 +161,18 @@ def _backbones(settings: Settings) -> Found:
             what = f"{name}={value!r}, but {model} comes with {own}"
             yield what, (name, "model"), f"fix {name}={own!r} for it"
     if settings.stage == "upstream":
-        what = f"stage='upstream' keeps networks of our own; {model} is published already"
+        what = f"stage='upstream' keeps networks of our own; {model} is none of them"
         yield what, ("stage", "model"), "pre-train a network such as mini"
-    published = model.partition(":")[0]
+    if row.builder and settings.finetune == "last" and not row.last_stage:
+        what = f"finetune='last', but the plug-in of {model} does not say where its last stage begins"
+        yield what, ("finetune", "model"), 'state it in PLUGIN: "last_stage": "NAME OF A MODULE"'
+    published = "" if row.builder else model.partition(":")[0]
     start = initial_checkpoint.parse(settings.upstream)
     if start.kind not in (initial_checkpoint.NONE, "file") and start.name != published:
         what = f"upstream={settings.upstream!r} holds no weights for {model}"
-        do = f"use upstream={published!r}, its published weights, file:FILE, or none"
+        do = "use file:FILE, or none"
+        if published:
+            do = f"use upstream={published!r}, its published weights, {do.removeprefix('use ')}"
         yield what, ("upstream", "model"), do
     alone = 1 in (settings.batch_size, settings.micro_batch)
     if alone and settings.resolution < row.side_alone and settings.recipe == "own":
@@ -204,7 +209,7 @@ CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -
     _last_maps: ("norm", "model", "resolution", "recipe"),
     _backbones: (
         "model", "norm", "weight_std", "stat_batch", "bn_mode", "stage", "upstream", "resolution", "recipe",
-        "batch_size", "micro_batch", "block", "stride_on", "head",
+        "batch_size", "micro_batch", "block", "stride_on", "head", "finetune",
     ),
     _start: (
         "model", "norm", "weight_std", "upstream", "upstream_seeds", "finetune", "bn_mode", "mixup", "block",

@@ -1,4 +1,4 @@
-"""The networks of torchvision and timm that serve as baselines: what is known of each without torch.
+"""The networks of torchvision, timm and plug-ins that serve as arms: what is known of each without torch.
 
 They come as published, norm and all; the norm of an arm is a factor of our own networks alone.
 """
@@ -24,7 +24,8 @@ class BackboneSpec:
     last_stage: the first module after the last map of 1/16 of the image's side; of a ViT, which has one map,
     its last quarter of blocks, and behind its last pooling in a network that ends at 1/16.
     weights: torchvision's name of the published ones; file: theirs, which ends in digits of its sha256.
-    mean, std: of images in [0, 1] that these weights expect.
+    mean, std: of images in [0, 1] that these weights expect. builder: "module:function" of a plug-in, which
+    makes the network.
     """
 
     norm: str | None = None
@@ -37,6 +38,7 @@ class BackboneSpec:
     weight_std: bool | str | None = False
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    builder: str = ""
 
     @property
     def sides(self) -> str:

@@ -6,6 +6,7 @@ cell; for the same reason a default never changes. To add a factor, add one row 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -42,7 +43,8 @@ BN_MODES: Final = {
     "frozen": "BN frozen",
     "re-estimated": "BN re-estimated",
 }
-MODEL: Final = choice_of((*MODEL_NAMES, *BACKBONES), backbone)  # of ours, of torchvision, or any of timm
+_NETWORKS: Final = ChainMap[str, Any](BACKBONES, dict.fromkeys(MODEL_NAMES))
+MODEL: Final = choice_of(_NETWORKS, backbone)  # of ours, of torchvision, of a plug-in, or any of timm
 START: Final = Kind(f"one of: {initial_checkpoint.FORMS}", initial_checkpoint.checked, str)
 
 

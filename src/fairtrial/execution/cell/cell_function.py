@@ -210,7 +210,10 @@ def _score(predict: Predict, classes: int, images: Tensor, labels: Tensor) -> Sc
         scores = torch.as_tensor(predict(part), device=labels.device)
         if tuple(scores.shape) != (len(part), classes) or not scores.is_floating_point():
             came = f"{tuple(scores.shape)} {scores.dtype}"
-            raise ValueError(f"{came} for {len(part)} images; expected scores of {classes} classes for each")
+            code = getattr(predict, "__code__", None)
+            where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+            what = f"{came} for {len(part)} images; expected scores of {classes} classes for each"
+            raise ValueError(where + what)
         said.append(scores.float())
     logits = torch.cat(said)
     loss = float(F.cross_entropy(logits.double(), labels))

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
+from fairtrial.models.timm_backbones import layers_of
+from fairtrial.models.torchvision_backbones import built, create_backbone
+from fairtrial.norm_table import NORM_TABLE
+from fairtrial.plugins.use import SETTINGS as PLUGIN_SETTINGS
+from fairtrial.study.backbone_names import BACKBONES
 from fairtrial.study.recipes import recipe_of
 from fairtrial.study.settings import Settings
 from fairtrial.training.flops import flops_of_step
@@ -78,6 +83,47 @@ def goes_on_bit_for_bit(settings: Settings) -> str:
     return "" if same else "ends otherwise after a stop: keep all state in parameters and buffers"
 
 
+def is_as_built(settings: Settings) -> str:
+    """Check that the network of a plug-in is what its function makes, with the norm that its row states.
+
+    A new head takes the place of its last linear map, so that nothing may follow that map.
+    """
+    spec, side = BACKBONES[settings.model], settings.resolution
+    made, model = built(spec, 10).eval(), create_backbone(settings.model, 10).eval()
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for name, weights in zip(model.published, model.head.parameters(), strict=False):
+        weights.data.copy_(made.state_dict()[name])
+    with torch.no_grad():
+        expected = made(torch.addcmul(model.shift, images, model.scale))
+        if expected.shape != (2, 10):
+            return f"returns {tuple(expected.shape)} for 2 images of 10 classes, not (2, 10)"
+        if not torch.allclose(model(images), expected, atol=1e-5):
+            return "computes something behind its last nn.Linear: return what that map gives"
+        model.train()
+        alone, other = model.features(images), model.features(torch.stack([images[0], -images[1]]))
+    mixes = not torch.equal(alone[0], other[0])
+    found = {name: value for name, value in layers_of(made).items() if value not in ("none", False)}
+    stated = {name: getattr(spec, name) for name in found}
+    if found != stated:
+        words = ", ".join(f'"{name}": {value!r}' for name, value in found.items()).replace("'", '"')
+        return f"is built with {words}: say so in its row of PLUGIN"
+    if mixes != NORM_TABLE[settings.norm].mixes_batch:
+        return (
+            f"{'mixes' if mixes else 'does not mix'} the images of a batch, unlike its norm {settings.norm!r}"
+        )
+    return ""
+
+
+def settings_of(kind: str, name: str) -> Settings:
+    """Return the settings of a small cell with a norm, a block or a network of a plug-in."""
+    if kind != "backbones":
+        return Settings.of({**SMALL, PLUGIN_SETTINGS[kind]: name})
+    spec = BACKBONES[name]
+    own = {"norm": spec.norm, "weight_std": spec.weight_std}
+    return Settings.of({**SMALL, **own, "model": name, "resolution": max(16, spec.smallest_side)})
+
+
+OF_PLUGIN: Final[dict[str, Check]] = {"as built": is_as_built}  # of a network that a plug-in makes
 CHECKS: Final[dict[str, Check]] = {
     "logits": gives_logits,
     "trains twice alike": trains_alike_twice,

@@ -15,7 +15,7 @@ from fairtrial.kernels.dispatch import FUSED
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone
 from fairtrial.rng import key, prefix, replicate_key, stream
-from fairtrial.study.backbone_names import backbone
+from fairtrial.study.backbone_names import TIMM, backbone
 from fairtrial.study.recipes import rule_of
 from fairtrial.study.settings import DRAWN, Settings
 from fairtrial.training.augmentation import padded
@@ -91,11 +91,15 @@ def _backbone(settings: Settings, classes: int) -> Backbone:
     try:
         model = create_backbone(settings.model, classes)
     except ImportError:
+        if not settings.model.startswith(TIMM):
+            raise
         do = 'pip install "fairtrial[timm]"'
         raise fault(
             "expected timm, which makes this network; it is not installed", settings.model, do
         ) from None
     except ValueError as error:
+        if not settings.model.startswith(TIMM):
+            raise
         raise fault(str(error), settings.model, "choose a name of timm.list_models()") from None
     for name in ("norm", "weight_std"):
         declared, built = getattr(settings, name), getattr(model.spec, name)
