@@ -33,7 +33,7 @@ def whats(**fixed) -> list[str]:
         ),
         (
             {"model": "torchvision:resnet18", "norm": "bn", "weight_std": False, "stage": "upstream"},
-            "stage='upstream' keeps networks of our own; torchvision:resnet18 is published already",
+            "stage='upstream' keeps networks of our own; torchvision:resnet18 is none of them",
         ),
         ({"upstream": "torchvision"}, "upstream='torchvision' holds no weights for mini"),
         ({"upstream": "timm"}, "upstream='timm' holds no weights for mini"),
