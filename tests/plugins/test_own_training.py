@@ -31,6 +31,10 @@ def run(cell):
 
 def broken(cell):
     return None
+
+
+def twice(cell):
+    return [*cell.steps(), *cell.steps()]
 """
 
 
@@ -72,6 +76,11 @@ def test_a_trial_is_scored_on_validation_images_and_leaves_the_test_split_sealed
 
 def test_code_that_leaves_early_has_spent_less(study):
     assert ran(study(factors={"leaves": (2, 3)}, aa=None))["spent"]["steps"] == 2
+
+
+def test_steps_are_not_taken_twice_under_one_budget(study):
+    with pytest.raises(RuntimeError, match="the steps of a cell are taken once"):
+        ran(study("twice"))
 
 
 def test_what_is_no_score_of_each_class_is_refused_with_its_shape(study):

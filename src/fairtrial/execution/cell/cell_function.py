@@ -66,6 +66,7 @@ class CellRun:
     ledger: Ledger
     step_s: float | None = None
     done: int = 0
+    stepping: bool = field(default=False, init=False)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -127,7 +128,13 @@ class CellRun:
         return self.cell.budget.steps_for(batch_size, step_flops=step_flops, step_seconds=self.step_s or 0.0)
 
     def steps(self) -> Iterator[int]:
-        """Yield the number of each update that the budget buys; what is done meanwhile is training time."""
+        """Yield the number of each update that the budget buys; what is done meanwhile is training time.
+
+        A RuntimeError when it is asked for again: the budget buys these steps once.
+        """
+        if self.stepping:
+            raise RuntimeError("the steps of a cell are taken once: cell.steps() was called before")
+        self.stepping = True
         total, told = self.steps_for(self.cell.settings.batch_size), time.monotonic()
         with self.ledger.book("train"):
             for number in range(total):
