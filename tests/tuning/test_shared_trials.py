@@ -117,7 +117,8 @@ def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path, alone):
 )
 def test_the_server_crashes_and_comes_back(server, toy, tmp_path, alone, seeds, jobs, outage_s):
     study = STUDY | {"tuning": STUDY["tuning"] | {"seeds": seeds}}
-    how = {"study": study, "jobs": jobs, "PATIENCE_S": outage_s + 30}
+    # longer than the outage, as in real use: no trial is taken from a driver that lives
+    how = {"study": study, "jobs": jobs, "PATIENCE_S": outage_s + 30, "GRACE_S": outage_s + 30}
     drivers = [begin(tmp_path / name, toy | {"TOY_SLEEP_S": "0.2"}, **how) for name in ("a", "b")]
 
     def ran(number):

@@ -204,6 +204,8 @@ class _Table:
         types = self._arrow.types
         with self._damage():
             column = self._opened.read(columns=[name])[name]
+            if len(column) != (rows := self._opened.metadata.num_rows):
+                raise ValueError(f"{len(column):,} labels for {rows:,} rows")
             kind = column.type.value_type if types.is_dictionary(column.type) else column.type
             if types.is_string(kind) or types.is_large_string(kind):
                 return column.cast("large_string").dictionary_encode().unify_dictionaries().combine_chunks()
