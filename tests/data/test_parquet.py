@@ -119,6 +119,19 @@ def test_an_empty_file_is_refused(tmp_path):
     assert "no row" in found.problems[0].what or "holds" in found.problems[0].what
 
 
+def test_labels_of_other_number_than_the_rows_are_damage(tmp_path):
+    """One flipped bit of the footer can leave a file that opens, with no labels."""
+    path = write_parquet(tmp_path / "mine") / "train.parquet"
+    data, told = path.read_bytes(), set()
+    for place in range(len(data) // 4, len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        try:
+            assert len(parquet._Table(path).labels) == 4
+        except Fault as fault:
+            told.update(problem.what for problem in fault.problems)
+    assert any("0 labels for 4 rows" in what for what in told)
+
+
 # D1, D2
 def test_bad_images_are_all_named_by_row(tmp_path):
     cut = encoded(picture(0, (32, 32)), "JPEG")[:400]
