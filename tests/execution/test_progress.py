@@ -14,9 +14,10 @@ from fairtrial.execution.display.grid_lines import grid_lines
 from fairtrial.execution.display.watch import MARKS, Watch
 from fairtrial.execution.engine import Worker
 from fairtrial.execution.suspension import CLOCK
-from fairtrial.screen import duration
+from fairtrial.screen import console, duration
 from fairtrial.storage.record import failure
 from fairtrial.storage.store import Store
+from fairtrial.study.failure_policy import FailurePolicy
 from fairtrial.tuning.selection import expected_cells
 from tests.support.records import done, killed, publish
 from tests.support.toy import toy_study
@@ -66,6 +67,25 @@ def test_a_reader_who_left_stops_no_study(log, cells, monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Closed())
     Lines(Watch(cells, log, 2, None)).finished(log.records[-1], 1.0)
+
+
+def test_a_terminal_that_closed_or_lacks_a_character_ends_nothing(monkeypatch):
+    class Closed(io.StringIO):
+        encoding = "ascii"
+
+        def write(self, _):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    console().print("■ 5 of 6")
+
+
+def test_out_of_memory_ends_a_cell_where_memory_is_studied(log, cells):
+    studied = AttemptLog(log.store, FailurePolicy("outcome"))
+    assert [[arm.ended for arm in Watch(cells, each, 2).arms()] for each in (log, studied)] == [
+        [1, 0],
+        [1, 1],
+    ]
 
 
 def test_time_to_go_is_that_of_the_pending_cells_over_the_jobs(log, cells):

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Final
 
@@ -26,17 +27,16 @@ Busy = Sequence[tuple[Worker, Cell]]
 
 @dataclass(frozen=True)
 class Arm:
-    """One row: an arm, or the trials of one. marks: a letter a cell. scores: of those that are done."""
+    """One row: an arm, or the trials of one. marks: a letter a cell. ended: how many have an outcome.
+
+    scores: of those that are done.
+    """
 
     name: str
     marks: str
+    ended: int
     scores: tuple[float, ...]
     best: bool = False  # of trials, the best one is what counts
-
-    @property
-    def ended(self) -> int:
-        """How many cells have an outcome."""
-        return sum(mark in "■D" for mark in self.marks)
 
     @property
     def mean(self) -> float | None:
@@ -45,7 +45,7 @@ class Arm:
             return None
         return max(self.scores) if self.best else fmean(self.scores)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the mean; None where there is none."""
         if len(self.scores) < MIN_UNITS or self.best:
@@ -117,15 +117,16 @@ class Watch:
         return [self._arm(name, cells, runs, best=tuning) for name, cells in rows.items()]
 
     def _arm(self, name: str, cells: list[Cell], runs: set[str], *, best: bool) -> Arm:
-        marks, scores = "", defaultdict[str, list[float]](list)
+        marks, ended, scores = "", 0, defaultdict[str, list[float]](list)
         for cell in cells:
             record = self.log.outcome(cell.id)
+            ended += record is not None
             last = record or self.log.last_failure(cell.id)
             marks += RUNS if cell.id in runs else PENDING if last is None else MARKS[last.status]
             if record and (score := score_of(record)) is not None:
                 scores[cell.arm if best else name].append(score)
         every = map(fmean, scores.values()) if best else scores[name]
-        return Arm(name, marks, tuple(every), best)
+        return Arm(name, marks, ended, tuple(every), best)
 
 
 def score_of(record: Attempt) -> float | None:
