@@ -7,7 +7,7 @@ import pytest
 from fairtrial.layers import NORMS
 from fairtrial.models.resnet import MODELS
 from fairtrial.study.factors import canon, identity, label
-from fairtrial.study.settings import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES
+from fairtrial.study.settings import ALL, FACTORS, KERNEL_NAMES, MODEL_NAMES, OWN_KERNELS
 
 # A factor -> two levels that differ from each other.
 LEVELS = {
@@ -59,9 +59,9 @@ def test_the_blocks_of_the_table_are_those_of_the_networks():
 
 
 def test_the_kernels_of_the_table_are_those_of_the_layers():
-    from fairtrial.kernels.dispatch import KERNELS
+    from fairtrial.kernels.dispatch import KERNELS, OURS
 
-    assert tuple(KERNELS) == KERNEL_NAMES
+    assert tuple(KERNELS) == KERNEL_NAMES and OURS == OWN_KERNELS
 
 
 def test_bn_alone_reads_batch_statistics():

@@ -26,7 +26,7 @@ def make_known(given: Namespace, path: Path | None = None) -> None:
     study = None if path is None else declared_name(path)
     if study is not None:
         fixed = "" if getattr(given, "fixed_lr", None) is None else FIXED_LR
-        for preset in ("", f"-{given.preset}"):
+        for preset in ("", *([] if given.preset is None else [f"-{given.preset}"])):
             folder = given.results / f"{study}{fixed}{preset}"
             if is_study(folder):
                 with suppress(Fault):  # told where the records are read
