@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import re
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -96,6 +97,7 @@ def _stamp(name: str, files: list[Path]) -> str:
             with open_file(file) as opened:
                 digest.update(f"{file.name}\n{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
         except OSError as error:
+            refuse_shortage(error, str(file))
             what = f"expected the file {file.name} of {name}: {error.strerror}"
             problems.append(Problem(what, str(file), "unpack the archive again"))
     if problems:
@@ -111,7 +113,8 @@ def _bytes(file: Path) -> bytes:
             return data
         with open_file(file) as opened, gzip.GzipFile(fileobj=opened) as unpacked:
             data = unpacked.read(MOST + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
+        refuse_shortage(error, str(file))
         raise _damaged(file, str(error)) from None
     if len(data) > MOST:
         raise _damaged(file, f"more than {MOST:,} bytes unpacked")
