@@ -192,7 +192,8 @@ def test_a_figure_or_evidence_of_two_questions_stands_once_and_its_notes_follow(
     frame = pd.DataFrame({"verdict": ["better"], "study": ["(study `up`)"]})
     evidence = NumberedTable(1, "", "Plain.", Table("evidence", "Every contrast.", frame))
     page = drawn_page(built, table=evidence)
-    document = of_questions([page, replace(page, slug="b", title="Second")], [])
+    document = of_questions([page, replace(page, slug="b", title="Second", alarms=("up: mixed code",))], [])
+    assert document.alarms == ("up: mixed code",)
     text = squeezed("".join(page.get_text_range() for page in pages_of(document, tmp_path)))
     assert text.count("Figure1.One_title.Plain*words*.Acaption.From:study.") == 1
     shown = "Shownin:One_title(Figure1),First:everyprimarycontrast(Table1)."

@@ -46,34 +46,35 @@ class Index:
     """The page before the questions: tables over everything, and what a reader must know first."""
 
     tables: Sequence[Table]
+    alarms: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def index_html(index: Index, pages: Sequence[QuestionPage]) -> str:
     """Return the index: the answer of each question, then the tables over all of them."""
     tables = [table_content(table) for table in index.tables]
-    return _render("index", TITLE, [], index.warnings, pages=pages, tables=tables)
+    return _render("index", TITLE, [], index.alarms, pages=pages, tables=tables)
 
 
 def html(page: QuestionPage) -> str:
     """Return the page of one question: figures stand in it as SVG, nothing is loaded, no script."""
-    return _render(page.slug, page.title, [_content(page, {})], page.warnings)
+    return _render(page.slug, page.title, [_content(page, {})], page.alarms)
 
 
-def whole_html(pages: Sequence[QuestionPage], warnings: Sequence[str]) -> str:
+def whole_html(pages: Sequence[QuestionPage], alarms: Sequence[str]) -> str:
     """Return all questions on one page; what a question before it draws is pointed to."""
     places: dict[str, str] = {}
-    return _render("report", TITLE, [_content(page, places) for page in pages], warnings)
+    return _render("report", TITLE, [_content(page, places) for page in pages], alarms)
 
 
-def _render(name: str, title: str, sections: Sequence[Any], warnings: Sequence[str], **more: Any) -> str:
+def _render(name: str, title: str, sections: Sequence[Any], alarms: Sequence[str], **more: Any) -> str:
     return render_page(
         "full_page.html",
         **{"pages": [], "tables": []} | more,
         name=name,
         title=title,
         sections=sections,
-        alarms=[text for text in warnings if "ALARM" in text or "incomplete" in text],
+        alarms=alarms,
         questions=QUESTIONS,
         terms=TERMS,
     )

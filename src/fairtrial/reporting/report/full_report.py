@@ -117,12 +117,12 @@ def report_files(
         ledger(claims),
     ]
     pages = question_pages(studies, drawings, covered, figure_registry.ON_PAGE)
-    warnings = tuple(f"{study.label}: {text}" for study in studies for text in study.verdicts.warnings)
-    index = full_page.Index(overview, warnings)
+    warnings = tuple(text for study in studies for text in study.warnings)
+    index = full_page.Index(overview, tuple(text for study in studies for text in study.alarms), warnings)
     files: dict[str, str | bytes] = {
         "index.html": full_page.index_html(index, pages),
         "index.md": full_page.index_markdown(index, pages),
-        "report.html": full_page.whole_html(pages, warnings),
+        "report.html": full_page.whole_html(pages, index.alarms),
         "report.md": full_page.markdown(*pages),
     }
     if pdf:

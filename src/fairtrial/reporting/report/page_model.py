@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class QuestionPage:
     """One question: the answer and the figure that shows it, then what explains it, then the evidence.
 
     answer: at most three sentences, the last one reconciles the evidence. sources: (key, name, line of
-    provenance) of each study that the page quotes. missing: (id, title, what would make it).
+    provenance) of each study that the page quotes. missing: (id, title, what would make it). alarms: of the
+    warnings those that nobody may miss.
     """
 
     key: str
@@ -82,7 +83,8 @@ class QuestionPage:
     more_tables: tuple[Table, ...] = ()
     missing: tuple[tuple[str, str, str], ...] = ()
     sources: tuple[tuple[str, str, str], ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    alarms: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def split_caption(caption: str) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def of_questions(pages: Sequence[QuestionPage], studies: Sequence[RecordedStudy]
         subtitle=f"{plural(cells, 'recorded run')} of {number}. {dated(results)}",
         made=latest(results),
         maker=MAKER,
-        alarms=tuple(text for text in warnings if "ALARM" in text or "incomplete" in text),
+        alarms=tuple(dict.fromkeys(text for page in pages for text in page.alarms)),
         sections=(Section("Answers", tuple(answers)), *sections, HOW_TO_READ),
         appendix=(
             Section("Every verdict", tuple(_verdicts(pages))),

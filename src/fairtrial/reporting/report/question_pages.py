@@ -84,7 +84,8 @@ def _page(
         ),
         missing=tuple((i.item.id, i.item.title, i.needs) for i in asked if not i.drawn),
         sources=tuple((study.key, study.name, provenance(study.verdicts.results)) for study in quoted),
-        warnings=tuple(f"{study.label}: {text}" for study in quoted for text in study.verdicts.warnings),
+        alarms=tuple(text for study in quoted for text in study.alarms),
+        warnings=tuple(text for study in quoted for text in study.warnings),
     )
 
 

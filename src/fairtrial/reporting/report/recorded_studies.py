@@ -35,6 +35,16 @@ class RecordedStudy:
         """'norm (preset embedded)'."""
         return f"{self.label} (preset {clean(self.verdicts.results.study.preset)})"
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What speaks against its verdicts, with its label."""
+        return tuple(f"{self.label}: {text}" for text in self.verdicts.alarms)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every warning, with its label."""
+        return tuple(f"{self.label}: {text}" for text in self.verdicts.warnings)
+
     def sentences_about(self, asks: Callable[[Study, Contrast], bool]) -> tuple[str, ...]:
         """Return the sentences of the contrasts that speak of a question."""
         pairs = zip(self.verdicts.findings, self.verdicts.sentences, strict=True)

@@ -32,6 +32,11 @@ class StudyVerdicts:
     warnings: tuple[str, ...]
     partial: bool
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The warnings that speak against every verdict of the study, and the cells that were given up."""
+        return tuple(_alarms(self.results, self.control))
+
 
 def judge_study(store: Store, *, partial: bool = False) -> StudyVerdicts:
     """Read a study and judge it; nothing is drawn, nothing is written."""
@@ -59,11 +64,16 @@ def _sentences(results: Results, found: Sequence[Finding]) -> list[str]:
     return [sentence(finding, results.study) for finding in found]
 
 
-def _warnings(results: Results, found: Sequence[Finding], control: AACheck | None) -> list[str]:
-    warnings = [control.sentence] if control is not None and control.alarm else []
+def _alarms(results: Results, control: AACheck | None) -> Iterator[str]:
+    if control is not None and control.alarm:
+        yield control.sentence
     if not results.sound:
-        warnings.append(results.unsound)
-    warnings += [f"failed: {clean(words)}" for words in results.given_up]
+        yield results.unsound
+    yield from (f"failed: {clean(words)}" for words in results.given_up)
+
+
+def _warnings(results: Results, found: Sequence[Finding], control: AACheck | None) -> list[str]:
+    warnings = [*_alarms(results, control)]
     if images := overlap(results, results.records):
         warnings.append(overlap_words(images))
     notes = {clean(note) for r in results.records.values() for note in r.provenance.data_notes or []}
