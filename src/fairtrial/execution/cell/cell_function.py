@@ -7,7 +7,6 @@ function trains for so many steps and returns how to score images. Its caller op
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.prepare import build_subset, dataset_of
-from fairtrial.execution.cell.resume import TELL_S, Resumable
+from fairtrial.execution.cell.resume import Resumable, told_of_steps
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.norm_table import named_by
 from fairtrial.plugins.plugin import module_of
@@ -135,14 +134,12 @@ class CellRun:
         if self.stepping:
             raise RuntimeError("the steps of a cell are taken once: cell.steps() was called before")
         self.stepping = True
-        total, told = self.steps_for(self.cell.settings.batch_size), time.monotonic()
+        total, take = self.steps_for(self.cell.settings.batch_size), told_of_steps(self.context.tell)
         with self.ledger.book("train"):
             for number in range(total):
                 yield number
                 self.done = number + 1
-                if time.monotonic() - told >= TELL_S:
-                    told = time.monotonic()
-                    self.context.tell(f"step {self.done} of {total}")
+                take(self.done, total)
 
 
 @dataclass

@@ -125,11 +125,24 @@ class Steps:
         failpoint(STEP, state.step)
 
 
+def told_of_steps(tell: Callable[[str], object]) -> Callable[[int, int], None]:
+    """Return what takes (steps done, steps in all) after each step, and tells them once a second."""
+    told = time.monotonic()
+
+    def take(done: int, total: int) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= TELL_S:
+            told = now
+            tell(f"step {done} of {total}")
+
+    return take
+
+
 class Telling:
     """Watches training for another watch, and tells once a second which step it is at."""
 
     def __init__(self, other: Watch | None, tell: Callable[[str], object]) -> None:
-        self._other, self._tell, self._told = other, tell, time.monotonic()
+        self._other, self._take = other, told_of_steps(tell)
 
     def begin(self, state: State) -> None:
         """Let the other one begin."""
@@ -140,9 +153,7 @@ class Telling:
         """Tell the step where it is due."""
         if self._other is not None:
             self._other.after_step(state)
-        if (now := time.monotonic()) - self._told >= TELL_S:
-            self._told = now
-            self._tell(f"step {state.step} of {len(state.losses)}")
+        self._take(state.step, len(state.losses))
 
 
 def keeper_of(cell: str, where: Resumable | None, ledger: Ledger) -> Keeper | Steps | None:
