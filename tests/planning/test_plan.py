@@ -10,6 +10,7 @@ from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
+from fairtrial.study.tuning_plan import Tuning
 from tests.support.records import ORIGIN, done, publish
 from tests.support.studies import study
 
@@ -66,6 +67,17 @@ def test_what_is_recorded_is_no_longer_to_do(tmp_path):
 def test_the_detectable_effect_is_that_of_the_paired_t_test(seeds, effect, tmp_path):
     """Two-sided, alpha 0.05, power 0.8, in standard deviations of the differences: from published tables."""
     assert planned(study(seeds=range(seeds)), tmp_path)["detectable_sd"] == pytest.approx(effect, rel=0.01)
+
+
+def test_seeds_that_share_a_checkpoint_or_a_search_are_one_unit(tmp_path):
+    """Ten subsets of five checkpoints see what five seeds see."""
+    start = {"lr": 0.3, "upstream": "upstream", "upstream_seeds": 5}
+    found = planned(study(seeds=range(10), fixed=start), tmp_path)
+    assert (found["seeds"], found["units"]) == (10, 5)
+    assert found["detectable_sd"] == pytest.approx(1.68, rel=0.01)
+    assert any("over 5 checkpoints" in line for line in plan.lines(found))
+    searched = study(seeds=range(9), tuning=Tuning({"lr": (0.1, 0.3)}, studies=3))
+    assert planned(searched, tmp_path)["units"] == 3
 
 
 def test_one_seed_detects_nothing(tmp_path):

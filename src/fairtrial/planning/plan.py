@@ -19,7 +19,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.data_spec import is_missing
 from fairtrial.study.factors import label, recorded_digest
-from fairtrial.study.limits import PARITY_LIMIT
+from fairtrial.study.limits import PARITY_LIMIT, units
 from fairtrial.study.study import Cell, Study
 from fairtrial.tuning.selection import expected_cells
 
@@ -48,15 +48,16 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(log.records))
-    n, family, alpha = len(study.seeds), max(1, len(study.contrasts)), look_alpha(study)
+    seeds, n, family, alpha = len(study.seeds), units(study), max(1, len(study.contrasts)), look_alpha(study)
     return {
         "study": study.id,
         "question": study.question,
         "preset": study.preset,
         "hash": recorded_digest(study.declaration()),
         "arms": len(study.arms()),
-        "seeds": n,
-        "aa_cells": n if study.aa is not None else 0,
+        "seeds": seeds,
+        "units": n,
+        "aa_cells": seeds if study.aa is not None else 0,
         "cells": len(cells),
         "tuning": None if study.tuning is None else study.tuning.words,
         "tuning_cells": len(trials),
@@ -131,8 +132,9 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     elif not plan["contrasts"]:
         yield "detects    nothing: no contrast is declared"
     else:
+        over = f" over {plan['units']} checkpoints or searches" if plan["units"] < plan["seeds"] else ""
         yield (
-            f"detects    a paired difference of {plan['detectable_sd']:.2f} standard deviations"
+            f"detects    a paired difference of {plan['detectable_sd']:.2f} standard deviations{over}"
             f" with 80 % power; {plan['detectable_sd_holm']:.2f} at the strictest Holm step"
         )
     if not plan["pending"]:

@@ -14,6 +14,7 @@ from fairtrial.planning import forecast
 from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
+from fairtrial.study.limits import units
 from fairtrial.study.study import ALPHA, Study
 
 POINTS: Final = ("test_acc", "val_acc")  # metrics whose differences are told in percentage points
@@ -59,7 +60,7 @@ def size(
         "block_s": block,
         "device_s": None if block is None else plugin * block,
         "device_s_conservative": None if block is None or conservative is None else conservative * block,
-        "at_hand": _sees(len(study.seeds), rows, power, alpha),
+        "at_hand": _sees(units(study), rows, power, alpha),
         "with_budget": _affordable(options.total_budget_s, block, rows, power, alpha),
     }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fairtrial.study.study import Study
 
 METRICS: Final = ("test_acc", "test_loss", "val_acc")
 LOWER_IS_BETTER: Final = ("test_loss",)
@@ -10,3 +13,14 @@ LOWER_IS_BETTER: Final = ("test_loss",)
 MIN_UNITS: Final = 3
 # Arms whose declared budgets differ by a larger share get no verdict (STATISTICS 7).
 PARITY_LIMIT: Final = 0.02
+
+
+def units(study: Study) -> int:
+    """Return how many replication units the seeds make: the checkpoints or searches that they take turns at.
+
+    The fewest over its arms; an arm that starts from one checkpoint, or from scratch, leaves the seeds.
+    """
+    arms = (study.settings(levels) for levels in study.arms())
+    checkpoints = (len({arm.upstream_seed(seed) for seed in study.seeds}) for arm in arms)
+    searches = () if study.tuning is None else (study.tuning.studies,)
+    return min([len(study.seeds), *(number for number in (*checkpoints, *searches) if number > 1)])

@@ -20,7 +20,7 @@ from fairtrial.study import arm_validation, contrast, stopping
 from fairtrial.study import factors as table
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import Contrast
-from fairtrial.study.limits import MIN_UNITS
+from fairtrial.study.limits import MIN_UNITS, units
 from fairtrial.study.presets import PRESETS
 from fairtrial.study.settings import CELL, FACTORS, PLUGINS
 from fairtrial.study.source_locations import at
@@ -252,7 +252,7 @@ def _stop_problems(study: Study) -> Iterator[Problem]:
     if seeds < least or (seeds > least and not rule.sequence):
         what = f"{rule.words}; the study has {seeds} seeds"
         yield Problem(what, where, f"give {_span(study, least)}, or other looks: looks:5,{max(6, seeds)}")
-    if rule.sequence and _grouped(study):
+    if rule.sequence and units(study) < seeds:
         what = "a confidence sequence takes seeds one by one; n counts checkpoints or tunings here"
         yield Problem(what, where, "choose looks instead: looks:5,10")
 
@@ -261,14 +261,6 @@ def _span(study: Study, count: int) -> str:
     """'--seeds 10..29': as many seeds, from the study's first one on."""
     first = min(study.seeds)
     return f"--seeds {first}..{first + count - 1}"
-
-
-def _grouped(study: Study) -> bool:
-    """Whether several seeds share a checkpoint, or one of several searches."""
-    if study.tuning is not None and study.tuning.studies > 1:
-        return True
-    arms = (study.settings(levels) for levels in study.arms())
-    return any(len({arm.upstream_seed(seed) for seed in study.seeds}) > 1 for arm in arms)
 
 
 def _preset_problems(study: Study) -> Iterator[Problem]:
