@@ -92,12 +92,21 @@ def report(study: Named, results: str | Path = "results", *, allow_partial: bool
     return build(_store(study, results), allow_partial=allow_partial)
 
 
-def figure(name: str, study: Named, results: str | Path = "results") -> Figure:
-    """Return one figure of a study's report, such as "contrasts", as matplotlib draws it."""
+def figure(
+    name: str, study: Named, results: str | Path = "results", *, plugins: Sequence[str | Path] = ()
+) -> Figure:
+    """Return one figure of a study's report, such as "contrasts", as matplotlib draws it.
+
+    plugins: files with figures of your own, looked through first.
+    """
     from fairtrial.reporting.report.figure_registry import figures_of
+    from fairtrial.reporting.report.own_figures import picture
     from fairtrial.reporting.verdicts.study_verdicts import judge_study
 
     store = _store(study, results)
+    for file in plugins:
+        if (own := picture(store, Path(file), name)) is not None:
+            return own
     drawn = {found: picture for found, _, picture in figures_of(judge_study(store))}
     if name not in drawn:
         what = f"no figure is called {name!r}{did_you_mean(name, drawn)}"

@@ -37,6 +37,9 @@ def test_a_norm_goes_from_the_shell_to_a_verdict(folder, capsys):
     sha256 = made["rms"]["settings"]["plugins"]
     assert "plugins" not in made["gn"]["settings"]
     assert made["gn"]["origin"]["plugins"] == {"my_norm.py": sha256}
+    assert main(["report", "my_study.py", "--plugin", "my_figure.py"]) == DONE
+    assert Path("results/rms/own-figures/seed-by-seed.svg").is_file()
+    capsys.readouterr()
     # the record knows the text: a later command needs neither file nor option
     text = (folder / "my_norm.py").read_text()
     (folder / "my_norm.py").unlink()

@@ -21,6 +21,9 @@ def report_all(given: Namespace) -> int:
     if given.preset is not None:
         what = "--preset names the folder of one study, and no STUDY was given"
         raise fault(what, "--preset", "fairtrial report STUDY --preset NAME, or leave --preset out")
+    if given.plugin:
+        what = "--plugin draws figures of one study, and no STUDY was given"
+        raise fault(what, "--plugin", "fairtrial report STUDY --plugin FILE")
     results = results_folder(given.results)
     to = results / "report" if given.to is None else results_folder(given.to, "--to")
     from fairtrial.reporting.report import full_report

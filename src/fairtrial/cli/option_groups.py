@@ -72,7 +72,7 @@ def folder_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} (default: {DEFAULT})")
     parser.add_argument(
         "--plugin", action="append", metavar="FILE",
-        help="a file of yours with a norm, block, network or data; may be given several times",
+        help="a file of yours with a norm, block, network, data or figure; may be given several times",
     )  # fmt: skip
     results_options(parser)
 

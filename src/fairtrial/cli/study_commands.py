@@ -276,16 +276,16 @@ def verdict(study: Study, given: Namespace) -> int:
 
 
 def _build(store: Store, given: Namespace, *, pdf: bool = False) -> bool:
+    from fairtrial.reporting.report.own_figures import draw
     from fairtrial.reporting.report.study_report import build
 
     with working("drawing the report"):
         report = build(store, allow_partial=given.allow_partial, pdf=pdf)
-    found = {
-        "report": str(report.path),
-        "sentences": list(report.sentences),
-        "warnings": list(report.warnings),
-    }
-    show(found, [*report.sentences, *report.warnings, f"report: {report.path}"], given.json)
+    said, warned = list(report.sentences), list(report.warnings)
+    found = {"report": str(report.path), "sentences": said, "warnings": warned}
+    show(found, [*said, *warned, f"report: {report.path}"], given.json)
+    own = draw(store, map(Path, given.plugin or ()), allow_partial=given.allow_partial)
+    show(None, [] if given.json else [f"figure: {path}" for path in own if path.suffix == ".svg"], False)
     return report.complete
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,9 @@ from fairtrial.plugins.user_program import ProgramKind, UserProgram, compiled, r
 NAME: Final = "PLUGIN"
 FORM: Final = f'{NAME} = {{"norms": {{"rms": "RMS"}}}}'
 _MODULE: Final = "fairtrial_plugin_"
-KINDS: Final = ("norms", "blocks", "backbones", "data")
+FIGURES: Final = "figures"  # drawn beside a report; no cell depends on them
+KINDS: Final = ("norms", "blocks", "backbones", "data", FIGURES)
+_FIGURE_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PLUGIN_FILE: Final = ProgramKind(
     "plug-in",
     f"write functions, classes and {FORM}",
@@ -109,19 +112,27 @@ class Plugin:
             what = f"{NAME} has the unknown kind {unknown[0]!r}{did_you_mean(unknown[0], KINDS)}"
             raise fault(what, where, f"known: {', '.join(KINDS)}")
         return {
-            kind: {name: self._row(name, row, where, do) for name, row in rows.items()}
+            kind: {name: self._row(kind, name, row, where, do) for name, row in rows.items()}
             for kind, rows in table.items()
         }
 
-    def _row(self, name: Any, row: Any, where: str, do: str) -> Mapping[str, Any]:
+    def _row(self, kind: str, name: Any, row: Any, where: str, do: str) -> Mapping[str, Any]:
         """One row: the function's name, or a table with it; the file must define the function."""
         row = {"builder": row} if isinstance(row, str) else row
         if not isinstance(name, str) or not isinstance(row, dict) or not isinstance(row.get("builder"), str):
             raise fault(f"{NAME} does not name the function or class of {name!r}", where, do)
+        if kind == FIGURES and not _FIGURE_NAME.fullmatch(name):
+            write = "write small letters, digits and single hyphens, such as 'rate-curve'"
+            raise fault(f"{name!r} cannot be the name of the files of a figure", where, write)
         if self.line(row["builder"]) is None:
             what = f"{NAME} names {row['builder']!r}, which the file does not define"
             raise fault(what, where, "name a function or class of the file")
         return row
+
+    @property
+    def only_draws(self) -> bool:
+        """Return whether it adds figures and nothing that a cell could use."""
+        return set(self.table) == {FIGURES}
 
     def line(self, name: str) -> int | None:
         """Return the line that defines, assigns or imports a name; None where none does."""

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE, BlockRow, NormRow
-from fairtrial.plugins.plugin import Plugin
+from fairtrial.plugins.plugin import FIGURES, Plugin
 from fairtrial.plugins.user_program import execute
 from fairtrial.study.backbone_names import BACKBONES, BackboneSpec, backbone
 from fairtrial.study.data_spec import SOURCES, SourceRow
@@ -51,6 +51,8 @@ _MODULES: Final[dict[str, Plugin]] = {}
 def register(plugin: Plugin, *, recorded: bool = False) -> None:
     """Add the rows of a plug-in; a Fault where a name is taken. recorded: what is known by now stands."""
     for kind, rows in plugin.table.items():
+        if kind == FIGURES:
+            continue
         for name, row in rows.items():
             owner = _OWNERS.get((kind, name))
             if owner is not None and (recorded or owner.sha256 == plugin.sha256):
@@ -122,9 +124,14 @@ def known_elsewhere(kind: str, name: str) -> Plugin | None:
 @cache
 def _find_installed() -> None:
     """Register what installed packages offer; it is looked for where a name is not known otherwise."""
+    for plugin in installed():
+        register(plugin)
+
+
+@cache
+def installed() -> tuple[Plugin, ...]:
+    """Return the plug-ins that installed packages offer by an entry point."""
     from importlib.metadata import entry_points
 
-    for point in entry_points(group=GROUP):
-        spec = find_spec(point.module)
-        if spec is not None and spec.origin:
-            register(Plugin.read(Path(spec.origin)))
+    specs = (find_spec(point.module) for point in entry_points(group=GROUP))
+    return tuple(Plugin.read(Path(spec.origin)) for spec in specs if spec is not None and spec.origin)

@@ -35,6 +35,11 @@ def attached(study: Study) -> tuple[Plugin, ...]:
         plugin = each if isinstance(each, Plugin) else Plugin.read(_folder(study) / each)
         if own.setdefault(plugin.name, plugin) != plugin:
             raise fault(f"two plug-ins are called {plugin.name}", plugin.path, "give one another file name")
+        if plugin.only_draws and plugin.name != study.cell.rpartition(":")[0]:
+            what, do = f"{plugin.name} adds figures, and no run depends on them", "fairtrial report STUDY"
+            raise fault(
+                what, at(study.locations, "plugins"), f"leave it out here: {do} --plugin {plugin.name}"
+            )
         register(plugin, recorded=isinstance(each, Plugin))
     for kind, name in set(_levels(study)):
         if not any(name in plugin.table.get(kind, {}) for plugin in own.values()) and (

@@ -16,11 +16,14 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
+from matplotlib.figure import Figure
+
 from fairtrial.reporting import figures, tables
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_files import FORMATS, RenderedFigure, render, styled
 from fairtrial.reporting.figures.figure_layout import Figures
 from fairtrial.reporting.report_item import NIGHTLY, RESULTS, STUDY, RegistryRow, ReportItem
+from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
@@ -131,10 +134,15 @@ def figures_of(study: StudyVerdicts) -> Figures:
         for row in rows("figures"):
             if row.source == STUDY and row.fits(results.study):
                 for name, caption, figure in row.make(study):
-                    if not results.sound:
-                        stamp = "\n".join(wrap(results.unsound.partition("; ")[0], _STAMP_WIDTH))
-                        figure.suptitle(stamp, color=style.ALARM, fontsize=8, fontweight="bold")
-                    yield name, caption, figure
+                    yield name, caption, stamped(figure, results)
+
+
+def stamped(figure: Figure, results: Results) -> Figure:
+    """Return a figure that says over it what keeps a study from verdicts, if anything does."""
+    if not results.sound:
+        stamp = "\n".join(wrap(results.unsound.partition("; ")[0], _STAMP_WIDTH))
+        figure.suptitle(stamp, color=style.ALARM, fontsize=8, fontweight="bold")
+    return figure
 
 
 def draw_study(study: StudyVerdicts, formats: Collection[str] = FORMATS) -> list[RenderedFigure]:
