@@ -149,6 +149,7 @@ IMPOSSIBLE = [
     ("measured.test_acc", True, "expected a fraction in 0..1; got True"),
     ("measured.test_acc", "0.9", "expected a fraction in 0..1; got '0.9'"),
     ("measured.test_acc", None, "expected a fraction in 0..1 in a cell that is done; got none"),
+    ("measured.train_curve", [[1, 2.0, 0.1]], r"expected a list of \[step, loss\]"),
     ("measured.val_curve", [[1, 2.0, 0.1]], r"expected a list of \[step, accuracy, loss\]"),
     ("measured.test_reads", -1, "expected a whole number from 0 on; got -1"),
     ("measured.checkpoint", {"file": "a"}, "the record lacks measured.checkpoint.bytes"),

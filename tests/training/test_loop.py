@@ -127,6 +127,9 @@ def test_training_learns_and_looks_at_validation_images_four_times():
         outcome.val_curve[-1][2] < outcome.val_curve[0][2]
     )  # the validation images here are training images
     assert outcome.train_loss < math.log(4)
+    assert [step for step, _ in outcome.train_curve] == [10, 20, 30, 40]
+    assert outcome.train_curve[-1][1] < outcome.train_curve[0][1]
+    assert outcome.train_loss == pytest.approx(outcome.train_curve[-1][1], abs=0.2)
 
 
 def test_a_single_step_is_a_whole_schedule():

@@ -46,6 +46,10 @@ def _is_point(value: Any) -> bool:
     return sound and (value[2] is None or _is_finite(value[2]))
 
 
+def _is_loss_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _is_whole(value[0]) and _is_finite(value[1])
+
+
 def is_table(value: Any) -> bool:
     """Whether a value is an object of plain values."""
     return isinstance(value, dict) and set(map(type, value.values())) <= _PLAIN
@@ -82,6 +86,12 @@ Table = Annotated[Json, Check("a table of plain values", is_table)]
 Curve = Annotated[
     list[list[Any]],
     Check("a list of [step, accuracy, loss]", lambda v: isinstance(v, list) and all(map(_is_point, v))),
+]
+
+
+Losses = Annotated[
+    list[list[Any]],
+    Check("a list of [step, loss]", lambda v: isinstance(v, list) and all(map(_is_loss_point, v))),
 ]
 
 

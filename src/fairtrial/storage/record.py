@@ -14,8 +14,8 @@ from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
 
 from fairtrial.storage.json_fields import (  # isort: skip
-    Amount, CellId, Check, Curve, Fraction, Group, Json, Number, Object, Ordinal, PrintsName, Sha256,
-    Table, Text, WeightsName, Whole, is_table, parse,
+    Amount, CellId, Check, Curve, Fraction, Group, Json, Losses, Number, Object, Ordinal, PrintsName,
+    Sha256, Table, Text, WeightsName, Whole, is_table, parse,
 )  # fmt: skip
 from fairtrial.storage.provenance import Provenance
 from fairtrial.study.budget import is_budget
@@ -99,12 +99,15 @@ class Checkpoint(Group):
 class Measured(Group):
     """What came out. correct: one bit for each test image, base64. val_curve: [step, accuracy, loss].
 
+    train_curve: [step, mean loss of the batches since the point before], at the steps of val_curve.
+
     Of test images in uneven classes: majority, the share of the largest one; balanced_acc, the mean over
     classes of the share that is right in each.
     """
 
     classes: Whole | None = None
     train_loss: Number | None = None
+    train_curve: Losses | None = None
     val_curve: Curve | None = None
     val_acc: Fraction | None = None
     val_n: Whole | None = None

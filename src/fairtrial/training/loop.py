@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -32,8 +33,9 @@ VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)  # fractions of the budget at which v
 class Outcome:
     """What training gave. val_curve: (step, accuracy, loss) at the fractions VAL_POINTS.
 
-    micro_batch: images per forward pass at the end; None when no batch was split. eager: why a GPU launched
-    every kernel by itself.
+    train_curve: (step, mean loss of the batches since the point before) at the same steps, of images as they
+    are trained on, augmented and mixed. micro_batch: images per forward pass at the end; None when no batch
+    was split. eager: why a GPU launched every kernel by itself.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class Outcome:
     divergence_step: int | None  # the first step with a loss that is no finite number
     micro_batch: int | None = None
     eager: str | None = None
+    train_curve: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def fit(
             recipe = replace(recipe, micro_batch=state.micro_batch)
         replay, eager = _replay(model, task, recipe)
     looked = state.curve[-1][0] if state.curve else 0
-    for point in sorted({max(1, round(point * steps)) for point in VAL_POINTS}):
+    points = sorted({max(1, round(point * steps)) for point in VAL_POINTS})
+    for point in points:
         if point <= looked:
             continue
         with ledger.book("train"):
@@ -153,7 +157,8 @@ def fit(
                 score = evaluate(model, task.val_images, task.val_labels, task.view, task.eval_batch)
             state.curve.append((state.step, score.accuracy, score.loss))
     loss = float(losses[-max(1, steps // 10) :].mean())
-    return Outcome(state.step, loss, tuple(state.curve), None, recipe.micro_batch, eager)
+    means = tuple((to, float(losses[at:to].mean())) for at, to in pairwise([0, *points]))
+    return Outcome(state.step, loss, tuple(state.curve), None, recipe.micro_batch, eager, means)
 
 
 def _train(

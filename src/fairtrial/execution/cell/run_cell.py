@@ -193,6 +193,7 @@ def _followed(run: CellRun, outcome: Outcome) -> dict[str, Any]:
     return {
         "classes": run.classes,
         "train_loss": outcome.train_loss,
+        "train_curve": [list(point) for point in outcome.train_curve] or None,
         "val_curve": [list(point) for point in outcome.val_curve],
         "val_acc": outcome.val_curve[-1][1] if outcome.val_curve else None,
         "divergence_step": outcome.divergence_step,

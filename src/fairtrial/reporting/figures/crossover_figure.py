@@ -1,20 +1,23 @@
-"""F3.12: which arm leads at each step and at each second, and where the lead changes hands."""
+"""Along the schedule: which arm leads, where the lead changes hands (F3.12), and both losses (F3.10)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairtrial.reporting.figures.figure_layout import Figures
+from fairtrial.reporting.figures.curves import draw_line, name_ends
+from fairtrial.reporting.figures.figure_layout import Figures, Places, bars, side_by_side
 from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
-from fairtrial.reporting.report_item import FOUR_ARMS, REPORT, STUDY, Cells, RegistryRow, ReportItem
-from fairtrial.reporting.results.arms import NORM, identity
+from fairtrial.reporting.report_item import FOUR_ARMS, NIGHTLY, REPORT, STUDY, Cells, RegistryRow, ReportItem
+from fairtrial.reporting.results.arms import NORM, Group, combinations, group_of, identity
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.crossover_sentences import (
     CAUTION,
     SCALE,
@@ -27,13 +30,18 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import listed
+from fairtrial.reporting.wording import SCALES, Scale, listed
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
 _ROOM: Final = 0.12  # of the heights shown: the least that is seen on each side of 0
 _LONG: Final = 60  # characters of both arms' names that do not fit beside a panel
 _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
+_MOST_ARMS: Final = 6  # arms that one panel can hold
+_DODGE: Final = 0.9  # percent of the schedule between two arms
+_LOSS: Final = Scale("loss", "in loss", SCALES["test_loss"].factor, SCALES["test_loss"].digits)
+
+Curves = Mapping[int, Mapping[float, tuple[float, float]]]  # seed -> share -> training, validation loss
 
 
 def draw_crossovers(verdicts: StudyVerdicts) -> Figures:
@@ -152,6 +160,65 @@ def _caption(results: Results, found: Sequence[Crossover]) -> str:
     )
 
 
+def draw_learning_curves(verdicts: StudyVerdicts) -> Figures:
+    """Draw training and validation loss along the schedule; nothing where the runs did not record them."""
+    results = verdicts.results
+    arms = combinations(results.study, list(results.study.factors))
+    found = [_curves(results, arm) for arm in arms[: _MOST_ARMS + 1]]
+    if len(arms) > _MOST_ARMS or not all(found):
+        return
+    figure, panels = side_by_side(2, 2.6, wide=True)
+    styles = looks([identity(results.study, arm) for arm in arms])
+    intervals = results.sound or verdicts.partial
+    shown: list[Group] = []
+    for panel, (ax, what) in enumerate(zip(panels, ("training", "validation"), strict=True)):
+        ends = []
+        for rank, (arm, runs, look) in enumerate(zip(arms, found, styles, strict=True)):
+            shares = sorted(set.intersection(*(set(run) for run in runs.values())))
+            line = [
+                group_of(results, arm, {s: run[share][panel] for s, run in runs.items()}, intervals=intervals)
+                for share in shares
+            ]
+            xs = [100 * share + _DODGE * (rank - (len(arms) - 1) / 2) for share in shares]
+            ends.append((line[0].label, draw_line(line, Places(xs, 0.0), look, _LOSS, ax), look))
+            shown += line
+        ax.set_title(f"{what} images")
+        ax.set_xlabel("share of the schedule (%)")
+        ax.set_ylabel("cross entropy")
+        ax.set_xlim(0, 106)
+        name_ends(ends if panel else [], ax)
+    yield "learning-curves", _loss_caption(results, shown), figure
+
+
+def _curves(results: Results, arm: Mapping[str, Any]) -> Curves:
+    """Return the finite losses of each finished run at the shares of the schedule that both curves have."""
+    return dict(_runs(results, arm))
+
+
+def _runs(results: Results, arm: Mapping[str, Any]) -> Iterator[tuple[int, dict[float, tuple[float, float]]]]:
+    for cell in results.where(arm)["cell"]:
+        record = results.records.get(cell)
+        if record is None or record.status != "done" or not record.spent.steps:
+            continue
+        trained = dict(map(tuple, record.measured.train_curve or ()))
+        points = {
+            step / record.spent.steps: (float(trained[step]), float(loss))
+            for step, _, loss in record.measured.val_curve or ()
+            if step in trained and loss is not None and math.isfinite(loss)
+        }
+        if points:
+            yield record.seed, points
+
+
+def _loss_caption(results: Results, shown: list[Group]) -> str:
+    return (
+        "Loss along the schedule on the images trained on (mean over the batches since the point before, as "
+        "augmented and mixed, with BN's statistics of the batch) and on validation images. An arm that is "
+        f"lower on the left and not on the right fits without generalizing. Dots are single runs; "
+        f"{bars(shown)}. {seeds(results)}."
+    )
+
+
 ROWS = (
     RegistryRow(STUDY, draw_crossovers, rank=8, items=(
         ReportItem(
@@ -160,6 +227,13 @@ ROWS = (
             "fairtrial run norm; upstream with more seeds: "
             "fairtrial run upstream --data parquet:DIR --seeds 10",
             ("crossover",), Cells(FOUR_ARMS), "a narrow band upstream, where three seeds are few",
+        ),
+    )),
+    RegistryRow(STUDY, draw_learning_curves, rank=9, items=(
+        ReportItem(
+            "F3.10", "Training and validation loss", ("Q3",), NIGHTLY,
+            "that a lower training loss is not a lower loss on new images", "fairtrial run norm",
+            ("learning-curves",), Cells({"norm": ()}),
         ),
     )),
 )  # fmt: skip

@@ -59,7 +59,7 @@ def lines(
         places = where.places([group.levels[axis] for group in line], rank, len(found))
         if len(line) == 1 < len(where.levels):  # this arm does not see the axis
             ax.axhline(line[0].centre * scale.factor, color=look.color, linewidth=0.6, alpha=0.6, zorder=1.5)
-        ends.append((name, _line(line, places, look, scale, ax, where), look))
+        ends.append((name, draw_line(line, places, look, scale, ax, where), look))
     where.draw(ax)
     return ends
 
@@ -93,7 +93,7 @@ def crowd(groups: Sequence[Group]) -> tuple[float, float] | None:
 def strips(groups: Sequence[Group], scale: Scale, chance: float | None, ax: Axes) -> Axes:
     """Draw the arms side by side, every run as a dot beside the mean."""
     for x, (look, group) in enumerate(zip(looks([g.look for g in groups]), groups, strict=True)):
-        _line([group], Places([float(x)], _ASIDE), look, scale, ax)
+        draw_line([group], Places([float(x)], _ASIDE), look, scale, ax)
     chance_line(groups, chance, scale, ax)
     within(scale, ax)
     ax.set_xticks(
@@ -105,7 +105,7 @@ def strips(groups: Sequence[Group], scale: Scale, chance: float | None, ax: Axes
     return ax
 
 
-def _line(
+def draw_line(
     line: Sequence[Group], places: Places, look: Look, scale: Scale, ax: Axes, axis: Axis | None = None
 ) -> float:
     """Dots, intervals and mean of one arm; the height of its right end."""

@@ -48,11 +48,6 @@ PLANNED: Final = (
         "fairtrial run components --set norm=bn,ln,gn,in --results results/groups, for 1, 32 and C groups",
     ),
     ReportItem(
-        "F3.10", "Training and validation error", ("Q3",), NIGHTLY,
-        "that a lower training error is not a lower test error",
-        "a training curve in the record: it keeps the validation curve at quarters of the budget only",
-    ),
-    ReportItem(
         "F4.6", "Why MixUp", ("Q4",), NIGHTLY, "likelihood, calibration and label noise",
         f"{_LATER}: label noise as a factor, and calibration in the record",
     ),

@@ -57,12 +57,23 @@ def gather(results: Results, names: Sequence[str], metric: str, *, intervals: bo
     groups = []
     for arm in combinations(results.study, names):
         cells = results.where(arm)
-        values = per_seed(cells, metric)
         lost = frozenset(int(seed) for seed in cells["seed"][cells["failed"].astype(bool)])
-        unit = unit_of(results, cells)
-        mean = _interval(values, unit) if intervals else None
-        groups.append(Group(arm, values, lost, unit, mean, identity(results.study, arm)))
+        groups.append(group_of(results, arm, per_seed(cells, metric), lost, intervals=intervals))
     return groups
+
+
+def group_of(
+    results: Results,
+    arm: dict[str, Any],
+    values: dict[int, float],
+    lost: frozenset[int] = frozenset(),
+    *,
+    intervals: bool,
+) -> Group:
+    """Return the group of one arm. values: seed -> value; lost: the seeds whose run failed."""
+    unit = unit_of(results, results.where(arm))
+    mean = _interval(values, unit) if intervals else None
+    return Group(arm, values, lost, unit, mean, identity(results.study, arm))
 
 
 def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
