@@ -10,7 +10,7 @@ import torch
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, Fault
-from fairtrial.measurements import axes, bn_noise, measurement_record, signal_propagation
+from fairtrial.measurements import axes, bn_noise, measurement_record, signal_propagation, smoothness
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
 
@@ -126,3 +126,56 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
 def test_statistics_without_networks_say_what_to_do(tmp_path, capsys):
     assert main(["probe", "statistics", "--results", str(tmp_path)]) == BAD_INPUT
     assert "there are no pre-trained networks" in capsys.readouterr().err
+
+
+def test_a_quadratic_bowl_has_its_own_smoothness():
+    """Loss c/2 |w|^2 of one filter of norm n: relative gradient c n^2, its change per step and eigenvalue too."""
+
+    class Bowl(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+            self.conv.weight.data.fill_(3.0)
+
+        def forward(self, x):  # cross entropy of these scores against class 0 is 2 w^2 / 2 up to a constant
+            score = -self.conv.weight.square().sum()
+            return torch.stack([score, score.new_zeros(())]).expand(len(x), 2) * 1000
+
+    row = smoothness.smoothness(Bowl(), torch.zeros(2, 1, 1, 1), torch.zeros(2, dtype=torch.int64))
+    # far from the other class the loss is linear in the score: 1000 w^2, at w = 3
+    assert row["loss"] == pytest.approx(9000)
+    assert row["gradient"] == pytest.approx(2 * 1000 * 9)
+    assert row["gradient_change"] == pytest.approx(2 * 1000 * 9)
+    assert row["top_eigenvalue"] == pytest.approx(2 * 1000 * 9, rel=1e-5)
+    assert row["loss_range"] == pytest.approx(9000 * (1 - 0.9**2))
+
+
+@pytest.fixture(scope="module")
+def few():
+    """The digits."""
+    from fairtrial.execution.cell.prepare import dataset_of
+
+    return dataset_of("digits", 16, False)
+
+
+def test_neither_the_scale_of_a_filter_nor_the_look_itself_changes_what_is_seen(few):
+    network = create_model("mini", 10, "gn", False)
+    init_weights(network, lambda name: stream("init", 0, key(name)), "drawn")
+    x = torch.from_numpy(stream("eval", 1).standard_normal((8, 3, 16, 16)).astype("float32"))
+    y = torch.arange(8) % 10
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    seen = smoothness.smoothness(network.train(), x, y)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.dim() == 4 and "conv1" in name:  # a norm follows each of them
+                parameter.mul_(8.0)
+    assert smoothness.smoothness(network, x, y) == pytest.approx(seen, rel=1e-2)
+
+
+def test_arms_share_starts_and_batches_and_a_run_repeats(few):
+    told = [smoothness.along(arm, 0, few, (2, 4)) for arm in (smoothness.ARMS[2], smoothness.ARMS[3])]
+    assert [row["step"] for row in told[0]] == [2, 4]
+    assert told[0] == smoothness.along(smoothness.ARMS[2], 0, few, (2, 4))
+    assert told[0] != told[1]
+    assert all(math.isfinite(value) for run in told for row in run for value in row.values())

@@ -113,11 +113,11 @@ def probe_options(commands: Any) -> None:
     says = "measure what some figures need beside studies, to results/probes"
     probe = commands.add_parser("probe", help=says, description=says)
     probe.add_argument(
-        "probe", metavar="WHAT", choices=("axes", "signal", "statistics"),
+        "probe", metavar="WHAT", choices=("axes", "signal", "statistics", "smoothness"),
         help="axes: what each norm averages over; signal: its size at the start, by depth; "
-        "statistics: how noisy those of BN are",
+        "statistics: how noisy those of BN are; smoothness: how the gradient changes along a training",
     )  # fmt: skip
-    probe.add_argument("--data", metavar="SPEC", help="images for statistics; default: digits")
+    probe.add_argument("--data", metavar="SPEC", help="images for statistics and smoothness; default: digits")
     results_options(probe)
 
 

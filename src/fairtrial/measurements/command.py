@@ -10,7 +10,14 @@ import torch
 
 from fairtrial.data import open_dataset
 from fairtrial.errors import BAD_INPUT, fault
-from fairtrial.measurements import axes, bn_noise, measurement_record, network_costs, signal_propagation
+from fairtrial.measurements import (
+    axes,
+    bn_noise,
+    measurement_record,
+    network_costs,
+    signal_propagation,
+    smoothness,
+)
 from fairtrial.storage import provenance
 from fairtrial.storage.study_folders import is_study
 
@@ -41,4 +48,5 @@ MEASUREMENTS: Final[dict[str, Callable[[Path, str | None], dict[str, Any]]]] = {
     "axes": lambda results, data: axes.measure(),
     "signal": lambda results, data: signal_propagation.measure(),
     "statistics": _statistics,
+    "smoothness": lambda results, data: smoothness.measure(open_dataset(data or "digits")),
 }

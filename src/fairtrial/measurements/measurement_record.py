@@ -10,7 +10,7 @@ from fairtrial.errors import Fault
 from fairtrial.storage import atomic, integrity
 from fairtrial.storage.integrity import SCHEMA, Record, sealed
 
-NAMES: Final = ("networks", "axes", "signal", "statistics")
+NAMES: Final = ("networks", "axes", "signal", "statistics", "smoothness")
 
 
 def write(path: Path, name: str, values: Record, origin: Record) -> Path:

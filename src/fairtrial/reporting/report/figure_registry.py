@@ -40,10 +40,6 @@ PLANNED: Final = (
         "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
     ),
     ReportItem(
-        "F3.6", "Smoothness of the loss", ("Q3",), NIGHTLY, "a ratio corrected for the scale of the weights",
-        f"{_LATER}: a probe of gradients along the training",
-    ),
-    ReportItem(
         "F3.8", "Number of groups", ("Q3",), NIGHTLY, "how flat accuracy is in the number of groups",
         "fairtrial run components --set norm=bn,ln,gn,in --results results/groups, for 1, 32 and C groups",
     ),
