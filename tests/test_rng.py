@@ -106,6 +106,7 @@ def test_no_two_streams_of_a_study_share_a_state():
     names = [name for name, _ in create_model("mini", 10).named_parameters()]
     extras = {
         "subset": [(label,) for label in range(10)],
+        "labels": [()],
         "init": [(key(name),) for name in names],
         "order": [(epoch,) for epoch in range(30)],
         "augment": [(epoch,) for epoch in range(30)],

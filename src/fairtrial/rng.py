@@ -20,6 +20,7 @@ MAX_SEED: Final = 2**31  # replicates above it belong to the A/A arm
 # The number of extra words is part of a stream's identity: (5,) and (5, 0) else collide without a sound.
 STREAMS: Final = {
     "subset": ("class",),
+    "labels": (),  # which training labels are wrong, and what they say instead
     "init": ("parameter",),
     "order": ("epoch",),
     "augment": ("epoch",),

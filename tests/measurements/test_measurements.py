@@ -129,7 +129,7 @@ def test_statistics_without_networks_say_what_to_do(tmp_path, capsys):
 
 
 def test_a_quadratic_bowl_has_its_own_smoothness():
-    """Loss c/2 |w|^2 of one filter of norm n: relative gradient c n^2, its change per step and eigenvalue too."""
+    """Loss c w^2 of one weight: relative gradient 2 c w^2, and so its change per step and its eigenvalue."""
 
     class Bowl(torch.nn.Module):
         def __init__(self):

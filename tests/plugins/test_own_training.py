@@ -7,7 +7,9 @@ import torch
 from fairtrial import Budget, Study
 from fairtrial.errors import Fault
 from fairtrial.execution.cell.calibration import calibrate
+from fairtrial.execution.cell.cell_function import CellRun
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
+from fairtrial.training.timing import Ledger
 
 TEXT = """\
 import numpy as np
@@ -72,6 +74,18 @@ def test_a_trial_is_scored_on_validation_images_and_leaves_the_test_split_sealed
     assert (measured["test_reads"], measured["val_n"]) == (0, 40)
     assert measured["val_curve"] == [[6, measured["val_acc"], pytest.approx(2.3, abs=0.3)]]
     assert measured["test_acc"] is None and measured["correct"] is None
+
+
+def test_its_training_labels_are_noisy_where_the_arm_says_so_and_those_that_judge_are_not(study):
+    few = {"shots": 5, "batch_size": 8, "val_per_class": 5, "label_noise": 0.5}
+    clean, noisy = (
+        CellRun(study(fixed=few | {"label_noise": share}).cells()[0], ExecutionContext(), Ledger())
+        for share in (0.0, 0.5)
+    )
+    assert torch.equal(clean.train[0], noisy.train[0])
+    assert 0.2 < (clean.train[1] != noisy.train[1]).double().mean() < 0.8
+    assert torch.equal(clean.validation[1], noisy.validation[1])
+    assert 0 <= ran(study())["measured"]["test_ece"] <= 1
 
 
 def test_code_that_leaves_early_has_spent_less(study):

@@ -11,10 +11,12 @@ from torch import nn
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
 from fairtrial.study.recipes import Recipe
+from fairtrial.training.augmentation import normalize
 from fairtrial.training.batches import Order, Task
 from fairtrial.training.cuda_graph import kept
 from fairtrial.training.loop import evaluate, fit, update, weights_digest
 from fairtrial.training.optimizer import SGD
+from fairtrial.training.score import calibration_error
 from fairtrial.training.timing import Ledger
 
 RECIPE = Recipe(batch_size=8, micro_batch=None, lr=0.05, warmup=0.0, weight_decay=0.0, mixup=0.0)
@@ -194,3 +196,20 @@ def test_runs_before_a_capture_leave_the_statistics_of_bn_as_they_were():
         assert any(not torch.equal(*pair) for pair in zip(model.buffers(), before, strict=True))
         raise MemoryError
     assert all(torch.equal(*pair) for pair in zip(model.buffers(), before, strict=True))
+
+
+def test_the_calibration_error_is_the_gap_of_each_bin_weighted_by_its_answers():
+    """Ten answers at 0.95, nine right; four at 0.5, all right: 10/14 |0.95 - 0.9| + 4/14 |0.5 - 1|."""
+    sure = np.array([0.95] * 10 + [0.5] * 4, dtype=np.float32)
+    correct = np.array([True] * 9 + [False] + [True] * 4)
+    assert calibration_error(sure, correct) == pytest.approx((10 * 0.05 + 4 * 0.5) / 14, abs=1e-6)
+    assert calibration_error(np.ones(3, np.float32), np.ones(3, bool)) == 0
+
+
+def test_an_evaluation_says_how_calibrated_its_answers_are():
+    model, made = network(), task()
+    score = evaluate(model, made.val_images, made.val_labels)
+    logits = model.eval()(normalize(made.val_images)).softmax(1).amax(1)
+    assert score.calibration == pytest.approx(
+        calibration_error(logits.detach().numpy(), score.correct), abs=1e-5
+    )

@@ -29,6 +29,7 @@ REDRAWN: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws
 # epochs, one step.
 EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
     "subset": [(label,) for label in range(10)],
+    "labels": [()],
     "init": [(key("root.conv.weight"),)],
     "order": [(0,), (1,)],
     "augment": [(0,), (1,)],
@@ -154,8 +155,9 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
 def audit(study: Study) -> dict[str, dict[str, str]]:
     """Arm -> stream -> short digest of what it would draw at every seed; '-' where nothing is drawn.
 
-    Equal digests mean equal draws. subset, init, order and augment are shared by all arms; the A/A arm keeps
-    the subset and differs in the rest. mixup is drawn per update, so arms of one batch size alone share it.
+    Equal digests mean equal draws. subset, labels, init, order and augment are shared by all arms; the A/A
+    arm keeps subset and labels and differs in the rest. mixup is drawn per update, so arms of one batch size
+    alone share it.
     """
     found: dict[str, dict[str, str]] = {}
     owners: dict[tuple[int, int], tuple] = {}
@@ -166,7 +168,7 @@ def audit(study: Study) -> dict[str, dict[str, str]]:
 
 def _drawn(study: Study, cell: Cell, name: str, owners: dict[tuple[int, int], tuple]) -> str:
     """Digest of one stream of one arm over all seeds. owners: state -> the stream that has it, so far."""
-    if name == "mixup" and not cell.settings.mixup:
+    if {"mixup": not cell.settings.mixup, "labels": not cell.settings.label_noise}.get(name):
         return "-"
     drawn = hashlib.blake2b(digest_size=4)
     if name == "mixup":

@@ -30,8 +30,8 @@ SPENT: Final = (
     "steps", "examples", "flops", "parameters", "train_s", "eval_s", "load_s", "lost_s", "peak_memory_bytes",
 )  # fmt: skip
 MEASURED: Final = (
-    "test_acc", "test_loss", "test_n", "majority", "balanced_acc", "test_reads", "val_acc", "val_n",
-    "train_loss", "divergence_step", "classes", "weights_sha256",
+    "test_acc", "test_loss", "test_ece", "test_n", "majority", "balanced_acc", "test_reads", "val_acc",
+    "val_n", "train_loss", "divergence_step", "classes", "weights_sha256",
 )  # fmt: skip
 ORIGIN: Final = {
     "device": "where it ran",

@@ -71,6 +71,7 @@ SCALES: Final = {
     "test_acc": Scale("test accuracy", "points", 100, 1),
     "val_acc": Scale("validation accuracy", "points of validation accuracy", 100, 1),
     "test_loss": Scale("test loss", "in test loss", 1, 3),
+    "test_ece": Scale("calibration error", "points of calibration error", 100, 1),
 }
 
 

@@ -100,9 +100,8 @@ class Measured(Group):
     """What came out. correct: one bit for each test image, base64. val_curve: [step, accuracy, loss].
 
     train_curve: [step, mean loss of the batches since the point before], at the steps of val_curve.
-
-    Of test images in uneven classes: majority, the share of the largest one; balanced_acc, the mean over
-    classes of the share that is right in each.
+    test_ece: the expected calibration error. Of test images in uneven classes: majority, the share of the
+    largest one; balanced_acc, the mean over classes of the share that is right in each.
     """
 
     classes: Whole | None = None
@@ -114,6 +113,7 @@ class Measured(Group):
     divergence_step: Whole | None = None
     test_acc: Fraction | None = None
     test_loss: Number | None = None
+    test_ece: Fraction | None = None
     test_n: Whole | None = None
     majority: Fraction | None = None
     balanced_acc: Fraction | None = None

@@ -115,6 +115,10 @@ class Settings:
     shots: int | str = row(either(ALL, ALL, whole(1)), ALL, "{}-shot", words={ALL: "all images"}, clock=False)
     # or a file of index lists, one for each seed
     indices: str = row(text(), DRAWN, "images of {}", clock=False, named=lambda value: Path(value).name)
+    # share of training labels that name another class
+    label_noise: float = row(
+        real(0.0, below=1.0), 0.0, "label noise {}", words={0: "clean labels"}, clock=False
+    )
     val_per_class: int = row(whole(0), 0, "{} validation images per class", clock=False)
     data: str = row(text(), "digits", "{}", named=name_of)
     resolution: int = row(whole(2, 4096), 32, "{} px")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from fairtrial.training.augmentation import normalize
 from fairtrial.training.batches import EVAL_BATCH, Batches, View
 from fairtrial.training.cuda_graph import Replay, replay_of
 from fairtrial.training.optimizer import SGD
+from fairtrial.training.score import Score, calibration_error
 from fairtrial.training.timing import Ledger
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
@@ -45,15 +45,6 @@ class Outcome:
     micro_batch: int | None = None
     eager: str | None = None
     train_curve: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Score:
-    """One evaluation. correct: (n,) bool, in the order of the images."""
-
-    accuracy: float
-    loss: float | None  # None when it is no finite number
-    correct: np.ndarray
 
 
 @dataclass
@@ -261,16 +252,21 @@ def evaluate(
 ) -> Score:
     """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64; most: of a batch."""
     model.eval()
-    hits, losses, done = [], [], 0
+    hits, losses, sure, done = [], [], [], 0
     with made_once(model):
         for x in eval_batches(images, view, most):
             logits, y = model(x).float(), labels[done : done + len(x)]
             done += len(x)
             hits.append(logits.argmax(1) == y)
+            sure.append(logits.softmax(1).amax(1))
             losses.append(F.cross_entropy(logits, y, reduction="sum").double())
     correct = torch.cat(hits).cpu().numpy()
     loss = float(torch.stack(losses).sum()) / len(correct)
-    return Score(float(correct.mean()), loss if math.isfinite(loss) else None, correct)
+    if not math.isfinite(loss):
+        return Score(float(correct.mean()), None, correct)
+    return Score(
+        float(correct.mean()), loss, correct, calibration_error(torch.cat(sure).cpu().numpy(), correct)
+    )
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairtrial.data import Dataset, Sealed, Subset
-from fairtrial.execution.cell.prepare import build_subset, dataset_of
+from fairtrial.execution.cell.prepare import build_subset, dataset_of, train_labels
 from fairtrial.execution.cell.resume import Resumable, told_of_steps
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.norm_table import named_by
@@ -27,7 +27,8 @@ from fairtrial.plugins.plugin import module_of
 from fairtrial.rng import STREAMS, prefix, replicate_key, state, stream
 from fairtrial.study.settings import CELL, Settings
 from fairtrial.study.study import Cell
-from fairtrial.training.loop import EVAL_BATCH, Outcome, Score
+from fairtrial.training.loop import EVAL_BATCH, Outcome
+from fairtrial.training.score import Score, calibration_error
 from fairtrial.training.timing import Ledger
 
 Predict = Callable[[Tensor], Any]  # (n, 3, H, W) uint8 -> (n, classes) scores of the classes
@@ -95,7 +96,9 @@ class CellRun:
     @property
     def train(self) -> tuple[Tensor, Tensor]:
         """Training images, (n, 3, H, W) uint8, and their classes, (n,) int64, on the device."""
-        return self._images(self.subset.train)
+        images, _ = self._images(self.subset.train)
+        told = train_labels(self.cell.settings, self.dataset, self.cell.seed)
+        return images, told[torch.from_numpy(self.subset.train)].to(self.device)
 
     @property
     def validation(self) -> tuple[Tensor, Tensor]:
@@ -222,7 +225,10 @@ def _score(predict: Predict, classes: int, images: Tensor, labels: Tensor) -> Sc
     logits = torch.cat(said)
     loss = float(F.cross_entropy(logits.double(), labels))
     correct = (logits.argmax(1) == labels).cpu().numpy()
-    return Score(float(correct.mean()), loss if np.isfinite(loss) else None, correct)
+    finite = bool(np.isfinite(loss))
+    sure = logits.softmax(1).amax(1).cpu().numpy()
+    calibration = calibration_error(sure, correct) if finite else None
+    return Score(float(correct.mean()), loss if finite else None, correct, calibration)
 
 
 def _number(first: int, second: int) -> int:

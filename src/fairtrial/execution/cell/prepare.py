@@ -47,7 +47,7 @@ def build_task(
     pad = pad_of(settings.resolution) if rule is None else (rule.resize - rule.crop) // 2
     task = Task(
         images=_padded(dataset, pad if rule is None else 0, device),
-        labels=dataset.train_labels.to(device),
+        labels=train_labels(settings, dataset, seed).to(device),
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
         num_classes=dataset.num_classes,
@@ -60,6 +60,22 @@ def build_task(
         eval_batch=FUSED_EVAL_BATCH if settings.kernels == FUSED else EVAL_BATCH,
     )
     return task, subset, Sealed(dataset.test_images.to(device), dataset.test_labels.to(device))
+
+
+def train_labels(settings: Settings, dataset: Dataset, seed: int) -> torch.Tensor:
+    """Return the class of each training image as a network is told it, (N,) int64.
+
+    A share `label_noise` of them, chosen at random, names one of the other classes instead, each as likely as
+    the next (symmetric noise). The draw is of the seed's images: the same in all arms, and a smaller share is
+    part of a larger one. Validation and test images keep their classes.
+    """
+    labels = dataset.train_labels
+    if not settings.label_noise:
+        return labels
+    draws = stream(f"{prefix(settings.stage)}labels", seed)
+    wrong = torch.from_numpy(draws.random(len(labels)) < settings.label_noise)
+    shifts = torch.from_numpy(draws.integers(1, dataset.num_classes, len(labels)))
+    return torch.where(wrong, (labels + shifts) % dataset.num_classes, labels)
 
 
 def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Network:

@@ -226,6 +226,7 @@ def _measure(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,
         "test_loss": score.loss if score else None,
+        "test_ece": score.calibration if score and status == "done" else None,
         "test_n": len(score.correct) if score else None,
         "test_reads": trained.test.reads,
         "correct": base64.b64encode(np.packbits(score.correct).tobytes()).decode() if score else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial as bind
+from typing import Final
 
 from matplotlib.axes import Axes
 
@@ -37,6 +38,7 @@ from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale
 from fairtrial.study.study import Study
 
+WHY: Final = ("test_acc", "test_loss", "test_ece")  # accuracy, likelihood, calibration
 Measured = Mapping[GainLine, Sequence[GainPoint]]
 
 
@@ -62,6 +64,29 @@ def gains(panel: GainPanel, points: Measured, axis: str, scale: Scale, margin: f
     ax.set_title(panel.title)
     name_ends(ends if len(ends) > 1 else [], ax)  # the title names a single one
     return ax
+
+
+def draw_why_mixup(verdicts: StudyVerdicts) -> Figures:
+    """Draw what MixUp changes in accuracy, likelihood and calibration, against the share of wrong labels."""
+    results, axis = verdicts.results, "label_noise"
+    panels = mixups(results.study)[:1]
+    if not panels or "test_ece" not in results.frame or results.frame["test_ece"].isna().any():
+        return
+    intervals = results.sound or verdicts.partial
+    figure, axes = arranged(len(WHY), crowded=False, wide=True)
+    told = {metric: measure(results, panels, axis, metric, intervals=intervals) for metric in WHY}
+    for ax, metric in zip(axes, WHY, strict=True):
+        scale, margin = SCALES[metric], results.study.margin if metric == WHY[0] else 0.0
+        gains(panels[0], told[metric], axis, scale, margin, ax).set_title(capital(scale.name))
+        ax.set_ylabel(scale.gap_axis)
+    points = told[WHY[0]]
+    mean = averaged(results.study, [axis, *(name for line in panels[0].lines for name in line.named)])
+    caption = (
+        f"What MixUp changes ({panels[0].title}) in accuracy, in cross entropy and in expected calibration "
+        "error, both better when lower, against the share of training labels that name another class. "
+        f"{capital(how(results, points))}, in each panel.{mean} {_units(results, points)}."
+    )
+    yield "why-mixup", caption, figure
 
 
 def draw_gains(
@@ -146,6 +171,17 @@ ROWS = (
                 "F4.5", "MixUp with each norm", ("Q4", "Q3"), NIGHTLY,
                 "an interaction: only its own interval may be quoted", "fairtrial run mixup",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "norm": ("bn", "gn")}),
+            ),
+        ),
+    ),
+    RegistryRow(
+        STUDY, draw_why_mixup, sweeps=(("label_noise",), ("mixup",)), rank=6,
+        items=(
+            ReportItem(
+                "F4.6", "Why MixUp", ("Q4",), NIGHTLY,
+                "what MixUp changes in likelihood and calibration, and with wrong labels",
+                "fairtrial run mixup --set label_noise=0,0.2,0.5 --set shots=100 --results results/noise",
+                ("why-mixup",), Cells({"mixup": (0.0,), "label_noise": (0.0,)}),
             ),
         ),
     ),

@@ -44,10 +44,6 @@ PLANNED: Final = (
         "fairtrial run components --set norm=bn,ln,gn,in --results results/groups, for 1, 32 and C groups",
     ),
     ReportItem(
-        "F4.6", "Why MixUp", ("Q4",), NIGHTLY, "likelihood, calibration and label noise",
-        f"{_LATER}: label noise as a factor, and calibration in the record",
-    ),
-    ReportItem(
         "F5.4", "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
         f"{_LATER}: a detector that trains",
     ),
