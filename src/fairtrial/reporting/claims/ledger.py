@@ -142,7 +142,7 @@ def _interval(evidence: Evidence) -> str:
 
 def show(part: Part | None, value: float, *, unit: bool = True) -> str:
     """Return a number of a part with its unit: '5.5 points', 'x0.63', '0.0 %'."""
-    if part is not None and part.measure == "ratio":
+    if part is not None and part.measure in ("ratio", "probe"):
         return f"{'x' if unit else ''}{fixed(value, 2)}"
     text = _POINTS.show(value)
     ending = " %" if part is not None and part.measure == "rate" else f" {_POINTS.unit}"

@@ -22,8 +22,10 @@ ANSWERS: Final = ("supported", "contradicted", "mixed", "undecided", "not compar
 SUPPORTED, CONTRADICTED, MIXED, UNDECIDED, NOT_COMPARABLE = ANSWERS
 SAME, SCALED = "same", "scaled down"
 SHOWN: Final = "shown"  # the rule of a part that stands beside the others and decides nothing
-MEASURES: Final = ("contrast", "ratio", "sd", "rate")
-_DESIGN: Final = ("treatment", "control", "at", "by", "arm", "bench", "subjects", "reference")
+MEASURES: Final = ("contrast", "ratio", "sd", "rate", "probe")
+_DESIGN: Final = (
+    "treatment", "control", "at", "by", "arm", "bench", "subjects", "reference", "probe", "norms",
+)  # fmt: skip
 RULES: Final = ("above", "below", "no gain", "flat", SHOWN)
 
 
@@ -32,9 +34,10 @@ class Part:
     """One number that a claim rests on.
 
     measure: "contrast" (paired difference), "ratio" (of images per second, in a bench), "sd" (over subsets of
-    one checkpoint) or "rate" (of units of which a run diverged). rule, bound: what its interval must do, in
-    the unit of the record. design: treatment, control, at, by, or the arm, or the task of a bench with its
-    subjects and reference; arms: settings that its arms must have.
+    one checkpoint), "rate" (of units of which a run diverged) or "probe" (a ratio of what a probe measured).
+    rule, bound: what its interval must do, in the unit of the record. design: treatment, control, at, by, or
+    the arm, or the task of a bench with its subjects and reference, or a probe with its norms; arms: settings
+    that its arms must have.
     published: the lowest and highest published value, in the same unit; empty where none is.
     """
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
-from fairtrial.reporting.claims import cost_evidence
+from fairtrial.measurements import measurement_record
+from fairtrial.reporting.claims import cost_evidence, probe_evidence
 from fairtrial.reporting.claims.claim_entries import ClaimEntry, Evidence, PartEntry
 from fairtrial.reporting.claims.counted_units import RunKeys, runs_of
 from fairtrial.reporting.claims.evidence import examine
@@ -27,24 +28,26 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.timings import Timing, read_timings, timing_folders
 from fairtrial.reporting.verdicts import study_verdicts
 from fairtrial.reporting.verdicts.interim_analyses import open_study
+from fairtrial.storage.integrity import Record
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the ledger reads. benches: name of a device -> its timings."""
+    """What the ledger reads. benches: name of a device -> its timings; probes: name -> its record."""
 
     studies: Sequence[Results]
     benches: Mapping[str, Sequence[Timing]] = field(default_factory=dict)
     partial: bool = False
+    probes: Mapping[str, Record] = field(default_factory=dict)
 
 
 def entries(recorded: Recorded) -> list[ClaimEntry]:
     """Return every claim with its evidence. Where some has the published setting, only that decides."""
     keys = RunKeys()
     found = [one for results in recorded.studies for one in examine(results, keys, partial=recorded.partial)]
-    found += cost_evidence.examine(recorded.benches)
+    found += [*cost_evidence.examine(recorded.benches), *probe_evidence.examine(recorded.probes)]
     return [_entry(claim, [one for one in found if one.claim is claim]) for claim in claims()]
 
 
@@ -105,8 +108,19 @@ def answer_claims(where: Sequence[Path], *, allow_partial: bool = False) -> tupl
         do = "run a study first, or name another folder with --results"
         raise fault("no study is recorded here", ", ".join(map(str, where)), do, BAD_INPUT)
     studies = [open_study(folder, partial=allow_partial) for folder in folders]
-    found = entries(Recorded(studies, benches, allow_partial))
+    found = entries(Recorded(studies, benches, allow_partial, read_probes(where)))
     return {"claims": record(found)}, sentences(found)
+
+
+def read_probes(where: Iterable[Path]) -> dict[str, Record]:
+    """Return the probes that claims rest on, of the first of these folders of results that has each."""
+    found: dict[str, Record] = {}
+    for part in (part for claim in claims() for part in claim.parts if part.measure == "probe"):
+        name = part.design["probe"]
+        for path in (measurement_record.path_of(place, name) for place in where):
+            if name not in found and path.is_file():
+                found[name] = measurement_record.read(path, name)
+    return found
 
 
 def read_benches(where: Iterable[Path]) -> dict[str, list[Timing]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +21,8 @@ from fairtrial.reporting.report_item import (
     measured_by,
     read_measurement,
 )
+from fairtrial.reporting.results.smoothness_ratios import by_look, log_ratio
 from fairtrial.reporting.wording import clean
-from fairtrial.stats import mean_interval
 from fairtrial.study.factors import name_of_norm
 
 PANELS: Final = {
@@ -49,20 +50,8 @@ def smoothness_figure(results: Path) -> Figures:
 
 def ratio_words(values: Mapping[str, Any], norm: str) -> str:
     """'0.62 [0.51, 0.75]': WS over plain in the change of the gradient; a paired t interval of the log."""
-    found = log_ratios(values, norm)
-    mean = mean_interval(found, unit="start")
-    return f"{np.exp(mean.estimate):.2f} [{np.exp(mean.low):.2f}, {np.exp(mean.high):.2f}]"
-
-
-def log_ratios(values: Mapping[str, Any], norm: str, key: str = "gradient_change") -> list[float]:
-    """Return for each start the mean over looks of log(WS / plain)."""
-    sides = {arm["weight_std"]: by_look(arm, key) for arm in values["arms"] if arm["norm"] == norm}
-    return [float(each) for each in np.log(sides[True] / sides[False]).mean(axis=1)]
-
-
-def by_look(arm: Mapping[str, Any], key: str) -> np.ndarray:
-    """(starts, looks) of one quantity; an eigenvalue by its magnitude."""
-    return np.abs(np.array([[row[key] for row in run] for run in arm["runs"]]))
+    found = log_ratio(values, norm)
+    return f"{math.exp(found.estimate):.2f} [{math.exp(found.low):.2f}, {math.exp(found.high):.2f}]"
 
 
 def _panels(values: Mapping[str, Any]) -> Figure:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from fairtrial.errors import INCOMPLETE, Fault
 from fairtrial.reporting.claims.ledger import ledger
-from fairtrial.reporting.claims.read_claims import Recorded, entries, read_benches
+from fairtrial.reporting.claims.read_claims import Recorded, entries, read_benches, read_probes
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import figure_registry, full_page, latex, study_page
@@ -108,7 +108,7 @@ def report_files(
     studies = [replace(study, shared=shared[study.label]) for study in judged]
     covered = cover(figure_registry.report_items(), studies, drawings, list(benches))
     read = [study.verdicts.results for study in studies]
-    claims = entries(Recorded(read, read_benches([results]), partial))
+    claims = entries(Recorded(read, read_benches([results]), partial, read_probes([results])))
     overview = [
         study_table(studies),
         every_contrast(studies, claims),
