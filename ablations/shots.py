@@ -1,7 +1,7 @@
 """How much does pre-training help with few images, and does GN+WS transfer better than BN?
 
 Run:     tox -e ablate-shots
-Takes:   at most 7 minutes on two cores (scanned digits); --preset mini, on CIFAR-10, a quarter of an hour
+Takes:   about 7 minutes on two cores (scanned digits); --preset mini, on CIFAR-10, a quarter of an hour
 Result:  results/shots/report.html
 """
 
@@ -32,15 +32,16 @@ STUDY = Study(
     only=(BN, GN_WS),
     fixed={
         "upstream": "upstream",  # results/upstream ships with fairtrial
-        "upstream_seeds": 3,
+        "upstream_seeds": 5,
         "batch_size": 32,
         "layout": "nhwc",
+        "kernels": "fused",
         "lr": 0.3,
     },
     budget=Budget(examples=960),
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2),
     pilots="other seeds, at rates 0.03, 0.1 and 0.3, for the range of rates",
-    seeds=range(300, 306),  # two subsets for each upstream seed
+    seeds=range(330, 335),  # a subset for each upstream seed, of no other study
     primary=TRANSFER,
     secondary=(
         Contrast("fine-tuning against a probe", treatment=FULL, control=PROBE, at={"shots": 10}),
@@ -55,11 +56,18 @@ STUDY = Study(
                 "finetune": ("full", "scratch"),
                 "shots": (1, 5, 10),
             },
-            "fixed": {"upstream": "upstream", "upstream_seeds": 3, "batch_size": 32, "lr": 0.1},
+            "fixed": {
+                "upstream": "upstream",
+                "upstream_seeds": 5,
+                "batch_size": 32,
+                "layout": "nhwc",
+                "kernels": "fused",
+                "lr": 0.1,
+            },
             "budget": Budget(examples=3200),
-            "tuning": None,
-            "pilots": "other seeds chose lr, among 0.03, 0.1 and 0.3",
-            "seeds": range(15),  # five subsets for each upstream seed
+            "tuning": Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=2),
+            "pilots": "an earlier record of other seeds, all arms at lr 0.1, for the range of rates",
+            "seeds": range(520, 530),  # two subsets for each upstream seed, of no other study
             "secondary": (GN_WS_TRANSFERS,),
         },
         "bit": {
