@@ -166,9 +166,9 @@ def test_arms_share_subset_init_order_and_augment():
 
 
 def test_the_replica_keeps_the_subset_and_draws_the_rest_anew():
-    table = plan.audit(study(aa=AA, fixed={"mixup": 0.1}))
+    table = plan.audit(study(aa=AA, fixed={"mixup": 0.1, "label_noise": 0.2}))
     twin, replica = table["gn, batch 16"], table["gn, batch 16 (A/A)"]
-    assert {name for name in EXTRAS if twin[name] == replica[name]} == {"subset", "eval"}
+    assert {name for name in EXTRAS if twin[name] == replica[name]} == {"subset", "labels", "eval"}
 
 
 def test_mixup_is_shared_by_arms_of_one_batch_size():

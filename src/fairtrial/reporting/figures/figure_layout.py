@@ -64,6 +64,16 @@ def label_once(figure: Figure, axes: Sequence[Axes], text: str) -> None:
         ax.set_xlabel("")
 
 
+def plain_ticks(ax: Axes) -> None:
+    """Ticks of a log y axis as numbers, never as powers."""
+    low, high = ax.get_ylim()
+    steps = (1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 5, 6, 7, 8, 9)  # a short axis needs closer ones
+    every = (step * 10.0**power for power in range(-6, 7) for step in steps)
+    marks = [mark for mark in every if low <= mark <= high]
+    ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    ax.minorticks_off()
+
+
 def gathered(results: Results, names: Sequence[str], partial: bool) -> list[Group]:
     """The groups of a figure, with intervals where they may be shown."""
     return gather(results, names, metric_of(results.study), intervals=results.sound or partial)

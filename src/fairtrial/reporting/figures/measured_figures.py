@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.figures.figure_layout import Figures
+from fairtrial.reporting.figures.figure_layout import Figures, plain_ticks
 from fairtrial.reporting.report_item import (
     NIGHTLY,
     RESULTS,
@@ -178,7 +178,7 @@ def _noise_panels(values: Mapping[str, Any]) -> Figure:
         ax.set_yscale("log")
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.set_xlabel("images per statistic")
-        _plain_ticks(ax)
+        plain_ticks(ax)
     return figure
 
 
@@ -190,16 +190,6 @@ def _networks(
     ax.plot(
         sizes, np.mean(runs, axis=0), color=color, marker=marker, markersize=3.5, linewidth=1.2, label=name
     )
-
-
-def _plain_ticks(ax: Axes) -> None:
-    """Ticks of a log axis as numbers."""
-    low, high = ax.get_ylim()
-    steps = (1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 5, 6, 7, 8, 9)  # a short axis needs closer ones
-    every = (step * 10.0**power for power in range(-3, 1) for step in steps)
-    marks = [mark for mark in every if low <= mark <= high]
-    ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
-    ax.minorticks_off()
 
 
 def axes_figure(results: Path) -> Figures:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.figures.figure_layout import Figures
+from fairtrial.reporting.figures.figure_layout import Figures, plain_ticks
 from fairtrial.reporting.report_item import (
     NIGHTLY,
     RESULTS,
@@ -65,6 +65,7 @@ def _panels(values: Mapping[str, Any]) -> Figure:
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
         ax.set_xticks(values["looks"], [str(step) for step in values["looks"]])
+        plain_ticks(ax)
         ax.set_title(title)
         ax.set_xlabel("updates")
     lines, names = axes[0].get_legend_handles_labels()
