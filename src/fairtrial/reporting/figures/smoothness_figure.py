@@ -38,12 +38,12 @@ def smoothness_figure(results: Path) -> Figures:
     values = record["values"]
     runs = len(values["arms"][0]["runs"])
     ratios = ", ".join(f"{norm} {ratio_words(values, norm)}" for norm in ("bn", "gn"))
+    setting = f"lr {values['lr']:g}, batch {values['batch']}, {clean(values['data'])}"
     caption = (
-        "Smoothness of the loss along a training, relative to the size of each layer's filters: largest "
-        "change of the gradient per step down it; range of the loss over these steps; top eigenvalue of the "
-        f"Hessian, in magnitude. Thin: n = {runs} starts; thick: geometric mean. Change of the gradient, WS "
-        f"over plain: {ratios} (95 % paired t interval). All arms at lr {values['lr']:g}, batch "
-        f"{values['batch']}, {clean(values['data'])}. {measured_by(record)}"
+        "Smoothness of the loss along a training, relative to the size of each layer's filters: change of "
+        "the gradient per step down it, range of the loss over these steps, top eigenvalue of the Hessian. "
+        f"Thin: n = {runs} starts; thick: geometric mean. Change, WS over plain: {ratios} (95 % t). Arms "
+        f"share updates, not losses: {setting}. {measured_by(record)}"
     )
     yield "f3-6", caption, _panels(values)
 
