@@ -115,9 +115,9 @@ def test_an_installed_package_offers_a_norm(rms, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     from fairtrial.plugins import registry
 
-    registry._find_installed.cache_clear()
+    registry.installed.cache_clear()
     assert [plugin.name for plugin in study().plugins] == ["offered_norm.py"]
-    registry._find_installed.cache_clear()
+    registry.installed.cache_clear()
 
 
 BLOCK = """

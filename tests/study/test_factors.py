@@ -32,6 +32,7 @@ LEVELS = {
     "recipe": ("own", "hyperrule-paper"),
     "precision": ("fp32", "bf16"),
     "layout": ("nchw", "nhwc"),
+    "label_noise": (0.0, 0.2),
     "kernels": ("fastest", "torch"),
     "stage": ("downstream", "upstream"),
     "upstream": ("none", "upstream"),

@@ -121,7 +121,6 @@ def known_elsewhere(kind: str, name: str) -> Plugin | None:
     return _OWNERS.get((kind, name))
 
 
-@cache
 def _find_installed() -> None:
     """Register what installed packages offer; it is looked for where a name is not known otherwise."""
     for plugin in installed():
