@@ -226,7 +226,7 @@ ROWS = (
             "where the lead changes hands within one schedule, on validation images, with its confidence set",
             "fairtrial run norm; upstream with more seeds: "
             "fairtrial run upstream --data parquet:DIR --seeds 10",
-            ("crossover",), Cells(FOUR_ARMS), "a narrow band upstream, where three seeds are few",
+            ("crossover",), Cells(FOUR_ARMS), "a narrow band upstream, where five seeds are few",
         ),
     )),
     RegistryRow(STUDY, draw_learning_curves, rank=9, items=(
