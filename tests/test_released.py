@@ -91,14 +91,14 @@ def test_the_readme_shows_every_primary_contrast_of_the_studies_that_it_quotes()
 
 
 def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
-    records = Store(UPSTREAM).attempts()
-    assert len(records) == 12
+    records = [each for each in Store(UPSTREAM).attempts() if each.settings.stage == "upstream"]
+    assert len(records) == 20
     for record in records:
         settings, kept = record.settings, record.measured.checkpoint
         model = create_model(settings.model, 10, settings.norm, settings.weight_std)
         source = weights.load(model, UPSTREAM / "weights" / kept.file, head="zero")
         assert (source.sha256, source.metadata["seed"]) == (kept.sha256, record.seed)
-    assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 12e6
+    assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 20e6
 
 
 def test_the_page_on_the_ladder_has_the_table_of_its_records():
