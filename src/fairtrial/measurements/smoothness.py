@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,19 +20,19 @@ from torch import Tensor, nn
 from fairtrial.data import Dataset
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.rng import key, stream
+from fairtrial.study.recipes import recipe_of
+from fairtrial.study.settings import Settings
 from fairtrial.training.augmentation import normalize
 from fairtrial.training.batches import Order
+from fairtrial.training.loop import update
 from fairtrial.training.optimizer import SGD
 
 ARMS: Final = tuple({"norm": norm, "weight_std": ws} for norm in ("bn", "gn") for ws in (False, True))
 MODEL: Final = "mini"
 SEEDS: Final = 5
-BATCH, LR, MOMENTUM = 32, 0.1, 0.9
-LOOKS: Final = (
-    8,
-    32,
-    128,
-)  # updates after which the loss is looked at; a head of zeros passes nothing back at 0
+BATCH, LR = 32, 0.1  # the rate at 64 images, as everywhere
+# updates before a look; at the start a head of zeros passes nothing back
+LOOKS: Final = (8, 32, 128)
 RADII: Final = (0.025, 0.05, 0.1)  # of the norm of all filters, down the gradient
 TURNS: Final = 20  # of the power iteration
 
@@ -58,17 +59,18 @@ def along(arm: dict[str, Any], seed: int, dataset: Dataset, looks: Sequence[int]
     )  # fmt: skip
     init_weights(model, lambda name: stream("init", seed, key(name)))
     model.train()
-    optimizer = SGD(model.parameters(), lr=LR * BATCH / 64, momentum=MOMENTUM, weight_decay=0.0)
-    order = Order(torch.arange(len(dataset.train_labels)).numpy(), seed)
+    recipe = recipe_of(Settings(batch_size=BATCH, lr=LR), None)
+    optimizer = SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    order = Order(np.arange(len(dataset.train_labels)), seed)
     rows = []
     for step in range(max(looks) + 1):
-        chosen = torch.cat([torch.from_numpy(ids) for _, ids in order.batch(step, BATCH)])
+        chosen = torch.from_numpy(np.concatenate([ids for _, ids in order.batch(step, BATCH)]))
         x, y = normalize(dataset.train_images[chosen]), dataset.train_labels[chosen]
         if step in looks:
             rows.append({"step": step, **smoothness(model, x, y, seed)})
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+        update(model, optimizer, x, y, recipe)
     return rows
 
 
