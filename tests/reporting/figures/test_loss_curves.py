@@ -60,6 +60,23 @@ def test_nothing_is_drawn_where_a_run_recorded_no_training_curve(drawn):
     assert drawn(older) is None
 
 
+def test_runs_of_other_lengths_share_the_quarters_of_their_schedule(drawn):
+    """As under a budget in seconds."""
+
+    def timed(cell):
+        said, steps = falling(cell)["measured"], 767 - 3 * cell.seed
+        for curve in said.values():
+            for point, part in zip(curve, QUARTERS, strict=True):
+                point[0] = round(part * steps)
+        return {"measured": said, "spent": {"steps": steps, "examples": 4 * steps}}
+
+    _, _, figure = drawn(timed)
+    thick = [
+        line for line in figure.axes[0].lines if line.get_linestyle() != "None" and len(line.get_xdata()) == 4
+    ]
+    assert len(thick) == 4
+
+
 def test_a_panel_holds_six_arms(drawn):
     assert drawn(falling, factors=FOUR | {"batch_size": (4, 64)}) is None
 

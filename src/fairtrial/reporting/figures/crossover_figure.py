@@ -30,7 +30,7 @@ from fairtrial.reporting.verdicts.crossover_sentences import (
 from fairtrial.reporting.verdicts.learning_curve_crossover import IMAGES, SECONDS, STEPS, Crossover, LeadCurve
 from fairtrial.reporting.verdicts.sentences import arms
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import SCALES, Scale, listed
+from fairtrial.reporting.wording import SCALES, listed
 
 _AXES: Final = {STEPS: "optimizer steps", IMAGES: "training images seen", SECONDS: "seconds of training"}
 _ROOM: Final = 0.12  # of the heights shown: the least that is seen on each side of 0
@@ -39,7 +39,6 @@ _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 _MOST_ARMS: Final = 6  # arms that one panel can hold
 _DODGE: Final = 0.9  # percent of the schedule between two arms
-_LOSS: Final = Scale("loss", "in loss", SCALES["test_loss"].factor, SCALES["test_loss"].digits)
 
 Curves = Mapping[int, Mapping[float, tuple[float, float]]]  # seed -> share -> training, validation loss
 
@@ -165,7 +164,8 @@ def draw_learning_curves(verdicts: StudyVerdicts) -> Figures:
     results = verdicts.results
     arms = combinations(results.study, list(results.study.factors))
     found = [_curves(results, arm) for arm in arms[: _MOST_ARMS + 1]]
-    if len(arms) > _MOST_ARMS or not all(found):
+    shares = [sorted(set.intersection(*map(set, runs.values()))) if runs else [] for runs in found]
+    if len(arms) > _MOST_ARMS or not all(shares):
         return
     figure, panels = side_by_side(2, 2.6, wide=True)
     styles = looks([identity(results.study, arm) for arm in arms])
@@ -173,14 +173,15 @@ def draw_learning_curves(verdicts: StudyVerdicts) -> Figures:
     shown: list[Group] = []
     for panel, (ax, what) in enumerate(zip(panels, ("training", "validation"), strict=True)):
         ends = []
-        for rank, (arm, runs, look) in enumerate(zip(arms, found, styles, strict=True)):
-            shares = sorted(set.intersection(*(set(run) for run in runs.values())))
+        for rank, (arm, runs, at, look) in enumerate(zip(arms, found, shares, styles, strict=True)):
             line = [
                 group_of(results, arm, {s: run[share][panel] for s, run in runs.items()}, intervals=intervals)
-                for share in shares
+                for share in at
             ]
-            xs = [100 * share + _DODGE * (rank - (len(arms) - 1) / 2) for share in shares]
-            ends.append((line[0].label, draw_line(line, Places(xs, 0.0), look, _LOSS, ax), look))
+            xs = [100 * share + _DODGE * (rank - (len(arms) - 1) / 2) for share in at]
+            ends.append(
+                (line[0].label, draw_line(line, Places(xs, 0.0), look, SCALES["test_loss"], ax), look)
+            )
             shown += line
         ax.set_title(f"{what} images")
         ax.set_xlabel("share of the schedule (%)")
@@ -202,7 +203,7 @@ def _runs(results: Results, arm: Mapping[str, Any]) -> Iterator[tuple[int, dict[
             continue
         trained = dict(map(tuple, record.measured.train_curve or ()))
         points = {
-            step / record.spent.steps: (float(trained[step]), float(loss))
+            round(step / record.spent.steps, 2): (float(trained[step]), float(loss))
             for step, _, loss in record.measured.val_curve or ()
             if step in trained and loss is not None and math.isfinite(loss)
         }
