@@ -123,6 +123,14 @@ def test_a_report_over_all_studies_takes_none(recorded, tmp_path, capsys):
     assert "no STUDY was given" in capsys.readouterr().err
 
 
+def test_two_figures_of_one_name_are_refused(recorded, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(WHOLE + "# another file\n")
+    with pytest.raises(Fault, match="2 plug-ins draw a figure called 'by-seed'"):
+        own_figures.draw(recorded, [file_of(tmp_path), other])
+    assert not (recorded.folder / "own-figures").exists()
+
+
 def test_an_installed_package_offers_figures_too(recorded, tmp_path, monkeypatch):
     """Its entry point is found without an option."""
     (tmp_path / "site").mkdir()

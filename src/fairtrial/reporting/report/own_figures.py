@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +38,10 @@ def draw(store: Store, files: Iterable[Path], *, allow_partial: bool = False) ->
     rows = [(plugin, *row) for plugin in plugins.values() for row in plugin.table.get("figures", {}).items()]
     if not rows:
         return []
+    for name, times in Counter(name for _, name, _ in rows).items():
+        if times > 1:
+            where = " and ".join(plugin.where(row["builder"]) for plugin, own, row in rows if own == name)
+            raise fault(f"{times} plug-ins draw a figure called {name!r}", where, "give one another name")
     study, drawn = judge_study(store, partial=allow_partial), []
     problems: list[Problem] = []
     for plugin, name, row in rows:
