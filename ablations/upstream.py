@@ -22,10 +22,10 @@ STUDY = Study(
     },
     fixed={
         "stage": "upstream",  # its own streams of chance; the weights are kept
-        "layout": "nhwc",  # with our own kernels, the fastest loop on a CPU, in all four arms
+        "layout": "nhwc",  # in all four arms, as are the kernels
         "kernels": "fused",
         "data": "parquet:tiny-imagenet-32",
-        "augment": "none",  # four passes over the images leave nothing to crop and flip against
+        "augment": "none",  # four passes over the images; a pilot chose it
         "batch_size": 64,
         "lr": 0.1,
         "warmup": 0.05,

@@ -24,6 +24,8 @@ def test_the_share_of_wrong_labels_is_the_one_that_is_asked_for_and_none_is_righ
         wrong = (told != digits.train_labels).double().mean()
         assert float(wrong) == pytest.approx(share, abs=4 * (share * (1 - share) / len(told)) ** 0.5)
         assert set(told.tolist()) == set(range(10))
+    nearly_all = train_labels(noisy(0.9999), digits, 3)
+    assert float((nearly_all != digits.train_labels).double().mean()) > 0.99
 
 
 def test_it_is_of_the_seed_alone_and_a_smaller_share_lies_within_a_larger_one(digits):

@@ -9,7 +9,7 @@ from fairtrial.reporting.claims.claim_entries import Evidence, Source
 from fairtrial.reporting.claims.published_claims import Claim, Part, answer, claims, scale_of
 from fairtrial.reporting.report_item import measured_by, network_name
 from fairtrial.reporting.results.smoothness_ratios import log_ratio
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.integrity import Record
 
 
@@ -27,7 +27,7 @@ def examine(probes: Mapping[str, Record]) -> list[Evidence]:
 def _evidence(claim: Claim, part: Part, record: Record, norm: str) -> Evidence:
     values, found = record["values"], log_ratio(record["values"], norm)
     low, high = math.exp(found.low), math.exp(found.high)
-    name, data = part.design["probe"], clean(values["data"])
+    name, data, looks = part.design["probe"], clean(values["data"]), list(map(str, values["looks"]))
     called = f"{network_name(values['model'])} on {data}; not a BiT result. {measured_by(record)}"
     return Evidence(
         claim=claim,
@@ -36,7 +36,7 @@ def _evidence(claim: Claim, part: Part, record: Record, norm: str) -> Evidence:
         answer=answer(part, low, high),
         scale=scale_of(claim, [values]),
         arms=f"{norm}+ws against {norm}",
-        reason=f"all arms at lr {values['lr']:g}; mean over looks after {_listed(values['looks'])} updates",
+        reason=f"all arms at lr {values['lr']:g}; mean over looks after {listed(looks)} updates",
         estimate=math.exp(found.estimate),
         low=low,
         high=high,
@@ -46,7 +46,3 @@ def _evidence(claim: Claim, part: Part, record: Record, norm: str) -> Evidence:
         counted=plural(found.n, "start"),
         units=tuple(frozenset({f"{name} {norm} {seed}"}) for seed in range(found.n)),
     )
-
-
-def _listed(looks: list[int]) -> str:
-    return ", ".join(map(str, looks))
