@@ -90,6 +90,20 @@ def test_the_readme_shows_every_primary_contrast_of_the_studies_that_it_quotes()
     assert readme[readme.index(BEGIN) : readme.index(END)].count("(preset ") >= 3
 
 
+def test_a_study_that_a_reader_ran_again_is_not_quoted_twice(tmp_path):
+    """The README's first command writes results/norm; its second one must pass after it."""
+    readme = (ROOT / "README.md").read_text()
+    for folder in (*STUDIES, ROOT / "results" / "released" / "norm"):
+        part = "released" if folder.parent.name == "released" else ""
+        own = tmp_path / part / folder.name
+        own = tmp_path / folder.name if own.exists() else own
+        own.mkdir(parents=True)
+        for name in ("study.json", "verdicts.json"):
+            (own / name).write_bytes((folder / name).read_bytes())
+    assert (tmp_path / "norm" / "verdicts.json").is_file()
+    assert with_contrasts(readme, tmp_path) == readme
+
+
 def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
     records = [each for each in Store(UPSTREAM).attempts() if each.settings.stage == "upstream"]
     assert len(records) == 20

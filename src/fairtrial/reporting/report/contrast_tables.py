@@ -12,7 +12,7 @@ import pandas as pd
 from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.storage.store import Store
-from fairtrial.storage.study_folders import find_studies
+from fairtrial.storage.study_folders import RELEASED, find_studies, is_study
 from fairtrial.study.study import ALPHA, Study
 
 if TYPE_CHECKING:
@@ -86,14 +86,15 @@ def shared_table(studies: Sequence[RecordedStudy]) -> Table:
 def with_contrasts(readme: str, results: Path) -> str:
     """Return a page with the table between its two marks made anew, of every shipped study that it quotes.
 
-    A study is quoted where the page holds a sentence of its verdicts, or links to its folder. A ValueError
-    where a mark is missing.
+    A study is quoted where the page holds a sentence of its verdicts, or links to its folder; one of the
+    user's own that ships too is left out. A ValueError where a mark is missing.
     """
     head, begin, rest = readme.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"the page lacks the line {END if begin else BEGIN}")
-    folders = find_studies([results])
+    shipped, every = results / RELEASED, find_studies([results])
+    folders = [each for each in every if each.parent == shipped or not is_study(shipped / each.name)]
     rows = [row for folder in folders for row in _recorded_rows(folder, results, head + tail)]
     table = Table("quoted", "", _frame(rows).drop(columns="declared as"))
     return f"{head}{BEGIN}\n\n{verdict_key()}\n\n{table.markdown()}\n{END}{tail}"
