@@ -65,7 +65,7 @@ def test_a_suspended_study_goes_on_and_nothing_is_timed_out(tmp_path, who):
     time.sleep(5)
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    errors = driver.communicate(timeout=60)[1]
+    errors = driver.communicate(timeout=240)[1]
     assert driver.returncode == 0, errors
     assert [a.status for a in store_of(tmp_path / "r").attempts()] == ["done"] * 2
     assert run(tmp_path / "whole", study=study)[0] == 0
@@ -96,7 +96,7 @@ def test_a_results_folder_that_moves_ends_in_one_block(tmp_path, how):
     if how == "made anew":
         (results / "toy" / "cells").mkdir(parents=True)
         (results / "toy" / ".lock").touch()
-    errors = driver.communicate(timeout=20)[1]
+    errors = driver.communicate(timeout=120)[1]
     assert driver.returncode == RESOURCES
     assert errors.count("error: ") == errors.count("where: ") == 1 and "Traceback" not in errors
     assert "deleted or renamed" in errors

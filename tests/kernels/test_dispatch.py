@@ -47,8 +47,11 @@ def test_where_they_cannot_be_had_one_line_says_so_and_torch_computes(fresh, mon
 
 def test_a_compiler_that_hangs_ends_with_all_that_it_has_started(fresh, monkeypatch):
     monkeypatch.setenv("CC", failing("hangs", fresh))
-    monkeypatch.setitem(dispatch.LONGEST_S, "cpu", 2.0)
-    assert "did not end within 2 s" in choose("cpu").reason
+    for limit in (2.0, 8.0, 32.0):  # until a busy machine has come to the compiler
+        monkeypatch.setitem(dispatch.LONGEST_S, "cpu", limit)
+        assert f"did not end within {limit:g} s" in dispatch.check("cpu")
+        if (fresh / "children").exists():
+            break
     children = [int(line) for line in (fresh / "children").read_text().split()]
     assert len(children) == 1 and gone(children)
 

@@ -126,7 +126,7 @@ def statuses(results: Path, **study: Any) -> list[str]:
     return [row["status"] for row in table(results, **study)]
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Wait for something to become true; what it became."""
     end = time.monotonic() + seconds
     while not (found := condition()):
