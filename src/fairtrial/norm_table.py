@@ -25,7 +25,7 @@ class NormRow:
     neighbours in the batch. running_statistics: evaluation uses statistics kept from training. activates:
     the relu that follows is part of the layer. over_pixels: each statistic is over the pixels of one channel
     of one image, so a map of one pixel has a single value per statistic. relu_in_place: the relu that follows
-    may overwrite what the layer returns.
+    may overwrite what the layer returns. takes_groups: the setting `groups` says how many groups it has.
     """
 
     builder: str
@@ -34,6 +34,7 @@ class NormRow:
     activates: bool = False
     over_pixels: bool = False
     relu_in_place: bool = True
+    takes_groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class BlockRow:
 GROUPED: Final = ("gn", "ln", "in")
 NORM_TABLE: Final[dict[str, NormRow]] = {
     "bn": NormRow("fairtrial.layers.batch_norm:batch_norm", mixes_batch=True, running_statistics=True),
-    "gn": NormRow("fairtrial.layers.group_norm:group_norm"),
+    "gn": NormRow("fairtrial.layers.group_norm:group_norm", takes_groups=True),
     "ln": NormRow("fairtrial.layers.group_norm:layer_norm"),
     "in": NormRow("fairtrial.layers.group_norm:instance_norm", over_pixels=True),
     "none": NormRow("fairtrial.layers.group_norm:no_norm"),

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairtrial.layers import CONVS, NORMS, StdConv2d
+from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import Unit
 from fairtrial.models.resnet import MODELS, Built, ResNetV2, create_model, groups_of, init_weights
 from fairtrial.training.flops import macs_by_layer
@@ -218,6 +219,22 @@ def test_every_group_of_every_network_has_its_size(name):
 
 def test_the_groups_of_mini_are_these():
     assert [groups_of(MODELS["mini"], channels) for channels in (16, 32, 64, 128, 256)] == [2, 4, 8, 16, 32]
+
+
+def test_groups_that_are_asked_for_are_those_of_each_layer_or_one_a_channel():
+    """One group is layer normalization, as many as channels instance normalization (Wu & He, Table 3)."""
+    images = batch(2, 32)[0]
+
+    def features(norm: str, **options) -> torch.Tensor:
+        return awake(started(norm, **options))(images)
+
+    counts = {layer.num_groups for layer in started(groups=4).modules() if isinstance(layer, GroupNorm)}
+    assert counts == {4}
+    assert torch.equal(features("gn", groups=1), features("ln"))
+    assert torch.equal(features("gn", groups=256), features("in"))
+    assert not torch.allclose(features("gn", groups=4), features("gn"))
+    with pytest.raises(ValueError, match="groups=4, but norm 'bn' has no number of groups"):
+        create_model("mini", 10, "bn", groups=4)
 
 
 def test_convolutions_start_equal_in_all_arms():

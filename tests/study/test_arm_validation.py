@@ -62,6 +62,14 @@ def whats(**fixed) -> list[str]:
             "BiT-M-R50x1 holds a network with stride_on='3x3'",
         ),
         (
+            {"model": "r50x1", "upstream": "BiT-M-R50x1", "groups": 16},
+            "BiT-M-R50x1 holds a network with groups=None",
+        ),
+        (
+            {"norm": "bn", "groups": 4},
+            "groups=4, but norm='bn' has no number of groups to choose",
+        ),
+        (
             {"model": "torchvision:resnet18", "norm": "bn", "weight_std": False, "head": "drawn"},
             "head='drawn', but torchvision:resnet18 comes with zero",
         ),

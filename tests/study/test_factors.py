@@ -14,6 +14,7 @@ LEVELS = {
     "model": ("mini", "r50x1"),
     "norm": ("bn", "gn"),
     "weight_std": (True, False),
+    "groups": (None, 4),
     "batch_size": (4, 16),
     "stat_batch": (None, 4),
     "micro_batch": (None, 4),

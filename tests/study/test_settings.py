@@ -27,6 +27,7 @@ def test_a_start_key_names_what_a_checkpoint_says_of_its_network():
         ("norm", "bn"),
         ("block", "post-activation"),
         ("stride_on", "1x1"),
+        ("groups", 4),
     ],
 )
 def test_each_part_of_a_start_key_tells_two_starts_apart(name, value):

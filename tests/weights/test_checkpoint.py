@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from fairtrial.errors import Fault
 from fairtrial.layers import CONVS, NORMS
@@ -41,6 +42,16 @@ def good(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("checkpoint") / "good.safetensors"
     save(mini(), path, METADATA)
     return path.read_bytes()
+
+
+def test_a_released_checkpoint_says_of_its_network_what_one_would_today():
+    """What a network can be asked for has grown since; the file of one that asks for nothing new has not."""
+    for path in Path("results/upstream/weights").glob("*.safetensors"):
+        with safe_open(path, "np") as file:
+            built = json.loads(file.metadata()[KEY])["record"]["built"]
+        model = create_model("mini", 200, built["norm"], built["weight_std"])
+        assert model.built.record() == built
+        assert load(model, path, head="zero").model == "mini"
 
 
 @pytest.mark.parametrize("arm", ARMS, ids=str)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -67,10 +67,21 @@ class Built:
     stat_batch: int | None = None
     block: str = PRE
     stride_on: str = "3x3"
+    groups: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Every field by name; groups only where it was asked for, as in files from before it could be."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("groups", None)}
 
 
-def groups_of(spec: Spec, channels: int) -> int:
-    """The groups of GN for so many channels: 32 as in BiT; in a mini fewer, so that each holds 8 or more."""
+def groups_of(spec: Spec, channels: int, groups: int | None = None) -> int:
+    """The groups of GN for so many channels: 32 as in BiT; in a mini fewer, so that each holds 8 or more.
+
+    groups: as many, or the largest of its divisors that divides the channels: 1 is layer, and as many as
+    there are channels instance normalization (Wu & He, 2018, section 3.1).
+    """
+    if groups is not None:
+        return math.gcd(groups, channels)
     return min(32, channels // 8) if spec.small_images else 32
 
 
@@ -84,6 +95,7 @@ def create_model(
     kernels: str = FASTEST,
     block: str = PRE,
     stride_on: str = "3x3",
+    groups: int | None = None,
 ) -> ResNetV2:
     """The network called `name`; give it a start with `init_weights`, or load one.
 
@@ -92,6 +104,7 @@ def create_model(
     kernels: a row of kernels.dispatch.KERNELS; they differ in speed, and in how they round.
     block: "pre-activation" as in BiT, or "post-activation" as in ResNet v1: norms behind the convolutions,
     one behind the root, none before the head. stride_on: the convolution of a unit that halves the map.
+    groups: of "gn", in every layer; None for as many as `groups_of` says.
     """
     spec = _known("model", name, MODELS)
     row = _known("norm", norm, NORMS)
@@ -105,14 +118,10 @@ def create_model(
     unit = BLOCK_TABLE[block]
     if row.activates and not unit.preactivated:
         raise ValueError(f"norm {norm!r} activates by itself, but a {block} block sums before its relu")
-    if stat_batch is not None and not row.mixes_batch:
-        mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
-        raise ValueError(
-            f"stat_batch={stat_batch}, but norm {norm!r} has no batch statistic; it is for: {mixing}"
-        )
+    _refuse_options(norm, stat_batch, groups)
 
     def build_norm(channels: int) -> nn.Module:
-        return row.build(channels, groups=groups_of(spec, channels), stat_batch=stat_batch)
+        return row.build(channels, groups=groups_of(spec, channels, groups), stat_batch=stat_batch)
 
     with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws from the global generator; leave that untouched
         ways = (row.activates, unit.preactivated, stride_on, row.relu_in_place)
@@ -120,8 +129,19 @@ def create_model(
     for layer in model.modules():
         if isinstance(layer, StdConv2d | GroupNorm):
             layer.kernels = kernels
-    model.built = Built(name, num_classes, norm, weight_std, stat_batch, block, stride_on)
+    model.built = Built(name, num_classes, norm, weight_std, stat_batch, block, stride_on, groups)
     return model
+
+
+def _refuse_options(norm: str, stat_batch: int | None, groups: int | None) -> None:
+    """A ValueError where a norm has no use for an option."""
+    if groups is not None and not NORMS[norm].takes_groups:
+        raise ValueError(f"groups={groups}, but norm {norm!r} has no number of groups to choose")
+    if stat_batch is not None and not NORMS[norm].mixes_batch:
+        mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)
+        raise ValueError(
+            f"stat_batch={stat_batch}, but norm {norm!r} has no batch statistic; it is for: {mixing}"
+        )
 
 
 class ResNetV2(nn.Module):

@@ -129,10 +129,17 @@ def _start(settings: Settings) -> Found:
     if start.network not in (None, settings.model):
         what = f"{start.name} holds the network {start.network}, and this arm is {settings.model}"
         yield what, ("upstream", "model"), f"set model={start.network}, one network in a study"
-    for name in ("block", "stride_on"):
+    for name in ("block", "stride_on", "groups"):
         if start.bit and getattr(settings, name) != FACTORS[name].default:
             what = f"{start.name} holds a network with {name}={FACTORS[name].default!r}"
             yield what, (name, "upstream"), f"take {name} out"
+
+
+def _groups(settings: Settings) -> Found:
+    """Groups of a norm that has none to choose."""
+    if settings.groups is not None and not settings.norm_row.takes_groups:
+        what = f"groups={settings.groups}, but norm={settings.norm!r} has no number of groups to choose"
+        yield what, ("groups", "norm"), "fix norm='gn', or take groups out"
 
 
 def _order(settings: Settings) -> Found:
@@ -155,7 +162,7 @@ def _backbones(settings: Settings) -> Found:
         *((name, getattr(row, name)) for name in ("norm", "weight_std") if getattr(row, name) is not None),
         ("stat_batch", None),
         ("bn_mode", "updated"),
-        *((name, FACTORS[name].default) for name in ("block", "stride_on", "head")),
+        *((name, FACTORS[name].default) for name in ("block", "stride_on", "head", "groups")),
     ):
         if (value := getattr(settings, name)) != own:
             what = f"{name}={value!r}, but {model} comes with {own}"
@@ -209,11 +216,12 @@ CHECKS: Final[dict[Callable[[Settings], Found], tuple[str, ...]]] = {  # check -
     _last_maps: ("norm", "model", "resolution", "recipe"),
     _backbones: (
         "model", "norm", "weight_std", "stat_batch", "bn_mode", "stage", "upstream", "resolution", "recipe",
-        "batch_size", "micro_batch", "block", "stride_on", "head", "finetune",
+        "batch_size", "micro_batch", "block", "stride_on", "head", "groups", "finetune",
     ),
     _start: (
         "model", "norm", "weight_std", "upstream", "upstream_seeds", "finetune", "bn_mode", "mixup", "block",
-        "stride_on", "model",
+        "stride_on", "groups",
     ),
+    _groups: ("norm", "groups"),
     _order: ("norm", "block"),
 }  # fmt: skip

@@ -101,6 +101,10 @@ class Settings:
     model: str = row(MODEL, "mini", "{}", start=True)
     norm: str = row(choice_of(NORM_TABLE), "gn", "{}", start=True)
     weight_std: bool | str = row(either("scaled", "scaled", switch()), True, "ws", start=True)
+    # of gn in each layer, as far as its channels divide by them; None: as the network has them
+    groups: int | None = row(
+        either(None, "own", whole(1, 2**20)), None, "{} groups", words={None: "own groups"}, start=True
+    )
     # images per optimizer update
     batch_size: int = row(whole(1, 2**20), 64, "batch {}")
     stat_batch: int | None = row(either(None, "batch", whole(1, 2**20)), None, "statistics batch {}")

@@ -29,7 +29,7 @@ HEADER_CAP: Final = 2**20  # bytes; R152x4 needs 60 kB, and safetensors would ta
 DTYPES: Final = {"F32": torch.float32, "I64": torch.int64}
 AGAIN: Final = "take an undamaged copy of the file, or train it again"
 # What a file says that was saved before these were options.
-LATER: Final = {"block": Built.block, "stride_on": Built.stride_on}
+LATER: Final = {"block": Built.block, "stride_on": Built.stride_on, "groups": Built.groups}
 SIDE: Final = 64  # pixels of the fingerprint's image; every network here leaves 2x2 or more of it
 COUNT: Final = 8  # features in it
 # whatever a damaged header does to json, to us and to safetensors
@@ -58,7 +58,7 @@ def save(model: ResNetV2, path: Path | str, metadata: Mapping[str, Any], *, head
         raise Fault(problems, BAD_INPUT)
     facts = {
         "schema": SCHEMA,
-        "built": asdict(model.built),
+        "built": model.built.record(),
         "probe": [round(value, 7) for value in fingerprint(model)],
         "metadata": dict(metadata),
     }

@@ -167,7 +167,11 @@ def test_an_arm_or_seed_that_was_not_pre_trained_is_named_beside_those_that_were
 
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [({"block": "post-activation"}, "block='post-activation'"), ({"stride_on": "1x1"}, "stride_on='1x1'")],
+    [
+        ({"block": "post-activation"}, "block='post-activation'"),
+        ({"stride_on": "1x1"}, "stride_on='1x1'"),
+        ({"groups": 4}, "groups=4"),
+    ],
 )
 def test_a_checkpoint_of_another_block_or_stride_does_not_fit(results, setting, told):
     """Neither is one found for such an arm, nor does the file itself go in."""

@@ -95,6 +95,7 @@ def build_model(settings: Settings, classes: int, seed: int, replica: int) -> Ne
             # other norms see one image at a time
             stat_batch=settings.stat_batch if settings.norm_row.mixes_batch else None,
             kernels=settings.kernels, block=settings.block, stride_on=settings.stride_on,
+            groups=settings.groups,
         )  # fmt: skip
         init_weights(model, draw, settings.head)
     if settings.layout == "nhwc":  # the first filter turns what passes through it

@@ -152,8 +152,12 @@ ROWS = (
             ("*-acc-by-stat-batch",), Cells({"norm": ("bn",), "stat_batch": ()}),
         ),
         ReportItem(
+            "F3.8", "Number of groups", ("Q3",), NIGHTLY, "how flat accuracy is in the number of groups",
+            "fairtrial run groups", ("*-acc-by-groups",), Cells({"groups": ()}),
+        ),
+        ReportItem(
             "F3.11", "Weight decay", ("Q3",), NIGHTLY, "whether an early rank is the final one",
-            "fairtrial run norm --set weight_decay=0,1e-5,1e-4,5e-4 --results results/decay",
+            "fairtrial run weight-decay",
             ("*-acc-by-*",), Cells({"norm": (), "weight_decay": ()}),
         ),
         ReportItem(

@@ -152,19 +152,20 @@ ROWS = (
             ReportItem(
                 "F4.2", "MixUp against the number of images", ("Q4",), REPORT,
                 "the paired gain at each number of images",
-                "fairtrial run mixup; to 2000 a class: fairtrial run mixup --preset mini --data parquet:DIR",
+                "fairtrial run mixup; on CIFAR-10, to 500 a class: "
+                "fairtrial run mixup --preset mini --data parquet:DIR",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (100,)}),
-                "500 and 2000 images per class, where the axis ends before them: the digits are too few",
+                "500 images per class, where the axis ends before them: the digits are too few",
             ),
             ReportItem(
                 "F4.3", "MixUp at 1 to 10 images", ("Q4",), REPORT,
                 "the paired gain where BiT does without MixUp",
-                "fairtrial run mixup --set shots=1,2,5,10,100 --seeds 20 --results results/few",
+                "fairtrial run mixup-few",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (1, 2, 5, 10)}),
             ),
             ReportItem(
                 "F4.4", "Dose of MixUp", ("Q4",), NIGHTLY, "a dose response in alpha",
-                "fairtrial run mixup --set mixup=0,0.05,0.1,0.2,0.4,1 --results results/alpha",
+                "fairtrial run mixup-dose",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0, 0.1, 0.4, 1.0)}),
             ),
             ReportItem(
@@ -180,7 +181,7 @@ ROWS = (
             ReportItem(
                 "F4.6", "Why MixUp", ("Q4",), NIGHTLY,
                 "what MixUp changes in likelihood and calibration, and with wrong labels",
-                "fairtrial run mixup --set label_noise=0,0.2,0.5 --set shots=100 --results results/noise",
+                "fairtrial run label-noise",
                 ("why-mixup",), Cells({"mixup": (0.0,), "label_noise": (0.0,)}),
             ),
         ),
@@ -192,7 +193,7 @@ ROWS = (
             ReportItem(
                 "F3.9", "BN's running statistics in transfer", ("Q3",), NIGHTLY,
                 "what frozen or estimated statistics change, paired with updated ones",
-                "fairtrial run shots --set bn_mode=updated,frozen,re-estimated --results results/bn-modes",
+                "fairtrial run bn-modes",
                 ("bn-mode-gain-by-shots",), Cells({"bn_mode": ("updated", "frozen")}, pretrained=True),
             ),
         ),

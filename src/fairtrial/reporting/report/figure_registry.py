@@ -40,10 +40,6 @@ PLANNED: Final = (
         "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
     ),
     ReportItem(
-        "F3.8", "Number of groups", ("Q3",), NIGHTLY, "how flat accuracy is in the number of groups",
-        "fairtrial run components --set norm=bn,ln,gn,in --results results/groups, for 1, 32 and C groups",
-    ),
-    ReportItem(
         "F5.4", "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
         f"{_LATER}: a detector that trains",
     ),
