@@ -34,9 +34,13 @@ STUDY = Study(
     aa={"norm": "bn", "weight_std": False, "stat_batch": 16},
     presets={
         "mini": {
+            "factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "stat_batch": (2, 16, 64)},
+            "only": ({"norm": "bn", "weight_std": False}, GN_WS),
+            "fixed": {"lr": 0.3, "batch_size": 64, "layout": "nhwc", "kernels": "fused"},
             "budget": Budget(examples=20_480),
-            "seeds": range(5),
-            "fixed": {"lr": 0.1, "batch_size": 64},
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
+            "pilots": "that of the norm study, for the range of rates",
+            "seeds": range(620, 630),
         },
         "bit": {
             "budget": Budget(examples=512_000),

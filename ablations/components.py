@@ -46,7 +46,13 @@ STUDY = Study(
     margin=0.01,
     aa=ALL,
     presets={
-        "mini": {"budget": Budget(examples=20_480), "fixed": {"lr": 0.1, "batch_size": 64}},
+        "mini": {
+            "fixed": {"lr": 0.3, "batch_size": 64, "layout": "nhwc", "kernels": "fused"},
+            "budget": Budget(examples=20_480),
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
+            "pilots": "that of the norm study, for the range of rates",
+            "seeds": range(610, 620),
+        },
         "bit": {
             "budget": Budget(examples=512_000),
             "seeds": range(5),

@@ -8,6 +8,8 @@ Result:  results/mixup/report.html
 from fairtrial import Budget, Contrast, Study, Tuning, drive
 
 ON, OFF = {"mixup": 0.1}, {"mixup": 0.0}
+GN_WS = {"norm": "gn", "weight_std": True}
+BN = {"norm": "bn", "weight_std": False}
 
 STUDY = Study(
     name="mixup",
@@ -39,16 +41,21 @@ STUDY = Study(
                 "mixup": (0.0, 0.1),
                 "norm": ("bn", "gn"),
                 "weight_std": (False, True),
-                "shots": (5, 100, 2000),
+                "shots": (100, 500),
             },
+            "only": (BN, GN_WS),
+            "fixed": {"lr": 0.3, "batch_size": 64, "layout": "nhwc", "kernels": "fused"},
             "budget": Budget(examples=20_480),
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
+            "pilots": "that of the norm study, for the range of rates",
+            "seeds": range(630, 640),
             "primary": (
-                Contrast("few images", treatment=ON, control=OFF, at={"shots": 5}),
-                Contrast("many images", treatment=ON, control=OFF, at={"shots": 2000}),
-                Contrast("MixUp gains with the images", treatment=ON, control=OFF, by={"shots": (2000, 5)}),
+                Contrast("few images", treatment=ON, control=OFF, at={"shots": 100}),
+                Contrast("many images", treatment=ON, control=OFF, at={"shots": 500}),
+                Contrast("MixUp gains with the images", treatment=ON, control=OFF, by={"shots": (500, 100)}),
             ),
             "secondary": (),
-            "aa": {"mixup": 0.1, "norm": "gn", "weight_std": True, "shots": 2000},
+            "aa": {"mixup": 0.1, "norm": "gn", "weight_std": True, "shots": 500},
         },
         "bit": {
             "factors": {"mixup": (0.0, 0.1), "shots": (5, 100, 2000)},

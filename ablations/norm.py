@@ -45,7 +45,28 @@ STUDY = Study(
     margin=0.01,  # test accuracy; a smaller difference would not change anybody's choice
     aa={"norm": "gn", "weight_std": True, "batch_size": 32},
     presets={
-        "mini": {"budget": Budget(examples=20_480), "fixed": {"lr": 0.1}, "seeds": range(10)},
+        "mini": {
+            "factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4, 64)},
+            "only": (BN, GN_WS, {"batch_size": 64}),
+            "fixed": {"lr": 0.3, "layout": "nhwc", "kernels": "fused"},
+            "budget": Budget(examples=20_480),
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
+            "pilots": "seeds 900 and 901, bn and gn+ws at both batches, at lr 0.3: budget, seeds and rates",
+            "seeds": range(600, 610),  # of no study or pilot before
+            "primary": (
+                Contrast("small batch", treatment=GN_WS, control=BN, at={"batch_size": 4}),
+                Contrast("large batch", treatment=GN_WS, control=BN, at={"batch_size": 64}),
+                Contrast("batch matters more to BN", treatment=GN_WS, control=BN, by={"batch_size": (4, 64)}),
+                Contrast(
+                    "WS repairs GN",
+                    treatment={"weight_std": True},
+                    control={"weight_std": False},
+                    by={"norm": ("gn", "bn")},
+                    at={"batch_size": 64},
+                ),
+            ),
+            "aa": {"norm": "gn", "weight_std": True, "batch_size": 64},
+        },
         "bit": {
             "budget": Budget(examples=512_000),  # ten times each image of CIFAR-10
             "fixed": {"lr": 0.1, "val_per_class": 50},
