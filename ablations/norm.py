@@ -50,9 +50,10 @@ STUDY = Study(
             "only": (BN, GN_WS, {"batch_size": 64}),
             "fixed": {"lr": 0.3, "layout": "nhwc", "kernels": "fused"},
             "budget": Budget(examples=20_480),
-            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
-            "pilots": "seeds 900 and 901, bn and gn+ws at both batches, at lr 0.3: budget, seeds and rates",
-            "seeds": range(600, 610),  # of no study or pilot before
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=4),
+            "pilots": "seeds 900 and 901, bn and gn+ws at both batches, at lr 0.3: budget, seeds and rates; "
+            "seeds 600 to 609, the whole study with 2 tuning seeds, where rates tied for gn and bn+ws",
+            "seeds": range(650, 660),  # of no study or pilot before
             "primary": (
                 Contrast("small batch", treatment=GN_WS, control=BN, at={"batch_size": 4}),
                 Contrast("large batch", treatment=GN_WS, control=BN, at={"batch_size": 64}),
