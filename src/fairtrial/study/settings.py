@@ -103,8 +103,9 @@ class Settings:
     weight_std: bool | str = row(either("scaled", "scaled", switch()), True, "ws", start=True)
     # of gn in each layer, as far as its channels divide by them; None: as the network has them
     groups: int | None = row(
-        either(None, "own", whole(1, 2**20)), None, "{} groups", words={None: "own groups", 1: "1 group"}, start=True
-    )
+        either(None, "own", whole(1, 2**20)), None, "{} groups",
+        words={None: "own groups", 1: "1 group"}, start=True,
+    )  # fmt: skip
     # images per optimizer update
     batch_size: int = row(whole(1, 2**20), 64, "batch {}")
     stat_batch: int | None = row(either(None, "batch", whole(1, 2**20)), None, "statistics batch {}")
