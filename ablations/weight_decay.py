@@ -22,9 +22,10 @@ STUDY = Study(
     only=(BN, GN_WS),
     fixed={"lr": 0.1, "batch_size": 32, "shots": 60, "val_per_class": 20, "layout": "nhwc"},
     budget=Budget(examples=8192),  # four times that of the norm study, so that a decay can act
-    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=2),
-    pilots="those of the norm study, for shots and the range of rates",
-    seeds=range(710, 720),  # of no study or pilot before
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=4),
+    pilots="those of the norm study, for shots and the range of rates; seeds 710 to 719, all of it with "
+    "2 tuning seeds: its A/A arm differed from itself, and one seed of gn+ws without decay ended at 32 %",
+    seeds=range(770, 780),  # of no study or pilot before
     primary=(
         Contrast("decay in BN", treatment=MOST, control=NONE, at=BN),
         Contrast("decay in GN+WS", treatment=MOST, control=NONE, at=GN_WS),
