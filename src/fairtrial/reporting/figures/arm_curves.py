@@ -161,6 +161,10 @@ ROWS = (
             ("*-acc-by-*",), Cells({"norm": (), "weight_decay": ()}),
         ),
         ReportItem(
+            "F4.4", "Dose of MixUp", ("Q4",), NIGHTLY, "a dose response in alpha", "fairtrial run mixup-dose",
+            ("*-acc-by-mixup",), Cells({"mixup": (0.0, 0.1, 0.4, 1.0)}),
+        ),
+        ReportItem(
             "F4.7", "MixUp upstream", ("Q4",), NIGHTLY,
             "equivalence within one point, upstream and transferred",
             "fairtrial run upstream --set mixup=0,0.1 --data parquet:DIR --results results/mixup-upstream",

@@ -19,6 +19,7 @@ from fairtrial.reporting.figures.figure_layout import (
     capital,
     factor_name,
     label_once,
+    some,
 )
 from fairtrial.reporting.figures.style import BAND, INK, looks
 from fairtrial.reporting.report_item import NIGHTLY, REPORT, STUDY, Cells, RegistryRow, ReportItem
@@ -94,7 +95,8 @@ def draw_gains(
 ) -> Figures:
     """Draw the paired gains of a study against its images per class; none where it has no such panel."""
     results, partial, axis = verdicts.results, verdicts.partial, "shots"
-    study, metric, panels = results.study, metric_of(results.study), panels_of(results.study)
+    study, metric, every = results.study, metric_of(results.study), panels_of(results.study)
+    panels = some(every)
     if not panels:
         return
     points = measure(results, panels, axis, metric, intervals=results.sound or partial)
@@ -105,6 +107,8 @@ def draw_gains(
     label_once(figure, axes, SCALES[metric].gap_axis)
     titles = "; ".join(panel.title for panel in panels)
     told = f"{what} against {factor_name(axis)}: {titles}. {capital(how(results, points))}."
+    if len(panels) < len(every):
+        told += f" Drawn: {len(panels)} of {len(every)} pairs of levels."
     mean = averaged(study, [axis, *(each for panel in panels for line in panel.lines for each in line.named)])
     caption = f"{told}{mean} Exploratory where no verdict above says the same. {_units(results, points)}."
     yield f"{name}-by-{axis}".replace("_", "-"), caption, figure
@@ -162,11 +166,6 @@ ROWS = (
                 "the paired gain where BiT does without MixUp",
                 "fairtrial run mixup-few",
                 ("mixup-gain-by-shots",), Cells({"mixup": (0.0,), "shots": (1, 2, 5, 10)}),
-            ),
-            ReportItem(
-                "F4.4", "Dose of MixUp", ("Q4",), NIGHTLY, "a dose response in alpha",
-                "fairtrial run mixup-dose",
-                ("mixup-gain-by-shots",), Cells({"mixup": (0.0, 0.1, 0.4, 1.0)}),
             ),
             ReportItem(
                 "F4.5", "MixUp with each norm", ("Q4", "Q3"), NIGHTLY,

@@ -20,7 +20,7 @@ from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.contrast import Levels
 from fairtrial.study.study import Contrast, Study
 
-_PANELS: Final = 3
+_LINES: Final = 3  # of arms against plain BN
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +82,13 @@ def _uppers(study: Study) -> list[GainPanel]:
         if initial_checkpoint.NONE in levels
         else []
     )
-    return [_panel(study, "upstream", upstream, initial_checkpoint.NONE) for upstream in above][:_PANELS]
+    return [_panel(study, "upstream", upstream, initial_checkpoint.NONE) for upstream in above]
 
 
 def mixups(study: Study) -> list[GainPanel]:
     """Return each MixUp minus none."""
     levels = study.factors.get("mixup", ())
-    return [_panel(study, "mixup", alpha, 0.0) for alpha in levels if alpha and 0.0 in levels][:_PANELS]
+    return [_panel(study, "mixup", alpha, 0.0) for alpha in levels if alpha and 0.0 in levels]
 
 
 def bn_modes(study: Study) -> list[GainPanel]:
@@ -105,7 +105,7 @@ def _keeps_statistics(line: GainLine) -> bool:
 
 
 def norms(study: Study) -> list[GainPanel]:
-    """Return GN with WS minus plain BN; where it is not swept, every other arm minus plain BN."""
+    """Return GN with WS minus plain BN; where it is not swept, the first other arms minus plain BN."""
     arms = _arms(study)
     plain = {"norm": "bn", "weight_std": False}
     best = {"norm": "gn", "weight_std": True}
@@ -114,7 +114,7 @@ def norms(study: Study) -> list[GainPanel]:
         return []
     treatments = [arm for arm in arms if "weight_std" in arm and arm == best]
     treatments = treatments or [arm for arm in arms if arm != control[0]]
-    lines = [GainLine(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_PANELS]]
+    lines = [GainLine(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_LINES]]
     only = f"{lines[0].name} minus " if len(lines) == 1 else "minus "
     return [GainPanel(only + _name(control[0]), tuple(lines))]
 
