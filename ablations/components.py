@@ -50,7 +50,7 @@ STUDY = Study(
             "fixed": {"lr": 0.3, "batch_size": 64, "layout": "nhwc", "kernels": "fused"},
             "budget": Budget(examples=20_480),
             "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=4),
-            "pilots": "that of the norm study, for the range of rates; seeds 610 to 619, all of it with 2 tuning "
+            "pilots": "that of the norm study, for the range of rates; seeds 610 to 619, with 2 tuning "
             "seeds, where rates tied for gn and bn+ws",
             "seeds": range(660, 670),
         },
