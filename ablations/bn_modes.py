@@ -1,7 +1,7 @@
 """What should fine-tuning do with BN's running statistics, and does GN+WS do better without any?
 
 Run:     fairtrial run bn-modes
-Takes:   about 2 minutes on two cores
+Takes:   about 2 minutes on two cores, as recorded beside other work
 Result:  results/bn-modes/report.html
 """
 

@@ -1,7 +1,7 @@
 """How many groups does GN need, from one for all channels to one for each, with WS and without?
 
 Run:     fairtrial run groups
-Takes:   about 3 minutes on two cores
+Takes:   about 3 minutes on two cores, as recorded beside other work
 Result:  results/groups/report.html
 """
 

@@ -1,7 +1,7 @@
 """Does MixUp help more where labels are wrong?
 
 Run:     fairtrial run label-noise
-Takes:   about 4 minutes on two cores
+Takes:   about 4 minutes on two cores, as recorded beside other work
 Result:  results/label-noise/report.html
 """
 

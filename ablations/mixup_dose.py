@@ -1,7 +1,7 @@
 """How much MixUp is best: a dose response in alpha, with few images and with many?
 
 Run:     fairtrial run mixup-dose
-Takes:   about 2 minutes on two cores
+Takes:   about 2 minutes on two cores, as recorded beside other work
 Result:  results/mixup-dose/report.html
 """
 

@@ -1,7 +1,7 @@
 """Does MixUp help in transfer with 1 to 10 images per class, where BiT does without it?
 
 Run:     fairtrial run mixup-few
-Takes:   about 2 minutes on two cores
+Takes:   about 2 minutes on two cores, as recorded beside other work
 Result:  results/mixup-few/report.html
 """
 

@@ -1,8 +1,8 @@
 """Does GN+WS beat BN when the batch is small, and does WS repair GN when it is large?
 
 Run:     tox -e ablate-norm
-Takes:   about 2 minutes on two cores (60 trials choose each arm's rate, then 84 cells of 2 048 digits);
-         --preset mini, on CIFAR-10, an hour
+Takes:   under 3 minutes on two cores (60 trials choose each arm's rate, then 84 cells of 2 048 digits);
+         --preset mini, on CIFAR-10, three quarters of an hour
 Result:  results/norm/report.html
 """
 

@@ -1,7 +1,7 @@
 """Does weight decay change which normalization wins?
 
 Run:     fairtrial run weight-decay
-Takes:   about 8 minutes on two cores
+Takes:   about 8 minutes on two cores, as recorded beside other work
 Result:  results/weight-decay/report.html
 """
 

@@ -24,20 +24,19 @@ class Norm:
     """A row of the table with its function: how to build the layer, and what a network must know of it.
 
     mixes_batch: an image's output depends on its neighbours. activates: the relu that follows is part of it.
-    relu_in_place: that relu may overwrite the output. takes_groups: how many groups it has is a setting.
+    relu_in_place: that relu may overwrite the output.
     """
 
     build: Build
     mixes_batch: bool
     activates: bool = False
     relu_in_place: bool = True
-    takes_groups: bool = False
 
     @classmethod
     def of(cls, row: NormRow) -> Norm:
         """Import the function that a row names."""
         build = partial(_built, named_by(row.builder))
-        return cls(build, row.mixes_batch, row.activates, row.relu_in_place, row.takes_groups)
+        return cls(build, row.mixes_batch, row.activates, row.relu_in_place)
 
 
 def _built(function: Callable[..., nn.Module], channels: int, **options: Any) -> nn.Module:

@@ -20,7 +20,7 @@ from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import EXPANSION, Parts, activated
-from fairtrial.norm_table import BLOCK_TABLE, named_by
+from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE, named_by
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -135,7 +135,7 @@ def create_model(
 
 def _refuse_options(norm: str, stat_batch: int | None, groups: int | None) -> None:
     """A ValueError where a norm has no use for an option."""
-    if groups is not None and not NORMS[norm].takes_groups:
+    if groups is not None and not NORM_TABLE[norm].takes_groups:
         raise ValueError(f"groups={groups}, but norm {norm!r} has no number of groups to choose")
     if stat_batch is not None and not NORMS[norm].mixes_batch:
         mixing = ", ".join(known for known, each in NORMS.items() if each.mixes_batch)

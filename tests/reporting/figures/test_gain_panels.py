@@ -1,4 +1,4 @@
-"""Paired gains, drawn: what does not fit beside each other is said, and never the largest dose."""
+"""Paired gains, drawn: a panel per pair of levels; those that do not fit beside each other are counted."""
 
 import pytest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.arms import NORM, combinations, identity
@@ -19,8 +19,6 @@ from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.contrast import Levels
 from fairtrial.study.study import Contrast, Study
-
-_LINES: Final = 3  # of arms against plain BN
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +103,7 @@ def _keeps_statistics(line: GainLine) -> bool:
 
 
 def norms(study: Study) -> list[GainPanel]:
-    """Return GN with WS minus plain BN; where it is not swept, the first other arms minus plain BN."""
+    """Return GN with WS minus plain BN; where it is not swept, every other arm minus plain BN."""
     arms = _arms(study)
     plain = {"norm": "bn", "weight_std": False}
     best = {"norm": "gn", "weight_std": True}
@@ -114,7 +112,7 @@ def norms(study: Study) -> list[GainPanel]:
         return []
     treatments = [arm for arm in arms if "weight_std" in arm and arm == best]
     treatments = treatments or [arm for arm in arms if arm != control[0]]
-    lines = [GainLine(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments[:_LINES]]
+    lines = [GainLine(_name(arm), arm, control[0], {}, identity(study, arm)) for arm in treatments]
     only = f"{lines[0].name} minus " if len(lines) == 1 else "minus "
     return [GainPanel(only + _name(control[0]), tuple(lines))]
 
