@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -63,11 +64,12 @@ def halted(nodes, results):
     if pid is None:
         return None
     node = nodes.node_of(pid)
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(1)  # an answer that was on its way when the worker stopped has arrived
-    if pid in pids(results):
-        return node
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # it has ended meanwhile: another one is found
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(1)  # an answer that was on its way when the worker stopped has arrived
+        if pid in pids(results):
+            return node
+        os.kill(pid, signal.SIGCONT)
     return None
 
 
