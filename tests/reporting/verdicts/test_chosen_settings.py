@@ -22,7 +22,7 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None):
+    def make(best, tuning=None, spread=0.0):
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
@@ -40,7 +40,8 @@ def tuned(make_study, tmp_path, noise):
         while pending := advance(study, known).pending:
             for cell in pending:
                 value = getattr(cell.settings, name)
-                known[cell.id] = outcome(cell, abs(value - best[cell.settings.norm]), store)
+                loss = abs(value - best[cell.settings.norm]) + spread * noise(cell, "loss")
+                known[cell.id] = outcome(cell, loss, store)
                 store.publish(known[cell.id])
         for cell in study.tuned(advance(study, known).chosen).cells():
             publish(store, cell, result=made_up(cell, 0.9 + 0.003 * noise(cell, "acc")))
@@ -61,6 +62,16 @@ def test_a_choice_at_the_edge_of_the_widened_range_is_a_stamp(tuned):
     assert max(verdicts.results.tuning.grid) > max(RATES)
     assert verdicts.findings[0].stamps == ("lr of gn+ws, batch 2 chosen at the edge of its range",)
     assert verdicts.sentences[0].endswith("(lr of gn+ws, batch 2 chosen at the edge of its range).")
+
+
+def test_a_choice_that_most_resamples_do_not_make_is_a_stamp(tuned):
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, seeds=4), spread=0.5))
+    unsure = {arm for (_, arm), choice in verdicts.results.tuning.choices.items() if choice.stability < 0.5}
+    assert len(unsure) == 1, "this spread leaves both in doubt, or none"
+    who = "gn+ws" if ("norm", "gn") in unsure.pop() else "bn"
+    stamp = f"lr of {who}, batch 2 in doubt: most resampled tuning seeds choose another"
+    assert stamp in verdicts.findings[0].stamps
+    assert stamp in verdicts.sentences[0]
 
 
 def test_settings_other_than_the_rate_are_named(tuned):

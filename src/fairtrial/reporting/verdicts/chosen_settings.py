@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
-from fairtrial.study.study import Contrast, Study, regime_of
+from fairtrial.study.study import Contrast, Regime, Study, regime_of
 from fairtrial.study.tuning_plan import at_edge
 
 COMPUTED: Final = {"micro_batch", "precision", "layout", "kernels"}  # how an update is computed, not what
 _NAMED: Final = 3  # arms of one stamp; above, their number
+_FIRM: Final = 0.5  # share of resampled tuning seeds that choose the same, below which a sentence says so
 
 
 def how_chosen(study: Study, contrast: Contrast) -> str:
@@ -24,7 +25,7 @@ def how_chosen(study: Study, contrast: Contrast) -> str:
     tuned = () if study.tuning is None else study.tuning.names
     if tuned == ("lr",):
         return "each at its tuned rate"
-    words = [f"each at its tuned {listed([name.replace('_', ' ') for name in tuned])}"] if tuned else []
+    words = [f"each at its tuned {listed([_spaced(name) for name in tuned])}"] if tuned else []
     differ = {name for name, level in contrast.treatment.items() if contrast.control[name] != level}
     if not {"lr"} & {*tuned, *study.factors} and differ - COMPUTED:
         words.append("at one learning-rate rule")
@@ -36,19 +37,32 @@ def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
     study, stage = results.study, results.tuning
     if study.tuning is None or stage is None:
         return
-    names = list(study.factors)
+    for name, declared in study.tuning.space.items():
+        ends = stage.grid or declared
+        at = {arm for (_, arm), choice in stage.choices.items() if at_edge(choice.params[name], ends)}
+        if who := _named(results, contrast, at):
+            yield f"{_spaced(name)} of {who} chosen at the edge of its range"
+
+
+def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
+    """Yield 'lr of bn, batch 4 in doubt: most resampled tuning seeds choose another' (STATISTICS 17.1)."""
+    study, stage = results.study, results.tuning
+    if study.tuning is None or stage is None:
+        return
+    unsure = {arm for (_, arm), choice in stage.choices.items() if choice.stability < _FIRM}
+    if who := _named(results, contrast, unsure):
+        name = listed([_spaced(name) for name in study.tuning.names])
+        yield f"{name} of {who} in doubt: most resampled tuning seeds choose another"
+
+
+def _named(results: Results, contrast: Contrast, regimes: Set[Regime]) -> str:
+    """Name the arms of a contrast that are among these, or their number where they are many."""
+    names = list(results.study.factors)
     cells = [cell for levels in corners(contrast) for cell in results.where(levels)[names].values.tolist()]
     arms = {regime_of(arm): arm for arm in (dict(zip(names, cell, strict=True)) for cell in cells)}
-    for name, declared in study.tuning.space.items():
-        at = [
-            clean(factors.label(levels))
-            for arm, levels in arms.items()
-            if any(
-                at_edge(choice.params[name], stage.grid or declared)
-                for (_, regime), choice in stage.choices.items()
-                if regime == arm
-            )
-        ]
-        if at:
-            who = listed(at) if len(at) <= _NAMED else f"{len(at)} arms"
-            yield f"{name.replace('_', ' ')} of {who} chosen at the edge of its range"
+    named = [clean(factors.label(levels)) for arm, levels in arms.items() if arm in regimes]
+    return listed(named) if len(named) <= _NAMED else f"{len(named)} arms"
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

@@ -12,7 +12,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.paired_sides import ContrastSide, differences
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.verdicts import rulings
-from fairtrial.reporting.verdicts.chosen_settings import at_the_edge
+from fairtrial.reporting.verdicts.chosen_settings import at_the_edge, in_doubt
 from fairtrial.reporting.verdicts.fairness_checks import contrast_checks
 from fairtrial.reporting.verdicts.rulings import Finding, limits_of, lost_pairs, with_checks
 from fairtrial.reporting.wording import SCALES, overlap_words
@@ -129,6 +129,7 @@ def _stamps(results: Results, finding: Finding) -> Iterator[str]:
         yield overlap_words(images)
     yield from unfinished(results, finding.contrast)
     yield from at_the_edge(results, finding.contrast)
+    yield from in_doubt(results, finding.contrast)
     if finding.scale.factor == 100 and turns_on_the_logit(finding.sides, unit, results.test_images):
         yield "scale-dependent: the sign turns on the logit scale"
 
