@@ -83,6 +83,21 @@ def test_a_sample_is_chosen_by_its_seed_and_grows(recorded, replay):
     assert len(other) > 1
 
 
+@pytest.mark.parametrize(("share", "cells"), [("25%", 2), ("26 %", 3), ("0.1%", 1), ("100%", 8)])
+def test_a_sample_may_be_a_share_of_the_cells_rounded_up(recorded, replay, share, cells):
+    recorded()
+    assert len(replay(share)[1]["cells"]) == cells
+
+
+@pytest.mark.parametrize("share", ["0%", "101%", "-2%", "2%%", "two%"])
+def test_a_share_that_is_none_is_refused(recorded, replay, share, tmp_path, capfd):
+    recorded()
+    assert (
+        main(["replay", str(tmp_path / "small.py"), "--results", str(tmp_path / "r"), "--sample", share]) == 2
+    )
+    assert "--sample" in capfd.readouterr().err
+
+
 def test_a_record_that_its_run_does_not_give_is_named_with_the_difference_and_exits_with_3(recorded, replay):
     store = recorded()
     acc = store.attempts()[0].measured.test_acc

@@ -37,13 +37,14 @@ def check(given: Namespace) -> int:
     """Run every check of the project on a plug-in; a Fault holds all that is wrong."""
     from fairtrial.execution.cell.check_plugin import as_json
     from fairtrial.execution.cell.check_plugin import check as check_file
+    from fairtrial.reporting.wording import plural
 
     lines = []
     for title, wrong in check_file(given.file):
         lines.append((title, wrong))
         show(None, [] if given.json else [f"{'FAILS' if wrong else 'ok   '}  {title}"], False)
     problems = [each for _, each in lines if each]
-    words = f"{len(lines)} checks, {len(problems)} fail"
+    words = f"{plural(len(lines), 'check')}, {len(problems)} failed"
     show(as_json(lines), [words if lines else "the file adds nothing: it states no PLUGIN table"], given.json)
     if problems:
         raise Fault(problems)

@@ -190,7 +190,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
 
 def replay_options(parser: argparse.ArgumentParser) -> None:
     """Add the replay options."""
-    parser.add_argument("--sample", default="5", metavar="N", help="cells, chosen at random; default 5")
+    parser.add_argument("--sample", default="5", metavar="N", help="cells, or N%% of all; default 5")
     parser.add_argument("--seed", metavar="N", help="what chooses them; default: another one each time")
     parser.add_argument("--data", metavar="SPEC", help="where the images lie, if not where the study says")
     parser.add_argument("--download", action="store_true", help="fetch the data when it is missing")

@@ -226,6 +226,16 @@ def count(text: str, option: str, most: int | None = None) -> int:
     raise fault(f"{option} {text} is not a whole number {told}", option, f"write for example {option} 2")
 
 
+def part(text: str, option: str, whole: int) -> int:
+    """'5' -> 5; '2%' -> so many of the whole, rounded up; a Fault names the option."""
+    share = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) ?%", text)
+    if share is None:
+        return count(text, option)
+    if not 0 < float(share[1]) <= 100:
+        raise fault(f"{option} {text} is not above 0 % and at most 100 %", option, f"write {option} 2%")
+    return math.ceil(whole * float(share[1]) / 100)
+
+
 def ray_address(address: str) -> str:
     """Return the address of a Ray cluster; a Fault says what to install where Ray is missing."""
     if importlib.util.find_spec("ray") is None:

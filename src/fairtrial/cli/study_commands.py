@@ -232,13 +232,14 @@ def replay(study: Study, given: Namespace) -> int:
     """Run some recorded cells again, alone, and say whether each gives its record bit for bit."""
     from random import SystemRandom
 
-    from fairtrial.execution.replay import refusal, replay, sample
+    from fairtrial.execution.replay import refusal, replay, shuffled
     from fairtrial.signals import Stop
 
     study = options.apply(study, preset=given.preset, data=given.data)
     seed = SystemRandom().randint(1, 10**6) if given.seed is None else options.count(given.seed, "--seed")
     store, stop, found = recorded(study, given), Stop(), []
-    attempts = sample(store, options.count(given.sample, "--sample"), seed)
+    attempts = shuffled(store, seed)
+    attempts = attempts[: options.part(given.sample, "--sample", len(attempts))]
     with stop.listening():
         for one in replay(study, store, attempts, stop, download=given.download):
             found.append(one)

@@ -89,13 +89,13 @@ def refusal(found: Iterable[Replayed], folder: Path) -> Fault | None:
     return Fault([one.problem(folder) for one in different], code)
 
 
-def sample(store: Store, size: int, seed: int) -> list[Attempt]:
-    """Return so many attempts with a result, at random; a larger sample of one seed holds the smaller."""
+def shuffled(store: Store, seed: int) -> list[Attempt]:
+    """Return the attempts with a result in a random order: a larger sample of one seed holds the smaller."""
     ended = outcomes(store.attempts()).values()
     if not ended:
         do = f"run it first: fairtrial run {store.name}"
         raise fault("no cell with a result is recorded here", str(store.folder), do, BAD_INPUT)
-    return sorted(ended, key=lambda one: digest([seed, one.cell, one.number]))[:size]
+    return sorted(ended, key=lambda one: digest([seed, one.cell, one.number]))
 
 
 def replay(
