@@ -6,7 +6,19 @@ import re
 import pytest
 
 from fairtrial.norm_table import NORM_TABLE
-from tests.support.house import ALL, LIBRARY, called, calls, imports, keyword, text, tops, tree
+from tests.support.house import (
+    ALL,
+    LIBRARY,
+    called,
+    calls,
+    for_each,
+    imports,
+    keyword,
+    nodes,
+    text,
+    tops,
+    tree,
+)
 
 
 def users(modules, *names):
@@ -70,9 +82,7 @@ def popped(name):
 def strings(name):
     """The texts in a module that are no docstrings."""
     return {
-        node.value
-        for node in ast.walk(tree(name))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        node.value for node in nodes(name) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
 
@@ -84,7 +94,7 @@ def test_a_second_home_would_be_seen(code, replaces):
     assert _replaces(ast.parse(code).body[0].value) == replaces
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.reporting")])
+@for_each([name for name in LIBRARY if name.startswith("fairtrial.reporting")])
 def test_reports_know_neither_what_runs_cells_nor_what_plans_them(name):
     unwanted = ("fairtrial.execution", "fairtrial.planning")
     assert not [found for found in imports(name, anywhere=True) if found.startswith(unwanted)]
@@ -96,7 +106,7 @@ HOME_OF_LIMITS = "fairtrial.study.limits"
 def _numbers(name):
     """Numbers that stand in a module, but for those that place what is drawn."""
     drawn = name.startswith(("fairtrial.reporting.figures", "fairtrial.weights"))
-    return set() if drawn else {node.value for node in ast.walk(tree(name)) if isinstance(node, ast.Constant)}
+    return set() if drawn else {node.value for node in nodes(name) if isinstance(node, ast.Constant)}
 
 
 def _asks_for_three(node):
@@ -137,7 +147,7 @@ def test_three_units_at_least_has_one_home():
         f"{name}:{node.lineno}: {ast.unparse(node)}"
         for name in LIBRARY
         if name.startswith(tuple(f"fairtrial.{folder}" for folder in judging))
-        for node in ast.walk(tree(name))
+        for node in nodes(name)
         if _asks_for_three(node)
     ]
     assert not found
@@ -170,7 +180,7 @@ def test_which_ends_are_an_outcome_is_decided_once():
     lists = {
         name
         for name in LIBRARY
-        for node in ast.walk(tree(name))
+        for node in nodes(name)
         if isinstance(node, (ast.Tuple, ast.List, ast.Set))
         if ends & {each.value for each in node.elts if isinstance(each, ast.Constant)}
     }
@@ -192,7 +202,7 @@ def test_the_replication_unit_has_one_home():
     counting = {
         name
         for name in LIBRARY
-        for node in ast.walk(tree(name))
+        for node in nodes(name)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod)
         if "upstream_seeds" in ast.unparse(node.right)
     }
@@ -204,7 +214,7 @@ IN_A_CELL_ID = {"settings", "budget", "seed", "replica"}
 
 def literals(name, kinds):
     """The constants of every literal of these kinds in a module: of a dict, its keys."""
-    for node in ast.walk(tree(name)):
+    for node in nodes(name):
         if isinstance(node, kinds):
             inner = node.keys if isinstance(node, ast.Dict) else node.elts
             yield {each.value for each in inner if isinstance(each, ast.Constant)}
@@ -249,9 +259,9 @@ def names_a_norm(node):
     return any(isinstance(side, ast.Constant) and side.value in names for side in sides)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@for_each(LIBRARY)
 def test_what_a_norm_does_is_asked_of_its_row(name):
-    assert not [ast.unparse(node) for node in ast.walk(tree(name)) if names_a_norm(node)]
+    assert not [ast.unparse(node) for node in nodes(name) if names_a_norm(node)]
 
 
 def test_a_decision_by_the_name_of_a_norm_would_be_seen():
@@ -312,7 +322,7 @@ def test_every_process_of_this_interpreter_is_started_with_safe_path():
 
 def _python_commands(name):
     """The lists in a module that begin with sys.executable."""
-    lists = [ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.List)]
+    lists = [ast.unparse(node) for node in nodes(name) if isinstance(node, ast.List)]
     return [source for source in lists if source.startswith("[sys.executable")]
 
 

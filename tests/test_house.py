@@ -11,6 +11,7 @@ from tests.support.house import (
     LIBRARY,
     SCRIPTS,
     files,
+    for_each,
     functions,
     imports,
     longest_chain,
@@ -55,7 +56,17 @@ def test_imports_go_down_a_few_levels_and_never_round():
     assert len(chain) <= MOST_LEVELS, " > ".join(chain)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+def test_a_rule_over_modules_ends_with_each_that_breaks_it():
+    @for_each(["fairtrial.rng", "fairtrial.errors"])
+    def rule(name):
+        assert name == "fairtrial.rng", "not this one"
+
+    with pytest.raises(AssertionError, match=r"\nfairtrial\.errors: not this one") as raised:
+        rule()
+    assert "fairtrial.rng:" not in str(raised.value)
+
+
+@for_each(LIBRARY)
 def test_the_library_imports_no_script_and_no_test(name):
     assert not {*SCRIPTS, "tests"} & tops(imports(name, anywhere=True))
 

@@ -2,8 +2,6 @@
 
 import ast
 
-import pytest
-
 from tests.support.house import (
     ALL,
     LIBRARY,
@@ -11,6 +9,7 @@ from tests.support.house import (
     called,
     calls,
     files,
+    for_each,
     imports,
     keyword,
     loaded,
@@ -74,7 +73,7 @@ def in_torch_wing(name):
     return folder_of(name).startswith(TORCH) or name in {f"fairtrial.{folder}" for folder in TORCH}
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@for_each(LIBRARY)
 def test_every_folder_has_a_wing(name):
     folder = folder_of(name)
     assert not folder or folder.split(".")[0] in {wing.split(".")[0] for wing in TORCH_FREE + TORCH}
@@ -85,19 +84,17 @@ OUTSIDE = ("bench", *FACES)
 FREE = [name for name in ALL if not in_torch_wing(name) and not name.startswith(OUTSIDE)]
 
 
-@pytest.mark.parametrize("name", FREE)
+@for_each(FREE)
 def test_torch_free_folders_never_load_torch(name):
     assert not {"torch", "torchvision"} & loaded(name)
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith(NEVER)])
+@for_each([name for name in LIBRARY if name.startswith(NEVER)])
 def test_what_judges_imports_no_torch_at_all(name):
     assert not {"torch", "torchvision"} & tops(imports(name, anywhere=True))
 
 
-@pytest.mark.parametrize(
-    "name", ["fairtrial.cli.main", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"]
-)
+@for_each(["fairtrial.cli.main", "fairtrial.planning.plan", "fairtrial.planning.status", "fairtrial.rng"])
 def test_what_answers_at_once_loads_nothing_heavy(name):
     assert not HEAVY & loaded(name)
 
@@ -106,7 +103,7 @@ NETWORKS = [name for name in LIBRARY if name.startswith(("fairtrial.layers", "fa
 NETWORKS.remove("fairtrial.models.torchvision_backbones")  # loads torchvision's own weights
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@for_each(NETWORKS)
 def test_networks_know_no_study_seed_file_or_environment(name):
     """What compiles and loads kernels is behind fairtrial.kernels; networks themselves open nothing."""
     found = imports(name, anywhere=True)
@@ -117,7 +114,7 @@ def test_networks_know_no_study_seed_file_or_environment(name):
     assert not {"open", "print"} & {called(call) for call in calls(name)}
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if name.startswith("fairtrial.kernels")])
+@for_each([name for name in LIBRARY if name.startswith("fairtrial.kernels")])
 def test_kernels_know_tensors_and_the_cache_alone(name):
     below = ("errors", "installation", "storage", "storage.atomic", "storage.user_cache")
     found = {each for each in imports(name, anywhere=True) if each in files()}
@@ -133,15 +130,13 @@ def test_the_layers_come_without_triton():
 
 
 # the bench of many cells looks at a study
-@pytest.mark.parametrize(
-    "name", [name for name in ALL if name.startswith("bench") and name != "bench.test_size"]
-)
+@for_each([name for name in ALL if name.startswith("bench") and name != "bench.test_size"])
 def test_bench_loads_no_study(name):
     unwanted = {"study.study", "study.loader", "execution.runner", "storage.store"}
     assert not {f"fairtrial.{each}" for each in unwanted} & loaded(name)
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_the_library_imports_no_script_and_scripts_import_the_library_alone(name):
     assert not (set(SCRIPTS) - tops([name]) | {"tests"}) & tops(imports(name, anywhere=True))
 
@@ -153,7 +148,7 @@ def test_the_loop_neither_prints_nor_opens_files_nor_reads_a_clock():
     assert not {"open", "print", "input"} & {called(call) for call in calls(loop)}
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_libraries_have_one_owner(name):
     owned = tops(imports(name, anywhere=True)) & set(OWNERS)
     assert all(matches(name, OWNERS[library]) for library in owned), owned
@@ -174,7 +169,7 @@ def writing(call):
     return method in OS_WRITES if owner == "os" else method in WRITES
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_files_are_written_by_their_owner(name):
     found = [called(call) for call in calls(name) if writing(call)]
     assert not found or matches(name, WRITERS), found
@@ -202,7 +197,7 @@ def test_writing_is_recognised():
     assert not any(writing(ast.parse(text).body[0].value) for text in texts)
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_only_the_loader_of_user_programs_runs_one(name):
     running = {"exec", "eval", "compile", "__import__", "runpy.run_path", "os.system", "os.popen"}
     found = {called(call) for call in calls(name)} & running
@@ -214,13 +209,13 @@ def test_only_the_loader_of_user_programs_runs_one(name):
     assert found == ({"exec", "compile"} if name == "fairtrial.plugins.user_program" else set())
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_the_path_of_imports_is_edited_by_the_loader_of_user_programs_alone(name):
     edits = {called(call) for call in calls(name) if ast.unparse(call.func).startswith("sys.path.")}
     assert not edits or name == "fairtrial.plugins.user_program"
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each(ALL)
 def test_nothing_is_unpickled(name):
     assert not PICKLES & tops(imports(name, anywhere=True))
     for call in calls(name):

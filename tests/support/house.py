@@ -11,6 +11,26 @@ SRC = ROOT / "src"
 SCRIPTS = ("ablations", "bench", "analysis")
 
 
+def for_each(names):
+    """One test of a rule over all these modules; it ends with every module that breaks it, and how."""
+
+    def over(rule):
+        def test():
+            broken = {}
+            for name in names:
+                try:
+                    rule(name)
+                except AssertionError as error:
+                    broken[name] = str(error)
+            assert not broken, "".join(f"\n{name}: {how}" for name, how in broken.items())
+
+        assert names, "no module to hold the rule against"
+        test.__name__, test.__doc__ = rule.__name__, rule.__doc__
+        return test
+
+    return over
+
+
 def matches(name, patterns):
     """Whether a module is one of the patterns, or lies below one that ends in `.*`."""
     return any(name == each or (each.endswith(".*") and name.startswith(each[:-1])) for each in patterns)
@@ -84,9 +104,16 @@ def tops(modules):
     return {module.partition(".")[0] for module in modules}
 
 
+@cache
+def nodes(name):
+    """Every node of a module's syntax tree."""
+    return tuple(ast.walk(tree(name)))
+
+
+@cache
 def calls(name):
     """Every call in a module."""
-    return [node for node in ast.walk(tree(name)) if isinstance(node, ast.Call)]
+    return tuple(node for node in nodes(name) if isinstance(node, ast.Call))
 
 
 def called(call):
