@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -206,7 +207,29 @@ def test_what_a_page_quotes_is_reconciled_in_a_line(released):
     summary = answer.rpartition("<p>")[2]
     assert re.search(r"In all, \d+ primary contrasts of \d+ studies: \d+ better, \d+ worse", summary)
     assert "decide" in summary and "small (fewer than 6 units)" in summary
-    assert "GN+WS against BN depends on the setting" in summary
+    assert re.search(r"the verdict on GN\+WS against BN .*depends on the setting", summary)
+
+
+def test_what_decides_nothing_is_a_fold_away_and_counted(released):
+    text = released["normalization.html"]
+    shown, _, folded = text.partition("<h3>The evidence</h3>")[2].partition("<details>")
+    folded = folded.partition("</details>")[0]
+    assert "? inconclusive</td>" not in shown and "better</td>" in shown and "worse</td>" in shown
+    rows = int(re.search(r"of fewer than 6 units: (\d+) rows", folded)[1])
+    assert folded.count("? inconclusive</td>") >= 5 and folded.count("<tr") == rows + 1
+    every = int(re.search(r"In all, (\d+) primary contrasts", text)[1])
+    assert shown.count("<tr") - 1 + rows == every
+
+
+def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
+    factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 32)}
+    study = make_study(factors=factors, primary=(), aa=None)
+    alone = QUESTIONS["Q3"].alone
+    gn = Contrast("GN", {"norm": "gn"}, {"norm": "bn"})
+    assert not alone(study, gn)
+    assert alone(study, replace(gn, at={"weight_std": True}))  # over batches alone
+    assert alone(study, replace(gn, by={"weight_std": (True, False)}))
+    assert not alone(study, Contrast("batch", {"batch_size": 32}, {"batch_size": 2}))
 
 
 def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(released):

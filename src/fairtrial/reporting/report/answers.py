@@ -34,7 +34,7 @@ class Said:
     finding: Finding
     sentence: str
     primary: bool
-    alone: bool  # whether it changes factors of the question only
+    alone: bool  # `Question.alone`
 
     @property
     def decides(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from fairtrial.reporting.report.study_page import render_page, table_content
 from fairtrial.reporting.tables.table import markdown_text as text
 
 if TYPE_CHECKING:
-    from fairtrial.reporting.report.page_model import NumberedFigure, NumberedTable, QuestionPage
+    from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, NumberedTable, QuestionPage
     from fairtrial.reporting.tables.table import Table
 
 TITLE: Final = "Big Transfer: what the recorded trials say"
@@ -84,15 +84,27 @@ def _content(page: QuestionPage, places: dict[str, str]) -> dict[str, Any]:
     """Return a page as the template reads it. places: of what the document has already drawn."""
     drawn = [_figure(page, figure, places) for figure in _figures(page)]
     evidence = page.evidence
+    decides, rest = _split(evidence)
     return {
         "page": page,
         "main": drawn[0] if drawn else None,
         "explaining": drawn[1:],
         "tables": [_table(page, table, places) for table in page.tables],
-        "evidence": None if evidence.table is None else _table(page, evidence.table, {}),
+        "evidence": None if decides is None else _table(page, decides, {}),
+        "rest": None if rest is None else table_content(rest),
         "secondary": None if evidence.secondary is None else table_content(evidence.secondary),
         "more_tables": [table_content(table) for table in page.more_tables],
     }
+
+
+def _split(evidence: Evidence) -> tuple[NumberedTable | None, Table | None]:
+    """Return the rows on the page, and those in a fold: what does not decide, where something does."""
+    whole, rows = evidence.table, evidence.deciding
+    if whole is None or not 0 < rows < len(whole.table.frame):
+        return whole, None
+    frame = whole.table.frame
+    first, rest = (replace(whole.table, frame=part) for part in (frame[:rows], frame[rows:]))
+    return replace(whole, table=first), rest
 
 
 def _figures(page: QuestionPage) -> list[NumberedFigure]:

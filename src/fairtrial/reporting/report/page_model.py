@@ -52,11 +52,15 @@ class LinkedFigure:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A table of what decides, and each sentence behind it: (plain one, statistical one, study)."""
+    """A table of the primary contrasts, and each sentence behind it: (plain one, statistical one, study).
+
+    deciding: so many of its rows, the first ones, settle something with enough units.
+    """
 
     table: NumberedTable | None
     sentences: tuple[tuple[str, str, str], ...]
     secondary: Table | None = None
+    deciding: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,7 +104,7 @@ def _said(question: Question, studies: Sequence[RecordedStudy]) -> list[Said]:
         for finding, sentence in zip(study.verdicts.findings, study.verdicts.sentences, strict=True):
             contrast = finding.contrast
             if question.about(declared, contrast):
-                alone = question.alone(contrast)
+                alone = question.alone(declared, contrast)
                 found.append(Said(study, finding, sentence, contrast.name in primary, alone))
     return found
 
@@ -141,10 +141,11 @@ def _tables(on_page: Sequence[tuple[str, str]], items: Mapping[str, CoveredItem]
 
 def _evidence(said: Sequence[Said], number: int) -> Evidence:
     """Return a row per primary contrast, the deciding ones first; the secondary ones apart."""
-    primary, secondary = (_table([one for one in said if one.primary is kind]) for kind in (True, False))
+    first = sorted((one for one in said if one.primary), key=lambda one: not one.decides)
+    primary, secondary = _table(first), _table([one for one in said if not one.primary])
     sentences = tuple((answers.plain(one.finding), one.sentence, one.study.name) for one in said)
     table = None if primary is None else NumberedTable(number, _EVIDENCE, _EVIDENCE_PLAIN, primary)
-    return Evidence(table, sentences, secondary)
+    return Evidence(table, sentences, secondary, sum(one.decides for one in first))
 
 
 def _table(said: Sequence[Said]) -> Table | None:

@@ -23,9 +23,15 @@ class Question:
     about: Callable[[Study, Contrast], bool]
     factors: tuple[str, ...] = ()
 
-    def alone(self, contrast: Contrast) -> bool:
-        """Return whether a contrast changes nothing but what the question is about."""
-        return not self.factors or changed(contrast) - set(contrast.by) <= set(self.factors)
+    def alone(self, study: Study, contrast: Contrast) -> bool:
+        """Return whether a contrast changes only what the question is about, and averages over none of it.
+
+        A mean over what may interact with the change holds at no setting.
+        """
+        asked = set(self.factors)
+        stated = {*contrast.treatment, *contrast.control, *contrast.at, *contrast.by}
+        averaged = {name for name in asked - stated if len(study.factors.get(name, ())) > 1}
+        return not asked or (changed(contrast) - set(contrast.by) <= asked and not averaged)
 
 
 def changed(contrast: Contrast) -> set[str]:
