@@ -1,7 +1,7 @@
 """How much does pre-training help with few images, and does GN+WS transfer better than BN?
 
 Run:     tox -e ablate-shots
-Takes:   about 7 minutes on two cores (scanned digits); --preset mini, on CIFAR-10, an hour
+Takes:   about 7 minutes on two cores (scanned digits); --preset mini, on CIFAR-10, three quarters of an hour
 Result:  results/shots/report.html
 """
 
