@@ -14,10 +14,10 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: for about half of their time tests wait for what they started."""
+    """One more than there are cores: for about half of their time tests wait for what they started."""
     from fairtrial.execution.container import cores
 
-    return cores() + 2
+    return cores() + 1
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,7 +19,7 @@ from tests.support.toy import ROOT
 
 TOY = str(ROOT / "tests/support/toy_fairtrial.py")
 WIDTH, HEIGHT = 40, 20
-LONG = pytest.mark.soak
+LONG, SLOW = pytest.mark.soak, ("networks", "doctor")
 
 
 class Terminal:
@@ -116,7 +116,7 @@ WALKS = {  # a command with its words -> what the screen then says
 }
 
 
-@pytest.mark.parametrize("words", [pytest.param(w, marks=LONG) if w == "networks" else w for w in WALKS])
+@pytest.mark.parametrize("words", [pytest.param(w, marks=LONG if w in SLOW else ()) for w in WALKS])
 def test_every_command_works_in_a_terminal(ran, words):
     folder, _ = ran
     (folder / "runs.csv").write_text(TABLE)

@@ -24,6 +24,8 @@ FORMATS: Final = tuple(_METADATA)
 # how letters join and how formulas are set: a file in which each letter has its place needs neither, and
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
+_PLACES: Final = re.compile(r' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
+_DECIMALS: Final = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class RenderedFigure:
 
     @property
     def svg(self) -> str:
-        """The drawing alone: no prolog, no comments, ids that no other figure has."""
+        """The drawing alone: no prolog, comments or spare digits, and ids that no other figure has."""
         text = self.formats["svg"].decode()
         text = re.sub(r"<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = _PLACES.sub(lambda found: _DECIMALS.sub(r"\1", found[0]), re.sub(r"\n +", "\n", text))
         for before in (' id="', 'href="#', "url(#"):
             text = text.replace(before, f"{before}{self.name}-")
         return text
