@@ -133,3 +133,15 @@ def test_a_pdf_embeds_its_letters_without_the_tables_that_only_a_typesetter_read
     for directory in fonts:
         assert b"glyf" in directory
         assert not any(table in directory for table in (b"GSUB", b"GPOS", b"GDEF", b"kern", b"MATH"))
+
+
+def test_a_drawing_on_a_page_keeps_two_decimals_of_places_and_every_one_of_scales():
+    with styled():
+        figure = Figure()
+        figure.subplots().plot([0, 1, 2], [0.1234567, 0.7654321, 0.3333333], "o-", label="0.0046")
+        drawn = render("small", "", figure, formats=())
+    whole = drawn.formats["svg"].decode()
+    places = [re.findall(r' (?:x|y|d)="([^"]*)"', text) for text in (whole, drawn.svg)]
+    assert re.search(r"\.\d{3}", " ".join(places[0])) and not re.search(r"\.\d{3}", " ".join(places[1]))
+    assert len(places[0]) == len(places[1])
+    assert re.findall(r"scale\([^)]*\)", whole) == re.findall(r"scale\([^)]*\)", drawn.svg) != []
