@@ -108,6 +108,26 @@ def test_what_a_hyperrule_sets_is_not_set_beside_it():
     ]
 
 
+def test_an_arm_that_only_leaves_out_is_no_fault():
+    """Networks whose norms are their own stand beside ours: each has the settings that fit it."""
+    ours = {"model": "mini", "norm": "gn", "weight_std": True, "upstream": "upstream"}
+    published = dict(zip(ours, ("torchvision:resnet18", "bn", False, "torchvision"), strict=True))
+    factors = {name: (ours[name], published[name]) for name in ours}
+    both = Contrast("both", treatment=published, control=ours)
+    made = study(factors=factors, only=(ours, published), primary=both, aa=ours)
+    assert made.arms() == [ours, published]
+    with pytest.raises(Fault, match="holds no weights for"):
+        study(factors=factors, primary=(), aa=None)
+
+
+def test_only_knows_a_file_by_its_path():
+    file = "file:somewhere/weights.safetensors"
+    factors = {"upstream": ("none", file), "finetune": ("full", "scratch")}
+    kept = ({"upstream": file, "finetune": "full"}, {"upstream": "none", "finetune": "scratch"})
+    start = Contrast("start", treatment=kept[0], control=kept[1])
+    assert len(study(factors=factors, only=kept, primary=start, aa=None).arms()) == 2
+
+
 def test_only_names_swept_levels_and_leaves_like_sides():
     factors = {"norm": ("bn", "gn"), "weight_std": (False, True)}
     kept = study(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fairtrial.errors import Problem
 from fairtrial.norm_table import BLOCK_TABLE
@@ -29,7 +29,7 @@ def problems(study: Study) -> Iterator[Problem]:
     seen: set[str] = set()
     for check, reads in CHECKS.items():
         swept = [name for name in study.factors if name in reads]
-        for levels in product(*(study.factors[name] for name in swept)):
+        for levels in _together(study, swept):
             settings = study.settings(dict(zip(swept, levels, strict=True)))
             for what, names, do in check(settings):
                 if what not in seen:
@@ -38,6 +38,13 @@ def problems(study: Study) -> Iterator[Problem]:
                     yield Problem(what, at(study.locations, *paths), do)
     yield from _overruled(study)
     yield from _untunable(study)
+
+
+def _together(study: Study, names: list[str]) -> Iterable[tuple[Any, ...]]:
+    """The levels of some factors that meet in an arm: all of them, unless `only` leaves some out."""
+    if not study.only:
+        return product(*(study.factors[name] for name in names))
+    return dict.fromkeys(tuple(arm[name] for name in names) for arm in study.arms())
 
 
 def _untunable(study: Study) -> Iterator[Problem]:

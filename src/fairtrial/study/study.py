@@ -203,8 +203,8 @@ class Study:
 
     def has(self, levels: Levels) -> bool:
         """Whether `only` keeps an arm."""
-        known = table.identities(levels) if self.only else {}
-        return not self.only or any(known.items() >= dict(kept).items() for kept in self.only)
+        known = table.identities(levels).items()
+        return not self.only or any(known >= table.identities(kept).items() for kept in self.only)
 
     def cells(self) -> list[Cell]:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""

@@ -64,10 +64,11 @@ def problems(study: Study) -> Iterator[Problem]:
     if wrong := study.failures.problem():
         yield Problem(wrong, at(study.locations, "oom"), "leave it out, or declare oom='outcome'")
     settings = [*_setting_problems(study), *_seed_problems(study)]
+    settings = settings or list(_only_problems(study))
     yield from settings
     if not settings:  # the rest reads levels that must exist
         yield from arm_validation.problems(study)
-        yield from _only_problems(study)
+        yield from _side_problems(study)
         yield from _aa_problems(study)
         for declared in study.contrasts:
             yield from contrast.problems(declared, study)
@@ -205,21 +206,18 @@ def _aa_problems(study: Study) -> Iterator[Problem]:
 
 
 def _only_problems(study: Study) -> Iterator[Problem]:
-    """Levels that are not swept, and contrasts whose sides have no arms, or unlike ones, left."""
+    """Levels in `only` that are not swept."""
     where = at(study.locations, "only")
-    unknown = [
-        problem
-        for kept in study.only
-        for problem in (
-            contrast.unswept(kept, study, "only", "only")
-            if isinstance(kept, Mapping)
-            else [Problem(f"only holds {shown(kept)}", where, "write tables such as {'norm': 'gn'}")]
-        )
-    ]
-    yield from unknown
-    if unknown or not study.only:
-        return
-    for declared in study.contrasts:
+    for kept in study.only:
+        if isinstance(kept, Mapping):
+            yield from contrast.unswept(kept, study, "only", "only")
+        else:
+            yield Problem(f"only holds {shown(kept)}", where, "write tables such as {'norm': 'gn'}")
+
+
+def _side_problems(study: Study) -> Iterator[Problem]:
+    """Contrasts to whose sides `only` leaves no arms, or unlike numbers of them."""
+    for declared in study.contrasts if study.only else ():
         if list(contrast.problems(declared, study)):
             continue  # told elsewhere
         counts = {_kept(study, corner) for corner in contrast.corners(declared)}
