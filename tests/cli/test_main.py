@@ -19,7 +19,7 @@ import pytest
 from fairtrial import __version__
 from fairtrial.cli.main import drive, main
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, INTERRUPTED, REFUSED, RESOURCES, USAGE, fault
-from fairtrial.execution import runner
+from fairtrial.execution import launches, runner
 from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
@@ -114,7 +114,7 @@ def test_options_reach_the_runner(monkeypatch):
 
 def test_calibrate_times_first_and_then_plans(monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr(runner, "calibrate", lambda study, how: seen.append(study.name))
+    monkeypatch.setattr(launches, "calibrate", lambda study, how: seen.append(study.name))
     assert main(["plan", "small.py", "--calibrate"]) == DONE
     assert seen == ["small"]
     assert "forecast" in capsys.readouterr().out

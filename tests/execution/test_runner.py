@@ -19,8 +19,10 @@ from fairtrial.execution.engine import Worker
 from fairtrial.execution.runner import Options, Wanted
 from fairtrial.signals import Stop
 from fairtrial.storage import atomic
+from fairtrial.storage.integrity import sealed
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.store import Store
+from fairtrial.study.contrast import Contrast
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.schedule import tuning_alone, whole_study
@@ -217,6 +219,45 @@ def test_cells_of_other_threads_are_refused_with_both_values(toy, tmp_path):
     assert refused.value.code == 4
     assert not leases(tmp_path)
     assert toy(tmp_path, threads=2, allow_mixed=True) == 0
+
+
+def of_commit(results, commit):
+    """Let the recorded cells be of another commit, under fresh seals."""
+    for path in store_of(results).folder.glob("cells/*.json"):
+        record = json.loads(path.read_text())
+        record.pop("sha256")
+        record["origin"] |= {"commit": commit, "dirty": None}
+        path.write_text(sealed(record))
+
+
+def test_cells_of_another_commit_are_refused_before_the_first_cell(toy, tmp_path):
+    """The report would refuse them after the last one."""
+    assert toy(tmp_path, limit=1) == 5
+    of_commit(tmp_path, "a" * 40)
+    with pytest.raises(Fault, match=r"mixed code: recorded cells are of .* commit aaaaaaa") as no:
+        toy(tmp_path)
+    assert no.value.code == 4
+    assert sum(row["status"] == "done" for row in table(tmp_path)) == 1 and not leases(tmp_path)
+    assert toy(tmp_path, allow_mixed=True) == 0
+
+
+def test_trials_of_another_commit_are_taken(toy, tmp_path):
+    """They choose a rate, and no verdict rests on them; a rerun of old trials would cost for nothing."""
+    study = toy_study(val_per_class=2, tuning={})
+    assert toy(tmp_path, study, tuning_alone(study)) == 0
+    of_commit(tmp_path, "a" * 40)
+    assert toy(tmp_path, study, whole_study(study)) == 0
+
+
+def test_a_declaration_after_the_first_cells_is_said_to_be_exploratory_before_more_run(toy, tmp_path, capfd):
+    contrast = Contrast("gn", treatment={"norm": "gn"}, control={"norm": "bn"})
+    assert toy(tmp_path, toy_study(primary=contrast)) == 0
+    assert "exploratory" not in capfd.readouterr().err
+    longer = toy_study(primary=contrast, seeds=5)
+    assert toy(tmp_path, longer) == 0
+    assert "exploratory: every contrast: 6 cells of this study had ended" in capfd.readouterr().err
+    assert toy(tmp_path, longer) == 0  # nothing left to run, nothing to say
+    assert "exploratory" not in capfd.readouterr().err
 
 
 def test_changed_data_is_refused_with_both_digests(toy, tmp_path, monkeypatch):

@@ -161,15 +161,16 @@ def test_one_attempt_with_two_contents_is_refused_and_both_files_are_named(parts
 
 @pytest.mark.parametrize(
     ("name", "here", "there"),
-    [("data", "d" * 64, "e" * 64), ("torch", "2.15", "2.14"), ("device", "cpu", "H100"), ("threads", 1, 2)],
-)
+    [("data", "d" * 64, "e" * 64), ("torch", "2.15", "2.14"), ("device", "cpu", "H100"), ("threads", 1, 2),
+     ("commit", "commit not rec", "commit eeeeeee")],
+)  # fmt: skip
 def test_records_that_do_not_belong_together_are_refused(parts, tmp_path, name, here, there):
     cells = [cell for cell in study().cells() if cell.seed == 1]
     other = part(tmp_path / "other", None)
     if name == "data":
         publish(other, cells[0], 1, records.done(data=there))
     else:
-        publish(other, cells[0], **{name: there})
+        publish(other, cells[0], **{name: there.removeprefix("commit ") if name == "commit" else there})
     problem = refusal([parts[0], other], tmp_path)
     assert name in problem.what and str(here)[:12] in problem.what and str(there)[:12] in problem.what
     assert str(parts[0].folder) in problem.where and str(first_cell(other)) in problem.where

@@ -9,7 +9,15 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.storage import provenance
-from fairtrial.storage.provenance import UNMIXED, Provenance, code_of, gather, refuse_mixing
+from fairtrial.storage.provenance import (
+    UNMIXED,
+    Provenance,
+    code_of,
+    gather,
+    refuse_mixing,
+    refuse_other_code,
+    refuse_unlike,
+)  # fmt: skip
 
 MINE = {"fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "kernels": "compiled"}
 
@@ -67,6 +75,22 @@ def test_everything_that_differs_is_told_at_once():
 
 def test_what_was_not_recorded_mixes_with_anything():
     refuse_mixing([Provenance(kernels="compiled"), *recorded(cpu="another", commit="another")], MINE)
+
+
+def test_other_code_is_refused_with_both_commits_and_what_to_do():
+    theirs = recorded(commit="a" * 40)[1:]
+    refuse_other_code(theirs, MINE | {"commit": "a" * 40, "dirty": None})
+    for mine in ({"commit": "b" * 40}, {"commit": "a" * 40, "dirty": "c" * 64}, {"commit": None}):
+        with pytest.raises(Fault, match=r"mixed code: recorded .* commit aaaaaaa") as no:
+            refuse_other_code(theirs, MINE | mine)
+        assert no.value.code == 4 and "no verdict is given on both" in no.value.problems[0].do
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("commit", "b" * 40), ("dirty", "c" * 64), ("torch", "2.14")])
+def test_workers_of_other_code_are_refused(name, theirs):
+    refuse_unlike(MINE, dict(MINE), one_cpu=False)
+    with pytest.raises(Fault, match=f"workers of one run differ: {name} "):
+        refuse_unlike(MINE, MINE | {name: theirs}, one_cpu=False)
 
 
 def test_records_from_before_our_own_kernels_ran_on_those_of_torch():

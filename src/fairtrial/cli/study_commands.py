@@ -79,7 +79,7 @@ def _how(given: Namespace) -> Options:
 
 def plan(study: Study, given: Namespace) -> int:
     """Say what a study will do, cost and be able to see."""
-    from fairtrial.execution import runner
+    from fairtrial.execution import launches
     from fairtrial.planning import plan
 
     study, how = _asked(study, given)
@@ -87,7 +87,7 @@ def plan(study: Study, given: Namespace) -> int:
         table = plan.audit(study)
         return show(table, plan.audit_lines(table), given.json)
     if given.calibrate:
-        runner.calibrate(study, how)
+        launches.calibrate(study, how)
     found = plan.plan(study, how)
     words: list[str] = []
     if given.effect is None and (given.sd or given.pilot or given.total_budget):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Message, Worker
 from fairtrial.execution.worker_pool import WorkerPool
-from fairtrial.screen import working
+from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
+from fairtrial.storage.declaration import registered
 from fairtrial.storage.record import cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Cell, Study
@@ -37,7 +38,22 @@ def declare_checked(
                 return False
         refuse(worker)
     store.declare(study)
+    if pending:
+        _say_what_came_late(study, store)
     return True
+
+
+def _say_what_came_late(study: Study, store: Store) -> None:
+    """Say before the first cell which contrasts the report will call exploratory, and how to avoid it."""
+    history = store.declared()["history"]
+    late = [one.name for one in study.contrasts if not registered(history, one.name)]
+    if late:
+        which = "every contrast" if len(late) == len(study.contrasts) else ", ".join(late)
+        before = f"{history[-1]['seen']} cells of this study had ended before this declaration"
+        announce(
+            f"exploratory: {which}: {before}; "
+            "another --results folder, and seeds that nobody saw, make it confirmatory"
+        )
 
 
 def one_of_each(cells: list[Cell]) -> list[Message]:

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from fairtrial.execution import step_times
 from fairtrial.execution.engine import Worker
+from fairtrial.execution.engines import declaration_of, first_message
+from fairtrial.execution.local_processes import LocalProcesses
+from fairtrial.execution.run_options import Options
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
@@ -110,6 +113,17 @@ class Timekeeper:
         while arms and (rounds := pool.time_steps(worker, arms, ROUNDS, self.stop)):
             self.store.calibrate({}, worker.origin, rounds=rounds)
             arms = self.unchecked(cells, counted)
+
+
+def calibrate(study: Study, options: Options) -> None:
+    """Measure the seconds of one step of each arm now, and write them down."""
+    store, stop = Store.of(study, options.results), Stop()
+    engine = LocalProcesses(1, options.threads, options.device)
+    first = first_message(study, store, options, declaration_of(store))
+    with store.locked(), WorkerPool(engine, first) as pool:
+        if worker := pool.first_ready(stop):
+            arms = step_times.first_cells(study.provisional().cells())
+            Timekeeper(study, store, stop).set_steps(pool, worker, arms)
 
 
 def until_even(launch: Callable[[int], Rounds | None]) -> Rounds | None:

@@ -18,7 +18,6 @@ from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import changed_plugins, declaration_of, engine_of, first_message
 from fairtrial.execution.first_look import declare_checked
 from fairtrial.execution.launches import Timekeeper
-from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
@@ -30,6 +29,7 @@ from fairtrial.storage.record import Attempt, Json, cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell, Study
+from fairtrial.tuning.selection import of_study
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
 
@@ -62,17 +62,6 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
         return Driver(study, store, options, stop, refuse_moved, schedule).run()
 
 
-def calibrate(study: Study, options: Options) -> None:
-    """Measure the seconds of one step of each arm now, and write them down."""
-    store, stop = Store.of(study, options.results), Stop()
-    engine = LocalProcesses(1, options.threads, options.device)
-    first = first_message(study, store, options, declaration_of(store))
-    with store.locked(), WorkerPool(engine, first) as pool:
-        if worker := pool.first_ready(stop):
-            arms = step_times.first_cells(study.provisional().cells())
-            Timekeeper(study, store, stop).set_steps(pool, worker, arms)
-
-
 class Driver:
     """The planner of one study; lives while the study's lock is held."""
 
@@ -87,6 +76,7 @@ class Driver:
         self.remaining = options.limit  # cells that may still be handed out; None: any number
         self.announced: set[str] = set()
         self.log = AttemptLog(store, study.failures)
+        self.before = [one.provenance for one in of_study(study, self.log.counted)]
         self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
@@ -171,6 +161,7 @@ class Driver:
         if not self.options.allow_mixed:
             recorded = [each.provenance for each in self.log.records]
             provenance.refuse_mixing(recorded, worker.origin, one_cpu=one_cpu)
+            provenance.refuse_other_code(self.before, worker.origin)
             provenance.refuse_unlike(self.origin, worker.origin, one_cpu=one_cpu)
 
     def _exit_code(self) -> int:

@@ -115,3 +115,9 @@ def read_declaration(path: Path) -> Record:
     if flaws:
         raise Fault([Problem(flaw, str(path), PUT_BACK) for flaw in flaws], BAD_INPUT)
     return record
+
+
+def registered(history: Sequence[Record], contrast: str) -> bool:
+    """Say whether a contrast, as it stands, was declared before any cell of its study had an outcome."""
+    declared = history[-1]["contrasts"].get(contrast)
+    return any(entry["seen"] == 0 and declared in entry["contrasts"].values() for entry in history)

@@ -178,6 +178,8 @@ def _note(union: _Union, attempt: Attempt, folder: Path, allow_mixed: bool) -> N
     if not allow_mixed:
         for name in UNMIXED:
             union.note(name, None, getattr(where, name), path)
+        if settings.stage != "tuning":  # as `run` has it: trials may be older
+            union.note("code", None, where.code_words, path)
     union.note("data", (settings.data, settings.resolution), where.data, path)
     if start := attempt.drawn.upstream:
         union.note("weights", (settings.start_key, attempt.upstream_seed), start.sha256, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,13 @@ class Provenance(Group):
         return {name: getattr(self, name) for name in CODE}
 
     @property
+    def code_words(self) -> str:
+        """Return 'fairtrial 0.1.0 commit 8b4f76e modified 01ab2cd': cells of one study have one of it."""
+        commit = f"commit {self.commit[:7]}" if self.commit else "commit not recorded"
+        changes = f" modified {str(self.dirty)[:7]}" if self.modified else ""
+        return f"fairtrial {self.fairtrial} {commit}{changes}"
+
+    @property
     def place(self) -> dict[str, Any]:
         """All beside the code that may change a bit of a result: machine, libraries, flags, environment."""
         versions, environment = self.versions or {}, self.set_environment
@@ -118,10 +126,15 @@ def gather(device: str, threads: int, flags: dict[str, Any], kernels: str = "tor
 
 def made_under(origin: dict[str, Any]) -> dict[str, Any]:
     """Return code and place of this process. origin: of `gather`."""
+    here = _parsed(origin)
+    return here.code | here.place
+
+
+def _parsed(origin: dict[str, Any]) -> Provenance:
     here = parse(Provenance, origin, "origin.", [])
     # it is our own
     assert here is not None
-    return here.code | here.place
+    return here
 
 
 def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any], *, one_cpu: bool = False) -> None:
@@ -146,11 +159,27 @@ def refuse_mixing(recorded: list[Provenance], mine: dict[str, Any], *, one_cpu: 
         raise Fault(problems, REFUSED)
 
 
+def refuse_other_code(used: Iterable[Provenance], mine: dict[str, Any]) -> None:
+    """A Fault (exit 4) when runs that a study counts are of other code than this process's.
+
+    used: of the cells that verdicts rest on; trials may be older. A report on both refuses every verdict.
+    """
+    here = _parsed(mine).code_words
+    if others := sorted({origin.code_words for origin in used} - {here}):
+        raise fault(
+            f"mixed code: recorded cells are of {', '.join(others[:5])}; this run is of {here}",
+            "the study's recorded cells",
+            "run them from that commit, use another --results folder, or say --allow-mixed: no verdict is "
+            "given on both",
+            REFUSED,
+        )
+
+
 def refuse_unlike(first: dict[str, Any], other: dict[str, Any], *, one_cpu: bool) -> None:
     """A Fault (exit 4) where two workers of one run differ in what must not be mixed."""
-    names = (*UNMIXED, "cpu") if one_cpu else UNMIXED
-    for name in (name for name in names if first[name] != other[name]):
-        what = f"workers of one run differ: {name} {first[name]} and {other[name]}"
+    names = dict.fromkeys((*UNMIXED, *CODE, *(("cpu",) if one_cpu else ())))
+    for name in (name for name in names if first.get(name) != other.get(name)):
+        what = f"workers of one run differ: {name} {first.get(name)} and {other.get(name)}"
         do = f"run on machines of one {name}, or say --allow-mixed"
         raise fault(what, "the machines of this run", do, REFUSED)
 

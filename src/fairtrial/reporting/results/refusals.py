@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
-from fairtrial.storage.provenance import Provenance
 from fairtrial.storage.record import Attempt, is_timing
 from fairtrial.study.budget import Budget
 from fairtrial.study.failure_policy import OUTCOMES
 from fairtrial.study.identity import cell_id, digest
 from fairtrial.study.study import Cell, Study
 
-CODE: Final = ("commit", "dirty", "fairtrial")
 HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend on
 
 
@@ -98,17 +96,9 @@ def left_out(cells: list[Cell], records: list[Attempt]) -> list[int]:
 
 
 def _mixed_code(used: Mapping[str, Attempt]) -> Iterator[str]:
-    origins = {(o.fairtrial, o.commit, o.dirty): o for o in (record.provenance for record in used.values())}
-    versions = {tuple(_code(origin)) for origin in origins.values()}
-    if len(versions) > 1:
-        yield f"mixed code: cells of {listed(sorted(' '.join(version) for version in versions)[:5])}"
-
-
-def _code(origin: Provenance) -> Iterator[str]:
-    yield f"fairtrial {clean(origin.fairtrial)}"
-    yield f"commit {clean(origin.commit)[:7]}" if origin.commit else "commit not recorded"
-    if origin.modified:
-        yield f"modified {clean(origin.dirty)[:7]}"
+    codes = {record.provenance.code_words for record in used.values()}
+    if len(codes) > 1:
+        yield f"mixed code: cells of {listed(sorted(map(clean, codes))[:5])}"
 
 
 def mixed_hardware(used: Mapping[str, Attempt]) -> Iterator[str]:

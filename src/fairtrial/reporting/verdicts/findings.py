@@ -16,6 +16,7 @@ from fairtrial.reporting.verdicts.chosen_settings import at_the_edge, in_doubt
 from fairtrial.reporting.verdicts.fairness_checks import contrast_checks
 from fairtrial.reporting.verdicts.rulings import Finding, limits_of, lost_pairs, with_checks
 from fairtrial.reporting.wording import SCALES, overlap_words
+from fairtrial.storage.declaration import registered
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.limits import LOWER_IS_BETTER
 from fairtrial.study.study import Contrast
@@ -44,7 +45,7 @@ def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
         results.inference,
         lambda finding: {
             "higher_is_better": finding.contrast.metric not in LOWER_IS_BETTER,
-            "declared": results.complete and registered(results, finding.contrast),
+            "declared": results.complete and registered(results.declared["history"], finding.contrast.name),
             "cost_s": _cost(results, finding.unit),
         },
     )
@@ -109,13 +110,6 @@ def _missing(finding: Finding) -> str:
 def _cost(results: Results, unit: ReplicationUnit) -> float | None:
     """Return the device-seconds that one more unit of every arm costs here; upstream costs are not known."""
     return None if results.block_s is None else results.block_s * len(unit.seeds) / unit.planned
-
-
-def registered(results: Results, contrast: Contrast) -> bool:
-    """Say whether the contrast, as it stands, was declared before any cell of its study had an outcome."""
-    history = results.declared["history"]
-    declared = history[-1]["contrasts"].get(contrast.name)
-    return any(entry["seen"] == 0 and declared in entry["contrasts"].values() for entry in history)
 
 
 def _stamps(results: Results, finding: Finding) -> Iterator[str]:
