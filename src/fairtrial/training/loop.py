@@ -20,7 +20,7 @@ from fairtrial.training.augmentation import normalize
 from fairtrial.training.batches import EVAL_BATCH, Batches, View
 from fairtrial.training.cuda_graph import Replay, replay_of
 from fairtrial.training.optimizer import SGD
-from fairtrial.training.score import Score, calibration_error
+from fairtrial.training.score import Score, scored
 from fairtrial.training.timing import Ledger
 
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
@@ -252,21 +252,8 @@ def evaluate(
 ) -> Score:
     """Accuracy and mean cross entropy. images: (n, 3, H, W) uint8; labels: (n,) int64; most: of a batch."""
     model.eval()
-    hits, losses, sure, done = [], [], [], 0
     with made_once(model):
-        for x in eval_batches(images, view, most):
-            logits, y = model(x).float(), labels[done : done + len(x)]
-            done += len(x)
-            hits.append(logits.argmax(1) == y)
-            sure.append(logits.softmax(1).amax(1))
-            losses.append(F.cross_entropy(logits, y, reduction="sum").double())
-    correct = torch.cat(hits).cpu().numpy()
-    loss = float(torch.stack(losses).sum()) / len(correct)
-    if not math.isfinite(loss):
-        return Score(float(correct.mean()), None, correct)
-    return Score(
-        float(correct.mean()), loss, correct, calibration_error(torch.cat(sure).cpu().numpy(), correct)
-    )
+        return scored((model(x).float() for x in eval_batches(images, view, most)), labels)
 
 
 def weights_digest(model: nn.Module) -> str:

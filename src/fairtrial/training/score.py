@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 BINS: Final = 15  # of the confidence, as Guo et al. (2017) have them
 
@@ -18,6 +23,27 @@ class Score:
     loss: float | None  # None when it is no finite number
     correct: np.ndarray
     calibration: float | None = None
+
+
+def scored(batches: Iterable[Tensor], labels: Tensor) -> Score:
+    """Accuracy, mean cross entropy and calibration error of scores (n, classes) that come in batches.
+
+    labels: (n,) int64, in their order. Loss and calibration are None where the loss is not finite.
+    """
+    hits, losses, sure, done = [], [], [], 0
+    for logits in batches:
+        y = labels[done : done + len(logits)]
+        done += len(logits)
+        hits.append(logits.argmax(1) == y)
+        sure.append(logits.softmax(1).amax(1))
+        losses.append(F.cross_entropy(logits, y, reduction="sum").double())
+    correct = torch.cat(hits).cpu().numpy()
+    loss = float(torch.stack(losses).sum()) / len(correct)
+    if not math.isfinite(loss):
+        return Score(float(correct.mean()), None, correct)
+    return Score(
+        float(correct.mean()), loss, correct, calibration_error(torch.cat(sure).cpu().numpy(), correct)
+    )
 
 
 def calibration_error(sure: np.ndarray, correct: np.ndarray) -> float:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fairtrial.data import Dataset, Sealed, Subset
@@ -28,7 +27,7 @@ from fairtrial.rng import STREAMS, prefix, replicate_key, state, stream
 from fairtrial.study.settings import CELL, Settings
 from fairtrial.study.study import Cell
 from fairtrial.training.loop import EVAL_BATCH, Outcome
-from fairtrial.training.score import Score, calibration_error
+from fairtrial.training.score import Score, scored
 from fairtrial.training.timing import Ledger
 
 Predict = Callable[[Tensor], Any]  # (n, 3, H, W) uint8 -> (n, classes) scores of the classes
@@ -211,24 +210,19 @@ def _run_own(function: Callable[[CellRun], Any], run: CellRun) -> Trained:
 
 @torch.no_grad()
 def _score(predict: Predict, classes: int, images: Tensor, labels: Tensor) -> Score:
-    """Accuracy and mean cross entropy of what a function says of images; a ValueError for another shape."""
-    said = []
-    for part in images.split(EVAL_BATCH):
-        scores = torch.as_tensor(predict(part), device=labels.device)
-        if tuple(scores.shape) != (len(part), classes) or not scores.is_floating_point():
-            came = f"{tuple(scores.shape)} {scores.dtype}"
-            code = getattr(predict, "__code__", None)
-            where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
-            what = f"{came} for {len(part)} images; expected scores of {classes} classes for each"
-            raise ValueError(where + what)
-        said.append(scores.float())
-    logits = torch.cat(said)
-    loss = float(F.cross_entropy(logits.double(), labels))
-    correct = (logits.argmax(1) == labels).cpu().numpy()
-    finite = bool(np.isfinite(loss))
-    sure = logits.softmax(1).amax(1).cpu().numpy()
-    calibration = calibration_error(sure, correct) if finite else None
-    return Score(float(correct.mean()), loss if finite else None, correct, calibration)
+    """What a function says of images, scored; a ValueError for another shape."""
+    return scored((_said(predict, classes, part) for part in images.split(EVAL_BATCH)), labels)
+
+
+def _said(predict: Predict, classes: int, images: Tensor) -> Tensor:
+    scores = torch.as_tensor(predict(images), device=images.device)
+    if tuple(scores.shape) != (len(images), classes) or not scores.is_floating_point():
+        came = f"{tuple(scores.shape)} {scores.dtype}"
+        code = getattr(predict, "__code__", None)
+        where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+        what = f"{came} for {len(images)} images; expected scores of {classes} classes for each"
+        raise ValueError(where + what)
+    return scores.float()
 
 
 def _number(first: int, second: int) -> int:
