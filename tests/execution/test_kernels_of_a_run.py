@@ -9,6 +9,7 @@ import pytest
 from fairtrial.cli import doctor
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, step_times, worker_pool
+from fairtrial.execution.launches import calibrate
 from fairtrial.execution.runner import Options
 from fairtrial.kernels import dispatch
 from tests.support.compilers import FAILING, failing
@@ -94,7 +95,7 @@ def test_times_of_other_kernels_are_measured_anew(fresh, monkeypatch):
         pytest.skip(reason)
     monkeypatch.setenv("CC", "no-such-cc")
     monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
-    runner.calibrate(toy_study(**SECONDS), Options(results=fresh))
+    calibrate(toy_study(**SECONDS), Options(results=fresh))
     monkeypatch.delenv("CC")
     assert runner.run(toy_study(**SECONDS), Options(results=fresh)) == 0
     assert kernels_of(fresh) == ["torch", *["compiled"] * 5]

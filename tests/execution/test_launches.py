@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairtrial.execution import runner, step_times, worker_pool
-from fairtrial.execution.launches import MOST_LAUNCHES, half_width, until_even
+from fairtrial.execution.launches import LAUNCHES, MOST_LAUNCHES, calibrate, half_width, until_even
 from fairtrial.execution.runner import Options
 from fairtrial.execution.ways import fastest, ways_of
 from fairtrial.kernels import dispatch
@@ -35,6 +35,18 @@ def timed(tmp_path, monkeypatch, capfd):
 
 
 OPEN = {"bn 0": 1.1, "gn 1": 1.1, "bn 2": 1.05}
+
+
+def test_a_forecast_is_timed_by_as_many_workers_as_will_run_side_by_side(tmp_path, monkeypatch):
+    """Two cores of one processor are slower together than one alone; and a cell evaluates, too."""
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+    calibrate(toy_study(), Options(results=tmp_path, jobs=3))
+    (made,) = store_of(tmp_path).calibrations()
+    assert [len(seconds) for seconds in made.rounds.values()] == [3 * LAUNCHES] * 2
+    assert list(made.looks.values()) == [[0.5, 2.0]] * 2
+    calibrate(toy_study(budget="2s"), Options(results=tmp_path / "timed", jobs=3))
+    (alone,) = store_of(tmp_path / "timed").calibrations()
+    assert all(len(seconds) <= MOST_LAUNCHES for seconds in alone.rounds.values())  # seconds are timed alone
 
 
 def test_costs_that_the_runs_leave_open_are_launched_again_and_recorded(timed):
@@ -151,7 +163,7 @@ def test_one_choice_holds_for_a_study_stands_in_its_records_and_leaves_its_ids(t
     assert {attempt.drawn.layout for attempt in attempts} == {"nhwc"}
     monkeypatch.setenv("TOY_LAUNCHES", "nchw")
     more = toy_study(budget="2s", seeds=5, norms=("bn", "gn", "ln"))
-    runner.calibrate(more, Options(results=tmp_path))
+    calibrate(more, Options(results=tmp_path))
     assert runner.run(more, Options(results=tmp_path)) == 0
     found = {attempt.levels["norm"]: attempt.drawn.layout for attempt in store_of(tmp_path).attempts()}
     assert found == {"bn": "nhwc", "gn": "nhwc", "ln": "nchw"}

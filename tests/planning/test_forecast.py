@@ -1,12 +1,16 @@
-"""What a study will take, from the seconds of a step of each arm."""
+"""What a study will take, from the seconds of a step and of an evaluation of each arm."""
+
+from dataclasses import replace
 
 import pytest
 
-from fairtrial.planning.forecast import cell_seconds, overhead
+from fairtrial.execution.run_options import Options
+from fairtrial.planning.forecast import Costs
+from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
-from tests.support.records import done, killed, publish
+from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 
 
@@ -22,22 +26,40 @@ def store(tmp_path):
     return store
 
 
-def test_a_cell_takes_its_steps_times_their_time_or_its_seconds(cells):
-    known = {arm_key(cells[0].settings): 0.5}
-    assert cell_seconds(cells[0], known) == 4.0  # 8 steps
-    assert cell_seconds(cells[1], known) is None
-    assert cell_seconds(toy_study(budget="9s").cells()[0], {}) == 9.0
-    assert cell_seconds(toy_study(budget="9gflop").cells()[0], known) is None
+def trial(cell):
+    return replace(cell, settings=replace(cell.settings, stage="tuning"))
 
 
-def test_overhead_is_the_median_share_of_evaluation_and_loading(store, cells):
-    assert overhead(store.attempts()) == 0
-    for cell, eval_s in zip(cells[:3], (0.1, 0.3, 9.0), strict=True):
+def test_a_cell_trains_its_steps_times_their_time_or_its_seconds(cells):
+    known = Costs({arm_key(cells[0].settings): 0.5})
+    assert known.train_s(cells[0]) == 4.0  # 8 steps
+    assert known.train_s(cells[1]) is None
+    assert Costs({}).train_s(toy_study(budget="9s").cells()[0]) == 9.0
+    assert known.train_s(toy_study(budget="9gflop").cells()[0]) is None
+
+
+def test_evaluation_comes_on_top_and_a_trial_reads_no_test(store, cells):
+    """It was half of what a cell on CIFAR-10 takes, and in no forecast before the first cell."""
+    arm = arm_key(cells[0].settings)
+    origin = {**ORIGIN, "cpu": cpu_model()}
+    store.calibrate({arm: 0.5}, origin, rounds={arm: [0.5]}, ways={}, looks={arm: [1.0, 20.0]})
+    costs = Costs.of(store, [], Options(results=store.folder.parent, threads=1))
+    assert costs.cell_s(cells[0]) == 4.0 + 21.0
+    assert costs.cell_s(trial(cells[0])) == 4.0 + 1.0
+    assert costs.looks_s(cells[1]) is None
+    assert Costs.of(store, [], Options(results=store.folder.parent, threads=2)).step_s == {}
+
+
+def test_recorded_cells_say_better_what_evaluation_takes(store, cells):
+    same = [cell for cell in cells if cell.arm == cells[0].arm]
+    for cell, eval_s in zip(same, (0.1, 0.3, 9.0), strict=True):
         result = done(train_s=2.0)
         result["spent"] |= {"eval_s": eval_s, "load_s": 0.1}
-        publish(store, cell, 1, result)
-    publish(store, cells[3], 1, killed())
-    assert overhead(store.attempts()) == pytest.approx(0.2)
+        publish(store, cell, 1, result, cpu=cpu_model())
+    publish(store, cells[1], 1, killed(), cpu=cpu_model())
+    costs = Costs.of(store, store.attempts(), Options(results=store.folder.parent, threads=1))
+    assert costs.looks_s(same[0]) == pytest.approx(0.4)
+    assert costs.looks_s(trial(same[0])) is None and costs.looks_s(cells[1]) is None
 
 
 def test_a_budget_reads_as_words():

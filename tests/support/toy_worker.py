@@ -104,6 +104,11 @@ def calibrate(arms, specs, context, rounds):
             yield index, STEP_S[arm.norm] * noise * slower
 
 
+def looks(arms, specs, context):
+    """Half a second of validation and two of the test, in each cell."""
+    return [[0.5, 2.0] for _ in arms]
+
+
 def _raise(error):
     raise error
 
@@ -166,7 +171,7 @@ def main():
     cells.look = look
     cells.Resumable = Resumable
     calibration = types.ModuleType("fairtrial.execution.cell.calibration")
-    calibration.calibrate = calibrate
+    calibration.calibrate, calibration.looks = calibrate, looks
     sys.modules |= {
         "torch": torch,
         "fairtrial.execution.cell.run_cell": cells,

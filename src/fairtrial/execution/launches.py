@@ -52,26 +52,31 @@ class Timekeeper:
         """Arm key -> layout and kernels that were chosen for it; none where it was timed as declared."""
         return chosen_ways(self.store.calibrations())
 
-    def set_steps(self, pool: WorkerPool, worker: Worker, arms: Mapping[str, Cell]) -> None:
-        """Time arms before their runs, and write it down. arms: arm key -> a cell of it."""
+    def set_steps(self, pool: WorkerPool, workers: Sequence[Worker], arms: Mapping[str, Cell]) -> None:
+        """Time arms before their runs, and write it down. arms: arm key -> a cell of it.
+
+        workers: as many as will run side by side; one, where the budget is in seconds.
+        """
         if not arms:
             return
         announce(f"timing one step of each of {len(arms)} arms; this is done once")
 
         def launch(cells: Mapping[Any, Cell], rounds: int) -> dict[Any, list[float]] | None:
             with working(f"timing {len(cells)} arms"):
-                return pool.time_steps(worker, cells, rounds, self.stop)
+                return pool.time_steps(workers, cells, rounds, self.stop)
 
         ways: dict[str, Way] | None = {}
         if self.counts_seconds:
-            ways = self._choose(arms, worker.origin["kernels"], launch)
+            ways = self._choose(arms, workers[0].origin["kernels"], launch)
         if ways is None:
             return
         cells = {arm: in_way(cell, ways.get(arm, {})) for arm, cell in arms.items()}
         rounds = until_even(partial(launch, cells)) if self.counts_seconds else launch(cells, LAUNCHES)
-        if rounds is not None:
+        looks = rounds and pool.time_looks(workers, cells, self.stop)
+        if rounds is not None and looks is not None:
             step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
-            self.store.calibrate(step_s, worker.origin, rounds=rounds, ways=ways)
+            known = {arm: seconds for arm, seconds in looks.items() if seconds}
+            self.store.calibrate(step_s, workers[0].origin, rounds=rounds, ways=ways, looks=known)
 
     def _choose(self, arms: Mapping[str, Cell], of_device: str, launch: Launch) -> dict[str, Way] | None:
         """Return the fastest way of each arm: as first chosen in this study, else by launches now."""
@@ -110,20 +115,21 @@ class Timekeeper:
             return
         words = f"whether {len(arms)} arms cost equal seconds is open: timing them again"
         announce(f"{words}, at most {MOST_ROUNDS} launches each")
-        while arms and (rounds := pool.time_steps(worker, arms, ROUNDS, self.stop)):
+        while arms and (rounds := pool.time_steps([worker], arms, ROUNDS, self.stop)):
             self.store.calibrate({}, worker.origin, rounds=rounds)
             arms = self.unchecked(cells, counted)
 
 
 def calibrate(study: Study, options: Options) -> None:
-    """Measure the seconds of one step of each arm now, and write them down."""
+    """Measure the seconds of one step and of one evaluation of each arm now, and write them down."""
     store, stop = Store.of(study, options.results), Stop()
-    engine = LocalProcesses(1, options.threads, options.device)
+    jobs = options.jobs_for(study)
+    engine = LocalProcesses(jobs, options.threads, options.device)
     first = first_message(study, store, options, declaration_of(store))
     with store.locked(), WorkerPool(engine, first) as pool:
-        if worker := pool.first_ready(stop):
+        if workers := pool.ready(jobs, stop):
             arms = step_times.first_cells(study.provisional().cells())
-            Timekeeper(study, store, stop).set_steps(pool, worker, arms)
+            Timekeeper(study, store, stop).set_steps(pool, workers, arms)
 
 
 def until_even(launch: Callable[[int], Rounds | None]) -> Rounds | None:

@@ -151,7 +151,7 @@ class Driver:
         known = step_times.calibrated(self.store, worker.origin)
         arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
         missing = {arm: cell for arm, cell in arms.items() if arm not in known}
-        self.timekeeper.set_steps(pool, worker, missing)
+        self.timekeeper.set_steps(pool, [worker], missing)
         self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
 
     def _refuse_mixing(self, worker: Worker) -> None:

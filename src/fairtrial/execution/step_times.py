@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fairtrial.errors import REFUSED, fault
@@ -37,21 +37,27 @@ def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
     return known
 
 
+def made_here(threads: int, device: str = "cpu") -> Callable[[Provenance], bool]:
+    """Return what says whether seconds come from such a processor, so many threads, such a device."""
+    cpu = provenance.cpu_model()
+
+    def here(place: Provenance) -> bool:
+        return (place.threads, place.cpu, place.device == "cpu") == (threads, cpu, device == "cpu")
+
+    return here
+
+
 def step_seconds(
     store: Store, attempts: Iterable[Attempt], threads: int, device: str = "cpu"
 ) -> dict[str, float]:
     """Return arm key -> seconds per step, as far as known before a worker has started here.
 
-    attempts: those of the store. The newest calibration counts, else the median of recorded cells; both on a
-    processor like this one, with as many threads, on this kind of device.
+    attempts: those of the store. The newest calibration counts, else the median of recorded cells.
     """
 
     from statistics import median  # of all that needs the keys of arms, this alone needs it
 
-    def here(place: Provenance) -> bool:
-        alike = (place.threads, place.cpu) == (threads, provenance.cpu_model())
-        return alike and (place.device == "cpu") == (device == "cpu")
-
+    here = made_here(threads, device)
     times: dict[str, list[float]] = defaultdict(list)
     for attempt in attempts:
         if attempt.status == "done" and attempt.spent.steps and here(attempt.provenance):

@@ -2,7 +2,7 @@
 
 An engine (engine.py) starts it. It ends when its input closes, so that no worker outlives its driver. An
 answer carries all of a result: the driver writes the record. A network that is kept lies in the folder named.
-Messages in: the first, then {"do": "cell" | "calibrate", ...}. Each answer is one line.
+Messages in: the first, then {"do": "cell" | "look" | "calibrate" | "looks", ...}. Each answer is one line.
 """
 
 from __future__ import annotations
@@ -68,8 +68,10 @@ def main() -> None:
     while True:
         message = inbox.get()
         try:
-            handle = {"cell": runner.run, "look": runner.look, "calibrate": runner.calibrate}[message["do"]]
-            _say(handle(message), answer)
+            does = {
+                "cell": runner.run, "look": runner.look, "calibrate": runner.calibrate, "looks": runner.looks
+            }  # fmt: skip
+            _say(does[message["do"]](message), answer)
         except Fault as error:
             _say({"fault": error.record()}, answer)
 
@@ -200,6 +202,11 @@ class CellRunner:
         for index, seconds in self.calibration.calibrate(arms, specs, self.context, message["rounds"]):
             rounds[index].append(seconds)
         return {"rounds": rounds}
+
+    def looks(self, message: Message) -> Message:
+        """Seconds that a cell of each arm spends on validation and on the test."""
+        arms = [Settings.of(arm) for arm in message["arms"]]
+        return {"looks": self.calibration.looks(arms, message["specs"], self.context)}
 
 
 if __name__ == "__main__":

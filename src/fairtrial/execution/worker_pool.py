@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any, Final
 
 from fairtrial.errors import REFUSED, RESOURCES, Fault, Problem, fault
@@ -125,29 +126,59 @@ class WorkerPool:
 
     def first_ready(self, stop: Stop) -> Worker | None:
         """Start one worker, where none waits, until it is ready, its origin known; None after a signal."""
-        if free := self.free():
-            return free[0]
+        return next(iter(self.ready(1, stop)), None)
+
+    def ready(self, count: int, stop: Stop) -> list[Worker]:
+        """Start workers until so many wait, or as many as the engine holds; none after a signal."""
         while not stop:
-            self.grow(1)
-            for worker, message in self.answers(POLL_S):
-                if not isinstance(message, Exit):
-                    return worker
-        return None
+            if len(free := self.free()) >= min(count, self._engine.size):
+                return free
+            self.grow(count)
+            for _ in self.answers(POLL_S):
+                pass
+        return []
 
     def time_steps(
-        self, worker: Worker, arms: Mapping[Any, Cell], rounds: int, stop: Stop
+        self, workers: Sequence[Worker], arms: Mapping[Any, Cell], rounds: int, stop: Stop
     ) -> dict[Any, list[float]] | None:
-        """Let a worker that waits launch arms, interleaved -> arm: seconds of a step; None after a signal."""
-        cells = list(arms.values())
-        settings, specs = [cell.settings.record() for cell in cells], [cell.data for cell in cells]
-        message = {"do": "calibrate", "arms": settings, "specs": specs, "rounds": rounds}
-        self._engine.give(worker, message)
+        """Let workers that wait launch arms, interleaved -> arm: seconds of a step; None after a signal.
+
+        Several launch side by side, as cells run: cores that share a cache or a clock are slower together.
+        """
+        found = self._ask(workers, {"do": "calibrate", "rounds": rounds, **_arms(arms)}, "rounds", stop)
+        return (
+            None
+            if found is None
+            else {arm: [seconds for one in found for seconds in one[index]] for index, arm in enumerate(arms)}
+        )
+
+    def time_looks(
+        self, workers: Sequence[Worker], arms: Mapping[Any, Cell], stop: Stop
+    ) -> dict[Any, list[float]] | None:
+        """Return arm -> seconds of validation and of the test in one cell, both the mean of the workers."""
+        found = self._ask(workers, {"do": "looks", **_arms(arms)}, "looks", stop)
+        return (
+            None
+            if found is None
+            else {
+                arm: [fmean(column) for column in zip(*(one[index] for one in found), strict=True)]
+                for index, arm in enumerate(arms)
+            }
+        )
+
+    def _ask(self, workers: Sequence[Worker], message: Message, key: str, stop: Stop) -> list[Any] | None:
+        """Give several workers one message -> what each answers under `key`; None after a signal."""
+        for worker in workers:
+            self._engine.give(worker, message)
+        found: list[Any] = []
         while not stop:
             for heard, answer in self.answers(POLL_S):
-                if heard is worker and isinstance(answer, Exit):
+                if heard in workers and isinstance(answer, Exit):
                     raise fault(f"the calibration stopped: {answer.words}", *_READ_ABOVE, REFUSED)
-                if not isinstance(answer, Exit) and "rounds" in answer:
-                    return dict(zip(arms, answer["rounds"], strict=True))
+                if not isinstance(answer, Exit) and key in answer:
+                    found.append(answer[key])
+            if len(found) == len(workers):
+                return found
         return None
 
     def look(self, worker: Worker, cells: list[Message], stop: Stop) -> bool:
@@ -166,3 +197,9 @@ class WorkerPool:
         else:
             self.workers.clear()
         self._engine.stop(worker)
+
+
+def _arms(arms: Mapping[Any, Cell]) -> Message:
+    """How arms are named to a worker that times them."""
+    cells = list(arms.values())
+    return {"arms": [cell.settings.record() for cell in cells], "specs": [cell.data for cell in cells]}

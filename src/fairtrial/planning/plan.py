@@ -9,8 +9,7 @@ from typing import Any, Final
 from fairtrial.errors import fault
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.run_options import Options
-from fairtrial.execution.step_times import step_seconds
-from fairtrial.planning import forecast
+from fairtrial.planning.forecast import Costs
 from fairtrial.planning.power import look_alpha
 from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.screen import duration
@@ -44,11 +43,11 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
-    known = step_seconds(store, log.records, options.threads, options.device)
-    times = [forecast.cell_seconds(cell, known) for cell in pending]
+    costs = Costs.of(store, log.records, options)
+    times = [costs.cell_s(cell) for cell in pending]
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
-    total = sum(seconds for seconds in times if seconds is not None) * (1 + forecast.overhead(log.records))
+    total = sum(seconds for seconds in times if seconds is not None)
     seeds, n, family, alpha = len(study.seeds), units(study), max(1, len(study.contrasts)), look_alpha(study)
     return {
         "study": study.id,
@@ -71,6 +70,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "jobs": jobs,
         "untimed_arms": sorted(untimed),
         "missing_data": sorted(spec for spec in {cell.data for cell in cells} if is_missing(spec)),
+        "without_evaluation": any(costs.looks_s(cell) is None for cell in pending),
         "forecast_s": None if untimed else total / jobs,
         "device_s": None if untimed else total,
         "stopping": None if study.rule is None else study.rule.words,
@@ -95,10 +95,10 @@ def refuse_unaffordable(study: Study, options: Options) -> None:
         return
     store = Store.of(study, options.results)
     log = AttemptLog(store, study.failures)
-    known = step_seconds(store, log.records, options.threads, options.device)
+    costs = Costs.of(store, log.records, options)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
-    times = [(forecast.cell_seconds(cell, known) or 0.0, cell.arm) for cell in pending]
+    times = [(costs.cell_s(cell) or 0.0, cell.arm) for cell in pending]
     seconds, arm = max(times, default=(0.0, ""))
     if seconds > limit:
         what = f"one cell of {arm} takes {duration(seconds)}; the whole study may cost {duration(limit)}"
@@ -149,6 +149,7 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
         yield (
             f"forecast   {duration(plan['forecast_s'])} with {plan['jobs']} side by side"
             f" ({duration(plan['device_s'])} of device time)"
+            + ("; training alone, no evaluation was timed: --calibrate" if plan["without_evaluation"] else "")
         )
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, fault
 from fairtrial.execution.run_options import Options
-from fairtrial.execution.step_times import step_seconds
-from fairtrial.planning import forecast
+from fairtrial.planning.forecast import Costs
 from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect, more_seeds, seeds_needed
 from fairtrial.storage.store import Store
@@ -109,11 +108,11 @@ def block_seconds(study: Study, options: Options) -> float | None:
     """Device-seconds of one seed of every arm, the A/A arm included; None where an arm was never timed."""
     store = Store.of(study, options.results)
     attempts = store.read_attempts()[0]
-    known = step_seconds(store, attempts, options.threads, options.device)
+    costs = Costs.of(store, attempts, options)
     first = [cell for cell in study.provisional().cells() if cell.seed == study.seeds[0]]
-    times = [forecast.cell_seconds(cell, known) for cell in first]
+    times = [costs.cell_s(cell) for cell in first]
     found = [seconds for seconds in times if seconds is not None]
-    return sum(found) * (1 + forecast.overhead(attempts)) if len(found) == len(times) else None
+    return sum(found) if len(found) == len(times) else None
 
 
 def unit(study: Study) -> float:

@@ -35,10 +35,22 @@ def _is_rounds(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(v, list) and _are_seconds(v) for v in value.values())
 
 
+def _is_looks(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(each, list)
+        and len(each) == 2
+        and all(type(seconds) in (int, float) and 0 <= seconds < _LONGEST for seconds in each)
+        for each in value.values()
+    )
+
+
 StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
 Ways = Annotated[
     dict[str, dict[str, str]],
     Check("layout and kernels of each arm", lambda v: isinstance(v, dict) and all(map(is_table, v.values()))),
+]
+Looks = Annotated[
+    dict[str, list[float]], Check("seconds of validation and of the test of each arm", _is_looks)
 ]
 Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
 
@@ -48,13 +60,15 @@ class Calibration(Group):
     """Measured seconds of one step, by arm key.
 
     step_s: what turns a budget into steps; empty where launches after the runs check what they cost. rounds:
-    each launch, interleaved over the arms. ways: the settings that proved fastest.
+    each launch, interleaved over the arms. ways: the settings that proved fastest. looks: seconds that a cell
+    of the arm spends on validation and on the test.
     """
 
     schema: Whole = integrity.SCHEMA
     step_s: StepSeconds
     rounds: Rounds | None = None
     ways: Ways | None = None
+    looks: Looks | None = None
     provenance: Provenance
 
 

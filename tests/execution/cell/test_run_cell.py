@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -158,6 +159,18 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
     assert steps[1] < steps[0] and steps[1] == round(1.0 / step_s[1])
     fixed = [run(Budget(steps=2), norm=arm.norm)["spent"]["steps"] for arm in arms]
     assert fixed == [2, 2]
+
+
+def test_what_a_cell_looks_at_is_timed_by_the_image(monkeypatch):
+    """From scratch: 20 validation images four times. A probe: all images of its subset once."""
+    ledger = SimpleNamespace(seconds={"eval": 5.0}, book=lambda _: nullcontext())
+    monkeypatch.setattr(calibration, "ledger_of", lambda *_: ledger)
+    monkeypatch.setattr(calibration, "LOOK_IMAGES", 10)  # half a second each
+    scratch = settings(shots=3, val_per_class=2)
+    arms = [scratch, replace(scratch, upstream="upstream", finetune="linear_probe")]
+    test = len(dataset_of("digits", 8, False).test_labels)
+    found = calibration.looks(arms, ["digits"] * 2, ExecutionContext())
+    assert found == [[0.5 * 4 * 20, 0.5 * test], [0.5 * (30 + 20), 0.5 * test]]
 
 
 def test_seconds_replayed_as_steps_give_the_same_bits():

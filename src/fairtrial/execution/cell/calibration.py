@@ -1,4 +1,4 @@
-"""What a training step costs in seconds, measured arm by arm, interleaved."""
+"""What a training step costs in seconds, measured arm by arm, interleaved; and what evaluations cost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
-from fairtrial.training.loop import fit
+from fairtrial.training.loop import VAL_POINTS, evaluate, fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
 
 LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
 WARM_UP: Final = 3  # steps of a launch that are not timed
+LOOK_IMAGES: Final = 500  # of one timed evaluation
 LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
@@ -40,6 +41,38 @@ def calibrate(
                 seconds, steps = _launch(settings, spec, context)
                 longest[index] = max(longest[index], seconds / steps)
                 yield index, seconds / steps
+
+
+def looks(arms: list[Settings], specs: list[str], context: ExecutionContext) -> list[list[float]]:
+    """[seconds of validation, seconds of the test] in one cell of each arm, from the time of one image.
+
+    A probe's frozen features count as validation. Training images are looked at: the test stays sealed. Own
+    training code says nothing of its evaluations before it ran: an empty list.
+    """
+    return [_looks(settings, spec, context) for settings, spec in zip(arms, specs, strict=True)]
+
+
+def _looks(settings: Settings, spec: str, context: ExecutionContext) -> list[float]:
+    if own_function(settings):
+        return []
+    device = torch.device(context.device)
+    dataset = dataset_of(spec, settings.resolution, context.download)
+    task, subset, _ = build_task(settings, dataset, 0, 0, device)
+    model = build_model(settings, dataset.num_classes, 0, 0).to(device)
+
+    def seconds(count: int) -> float:
+        images, labels = dataset.train_images[:count].to(device), dataset.train_labels[:count].to(device)
+        ledger = ledger_of(device, CLOCK.stalled_s)
+        with precision(settings.precision, device), ledger.book("eval"):
+            evaluate(model, images, labels, task.view, task.eval_batch)
+        return ledger.seconds["eval"]
+
+    first = seconds(LOOK_IMAGES)  # the first one allocates
+    count = min(LOOK_IMAGES, len(dataset.train_labels))
+    image_s = (first if first > LONG_S else seconds(LOOK_IMAGES)) / count
+    frozen = settings.starts_from_checkpoint and settings.finetune == "linear_probe"
+    seen = len(subset.train) + len(subset.val) if frozen else len(VAL_POINTS) * len(subset.val)
+    return [image_s * seen, image_s * len(dataset.test_labels)]
 
 
 def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[float, int]:
