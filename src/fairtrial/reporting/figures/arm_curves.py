@@ -173,8 +173,7 @@ ROWS = (
         ReportItem(
             "FE.1", "1 to 10 examples per class", ("EC", "Q1"), REPORT,
             "the curve of this network on these data, over the units that n counts",
-            "fairtrial run shots; on CIFAR-10: fairtrial run shots --preset mini --data parquet:DIR "
-            "--set shots=1,2,3,4,5,6,7,8,9,10,25,100; "
+            "fairtrial run shots; on CIFAR-10: fairtrial run shots-curve; "
             "BiT-M-R50x3: fairtrial run shots --preset bit --set upstream=BiT-M-R50x3 --device cuda",
             ("*-acc-by-shots",), Cells({"shots": (1, 5, 10)}, pretrained=True),
             "BiT-M-R50x3 itself, where the caption does not name it",
