@@ -3,7 +3,7 @@
 The few-shot curve of BiT Fig 6 from 1 to 10, and the levels of its Fig 1, for GN+WS on CIFAR-10.
 
 Run:     fairtrial run shots-curve    (CIFAR-10: a download, or --data)
-Takes:   about 35 minutes on two cores, by its pilot (432 trials, then 370 cells)
+Takes:   an hour and a quarter on two slow cores, beside other work (756 trials, then 370 cells)
 Result:  results/shots-curve/report.html
 """
 
