@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import urlopen
 
@@ -18,9 +19,11 @@ import pytest
 
 from fairtrial import __version__
 from fairtrial.cli.main import drive, main
+from fairtrial.cli.options import apply
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, INTERRUPTED, REFUSED, RESOURCES, USAGE, fault
 from fairtrial.execution import launches, runner
 from fairtrial.storage.store import Store
+from fairtrial.study.loader import load
 from tests.support.records import publish
 from tests.support.studies import study, write
 
@@ -79,6 +82,19 @@ def test_plan_and_status_print_words_or_json(capsys):
         assert main([command, "small.py", "--json"]) == DONE
         found = json.loads(capsys.readouterr().out)
         assert (found["study"], found["cells"]) == ("small", 12)
+
+
+def test_status_speaks_of_what_was_last_run_here_and_says_so(capsys, tmp_path):
+    """After `run small.py --seeds 2`, `status small.py` has two seeds, not the file's three."""
+    small = load(Path("small.py"))
+    Store.of(small, tmp_path).declare(apply(small, seeds="2", budget="32ex"))
+    asked = ["status", "small.py", "--results", str(tmp_path), "--json"]
+    assert main(asked) == DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out)["cells"] == 8
+    assert "as it was last run" in err and "another budget, seeds than in the study's file" in err
+    assert main([*asked, "--seeds", "4"]) == DONE
+    assert json.loads(capsys.readouterr().out)["cells"] == 16
 
 
 def test_audit_prints_words_or_json(capsys):

@@ -9,6 +9,9 @@ from itertools import product
 from typing import Any
 
 from fairtrial.errors import Fault
+from fairtrial.screen import announce
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import is_study
 from fairtrial.study import factors as table
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.contrast import corners
@@ -75,3 +78,18 @@ def _same(name: str, level: Any) -> Any:
         return table.identity(name, level)
     except (ValueError, Fault):
         return level
+
+
+def as_recorded(asked: Study, plain: Study, store: Store) -> Study:
+    """Return a study as it was last run in a folder, where the options change nothing of the study's file.
+
+    asked, plain: with the options, and without. What differs is said: no other study is spoken of in silence.
+    """
+    if asked.declaration() != plain.declaration() or not is_study(store.folder):
+        return asked
+    if store.declared_as(asked) is not None:
+        return asked
+    recorded, file = store.declared()["declaration"], asked.declaration()
+    names = [name for name in {**file, **recorded} if recorded.get(name) != file.get(name)]
+    announce(f"as it was last run in {store.folder}: another {', '.join(names)} than in the study's file")
+    return Study.of(recorded)

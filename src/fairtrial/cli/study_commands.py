@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairtrial.cli import options
-from fairtrial.cli.changed_levels import fallen_away
+from fairtrial.cli.changed_levels import as_recorded, fallen_away
 from fairtrial.cli.options import results_folder
 from fairtrial.cli.output import show
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, fault
@@ -45,8 +45,7 @@ def _asked(study: Study, given: Namespace) -> tuple[Study, Options]:
     )
     merged = found["study"]
     if given.settings and not given.json:
-        declared = study if given.preset is None else study.under(given.preset)
-        announce(*fallen_away(declared, merged))
+        announce(*fallen_away(options.apply(study, preset=given.preset), merged))
     return options.tuning(merged, given), found["how"]
 
 
@@ -208,8 +207,9 @@ def _rule(study: Study, given: Namespace) -> Callable[[], Asked] | None:
 
 
 def status(study: Study, given: Namespace) -> int:
-    """Say how far a study is."""
-    return _state(_asked(study, given)[0], given)
+    """Say how far a study is: as it was last run here, where no option asks for another."""
+    asked, plain = _asked(study, given)[0], options.apply(study, preset=given.preset)
+    return _state(as_recorded(asked, plain, Store.of(asked, given.results)), given)
 
 
 def _state(study: Study, given: Namespace) -> int:
