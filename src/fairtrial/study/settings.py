@@ -148,7 +148,9 @@ class Settings:
         START, initial_checkpoint.NONE, "from {}", start=True, named=initial_checkpoint.name_of
     )
     # seed s starts from s modulo this
-    upstream_seeds: int = row(whole(1, 1000), 1, "{} upstream seeds", clock=False)
+    upstream_seeds: int = row(
+        whole(1, 1000), 1, "{} upstream seeds", words={1: "1 upstream seed"}, clock=False
+    )
     finetune: str = row(
         choice(*FINETUNES), "full", FINETUNES, recorded="tune", spelled={"linear_probe": "probe"}
     )

@@ -189,6 +189,18 @@ def test_a_cell_that_failed_three_times_is_named_with_its_reason(make_study, pub
     assert named in Page(made.path.read_text()).text
 
 
+def test_cells_that_failed_once_are_named_with_their_reason_and_many_are_counted(make_study, publish, noise):
+    def outcome(cell):
+        error = {"what": "no space left", "where": "data.py:7"}
+        return {"status": "error", "error": error} if cell.arm == "bn, batch 4" else accuracy(noise)(cell)
+
+    made = study_report.build(publish(make_study(seeds=range(12)), outcome))
+    named = [warning for warning in made.warnings if warning.startswith("failed")]
+    assert named[0] == "failed: bn, batch 4, seed 0 broke: no space left (data.py:7)"
+    assert len(named) == 11 and named[-1] == "failed: 2 further cells failed and would be tried again"
+    assert named[0] in Page(made.path.read_text()).text
+
+
 def test_the_summary_knows_no_clock_and_no_attempt(make_study, publish, noise, tmp_path):
     study = make_study()
 

@@ -20,12 +20,21 @@ from fairtrial.storage.integrity import Record
 from fairtrial.storage.outcomes import DECLARED, failures, outcomes
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
-from fairtrial.study.failure_policy import MOST_FAILED, WORDS, FailurePolicy, chance, given_up_words
+from fairtrial.study.failure_policy import (
+    MOST_FAILED,
+    WORDS,
+    FailurePolicy,
+    attempt_words,
+    chance,
+    given_up_words,
+)  # fmt: skip
 from fairtrial.study.limits import METRICS
 from fairtrial.study.settings import Settings
 from fairtrial.study.stopping import NOT_REQUIRED
 from fairtrial.study.study import Cell, Contrast, Study
 from fairtrial.tuning.selection import Stage, countable, resolve
+
+_MOST_NAMED: Final = 10  # cells that failed and would be tried again
 
 STABLE: Final = (
     "status",
@@ -55,8 +64,8 @@ class Results:
     many seeds it is read at, where a stopping rule says so. tuning: the trials and what they chose; None in a
     study at one rule. trial_runs: recorded runs of stage tuning, whatever declaration asked for them.
     missing: cell -> its failed attempts, where it has no outcome. calibrations: timed launches, oldest first.
-    given_up: cells and trials that failed as often as is allowed, in words. left_out: recorded seeds of its
-    arms that the declaration does not name.
+    lost: cells and trials that failed and have no outcome, in words, with the reason. left_out: recorded
+    seeds of its arms that the declaration does not name.
     """
 
     study: Study
@@ -71,7 +80,7 @@ class Results:
     trial_runs: int = 0
     missing: Mapping[str, Sequence[Attempt]] = field(default_factory=dict)
     calibrations: Sequence[Calibration] = ()
-    given_up: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     left_out: Sequence[int] = ()
 
     @property
@@ -189,15 +198,25 @@ def load(store: Store) -> Results:
     missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
     trial_runs = sum(attempt.settings.stage == "tuning" for attempt in known.values())
     trials = () if tuning is None else tuning.pending
-    often = {cell: tried[-1] for cell, tried in failed.items() if len(tried) >= MOST_FAILED}
-    lost = [(cell, often[cell.id]) for cell in (*trials, *cells) if cell.id in often]
-    named = tuple(given_up_words(cell.arm, cell.seed, last.status, last.error) for cell, last in lost)
+    lost = tuple(_lost((*trials, *cells), failed))
     return Results(
         study, declared, frame, plain, used, _block_s(study, used), wrong,
         tuning=tuning, trial_runs=trial_runs, missing=missing,
-        calibrations=store.calibrations(), given_up=named,
+        calibrations=store.calibrations(), lost=lost,
         left_out=left_out(cells, attempts),
     )  # fmt: skip
+
+
+def _lost(cells: Sequence[Cell], failed: Mapping[str, Sequence[Attempt]]) -> Iterator[str]:
+    """Name cells that failed: those that were given up, and what the same command would try again."""
+    tried = [(cell, failed[cell.id]) for cell in cells if cell.id in failed]
+    again = [(cell, attempts[-1]) for cell, attempts in tried if len(attempts) < MOST_FAILED]
+    for cell, last in ((cell, attempts[-1]) for cell, attempts in tried if len(attempts) >= MOST_FAILED):
+        yield given_up_words(cell.arm, cell.seed, last.status, last.error)
+    for cell, last in again[:_MOST_NAMED]:
+        yield attempt_words(cell.arm, cell.seed, last.status, last.error)
+    if rest := again[_MOST_NAMED:]:
+        yield f"{plural(len(rest), 'further cell')} failed and would be tried again"
 
 
 def failure_words(failures: Counter[str], of: str = "") -> str:

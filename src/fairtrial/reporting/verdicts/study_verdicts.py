@@ -69,7 +69,7 @@ def _alarms(results: Results, control: AACheck | None) -> Iterator[str]:
         yield control.sentence
     if not results.sound:
         yield results.unsound
-    yield from (f"failed: {clean(words)}" for words in results.given_up)
+    yield from (f"failed: {clean(words)}" for words in results.lost)
 
 
 def _warnings(results: Results, found: Sequence[Finding], control: AACheck | None) -> list[str]:
