@@ -86,6 +86,10 @@ def test_plan_and_status_print_words_or_json(capsys):
 
 def test_status_speaks_of_what_was_last_run_here_and_says_so(capsys, tmp_path):
     """After `run small.py --seeds 2`, `status small.py` has two seeds, not the file's three."""
+    write(
+        tmp_path,
+        ("    seeds=range(3),\n", '    seeds=range(3),\n    presets={"mini": {"seeds": range(5)}},\n'),
+    )
     small = load(Path("small.py"))
     Store.of(small, tmp_path).declare(apply(small, seeds="2", budget="32ex"))
     asked = ["status", "small.py", "--results", str(tmp_path), "--json"]
@@ -93,6 +97,11 @@ def test_status_speaks_of_what_was_last_run_here_and_says_so(capsys, tmp_path):
     out, err = capsys.readouterr()
     assert json.loads(out)["cells"] == 8
     assert "as it was last run" in err and "another budget, seeds than in the study's file" in err
+    Store.of(small.under("mini"), tmp_path).declare(apply(small, preset="mini", seeds="4"))
+    assert main([*asked, "--preset", "mini"]) == DONE
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["study"], json.loads(out)["cells"]) == ("small-mini", 16)
+    assert "another seeds than" in err
     assert main([*asked, "--seeds", "4"]) == DONE
     assert json.loads(capsys.readouterr().out)["cells"] == 16
 

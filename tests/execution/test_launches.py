@@ -43,10 +43,22 @@ def test_a_forecast_is_timed_by_as_many_workers_as_will_run_side_by_side(tmp_pat
     calibrate(toy_study(), Options(results=tmp_path, jobs=3))
     (made,) = store_of(tmp_path).calibrations()
     assert [len(seconds) for seconds in made.rounds.values()] == [3 * LAUNCHES] * 2
-    assert list(made.looks.values()) == [[0.5, 2.0]] * 2
+    assert made.side_by_side == 3
+    assert list(made.looks.values()) == [{"image_s": 0.5, "classes": 10, "train_n": 1000, "test_n": 20}] * 2
     calibrate(toy_study(budget="2s"), Options(results=tmp_path / "timed", jobs=3))
     (alone,) = store_of(tmp_path / "timed").calibrations()
     assert all(len(seconds) <= MOST_LAUNCHES for seconds in alone.rounds.values())  # seconds are timed alone
+    assert alone.side_by_side == 1
+
+
+def test_times_of_cells_side_by_side_set_no_number_of_steps(tmp_path, monkeypatch, capfd):
+    """`plan --calibrate` of a budget in examples, then `run --budget 2s` in the same folder."""
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+    calibrate(toy_study(), Options(results=tmp_path, jobs=2))
+    capfd.readouterr()
+    assert runner.run(toy_study(budget="2s", seeds=2), Options(results=tmp_path)) == 0
+    assert "timing one step and one evaluation of each of 2 arms" in capfd.readouterr().err
+    assert [each.side_by_side for each in store_of(tmp_path).calibrations()] == [2, 1]
 
 
 def test_costs_that_the_runs_leave_open_are_launched_again_and_recorded(timed):

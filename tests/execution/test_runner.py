@@ -201,7 +201,7 @@ def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
     study = toy_study(budget="2s", seeds=2)
     assert toy(tmp_path, study, limit=1) == 5
     assert toy(tmp_path, study) == 0
-    assert capfd.readouterr().err.count("timing one step of each of 2 arms") == 1
+    assert capfd.readouterr().err.count("timing one step and one evaluation of each of 2 arms") == 1
     steps = [record.spent.steps for record in store_of(tmp_path).attempts() if record.levels["norm"] == "gn"]
     assert steps == [100, 100]  # 2 s of steps of 0.02 s
     more = toy_study(budget="2s", seeds=2, norms=("bn", "gn", "ln"))

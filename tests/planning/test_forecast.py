@@ -38,16 +38,36 @@ def test_a_cell_trains_its_steps_times_their_time_or_its_seconds(cells):
     assert known.train_s(toy_study(budget="9gflop").cells()[0]) is None
 
 
+LOOKS = {"image_s": 0.5, "classes": 10, "train_n": 100, "test_n": 40}
+
+
 def test_evaluation_comes_on_top_and_a_trial_reads_no_test(store, cells):
     """It was half of what a cell on CIFAR-10 takes, and in no forecast before the first cell."""
     arm = arm_key(cells[0].settings)
     origin = {**ORIGIN, "cpu": cpu_model()}
-    store.calibrate({arm: 0.5}, origin, rounds={arm: [0.5]}, ways={}, looks={arm: [1.0, 20.0]})
+    store.calibrate({arm: 0.5}, origin, rounds={arm: [0.5]}, ways={}, looks={arm: LOOKS}, side_by_side=2)
     costs = Costs.of(store, [], Options(results=store.folder.parent, threads=1))
-    assert costs.cell_s(cells[0]) == 4.0 + 21.0
-    assert costs.cell_s(trial(cells[0])) == 4.0 + 1.0
+    assert costs.cell_s(cells[0]) == 4.0 + 0.5 * 40
+    assert costs.looks_s(trial(cells[0])) == 0
     assert costs.looks_s(cells[1]) is None
     assert Costs.of(store, [], Options(results=store.folder.parent, threads=2)).step_s == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "images"),
+    [
+        ({"val_per_class": 2, "shots": 3}, 4 * 20),
+        # a probe: the features of all its images, once
+        ({"val_per_class": 2, "shots": 3, "finetune": "linear_probe", "upstream": "upstream"}, 30 + 20),
+        ({"val_per_class": 2, "shots": "all", "finetune": "linear_probe", "upstream": "upstream"}, 100),
+    ],
+)
+def test_a_cell_looks_at_its_own_number_of_images(cells, settings, images):
+    """Arms whose steps cost the same share their times, and differ in how many images they look at."""
+    cell = replace(cells[0], settings=replace(cells[0].settings, **settings))
+    costs = Costs({}, looks={arm_key(cell.settings): LOOKS})
+    assert costs.looks_s(trial(cell)) == 0.5 * images
+    assert costs.looks_s(cell) == 0.5 * (images + 40)
 
 
 def test_recorded_cells_say_better_what_evaluation_takes(store, cells):

@@ -180,6 +180,15 @@ def test_records_that_do_not_belong_together_are_refused(parts, tmp_path, name, 
         assert joined([parts[0], other], tmp_path / "into", allow_mixed=True).attempts == 5
 
 
+def test_of_other_commits_only_what_verdicts_rest_on_counts(parts, tmp_path):
+    """An attempt that was killed and run again elsewhere, and a seed that is no longer declared."""
+    cells = [cell for cell in study().cells() if cell.seed == 1]
+    other = part(tmp_path / "other", None)
+    publish(other, cells[0], 1, records.killed(), commit="e" * 40)
+    publish(other, cells[0], 2)
+    assert joined([parts[0], other], tmp_path / "into").attempts == 6
+
+
 def test_a_damaged_record_stops_it_before_anything_is_written(parts, tmp_path):
     path = first_cell(parts[1])
     path.write_bytes(path.read_bytes()[:-20])

@@ -84,13 +84,25 @@ def test_other_code_is_refused_with_both_commits_and_what_to_do():
         with pytest.raises(Fault, match=r"mixed code: recorded .* commit aaaaaaa") as no:
             refuse_other_code(theirs, MINE | mine)
         assert no.value.code == 4 and "no verdict is given on both" in no.value.problems[0].do
+        assert no.value.problems[0].do.startswith("run the rest from commit aaaaaaa, ")
+    with pytest.raises(Fault) as no:  # nobody can go back to changes that are in no commit
+        refuse_other_code([*theirs, *recorded(dirty="d" * 64)[1:]], MINE)
+    assert "run the rest" not in no.value.problems[0].do
 
 
-@pytest.mark.parametrize(("name", "theirs"), [("commit", "b" * 40), ("dirty", "c" * 64), ("torch", "2.14")])
-def test_workers_of_other_code_are_refused(name, theirs):
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"torch": "2.14"}, "workers of one run differ: torch 2.15 and 2.14"),
+        ({"commit": "b" * 40}, "are of fairtrial 0.1.0 commit not recorded and of .* commit bbbbbbb"),
+        ({"dirty": "c" * 64}, "commit not recorded modified ccccccc"),
+    ],
+)
+def test_workers_of_other_code_are_refused(changes, words):
     refuse_unlike(MINE, dict(MINE), one_cpu=False)
-    with pytest.raises(Fault, match=f"workers of one run differ: {name} "):
-        refuse_unlike(MINE, MINE | {name: theirs}, one_cpu=False)
+    with pytest.raises(Fault, match=words) as no:
+        refuse_unlike(MINE, MINE | changes, one_cpu=False)
+    assert ("torch" in changes) == ("machines of one torch" in no.value.problems[0].do)
 
 
 def test_records_from_before_our_own_kernels_ran_on_those_of_torch():

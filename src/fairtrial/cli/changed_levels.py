@@ -15,6 +15,7 @@ from fairtrial.storage.study_folders import is_study
 from fairtrial.study import factors as table
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.contrast import corners
+from fairtrial.study.factors import without_defaults
 from fairtrial.study.study import Study
 
 
@@ -89,7 +90,9 @@ def as_recorded(asked: Study, plain: Study, store: Store) -> Study:
         return asked
     if store.declared_as(asked) is not None:
         return asked
-    recorded, file = store.declared()["declaration"], asked.declaration()
-    names = [name for name in {**file, **recorded} if recorded.get(name) != file.get(name)]
+    file, recorded = asked.declaration(), store.declared()["declaration"]
+    tables = [without_defaults(one) for one in (file, recorded)]
+    flat = [{**one, **one["fixed"], "fixed": None} for one in tables]
+    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
     announce(f"as it was last run in {store.folder}: another {', '.join(names)} than in the study's file")
-    return Study.of(recorded)
+    return replace(Study.of(recorded), home=asked.home)

@@ -180,7 +180,7 @@ def gate_options(parser: argparse.ArgumentParser) -> None:
 def plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the plan options."""
     parser.add_argument(
-        "--calibrate", action="store_true", help="measure the seconds of one step of each arm first"
+        "--calibrate", action="store_true", help="time a step and an evaluation of each arm first"
     )
     parser.add_argument(
         "--audit", action="store_true", help="a digest per stream and arm; equal means equal draws"
@@ -260,7 +260,7 @@ def work_options(parser: argparse.ArgumentParser) -> None:
 def mixed_option(parser: argparse.ArgumentParser) -> None:
     """Add --allow-mixed."""
     parser.add_argument(
-        "--allow-mixed", action="store_true", help="allow cells of other versions, threads, devices"
+        "--allow-mixed", action="store_true", help="allow cells of other commits, versions, threads, devices"
     )
 
 

@@ -59,7 +59,7 @@ class Timekeeper:
         """
         if not arms:
             return
-        announce(f"timing one step of each of {len(arms)} arms; this is done once")
+        announce(f"timing one step and one evaluation of each of {len(arms)} arms; this is done once")
 
         def launch(cells: Mapping[Any, Cell], rounds: int) -> dict[Any, list[float]] | None:
             with working(f"timing {len(cells)} arms"):
@@ -75,8 +75,9 @@ class Timekeeper:
         looks = rounds and pool.time_looks(workers, cells, self.stop)
         if rounds is not None and looks is not None:
             step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
-            known = {arm: seconds for arm, seconds in looks.items() if seconds}
-            self.store.calibrate(step_s, workers[0].origin, rounds=rounds, ways=ways, looks=known)
+            self.store.calibrate(
+                step_s, workers[0].origin, rounds=rounds, ways=ways, looks=looks, side_by_side=len(workers)
+            )
 
     def _choose(self, arms: Mapping[str, Cell], of_device: str, launch: Launch) -> dict[str, Way] | None:
         """Return the fastest way of each arm: as first chosen in this study, else by launches now."""

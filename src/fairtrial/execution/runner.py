@@ -25,11 +25,12 @@ from fairtrial.failpoints import failpoint
 from fairtrial.screen import announce
 from fairtrial.signals import Stop
 from fairtrial.storage import provenance
+from fairtrial.storage.outcomes import of_study
 from fairtrial.storage.record import Attempt, Json, cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell, Study
-from fairtrial.tuning.selection import of_study
+from fairtrial.tuning.selection import resolve
 
 BEAT_S: Final = 2.0  # seconds between renewals of the leases: what a crash can lose without a trace
 
@@ -76,7 +77,6 @@ class Driver:
         self.remaining = options.limit  # cells that may still be handed out; None: any number
         self.announced: set[str] = set()
         self.log = AttemptLog(store, study.failures)
-        self.before = [one.provenance for one in of_study(study, self.log.counted)]
         self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
         self.step_s: dict[str, float] = {}
@@ -123,6 +123,8 @@ class Driver:
         wanted = self.schedule(self.log.counted)
         for record in wanted.records:
             self.log.note(record)
+        if wanted.records and self.origin and not self.options.allow_mixed:
+            self._refuse_other_code(self.origin)
         self.held_up, self.waits = wanted.held_up, wanted.waits and self.remaining != 0
         for line in (line for line in wanted.lines if line not in self.announced):
             announce(line)
@@ -161,8 +163,13 @@ class Driver:
         if not self.options.allow_mixed:
             recorded = [each.provenance for each in self.log.records]
             provenance.refuse_mixing(recorded, worker.origin, one_cpu=one_cpu)
-            provenance.refuse_other_code(self.before, worker.origin)
+            self._refuse_other_code(worker.origin)
             provenance.refuse_unlike(self.origin, worker.origin, one_cpu=one_cpu)
+
+    def _refuse_other_code(self, origin: Json) -> None:
+        """A Fault (exit 4) where a run that verdicts will rest on is of another commit, whoever ran it."""
+        used = of_study(resolve(self.study, self.log.counted)[0], self.log.counted)
+        provenance.refuse_other_code([one.provenance for one in used], origin)
 
     def _exit_code(self) -> int:
         if self.held_up or self.log.pending(self.wanted):

@@ -24,7 +24,7 @@ def first_cells(cells: Iterable[Cell]) -> dict[str, Cell]:
 
 
 def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
-    """Return arm key -> seconds per step, from calibrations of a worker like this one; the newest one wins.
+    """Return arm key -> seconds per step of a worker like this one, timed alone; the newest one wins.
 
     origin: the worker's own account of where it runs. Threads, processor, device and kernels must agree.
     """
@@ -32,7 +32,7 @@ def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
     known: dict[str, float] = {}
     for calibration in store.calibrations():
         place = calibration.provenance
-        if (place.threads, place.cpu, place.device, place.kernels) == here:
+        if calibration.alone and (place.threads, place.cpu, place.device, place.kernels) == here:
             known |= calibration.step_s
     return known
 

@@ -204,7 +204,7 @@ class CellRunner:
         return {"rounds": rounds}
 
     def looks(self, message: Message) -> Message:
-        """Seconds that a cell of each arm spends on validation and on the test."""
+        """What evaluating one image takes in each arm, and how many images its data has."""
         arms = [Settings.of(arm) for arm in message["arms"]]
         return {"looks": self.calibration.looks(arms, message["specs"], self.context)}
 

@@ -154,17 +154,16 @@ class WorkerPool:
 
     def time_looks(
         self, workers: Sequence[Worker], arms: Mapping[Any, Cell], stop: Stop
-    ) -> dict[Any, list[float]] | None:
-        """Return arm -> seconds of validation and of the test in one cell, both the mean of the workers."""
+    ) -> dict[Any, dict[str, float]] | None:
+        """Return arm -> what evaluating an image takes, the mean of the workers, and the size of its data."""
         found = self._ask(workers, {"do": "looks", **_arms(arms)}, "looks", stop)
-        return (
-            None
-            if found is None
-            else {
-                arm: [fmean(column) for column in zip(*(one[index] for one in found), strict=True)]
-                for index, arm in enumerate(arms)
-            }
-        )
+        if found is None:
+            return None
+        return {
+            arm: looks | {"image_s": fmean(one[index]["image_s"] for one in found)}
+            for index, (arm, looks) in enumerate(zip(arms, found[0], strict=True))
+            if looks
+        }
 
     def _ask(self, workers: Sequence[Worker], message: Message, key: str, stop: Stop) -> list[Any] | None:
         """Give several workers one message -> what each answers under `key`; None after a signal."""

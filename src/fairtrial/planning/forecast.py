@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -12,31 +12,34 @@ from fairtrial.execution.step_times import made_here, step_seconds
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
+from fairtrial.study.limits import VAL_POINTS
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
+
+Kind = tuple[str, int | str, int, bool]  # arm, images per class, validation images per class, whether a trial
 
 
 @dataclass(frozen=True)
 class Costs:
     """What is known here of a study's arms, by their keys.
 
-    step_s: seconds of a step. looked: (arm, whether a trial) -> seconds of evaluation and loading of recorded
-    cells, the median. looks: seconds of validation and of the test in a cell, as calibrated.
+    step_s: seconds of a step. looked: seconds of evaluation and loading of recorded cells, the median. looks:
+    as calibrated, see `Calibration`.
     """
 
     step_s: Mapping[str, float]
-    looked: Mapping[tuple[str, bool], float] = field(default_factory=dict)
-    looks: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    looked: Mapping[Kind, float] = field(default_factory=dict)
+    looks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store, attempts: Iterable[Attempt], options: Options) -> Costs:
         """Read a study's records and calibrations. attempts: those of the store."""
         records, here = list(attempts), made_here(options.threads, options.device)
-        spent: defaultdict[tuple[str, bool], list[float]] = defaultdict(list)
+        spent: defaultdict[Kind, list[float]] = defaultdict(list)
         for one in records:
             if one.status == "done" and one.spent.steps and here(one.provenance):
                 spent[_kind(one.settings)].append(one.spent.eval_s + one.spent.load_s)
-        looks: dict[str, Sequence[float]] = {}
+        looks: dict[str, Mapping[str, float]] = {}
         for calibration in store.calibrations():
             if here(calibration.provenance):
                 looks |= calibration.looks or {}
@@ -54,11 +57,17 @@ class Costs:
 
     def looks_s(self, cell: Cell) -> float | None:
         """Seconds that a cell will evaluate; None when no evaluation of its arm was ever timed."""
-        arm, trial = _kind(cell.settings)
-        if (seconds := self.looked.get((arm, trial))) is not None:
-            return seconds
-        calibrated = self.looks.get(arm)
-        return None if calibrated is None else calibrated[0] + (0.0 if trial else calibrated[1])
+        settings, known = cell.settings, self.looked.get(_kind(cell.settings))
+        looks = self.looks.get(arm_key(settings))
+        if known is not None or looks is None:
+            return known
+        val_n = settings.val_per_class * looks["classes"]
+        shots = settings.shots
+        train_n = looks["train_n"] - val_n if isinstance(shots, str) else shots * looks["classes"]
+        frozen = settings.starts_from_checkpoint and settings.finetune == "linear_probe"
+        # a probe computes the features of its images once
+        seen = train_n + val_n if frozen else len(VAL_POINTS) * val_n
+        return looks["image_s"] * (seen + (0 if settings.stage == "tuning" else looks["test_n"]))
 
     def cell_s(self, cell: Cell) -> float | None:
         """Seconds that a cell will take, training alone where no evaluation was timed; None as `train_s`."""
@@ -66,5 +75,5 @@ class Costs:
         return None if seconds is None else seconds + (self.looks_s(cell) or 0.0)
 
 
-def _kind(settings: Settings) -> tuple[str, bool]:
-    return arm_key(settings), settings.stage == "tuning"
+def _kind(settings: Settings) -> Kind:
+    return arm_key(settings), settings.shots, settings.val_per_class, settings.stage == "tuning"

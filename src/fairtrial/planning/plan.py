@@ -70,7 +70,8 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "jobs": jobs,
         "untimed_arms": sorted(untimed),
         "missing_data": sorted(spec for spec in {cell.data for cell in cells} if is_missing(spec)),
-        "without_evaluation": any(costs.looks_s(cell) is None for cell in pending),
+        "unlooked_arms": sorted({label(c.levels) for c in pending if costs.looks_s(c) is None}),
+        "own_training": bool(study.cell),
         "forecast_s": None if untimed else total / jobs,
         "device_s": None if untimed else total,
         "stopping": None if study.rule is None else study.rule.words,
@@ -148,9 +149,17 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     else:
         yield (
             f"forecast   {duration(plan['forecast_s'])} with {plan['jobs']} side by side"
-            f" ({duration(plan['device_s'])} of device time)"
-            + ("; training alone, no evaluation was timed: --calibrate" if plan["without_evaluation"] else "")
+            f" ({duration(plan['device_s'])} of device time)" + _unlooked(plan)
         )
+
+
+def _unlooked(plan: dict[str, Any]) -> str:
+    """Say of how many arms the forecast lacks the evaluations, and what to do."""
+    if not plan["unlooked_arms"]:
+        return ""
+    if plan["own_training"]:
+        return "; evaluations come on top, which own training code is first timed at when it runs"
+    return f"; without the evaluations of {len(plan['unlooked_arms'])} of the arms: add --calibrate"
 
 
 def audit(study: Study) -> dict[str, dict[str, str]]:

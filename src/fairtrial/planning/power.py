@@ -100,7 +100,7 @@ def _affordable(
         return None
     if block is None:
         what = "the seconds of a seed are not known: some arms were never timed here"
-        raise fault(what, "--total-budget", "add --calibrate, which times one step of each arm", BAD_INPUT)
+        raise fault(what, "--total-budget", "add --calibrate, which times each arm", BAD_INPUT)
     return _sees(math.floor(limit / block), rows, power, alpha)
 
 

@@ -18,6 +18,7 @@ from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
 from fairtrial.study.identity import digest
 
+LOOKS: Final = frozenset({"image_s", "classes", "train_n", "test_n"})
 _LONGEST: Final = 1e12  # seconds of a step; beyond, no sum of them is sure to be finite
 # by its number, or by the digest of what it holds
 NAME: Final = re.compile(r"calibration-(?:([1-9][0-9]{0,9})|[0-9a-f]{16})\.json")
@@ -37,9 +38,7 @@ def _is_rounds(value: Any) -> bool:
 
 def _is_looks(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(each, list)
-        and len(each) == 2
-        and all(type(seconds) in (int, float) and 0 <= seconds < _LONGEST for seconds in each)
+        isinstance(each, dict) and set(each) == LOOKS and _are_seconds(each.values())
         for each in value.values()
     )
 
@@ -50,7 +49,8 @@ Ways = Annotated[
     Check("layout and kernels of each arm", lambda v: isinstance(v, dict) and all(map(is_table, v.values()))),
 ]
 Looks = Annotated[
-    dict[str, list[float]], Check("seconds of validation and of the test of each arm", _is_looks)
+    dict[str, dict[str, float]],
+    Check(f"numbers above 0 of each arm: {', '.join(sorted(LOOKS))}", _is_looks),
 ]
 Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
 
@@ -60,8 +60,9 @@ class Calibration(Group):
     """Measured seconds of one step, by arm key.
 
     step_s: what turns a budget into steps; empty where launches after the runs check what they cost. rounds:
-    each launch, interleaved over the arms. ways: the settings that proved fastest. looks: seconds that a cell
-    of the arm spends on validation and on the test.
+    each launch, interleaved over the arms. ways: the settings that proved fastest. looks: seconds of
+    evaluating one image, and the sizes of the data. side_by_side: how many processes launched at once; more
+    than one foresees a run of cells side by side, and sets no number of steps.
     """
 
     schema: Whole = integrity.SCHEMA
@@ -69,7 +70,13 @@ class Calibration(Group):
     rounds: Rounds | None = None
     ways: Ways | None = None
     looks: Looks | None = None
+    side_by_side: Whole | None = None
     provenance: Provenance
+
+    @property
+    def alone(self) -> bool:
+        """Whether one process at a time was timed, as cells of a budget in seconds run."""
+        return (self.side_by_side or 1) == 1
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -111,7 +118,7 @@ def oldest_first(found: Mapping[Path, Calibration]) -> list[Calibration]:
 def chosen_ways(calibrations: Iterable[Calibration]) -> dict[str, dict[str, str]]:
     """Return arm key -> layout and kernels as first chosen; nothing where an arm was timed as declared."""
     ways: dict[str, dict[str, str]] = {}
-    for calibration in calibrations:
+    for calibration in (each for each in calibrations if each.alone):
         for arm in calibration.step_s:
             ways.setdefault(arm, (calibration.ways or {}).get(arm, {}))
     return ways

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from filecmp import cmp
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from fairtrial.errors import REFUSED, Fault, Problem
 from fairtrial.plain_file import open_file
 from fairtrial.storage import atomic, cell_checkpoints
-from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.outcomes import of_study, outcomes
 from fairtrial.storage.provenance import UNMIXED
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
@@ -112,7 +112,7 @@ def merge(sources: Sequence[Path], into: Path, *, allow_mixed: bool = False) -> 
     """Join folders of one study into one, which may hold some of it already.
 
     A Fault (exit code 4) names both files of each conflict: another declaration, two contents of one attempt,
-    other data or weights, other versions, devices or threads unless `allow_mixed`.
+    other data or weights; other code, versions, devices or threads unless `allow_mixed`.
     """
     target = Store(into)
     with contextlib.ExitStack() as held:
@@ -140,10 +140,23 @@ def _merge(folders: Sequence[Path], target: Store, allow_mixed: bool) -> Merged:
         union.add(folder)
     if union.problems:
         raise Fault(union.problems, REFUSED)
-    ended = outcomes(attempts.values(), Study.of(declared["declaration"]).failures)
+    study = Study.of(declared["declaration"])
+    ended = outcomes(attempts.values(), study.failures)
+    if not allow_mixed:
+        _refuse_other_code(union, of_study(study, ended))
     union.drop_needless(ended)
     _publish(target, declared, union)
     return Merged(target.name, len(folders), len(ended), len(attempts), union.copies)
+
+
+def _refuse_other_code(union: _Union, used: Iterable[Attempt]) -> None:
+    """A Fault where the runs that verdicts rest on are of several commits, as `run` has it."""
+    for one in used:
+        path = union.files[f"cells/{one.cell}-{one.number}.json"]
+        union.note("code", None, one.provenance.code_words, path)
+    if union.problems:
+        do = "run all cells from one commit, or say --allow-mixed: no verdict is given on both"
+        raise Fault([replace(problem, do=do) for problem in union.problems], REFUSED)
 
 
 def _declared(folders: Sequence[Path], union: _Union) -> dict[str, Any]:
@@ -178,8 +191,6 @@ def _note(union: _Union, attempt: Attempt, folder: Path, allow_mixed: bool) -> N
     if not allow_mixed:
         for name in UNMIXED:
             union.note(name, None, getattr(where, name), path)
-        if settings.stage != "tuning":  # as `run` has it: trials may be older
-            union.note("code", None, where.code_words, path)
     union.note("data", (settings.data, settings.resolution), where.data, path)
     if start := attempt.drawn.upstream:
         union.note("weights", (settings.start_key, attempt.upstream_seed), start.sha256, path)

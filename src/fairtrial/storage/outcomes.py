@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairtrial.errors import Fault
 from fairtrial.storage.record import Attempt, read
 from fairtrial.study.failure_policy import FailurePolicy
+from fairtrial.study.identity import canonical
+
+if TYPE_CHECKING:
+    from fairtrial.study.settings import Settings
+    from fairtrial.study.study import Study
 
 DECLARED = FailurePolicy()  # where a study declares nothing else
 
@@ -21,6 +27,26 @@ def outcomes(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> d
         if policy.decides(attempt.status, evaluated=attempt.evaluated):
             found.setdefault(attempt.cell, attempt)
     return found
+
+
+def of_study(study: Study, ended: Mapping[str, Attempt]) -> list[Attempt]:
+    """Return the recorded runs that a study's verdicts rest on; before its trials choose, whatever they will.
+
+    ended: cell -> the attempt that counts.
+    """
+    if study.tuning is None or study.chosen:
+        return [ended[cell.id] for cell in study.cells() if cell.id in ended]
+    chosen = dict.fromkeys(study.tuning.names)
+    texts: dict[Settings, str] = {}  # many cells share their settings
+
+    def key(settings: Settings, *rest: object) -> tuple[object, ...]:
+        if settings not in texts:
+            texts[settings] = canonical(settings.record() | chosen)
+        return (texts[settings], *rest)
+
+    own = {key(c.settings, str(c.budget), c.seed, c.replica) for c in study.provisional().cells()}
+    runs = [one for one in ended.values() if one.settings.stage != "tuning"]
+    return [run for run in runs if key(run.settings, run.budget, run.seed, run.replica) in own]
 
 
 def failures(attempts: Iterable[Attempt], policy: FailurePolicy = DECLARED) -> dict[str, list[Attempt]]:

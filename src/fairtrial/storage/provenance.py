@@ -165,22 +165,30 @@ def refuse_other_code(used: Iterable[Provenance], mine: dict[str, Any]) -> None:
     used: of the cells that verdicts rest on; trials may be older. A report on both refuses every verdict.
     """
     here = _parsed(mine).code_words
-    if others := sorted({origin.code_words for origin in used} - {here}):
+    others = {origin.code_words: origin for origin in used if origin.code_words != here}
+    if others:
+        first, *more = others.values()
+        known = first.commit and first.commit != UNKNOWN and not first.modified and not more
+        back = f"run the rest from commit {str(first.commit)[:7]}, " if known else ""
         raise fault(
-            f"mixed code: recorded cells are of {', '.join(others[:5])}; this run is of {here}",
+            f"mixed code: recorded cells are of {', '.join(sorted(others)[:5])}; this run is of {here}",
             "the study's recorded cells",
-            "run them from that commit, use another --results folder, or say --allow-mixed: no verdict is "
-            "given on both",
+            f"{back}use another --results folder, or say --allow-mixed: no verdict is given on both",
             REFUSED,
         )
 
 
 def refuse_unlike(first: dict[str, Any], other: dict[str, Any], *, one_cpu: bool) -> None:
     """A Fault (exit 4) where two workers of one run differ in what must not be mixed."""
-    names = dict.fromkeys((*UNMIXED, *CODE, *(("cpu",) if one_cpu else ())))
-    for name in (name for name in names if first.get(name) != other.get(name)):
-        what = f"workers of one run differ: {name} {first.get(name)} and {other.get(name)}"
+    names = (*UNMIXED, "cpu") if one_cpu else UNMIXED
+    for name in (name for name in names if first[name] != other[name]):
+        what = f"workers of one run differ: {name} {first[name]} and {other[name]}"
         do = f"run on machines of one {name}, or say --allow-mixed"
+        raise fault(what, "the machines of this run", do, REFUSED)
+    codes = [_parsed(origin).code_words for origin in (first, other)]
+    if codes[0] != codes[1]:
+        what = f"workers of one run are of {codes[0]} and of {codes[1]}"
+        do = "use the same commit on every machine, and leave src and ablations alone while it runs"
         raise fault(what, "the machines of this run", do, REFUSED)
 
 

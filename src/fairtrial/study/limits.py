@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 METRICS: Final = ("test_acc", "test_loss", "val_acc")
 LOWER_IS_BETTER: Final = ("test_loss",)
+# Fractions of the budget at which a run looks at its validation images.
+VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)
 # With fewer replication units there is no interval, and no claim beyond the units at hand (STATISTICS 2).
 MIN_UNITS: Final = 3
 # Arms whose declared budgets differ by a larger share get no verdict (STATISTICS 7).

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fairtrial.errors import out_of_memory
 from fairtrial.layers import made_once
+from fairtrial.study.limits import VAL_POINTS
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.augmentation import normalize
 from fairtrial.training.batches import EVAL_BATCH, Batches, View
@@ -26,7 +27,6 @@ from fairtrial.training.timing import Ledger
 CHECK_EVERY: Final = 25  # steps between looks at the loss; a look waits for the device
 EVAL_PIXELS: Final = 500 * 64 * 64  # of one channel in a batch of evaluation
 EVAL_LEAST: Final = 4  # images, however large
-VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)  # fractions of the budget at which validation images are looked at
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from typing import Final
 from fairtrial.storage.record import Attempt
 from fairtrial.study.contrast import Levels
 from fairtrial.study.failure_policy import chance
-from fairtrial.study.identity import canonical
-from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell, Regime, Study, regime_of
 from fairtrial.study.tuning_plan import Choice, Params, Tuning, widen
 
@@ -119,23 +117,6 @@ def expected_cells(study: Study, outcomes: Outcomes) -> tuple[list[Cell], tuple[
     """Return the confirmatory cells, as they will be counted while tuning is not complete, and the trials."""
     resolved, stage = resolve(study, outcomes)
     return countable(resolved, stage).cells(), () if stage is None else stage.cells
-
-
-def of_study(study: Study, outcomes: Outcomes) -> list[Attempt]:
-    """Return the recorded runs that a study's verdicts would rest on, whatever its trials will choose."""
-    if study.tuning is None:
-        return [outcomes[cell.id] for cell in study.cells() if cell.id in outcomes]
-    chosen = dict.fromkeys(study.tuning.names)
-    texts: dict[Settings, str] = {}  # many cells share their settings
-
-    def key(settings: Settings, *rest: object) -> tuple[object, ...]:
-        if settings not in texts:
-            texts[settings] = canonical(settings.record() | chosen)
-        return (texts[settings], *rest)
-
-    own = {key(c.settings, str(c.budget), c.seed, c.replica) for c in study.provisional().cells()}
-    runs = [one for one in outcomes.values() if one.settings.stage != "tuning"]
-    return [run for run in runs if key(run.settings, run.budget, run.seed, run.replica) in own]
 
 
 def countable(resolved: Study, stage: Stage | None) -> Study:

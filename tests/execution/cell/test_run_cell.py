@@ -161,16 +161,14 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
     assert fixed == [2, 2]
 
 
-def test_what_a_cell_looks_at_is_timed_by_the_image(monkeypatch):
-    """From scratch: 20 validation images four times. A probe: all images of its subset once."""
+def test_evaluation_is_timed_by_the_image(monkeypatch):
     ledger = SimpleNamespace(seconds={"eval": 5.0}, book=lambda _: nullcontext())
     monkeypatch.setattr(calibration, "ledger_of", lambda *_: ledger)
-    monkeypatch.setattr(calibration, "LOOK_IMAGES", 10)  # half a second each
-    scratch = settings(shots=3, val_per_class=2)
-    arms = [scratch, replace(scratch, upstream="upstream", finetune="linear_probe")]
-    test = len(dataset_of("digits", 8, False).test_labels)
-    found = calibration.looks(arms, ["digits"] * 2, ExecutionContext())
-    assert found == [[0.5 * 4 * 20, 0.5 * test], [0.5 * (30 + 20), 0.5 * test]]
+    monkeypatch.setattr(calibration, "LOOK_IMAGES", 10)
+    (found,) = calibration.looks([settings()], ["digits"], ExecutionContext())
+    data = dataset_of("digits", 8, False)
+    sizes = {"classes": 10, "train_n": len(data.train_labels), "test_n": len(data.test_labels)}
+    assert found == {"image_s": 0.5, **sizes}
 
 
 def test_seconds_replayed_as_steps_give_the_same_bits():

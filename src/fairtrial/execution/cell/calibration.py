@@ -17,7 +17,7 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
-from fairtrial.training.loop import VAL_POINTS, evaluate, fit
+from fairtrial.training.loop import evaluate, fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
 
@@ -43,21 +43,21 @@ def calibrate(
                 yield index, seconds / steps
 
 
-def looks(arms: list[Settings], specs: list[str], context: ExecutionContext) -> list[list[float]]:
-    """[seconds of validation, seconds of the test] in one cell of each arm, from the time of one image.
+def looks(arms: list[Settings], specs: list[str], context: ExecutionContext) -> list[dict[str, float]]:
+    """Of each arm: seconds of evaluating one image, classes, training and test images of its data.
 
-    A probe's frozen features count as validation. Training images are looked at: the test stays sealed. Own
-    training code says nothing of its evaluations before it ran: an empty list.
+    Training images are looked at: the test stays sealed. Own training code says nothing of its evaluations
+    before it ran: an empty table.
     """
     return [_looks(settings, spec, context) for settings, spec in zip(arms, specs, strict=True)]
 
 
-def _looks(settings: Settings, spec: str, context: ExecutionContext) -> list[float]:
+def _looks(settings: Settings, spec: str, context: ExecutionContext) -> dict[str, float]:
     if own_function(settings):
-        return []
+        return {}
     device = torch.device(context.device)
     dataset = dataset_of(spec, settings.resolution, context.download)
-    task, subset, _ = build_task(settings, dataset, 0, 0, device)
+    task, _, _ = build_task(settings, dataset, 0, 0, device)
     model = build_model(settings, dataset.num_classes, 0, 0).to(device)
 
     def seconds(count: int) -> float:
@@ -67,12 +67,15 @@ def _looks(settings: Settings, spec: str, context: ExecutionContext) -> list[flo
             evaluate(model, images, labels, task.view, task.eval_batch)
         return ledger.seconds["eval"]
 
+    train_n = len(dataset.train_labels)
     first = seconds(LOOK_IMAGES)  # the first one allocates
-    count = min(LOOK_IMAGES, len(dataset.train_labels))
-    image_s = (first if first > LONG_S else seconds(LOOK_IMAGES)) / count
-    frozen = settings.starts_from_checkpoint and settings.finetune == "linear_probe"
-    seen = len(subset.train) + len(subset.val) if frozen else len(VAL_POINTS) * len(subset.val)
-    return [image_s * seen, image_s * len(dataset.test_labels)]
+    image_s = (first if first > LONG_S else seconds(LOOK_IMAGES)) / min(LOOK_IMAGES, train_n)
+    return {
+        "image_s": image_s,
+        "classes": dataset.num_classes,
+        "train_n": train_n,
+        "test_n": len(dataset.test_labels),
+    }
 
 
 def _launch(settings: Settings, spec: str, context: ExecutionContext) -> tuple[float, int]:
