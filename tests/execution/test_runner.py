@@ -21,12 +21,14 @@ from fairtrial.signals import Stop
 from fairtrial.storage import atomic
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.outcomes import outcomes
+from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.schedule import tuning_alone, whole_study
 from fairtrial.tuning.selection import resolve
+from tests.support.records import done, origin_in
 from tests.support.studies import write
 from tests.support.toy import (
     HANG,
@@ -239,6 +241,24 @@ def test_cells_of_another_commit_are_refused_before_the_first_cell(toy, tmp_path
     assert no.value.code == 4
     assert sum(row["status"] == "done" for row in table(tmp_path)) == 1 and not leases(tmp_path)
     assert toy(tmp_path, allow_mixed=True) == 0
+
+
+def test_records_of_another_driver_are_held_to_the_same_commit(toy, tmp_path):
+    """Two parts of two commits, started before either has a record."""
+    study = toy_study(seeds=2)
+    other = store_of(tmp_path)
+    first, *rest = study.cells()
+
+    def ask(known):
+        if len(known) < len(rest):
+            return Wanted(rest)
+        other.publish(
+            attempt_record("toy", cell_message(first), 1, done(), origin_in(other, commit="b" * 40))
+        )
+        return Wanted([first, *rest], records=other.attempts())
+
+    with pytest.raises(Fault, match="mixed code"):
+        toy(tmp_path, study, ask)
 
 
 def test_trials_of_another_commit_are_taken(toy, tmp_path):
