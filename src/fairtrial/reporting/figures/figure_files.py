@@ -24,6 +24,7 @@ FORMATS: Final = tuple(_METADATA)
 # how letters join and how formulas are set: a file in which each letter has its place needs neither, and
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
+_HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
 _PLACES: Final = re.compile(r' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
 _DECIMALS: Final = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
 
@@ -77,8 +78,18 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
             buffer = io.BytesIO()
             with _small_fonts() if kind == "pdf" else nullcontext():
                 figure.savefig(buffer, format=kind, **options)
-            rendered[kind] = buffer.getvalue()
+            rendered[kind] = _counted(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
     return RenderedFigure(name, caption, rendered, wide=figure.get_figwidth() > style.COLUMN)
+
+
+def _counted(svg: bytes) -> bytes:
+    """Return a drawing whose ids count up: matplotlib hashes places, which another processor rounds anew."""
+    numbers: dict[bytes, int] = {}
+
+    def renamed(found: re.Match[bytes]) -> bytes:
+        return b"%b%b%d" % (found[1], found[2][:1], numbers.setdefault(found[2], len(numbers)))
+
+    return _HASHED.sub(renamed, svg)
 
 
 @contextmanager
