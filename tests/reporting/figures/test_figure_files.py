@@ -148,7 +148,7 @@ def test_a_drawing_on_a_page_keeps_two_decimals_of_places_and_every_one_of_scale
 
 
 def test_no_id_of_a_drawing_depends_on_how_a_processor_rounds():
-    """Two figures of a released report were not the ones that the records give, on another processor alone."""
+    """On another processor, two figures of released reports were not those that the records give."""
     figure = Figure()
     for each in figure.subplots(1, 2):
         each.plot([0, 1, 2], [0, 1, 4], marker="o")
