@@ -1,7 +1,7 @@
 """With few images, how far is a small network with public ImageNet weights (not BiT) from ours?
 
 Run:     fairtrial run public-weights    (CIFAR-10 and a file of weights: docs/weights.md says how to get it)
-Takes:   about half an hour on two cores (120 trials, then 65 cells)
+Takes:   three quarters of an hour on two slow cores, beside other work (168 trials, then 65 cells)
 Result:  results/public-weights/report.html
 """
 
