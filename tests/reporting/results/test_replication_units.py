@@ -336,6 +336,8 @@ def test_a_transfer_study_has_a_report_that_says_its_unit(make_transfer, publish
         ({"finetune": "linear_probe", "shots": 5}, {}, "gn against bn with a linear probe at 5-shot"),
         ({"bn_mode": "frozen"}, {}, "gn against bn with BN frozen"),
         ({"upstream": "none"}, {}, "gn against bn without upstream"),
+        ({"upstream": "file:a", "upstream_seeds": 1, "shots": 5}, {}, "gn against bn from file:a at 5-shot"),
+        ({"upstream_seeds": 1}, {}, "gn against bn at 1 upstream seed"),
     ],
 )
 def test_places_read_as_prose(at, by, says):

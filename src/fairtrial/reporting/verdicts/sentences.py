@@ -113,6 +113,8 @@ def _where(levels: dict[str, Any]) -> str:
 
 def _place(name: str, value: Any) -> str:
     """Return one level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
+    if name == "upstream":
+        return _WHERE.get((name, value), level(name, value))  # 'from the file ...'
     word = "with" if name in (*_WITH, *_SORTS) else "at"
     return _WHERE.get((name, value), f"{word} {level(name, value)}")
 
@@ -120,7 +122,8 @@ def _place(name: str, value: Any) -> str:
 def _name(levels: Any) -> str:
     """Return an arm in words, norm first whatever the order it was written in."""
     order = list(factors.FACTORS)
-    names = sorted(levels, key=lambda name: order.index(name) if name in order else len(order))
+    told = [name for name in levels if name != "upstream_seeds"] or levels  # how many there are, n says
+    names = sorted(told, key=lambda name: order.index(name) if name in order else len(order))
     return clean(factors.label({name: levels[name] for name in names}))
 
 
