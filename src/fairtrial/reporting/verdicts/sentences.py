@@ -113,10 +113,8 @@ def _where(levels: dict[str, Any]) -> str:
 
 def _place(name: str, value: Any) -> str:
     """Return one level as a place: 'with gn', 'at batch 4', 'when fine-tuned'."""
-    if name == "upstream":
-        return _WHERE.get((name, value), level(name, value))  # 'from the file ...'
-    word = "with" if name in (*_WITH, *_SORTS) else "at"
-    return _WHERE.get((name, value), f"{word} {level(name, value)}")
+    word = {"upstream": ""}.get(name, "with " if name in (*_WITH, *_SORTS) else "at ")
+    return _WHERE.get((name, value), f"{word}{level(name, value)}")
 
 
 def _name(levels: Any) -> str:
