@@ -42,7 +42,7 @@ LOOKS = {"image_s": 0.5, "classes": 10, "train_n": 100, "test_n": 40}
 
 
 def test_evaluation_comes_on_top_and_a_trial_reads_no_test(store, cells):
-    """It was half of what a cell on CIFAR-10 takes, and in no forecast before the first cell."""
+    """It was in no forecast before the first cell had ended."""
     arm = arm_key(cells[0].settings)
     origin = {**ORIGIN, "cpu": cpu_model()}
     store.calibrate({arm: 0.5}, origin, rounds={arm: [0.5]}, ways={}, looks={arm: LOOKS}, side_by_side=2)

@@ -146,11 +146,9 @@ class WorkerPool:
         Several launch side by side, as cells run: cores that share a cache or a clock are slower together.
         """
         found = self._ask(workers, {"do": "calibrate", "rounds": rounds, **_arms(arms)}, "rounds", stop)
-        return (
-            None
-            if found is None
-            else {arm: [seconds for one in found for seconds in one[index]] for index, arm in enumerate(arms)}
-        )
+        if found is None:
+            return None
+        return {arm: [seconds for one in found for seconds in one[index]] for index, arm in enumerate(arms)}
 
     def time_looks(
         self, workers: Sequence[Worker], arms: Mapping[Any, Cell], stop: Stop

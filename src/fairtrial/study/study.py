@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import ItemsView, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -197,14 +197,12 @@ class Study:
         return Settings.of(values | use.stamp(self, values))
 
     def arms(self) -> list[dict[str, Any]]:
-        """The levels of each arm, in declared order, without the A/A arm."""
+        """The levels of each arm that `only` keeps, in declared order, without the A/A arm."""
         every = (dict(zip(self.factors, levels, strict=True)) for levels in product(*self.factors.values()))
-        return [levels for levels in every if self.has(levels)]
-
-    def has(self, levels: Levels) -> bool:
-        """Whether `only` keeps an arm."""
-        known = table.identities(levels).items()
-        return not self.only or any(known >= table.identities(kept).items() for kept in self.only)
+        if not self.only:
+            return list(every)
+        kept = [table.identities(levels).items() for levels in self.only]
+        return [levels for levels in every if _fits(table.identities(levels), kept)]
 
     def cells(self) -> list[Cell]:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""
@@ -291,6 +289,10 @@ class Study:
             "failure_policy": DECLARED,
             "root": ROOT,
         }
+
+
+def _fits(levels: Levels, kept: Sequence[ItemsView[str, Any]]) -> bool:
+    return any(levels.items() >= each for each in kept)
 
 
 def regime_of(levels: Levels) -> Regime:
