@@ -69,9 +69,10 @@ def variance_components(
     those of the two-way table without replication: var_row = (MS_row - MS_res) / R, var_col = (MS_col -
     MS_res) / S, var_res = MS_res. A negative component becomes 0 and is named in a warning. n counts rows,
     which are the unit unless `unit` names another.
-    se_new_images² = (MS_row + MS_col - MS_res) / (S·R) is the error over new rows and new columns; where that
-    is negative, max(MS_row, MS_col) / (S·R), with a warning. Its degrees of freedom are those of
-    Satterthwaite, and its limits are not narrower than those of the row means.
+    se_new_images² = (MS_row + MS_col - MS_res) / (S·R) is the error over new rows and new columns, with the
+    degrees of freedom of Satterthwaite; where a component is negative it counts as 0, so that the larger mean
+    square stands for the sum, with its own degrees of freedom (a sum near 0 would have almost none, and limits
+    of thousands of points). Its limits are not narrower than those of the row means.
     S or R < 2, missing cells: ValueError. S < 3 or equal row means: no interval, and a warning.
     Source: Searle, Casella & McCulloch, Variance Components (1992), chapter 4.
     """
@@ -182,10 +183,10 @@ def _new_columns(squares: Sequence[float], shape: tuple[int, ...]) -> tuple[floa
     s, r = shape
     row, col, rest = squares
     total, free = row + col - rest, (s - 1, r - 1, (s - 1) * (r - 1))
-    if total > 0:
+    largest = max(row, col)
+    if total >= largest > 0:
         spread = sum(square**2 / df for square, df in zip(squares, free, strict=True))
         return math.sqrt(total / (s * r)), total**2 / spread, ()
-    largest = max(row, col)
     warning = "the variance over new images came out negative: the larger mean square stands for it"
     df = free[0] if row >= col else free[1]
     return math.sqrt(largest / (s * r)), float(df), (warning,) if total < 0 else ()

@@ -14,7 +14,7 @@ from fairtrial.study.tuning_plan import at_edge
 
 COMPUTED: Final = {"micro_batch", "precision", "layout", "kernels"}  # how an update is computed, not what
 _NAMED: Final = 3  # arms of one stamp; above, their number
-_FIRM: Final = 0.5  # share of resampled tuning seeds that choose the same, below which a sentence says so
+_FIRM: Final = 0.5  # share of resampled tuning seeds that choose the same, up to which a sentence says so
 
 
 def how_chosen(study: Study, contrast: Contrast) -> str:
@@ -45,14 +45,14 @@ def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
 
 
 def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
-    """Yield 'lr of bn, batch 4 in doubt: most resampled tuning seeds choose another' (STATISTICS 17.1)."""
+    """Yield 'lr of bn, batch 4 in doubt: half or more of resampled tuning seeds choose another' (STATISTICS 17.1)."""
     study, stage = results.study, results.tuning
     if study.tuning is None or stage is None:
         return
-    unsure = {arm for (_, arm), choice in stage.choices.items() if choice.stability < _FIRM}
+    unsure = {arm for (_, arm), choice in stage.choices.items() if choice.stability <= _FIRM}
     if who := _named(results, contrast, unsure):
         name = listed([_spaced(name) for name in study.tuning.names])
-        yield f"{name} of {who} in doubt: most resampled tuning seeds choose another"
+        yield f"{name} of {who} in doubt: half or more of resampled tuning seeds choose another"
 
 
 def _named(results: Results, contrast: Contrast, regimes: Set[Regime]) -> str:
