@@ -103,7 +103,7 @@ def test_a_study_runs_as_a_program_and_goes_on_as_a_command(tmp_path):
     options = ["--limit", "1", "--jobs", "1", "--budget", "64ex", "--seeds", "2"]
     done = run(str(ROOT / "ablations/norm.py"), *options, cwd=tmp_path)
     assert done.returncode == 5, done.stderr
-    assert "1 of 60 trial runs have ended" in done.stdout
+    assert "1 of 120 trial runs have ended" in done.stdout
     assert "the same command goes on where it stopped" in done.stderr
 
     done = run("-m", "fairtrial", "run", str(ROOT / "ablations/norm.py"), *options, "--json", cwd=tmp_path)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import tempfile
 import time
 
 import pytest
@@ -49,6 +50,20 @@ def test_a_network_kept_elsewhere_is_written_here(tmp_path):
     keep_files(store, CELL, 2, message)  # what stands is left as it is
     held = {path.name: path.read_bytes() for path in (store.folder / "weights").iterdir()}
     assert held == {f"{CELL}-2.safetensors": NETWORK, IMAGES: PRINTS}
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_worker_leaves_nothing_on_its_machine_however_it_ends(tmp_path, monkeypatch, stays):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    host = WorkerHost(["-c", KEEPS + "import time\ntime.sleep(600)\n" * stays], 1, "cpu", lambda: "there")
+    host.give({"folder": "there"})
+    items, end = [], time.monotonic() + 30
+    while not any("message" in item for item in items):
+        assert time.monotonic() < end
+        items += host.answers(len(items))
+    assert next(item for item in items if "message" in item)["files"][IMAGES] == PRINTS
+    host.end()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ class WorkerHost:
     def __init__(self, program: Sequence[str], threads: int, device: str, machine: Callable[[], str]) -> None:
         self._machine = machine()
         self._command, self._environment = isolated_python(*program), worker_environment(threads, device)
-        self._scratch = tempfile.TemporaryDirectory(prefix="fairtrial-worker-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="fairtrial-worker-", ignore_cleanup_errors=True)
         self._said: list[dict[str, Any]] = []
         self._taken = 0  # of what was said, so much has reached the driver
-        self._more, self._started = threading.Condition(), threading.Event()
+        self._more, self._started, self._ended = threading.Condition(), threading.Event(), threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -50,7 +50,10 @@ class WorkerHost:
         for line in self._process.stdout:
             message = json.loads(line)
             self._say({"message": message, "files": self._kept(message)})
-        self._say({"exit": self._process.wait()})
+        status = self._process.wait()
+        self._scratch.cleanup()  # nobody else will: whoever hears of the exit kills this process
+        self._ended.set()
+        self._say({"exit": status})
 
     def _say(self, item: dict[str, Any]) -> None:
         with self._more:
@@ -89,10 +92,14 @@ class WorkerHost:
             return list(self._said)
 
     def end(self) -> None:
-        """Kill the process and all that it has started; what it had said may still be asked for."""
+        """Kill the process and all that it has started, and wait until its scratch folder is gone.
+
+        What it had said may still be asked for.
+        """
         self._started.wait()
         if self._process.poll() is None:
             kill(self._process.pid)
+        self._ended.wait()
 
 
 def seen(paths: Sequence[str]) -> dict[str, str]:
