@@ -71,8 +71,8 @@ def variance_components(
     which are the unit unless `unit` names another.
     se_new_images² = (MS_row + MS_col - MS_res) / (S·R) is the error over new rows and new columns, with the
     degrees of freedom of Satterthwaite; where a component is negative it counts as 0, so that the larger mean
-    square stands for the sum, with its own degrees of freedom (a sum near 0 would have almost none, and limits
-    of thousands of points). Its limits are not narrower than those of the row means.
+    square stands for the sum, with its own degrees of freedom (a sum near 0 would have hardly any, and too
+    wide limits). Its limits are not narrower than those of the row means.
     S or R < 2, missing cells: ValueError. S < 3 or equal row means: no interval, and a warning.
     Source: Searle, Casella & McCulloch, Variance Components (1992), chapter 4.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import replace
 from itertools import combinations
 
 import matplotlib
@@ -62,6 +63,15 @@ def test_the_forest_shows_each_contrast_and_the_twin(make_study, publish, noise)
     assert "small batch" in said and "A/A check" in said
     assert "no alarm, too wide\nto tell" in said
     assert [(band.get_x(), band.get_width()) for band in ax.patches] == [pytest.approx((-1.0, 2.0))] * 2
+
+
+def test_the_forest_says_arms_of_long_names_to_their_end(make_study, publish, noise):
+    """Of public-weights it said "gn+ws, mini, 32 px, from upstream with a" and no more."""
+    results = load.load(publish(make_study(), lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    (first, *_) = rows_of(findings.judge(results), aa_check.compare(results))
+    title = " ".join(f"word{n} of a long name" for n in range(12))
+    ax = forest([replace(first, title=title)], axes())
+    assert title in [text.get_text().replace("\n", " ") for text in ax.texts]
 
 
 def test_no_words_of_the_forest_overlap(make_study, publish, noise):

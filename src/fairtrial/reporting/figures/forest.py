@@ -170,11 +170,11 @@ def _name(row: Row, y: int, ax: Axes) -> None:
 
 
 def _lines(row: Row) -> tuple[str, str]:
-    """Name and title, at most three lines each; a title breaks at its colon where that costs no line."""
+    """Name, at most three lines, and title; a title breaks at its colon where that costs no line."""
     parts = row.title.partition(": ") if len(row.title) > _WIDE + 6 else (row.title, "", "")
     broken = [line for part in (parts[0] + parts[1], parts[2]) for line in textwrap.wrap(part, _WIDE + 6)]
     title = min(broken, textwrap.wrap(row.title, _WIDE + 6), key=len)
-    return textwrap.fill(row.name, _WIDE, max_lines=3, placeholder=" ..."), "\n".join(title[:3])
+    return textwrap.fill(row.name, _WIDE, max_lines=3, placeholder=" ..."), "\n".join(title)
 
 
 def pitch(rows: Sequence[Row]) -> float:

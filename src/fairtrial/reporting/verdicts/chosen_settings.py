@@ -45,7 +45,7 @@ def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
 
 
 def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
-    """Yield 'lr of bn, batch 4 in doubt: half or more of resampled tuning seeds choose another' (STATISTICS 17.1)."""
+    """Yield 'lr of bn in doubt: half or more of resampled tuning seeds choose another' (STATISTICS 17.1)."""
     study, stage = results.study, results.tuning
     if study.tuning is None or stage is None:
         return
