@@ -31,6 +31,19 @@ from tests.support.toy import WORKER as TOY_WORKER
 from tests.support.toy import gone, leases, run, slay, start, statuses, store_of, table, toy_study, until
 
 pytestmark = [needs_ray, pytest.mark.slow]
+OWN_NORM = """
+from torch import nn
+
+PLUGIN = {"norms": {"own": "Own"}}
+
+
+class Own(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x):
+        return x * (x.square().mean((1, 2, 3), keepdim=True) + 1e-5).rsqrt()
+"""
 
 
 def done(results):
@@ -165,11 +178,15 @@ def test_other_code_is_refused(three_nodes, tmp_path, monkeypatch):
 
 
 def test_a_real_cell_gives_the_same_on_a_node_as_here(three_nodes, tmp_path):
-    """Its data lie under a path, its network starts from the checkpoint of another study."""
+    """Its data lie under a path, its norm in a plug-in; it starts from the checkpoint of another study."""
     three_nodes.complete()
+    (tmp_path / "own_norm.py").write_text(OWN_NORM)
     write_folder(tmp_path / "pets", train=4, test=2)
     data = {"data": f"folder:{tmp_path / 'pets'}", "resolution": 8, "shots": 2, "val_per_class": 0}
-    fields = {"question": "", "factors": {"norm": ("gn",)}, "budget": Budget(steps=2), "seeds": (0,)}
+    fields = {
+        "question": "", "factors": {"norm": ("own",)}, "budget": Budget(steps=2), "seeds": (0,),
+        "plugins": (str(tmp_path / "own_norm.py"),),
+    }  # fmt: skip
     first = Study(name="first", fixed=data | {"stage": "upstream", "batch_size": 4}, **fields)
     then = Study(name="then", fixed=data | {"upstream": "first", "batch_size": 4}, **fields)
     assert runner.run(first, runner.Options(results=tmp_path / "here")) == 0
@@ -179,6 +196,8 @@ def test_a_real_cell_gives_the_same_on_a_node_as_here(three_nodes, tmp_path):
     tables = [rows(then.cells(), Store.of(then, tmp_path / name).attempts()) for name in ("here", "ray")]
     here, there = ([{k: v for k, v in row.items() if not is_timing(k)} for row in each] for each in tables)
     assert here == there and here[0]["weights_sha256"]
+    (there,) = Store.of(then, tmp_path / "ray").attempts()
+    assert there.provenance.plugins == {"own_norm.py": dict(there.settings.extra)["plugins"]}
 
 
 def test_a_path_that_a_node_does_not_see_is_one_block_before_the_first_cell(

@@ -31,7 +31,7 @@ def records(study):
 
 def test_a_norm_goes_from_the_shell_to_a_verdict(folder, capsys):
     assert lines("my_norm.py") < 10
-    assert main(["run", "my_study.py", "--jobs", "1"]) == DONE
+    assert main(["run", "my_study.py", "--jobs", "2"]) == DONE
     assert "rms" in capsys.readouterr().out
     made = {record["settings"]["norm"]: record for record in records("rms")}
     sha256 = made["rms"]["settings"]["plugins"]
