@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import product
 from typing import Any, Final
 
 from fairtrial.errors import shown
@@ -48,6 +49,26 @@ def identity(name: str, value: Any) -> Any:
 def identities(levels: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `identity` of every level."""
     return {name: identity(name, level) for name, level in levels.items()}
+
+
+def combinations(
+    factors: Mapping[str, Sequence[Any]], only: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return each combination of levels that has all levels of one of `only`; each, where that is empty.
+
+    Levels are spelled once, and not in each combination: a study of co-varying factors has thousands.
+    """
+    kept = [identities(levels).items() for levels in only]
+    spelled = [
+        [(name, level, identity(name, level) if only else None) for level in levels]
+        for name, levels in factors.items()
+    ]
+    found = []
+    for corner in product(*spelled):
+        same = {name: one for name, _, one in corner}
+        if not only or any(same.items() >= each for each in kept):
+            found.append({name: level for name, level, _ in corner})
+    return found
 
 
 def non_default(settings: Mapping[str, Any]) -> dict[str, Any]:

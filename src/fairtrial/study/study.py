@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any, Final
 
 from fairtrial.errors import Fault
@@ -198,11 +197,7 @@ class Study:
 
     def arms(self) -> list[dict[str, Any]]:
         """The levels of each arm that `only` keeps, in declared order, without the A/A arm."""
-        every = (dict(zip(self.factors, levels, strict=True)) for levels in product(*self.factors.values()))
-        if not self.only:
-            return list(every)
-        kept = [table.identities(levels).items() for levels in self.only]
-        return [levels for levels in every if _fits(table.identities(levels), kept)]
+        return table.combinations(self.factors, self.only)
 
     def cells(self) -> list[Cell]:
         """Seed by seed, every arm within a seed: any stop leaves complete paired blocks."""
@@ -289,10 +284,6 @@ class Study:
             "failure_policy": DECLARED,
             "root": ROOT,
         }
-
-
-def _fits(levels: Levels, kept: Sequence[ItemsView[str, Any]]) -> bool:
-    return any(levels.items() >= each for each in kept)
 
 
 def regime_of(levels: Levels) -> Regime:
