@@ -202,3 +202,64 @@ def test_a_folder_that_holds_no_such_set_says_what_was_looked_for(tmp_path):
 
 def test_the_identity_of_a_set_does_not_depend_on_its_folder():
     assert {name_of(f"torchvision:{name}:/somewhere/{name}-copy") for name in ON_DISK} == set(ON_DISK)
+
+
+def md5(file: Path) -> str:
+    return hashlib.md5(file.read_bytes()).hexdigest()
+
+
+def test_svhn_opens_as_published_with_ten_as_zero(tmp_path, monkeypatch):
+    """Its files are MATLAB's: images (32, 32, 3, n), labels 1..10."""
+    pixels, labels = PIXELS.reshape(12, 3, 32, 32), np.array([10, 1, 2] * 4)
+    lists = {}
+    for split, rows in (("train", slice(0, 8)), ("test", slice(8, 12))):
+        file = tmp_path / f"{split}_32x32.mat"
+        savemat(file, {"X": pixels[rows].transpose(2, 3, 1, 0), "y": labels[rows, None].astype(np.uint8)})
+        lists[split] = ["", file.name, md5(file)]
+    monkeypatch.setattr(datasets.SVHN, "split_list", lists)
+    data = open_dataset(f"torchvision:svhn:{tmp_path}")
+    assert (data.train_images.numpy() == pixels[:8]).all() and (data.test_images.numpy() == pixels[8:]).all()
+    assert data.test_labels.tolist() == [2, 0, 1, 2] and data.classes == ("0", "1", "2")
+    (tmp_path / "test_32x32.mat").write_bytes(b"MATLAB 5.0")
+    assert "torchvision refuses the files" in refused(f"torchvision:svhn:{tmp_path}")
+
+
+def test_stl10_opens_as_published_with_its_images_upright(tmp_path, monkeypatch):
+    """Its files hold columns before rows, labels 1..10; images without labels lie beside them."""
+    base = tmp_path / "stl10_binary"
+    base.mkdir()
+    pixels = np.random.default_rng(2).integers(0, 256, (6, 3, 96, 96), np.uint8)
+    parts = {
+        "train_X.bin": pixels[:4].transpose(0, 1, 3, 2), "train_y.bin": np.array([1, 2, 3, 1], np.uint8),
+        "unlabeled_X.bin": pixels[:1], "test_X.bin": pixels[4:].transpose(0, 1, 3, 2),
+        "test_y.bin": np.array([3, 2], np.uint8),
+    }  # fmt: skip
+    for name, array in parts.items():
+        (base / name).write_bytes(np.ascontiguousarray(array).tobytes())
+    (base / "class_names.txt").write_text("\n".join(CLASSES) + "\n")
+    pinned = [[name, md5(base / name)] for name in parts]
+    monkeypatch.setattr(datasets.STL10, "train_list", pinned[:3])
+    monkeypatch.setattr(datasets.STL10, "test_list", pinned[3:])
+    for place in (tmp_path, base):
+        data = open_dataset(f"torchvision:stl10:{place}")
+        assert (data.train_images.numpy() == pixels[:4]).all()
+        assert (data.classes, data.test_labels.tolist()) == (CLASSES, [2, 1])
+
+
+def test_flowers_open_as_published_with_labels_from_one(tmp_path, monkeypatch):
+    """JPEGs, and MATLAB's lists of their labels 1..102 and of the images of each split."""
+    base = tmp_path / "flowers-102"
+    (base / "jpg").mkdir(parents=True)
+    for n in range(1, 105):
+        picture(n, (20, 10)).save(base / "jpg" / f"image_{n:05d}.jpg")
+    savemat(base / "imagelabels.mat", {"labels": [[*range(102, 0, -1), 1, 102]]})
+    savemat(base / "setid.mat", {"trnid": [[*range(1, 103)]], "valid": [[1]], "tstid": [[103, 104]]})
+    files = {"label": "imagelabels.mat", "setid": "setid.mat"}
+    pinned = {key: (name, md5(base / name)) for key, name in files.items()}
+    monkeypatch.setattr(datasets.Flowers102, "_file_dict", datasets.Flowers102._file_dict | pinned)
+    data = open_dataset(f"torchvision:flowers102:{tmp_path}", resolution=8)
+    assert data.train_labels.tolist() == list(range(101, -1, -1)) and data.test_labels.tolist() == [0, 101]
+    assert data.classes[0] == "pink primrose" and data.train_images.shape == (102, 3, 8, 8)
+    (base / "jpg" / "image_00104.jpg").write_bytes(b"<html>")
+    block = refused(f"torchvision:flowers102:{base}")
+    assert "the content is text" in block and f"where: {base}/jpg/image_00104.jpg" in block
