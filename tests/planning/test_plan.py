@@ -46,7 +46,7 @@ def test_cells_are_arms_by_seeds_and_the_replica_by_seeds(tmp_path):
     said = "\n".join(plan.lines(found))
     assert "25 = 4 arms x 5 seeds + an A/A arm x 5 seeds; 25 to do" in said
     assert "64 examples per cell" in said
-    assert "1 declared (small batch); margin 1 points" in said
+    assert "1 declared (small batch); margin 1 point\n" in said
 
 
 def test_planning_writes_nothing(tmp_path):

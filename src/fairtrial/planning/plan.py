@@ -126,7 +126,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
             " no verdict; choose a multiple of every batch size"
         )
     names = ", ".join(plan["contrasts"]) or "none"
-    yield f"contrasts  {len(plan['contrasts'])} declared ({names}); margin {100 * plan['margin']:g} points"
+    margin = f"{100 * plan['margin']:g} point{'' if plan['margin'] == 0.01 else 's'}"
+    yield f"contrasts  {len(plan['contrasts'])} declared ({names}); margin {margin}"
     if plan["stopping"] is not None:
         yield f"stopping   {plan['stopping']}: cells and forecast are the most that it can take"
     if plan["detectable_sd"] is None:
