@@ -48,7 +48,8 @@ STUDY = Study(
     }},
     # What one run may spend: Budget(examples=...), (steps=...), (flops=...) or (seconds=...).
     budget=Budget(examples=1024),
-    # Each arm first gets the best of these rates, on seeds of their own. Leave it out for one rate for all.
+    # Each arm first gets the best of these rates, on seeds of their own; four of them decide ties better.
+    # Leave it out for one rate for all.
     tuning=Tuning({{"lr": (0.1, 0.3, 1.0)}}, seeds=2),
     # Every arm runs once at each seed, on the same images in the same order: differences are paired.
     seeds=range(6),
