@@ -62,3 +62,17 @@ def test_points_are_percent_and_losses_are_not():
 )
 def test_a_rounded_number_has_no_exponent(value, text):
     assert wording.rounded(value, 4) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1.0, "1 device-seconds"),
+        (60, "1 device-minute"),
+        (3600, "1 device-hour"),
+        (5400, "1.5 device-hours"),
+        (360_000, "100 device-hours"),
+    ],
+)
+def test_device_time_is_one_hour_or_several(seconds, words):
+    assert wording.duration(seconds) == words

@@ -123,11 +123,8 @@ def duration(seconds: float) -> str:
     """Return device time in the unit that fits: '45 device-seconds', '3.1 device-hours'."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= size:
-            return (
-                f"{seconds / size:.2g} device-{unit}"
-                if seconds < 100 * size
-                else f"{seconds / size:.0f} device-{unit}"
-            )
+            number = f"{seconds / size:.2g}" if seconds < 100 * size else f"{seconds / size:.0f}"
+            return f"{number} device-{unit.removesuffix('s') if number == '1' else unit}"
     return f"{seconds:.2g} device-seconds"
 
 

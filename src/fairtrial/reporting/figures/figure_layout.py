@@ -94,9 +94,9 @@ def balanced(study: Study, names: Sequence[str]) -> bool:
     return len({frozenset(rest) for rest in found.values()}) == 1
 
 
-def bars(groups: Sequence[Group]) -> str:
-    """What the vertical bars of means are."""
-    return "vertical bars are 95 % t intervals of the mean" if any(g.mean for g in groups) else "no intervals"
+def bars(groups: Sequence[Group], lie: str = "vertical") -> str:
+    """What the bars of means are. lie: how they do."""
+    return f"{lie} bars are 95 % t intervals of the mean" if any(g.mean for g in groups) else "no intervals"
 
 
 def some(levels: Sequence[Any]) -> list[Any]:

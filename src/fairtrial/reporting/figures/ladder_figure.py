@@ -62,8 +62,8 @@ def ladder_figure(verdicts: StudyVerdicts) -> Figures:
     thick = f"bars: {results.inference.name}, not adjusted" if shown else "no intervals"
     caption = (
         f"From the first arm to the last, a step in one factor at a time. Left: {scale.name} on each rung. "
-        f"{RUNS}; {bars(groups)}. Right: what each step earns, paired, a dot per seed: {told}; {thick}; grey "
-        f"band: margin. The verdicts stand with the contrasts. {seeds(results)}."
+        f"{RUNS}; {bars(groups, 'horizontal')}. Right: what each step earns, paired, a dot per seed: {told}; "
+        f"{thick}; grey band: margin. The verdicts stand with the contrasts. {seeds(results)}."
     )
     yield "ladder", caption, figure
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_layout import Figures, plain_ticks
@@ -138,7 +139,8 @@ def noise_figure(results: Path) -> Figures:
         "Noise of BN's batch statistics against the images that they are taken over: SD over "
         f"{values['batches']} batches of a channel's mean (in units of the channel's SD) and of its "
         "log-variance, root mean square over channels; right: distance of the features in training mode from "
-        "those in evaluation mode, in units of their SD over images. Dots: each of "
+        "those in evaluation mode, in units of their SD over images: more images do not bring it down, as "
+        "the running averages are those of pre-training, of other images. Dots: each of "
         f"n = {len(values['nets'])} pre-trained networks (mini, BN; the upstream seed is the unit); lines: "
         "their mean, no interval. Dashed: 1/sqrt(B x HW), as if all pixels were independent; those of one "
         "image are not. Slope of log SD of the mean on log B: "
@@ -179,6 +181,10 @@ def _noise_panels(values: Mapping[str, Any]) -> Figure:
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.set_xlabel("images per statistic")
         plain_ticks(ax)
+    axes[2].set_yscale("linear")
+    axes[2].set_ylim(bottom=0)
+    axes[2].yaxis.set_major_locator(MaxNLocator(5))
+    axes[2].yaxis.set_major_formatter(ScalarFormatter())
     return figure
 
 

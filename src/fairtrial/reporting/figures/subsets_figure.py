@@ -86,10 +86,16 @@ def subsets_needed_figure(results: Path) -> Figures:
         "Thick: SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: "
         f"{needs} points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, "
         "whose "
-        f"SD over seeds (subset, order and checkpoint vary; two seeds share a checkpoint): {here}. "
+        f"SD over seeds (subset, order and checkpoint vary{_shared(study)}): {here}. "
         f"{capital(commits(study))}, study hash {study.hash}."
     )
     yield "fe-3", caption, draw(told, ours, data)
+
+
+def _shared(study: load.Results) -> str:
+    """Return '; 10 seeds share 5 checkpoints', where several seeds start from one; else nothing."""
+    seeds, checkpoints = len(study.study.seeds), study.study.settings({}).upstream_seeds
+    return f"; {seeds} seeds share {checkpoints} checkpoints" if seeds > checkpoints else ""
 
 
 def _folder(results: Path) -> Path:

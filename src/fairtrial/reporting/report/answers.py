@@ -15,10 +15,12 @@ from fairtrial.reporting.wording import fixed, listed, plural
 if TYPE_CHECKING:
     from fairtrial.reporting.report.recorded_studies import RecordedStudy
     from fairtrial.reporting.verdicts.rulings import Finding
+    from fairtrial.study.contrast import Contrast
 
 # Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
 ENOUGH: Final = 6
 _ABBREVIATED: Final = re.compile(r"\b(bn|gn|ln|ws|sws|frn)\b")
+_TURNED: Final = {"better": "worse", "worse": "better"}
 _DECIDED: Final = ("better", "worse", "equivalent", "different_but_negligible")
 _COUNTED: Final = {
     "better": "better", "worse": "worse", "equivalent": "equivalent",
@@ -46,9 +48,8 @@ def in_order(said: Sequence[Said]) -> list[Said]:
     """Return what decides first: primary, of the question alone, decided, enough units, then by its p."""
 
     def rank(one: Said) -> tuple[object, ...]:
-        step, equal = one.finding.step, one.finding.equivalence_step
-        tested = equal if one.finding.verdict == "equivalent" else step
-        p = tested.adjusted_p if tested is not None else math.inf
+        tested = one.finding.decided_by
+        p = tested.p if tested is not None else math.inf
         decided, enough = one.finding.verdict in _DECIDED, one.finding.n >= ENOUGH
         return (not one.primary, not one.alone, not (decided and enough), not decided, p, one.study.key)
 
@@ -106,7 +107,7 @@ def _plain_interaction(finding: Finding) -> str:
     if finding.verdict == "inconclusive":
         return f"These runs cannot tell whether {what} helps more {first} or {second}{at}."
     if finding.verdict == "equivalent":
-        return f"It makes no difference that matters to {what} whether {first} or {second}{at}."
+        return f"{what} is worth as much {first} as {second}{at}, or the difference is too small to matter."
     than = "more" if helps(finding) else "less"
     trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
     if finding.scale.factor != 100:
@@ -125,15 +126,16 @@ def _proof(one: Said) -> str:
     finding = one.finding
     unit = finding.unit.name
     words = f"study {one.study.key}, {plural(finding.n, unit)}"
-    ruling = finding.ruling
-    if ruling is None or finding.interval is None or not math.isfinite(ruling.low):
+    decided = finding.decided_by
+    if decided is None or finding.interval is None or not math.isfinite(decided.low):
         return words
-    low, high = ruling.low * finding.scale.factor, ruling.high * finding.scale.factor
+    low, high = decided.low * finding.scale.factor, decided.high * finding.scale.factor
     if finding.interval.estimate <= 0:
         low, high = -high, -low
     digits = finding.scale.digits
-    level = 100 * (ruling.level or 0.95)
-    return f"{words}, {level:.4g} % interval {fixed(low, digits)} to {fixed(high, digits)}"
+    level = 100 * (decided.level or 0.95)
+    told = f"{words}, {level:.4g} % interval {fixed(low, digits)} to {fixed(high, digits)}"
+    return "; ".join((told, *finding.stamps))
 
 
 def _topic(one: Said) -> tuple[str, str, bool, str]:
@@ -151,6 +153,8 @@ def summary(said: Sequence[Said]) -> str:
     parts = [f"In all, {plural(len(said), 'primary contrast')} of {studies}: {listed(kinds)}"]
     if deciding := _named(said, lambda one: one.decides):
         parts.append(f"{listed(deciding)} decide{'s' if len(deciding) == 1 else ''}")
+    elif counts.keys() & set(_DECIDED):
+        parts.append("none decides alone")
     if small := _named(said, lambda one: one.finding.n < ENOUGH):
         verb = "is" if len(small) == 1 else "are"
         parts.append(f"{listed(small)} {verb} small (fewer than {ENOUGH} units), to be read with care")
@@ -165,10 +169,19 @@ def _named(said: Sequence[Said], which: Callable[[Said], bool]) -> list[str]:
 
 def _torn(said: Sequence[Said]) -> str:
     """Return 'gn+ws against bn', where one setting calls it better and another one worse."""
-    verdicts: dict[tuple[str, str], set[str]] = {}
+    verdicts: dict[str, set[str]] = {}
     for one in said:
-        if not one.finding.contrast.by:
-            treatment, control, _ = arms(one.finding.contrast)
-            verdicts.setdefault((treatment, control), set()).add(one.finding.verdict)
-    torn = [" against ".join(pair) for pair, kinds in verdicts.items() if {"better", "worse"} <= kinds]
-    return _capitals(listed(torn))
+        what, turned = _asked(one.finding.contrast)
+        found = one.finding.verdict
+        verdicts.setdefault(what, set()).add(_TURNED.get(found, found) if turned else found)
+    return _capitals(listed([what for what, kinds in verdicts.items() if {"better", "worse"} <= kinds]))
+
+
+def _asked(contrast: Contrast) -> tuple[str, bool]:
+    """Return 'gn+ws against bn', or what an interaction asks; whether from the larger level on."""
+    if not contrast.by:
+        return " against ".join(arms(contrast)[:2]), False
+    ((name, (first, second)),) = contrast.by.items()
+    numbers = all(isinstance(level, (int, float)) for level in (first, second))
+    change = f"what {change_words(contrast)} is worth with another {name.replace('_', ' ')}"
+    return change, numbers and first > second

@@ -78,7 +78,7 @@ ON_PAGE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     ),
     "EC": (
         ("FE.1", "A network that saw many images before is shown 1 to 10 of each new class."),
-        ("FE.4", "What the authors of BiT print for their networks, on other images."),
+        ("FE.4", "What the authors of BiT print for their own, far larger networks."),
         ("FE.3", "Which images are drawn matters most when there are few of them."),
         ("F1.1", "What the earlier training is worth at each number of examples."),
     ),

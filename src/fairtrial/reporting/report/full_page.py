@@ -27,7 +27,7 @@ TERMS: Final = (  # the legend of each page
     ("points", "of 100 test images, how many more are recognized"),
     (
         "[low, high]",
-        "the interval in which the difference of new repetitions lies, at the level that is named",
+        "where the mean difference lies: 95 of 100 such intervals hold it, or as many as is named",
     ),
     ("n", "how many independent repetitions the interval is made of"),
     ("better, worse", "the interval leaves out 0"),

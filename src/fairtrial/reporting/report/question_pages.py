@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from fairtrial.reporting.report.missing_items import CoveredItem, Drawings
     from fairtrial.reporting.report.recorded_studies import RecordedStudy
 
-_EVIDENCE = "Evidence: every primary contrast"
+_EVIDENCE = "Evidence: every primary contrast on this question"
+_LEVELS = (
+    "Each interval is at the level that Holm's correction asks of its contrast, as in the sentences below; "
+    "interval and p of an equivalence are those of its own two tests."
+)
 _EVIDENCE_PLAIN = "Each row is one comparison that was declared before its runs; what decides stands first."
 
 
@@ -150,14 +154,15 @@ def _evidence(said: Sequence[Said], number: int) -> Evidence:
 
 def _table(said: Sequence[Said]) -> Table | None:
     rows = [_row(one) for one in said]
-    return Table("evidence", verdict_key(), pd.DataFrame(rows), marked=("verdict",)) if rows else None
+    caption = f"{verdict_key()} {_LEVELS}"
+    return Table("evidence", caption, pd.DataFrame(rows), marked=("verdict",)) if rows else None
 
 
 def _row(one: Said) -> dict[str, str]:
-    finding, ruling, step = one.finding, one.finding.ruling, one.finding.step
+    finding, decided = one.finding, one.finding.decided_by
     gap = ""
-    if finding.interval is not None and ruling is not None:
-        limits = finding.scale.decided(ruling.low, ruling.high, finding.margin)
+    if finding.interval is not None and decided is not None:
+        limits = finding.scale.decided(decided.low, decided.high, finding.margin)
         gap = f"{finding.scale.show(finding.interval.estimate)} {limits}"
     return {
         "verdict": f"{ICONS[finding.verdict]} {finding.verdict.replace('_', ' ')}",
@@ -165,7 +170,7 @@ def _row(one: Said) -> dict[str, str]:
         "study": one.study.key,
         "difference": gap,
         "n": str(finding.n),
-        "p": "" if step is None else p_value(min(1.0, finding.parts * step.adjusted_p)).removeprefix("p = "),
+        "Holm p": "" if decided is None else p_value(decided.p).removeprefix("p = ").removeprefix("p "),
     }
 
 

@@ -106,7 +106,7 @@ QUESTIONS: Final = {
             "That four arms side by side show an interaction: only its own interval does.",
             "A gap at equal examples as one at equal seconds: GN+WS costs time, and both are reported.",
         ),
-        about=_changes("norm", "weight_std", "stat_batch", "bn_mode"),
+        about=_changes("norm", "weight_std", "stat_batch", "bn_mode", "groups"),
         factors=("norm", "weight_std", "stat_batch", "bn_mode"),
     ),
     "Q4": Question(

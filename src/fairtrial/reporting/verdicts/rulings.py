@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.paired_sides import ContrastSide, has_limits, interval
@@ -17,6 +17,15 @@ from fairtrial.study.contrast import Contrast
 from fairtrial.study.failure_policy import MISSING_LIMIT
 
 About = Callable[["Finding"], Mapping[str, Any]]  # what `stats.verdict` takes beside the intervals
+
+
+class Decision(NamedTuple):
+    """An interval, its level, and the p value beside it, Holm's over the contrasts of the study."""
+
+    low: float
+    high: float
+    level: float | None
+    p: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,20 @@ class Finding:
     def n(self) -> int:
         """The units with a complete pair."""
         return self.unit.count(self.differences)
+
+    @property
+    def decided_by(self) -> Decision | None:
+        """What the verdict rests on: two tests of equivalence where it is that, else one of a difference."""
+        ruling, equal = self.ruling, self.verdict == "equivalent"
+        step = self.equivalence_step if equal else self.step
+        if ruling is None or step is None:
+            return None
+        limits = (
+            (ruling.equivalence_low, ruling.equivalence_high, ruling.equivalence_level)
+            if equal
+            else (ruling.low, ruling.high, ruling.level)
+        )
+        return Decision(*limits, min(1.0, self.parts * step.adjusted_p))
 
 
 def decide(measured: Sequence[Finding], rule: InferenceRule, about: About) -> list[Finding]:

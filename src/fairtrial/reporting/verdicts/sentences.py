@@ -214,11 +214,9 @@ def _level(level: float | None) -> str:
 
 def _shown(finding: Finding) -> str:
     """Return the signed difference with the interval that decided it."""
-    ruling, scale = finding.ruling, finding.scale
-    assert ruling is not None and finding.interval is not None
-    low, high, level = ruling.low, ruling.high, ruling.level
-    if finding.verdict == "equivalent":
-        low, high, level = ruling.equivalence_low, ruling.equivalence_high, ruling.equivalence_level
+    scale, decided = finding.scale, finding.decided_by
+    assert decided is not None and finding.interval is not None
+    low, high, level, _ = decided
     bounds = f" {scale.decided(low, high, finding.margin)}{_level(level)}" if math.isfinite(low) else ""
     return scale.gap(finding.interval.estimate) + bounds
 
