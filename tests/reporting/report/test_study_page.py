@@ -131,6 +131,16 @@ def test_only_tables_and_figures_scroll_sideways(browser, page, make_study, publ
         assert all(reached) and (reached or width > 360)
 
 
+def test_the_verdict_of_a_contrast_stays_in_view_however_far_its_table_is_scrolled(browser, page):
+    browser.open(page, width=390)
+    box, cell = "document.querySelector('.scroll:has(table.contrasts)')", "document.querySelector('td.kept')"
+    assert browser.run(f"{box}.scrollWidth > {box}.clientWidth")
+    for scrolled in (0, 10_000):
+        browser.run(f"{box}.scrollLeft = {scrolled}")
+        inside = f"(({cell}).getBoundingClientRect())"
+        assert browser.run(f"{inside}.left >= 0 && {inside}.right <= 390")
+
+
 def test_the_keyboard_reaches_the_verdicts_and_every_table(browser, page):
     browser.open(page, width=360)
     browser.press_tab()
