@@ -58,17 +58,17 @@ def publish(store: Store, cell: Cell, attempt: int = 1, result: Json | None = No
     return record
 
 
-def trial(loss: float | None = 0.5) -> Json:
+def trial(loss: float | None = 0.5, accuracy: float = 0.5) -> Json:
     """A result of a tuning cell that ended with this validation loss; None: it diverged."""
     result = done()
     end = {"test_acc": None, "test_loss": None, "test_reads": 0, "val_n": 20}
-    curve = {"val_curve": [[8, 0.5, loss]], "val_acc": 0.5}
+    curve = {"val_curve": [[8, accuracy, loss]], "val_acc": accuracy}
     result["measured"] |= end | (curve if loss is not None else {"divergence_step": 3})
     result["status"] = "done" if loss is not None else "diverged"
     return result
 
 
-def outcome(cell: Cell, loss: float | None, store: Store | None = None) -> Attempt:
+def outcome(cell: Cell, loss: float | None, store: Store | None = None, accuracy: float = 0.5) -> Attempt:
     """The attempt of a tuning cell that ended with this validation loss; None: it diverged."""
     name, origin = ("tuned", ORIGIN) if store is None else (store.name, origin_in(store))
-    return attempt_record(name, cell_message(cell), 1, trial(loss), origin)
+    return attempt_record(name, cell_message(cell), 1, trial(loss, accuracy), origin)

@@ -22,7 +22,7 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None, spread=0.0):
+    def make(best, tuning=None, spread=0.0, accuracy=None):
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
@@ -41,7 +41,7 @@ def tuned(make_study, tmp_path, noise):
             for cell in pending:
                 value = getattr(cell.settings, name)
                 loss = abs(value - best[cell.settings.norm]) + spread * noise(cell, "loss")
-                known[cell.id] = outcome(cell, loss, store)
+                known[cell.id] = outcome(cell, loss, store, accuracy(cell) if accuracy else 0.5)
                 store.publish(known[cell.id])
         for cell in study.tuned(advance(study, known).chosen).cells():
             publish(store, cell, result=made_up(cell, 0.9 + 0.003 * noise(cell, "acc")))
@@ -72,6 +72,37 @@ def test_a_choice_that_half_of_the_resamples_do_not_make_is_a_stamp(tuned):
     stamp = f"lr of {who}, batch 2 in doubt: half or more of resampled tuning seeds choose another"
     assert stamp in verdicts.findings[0].stamps
     assert stamp in verdicts.sentences[0]
+
+
+def more_accurate(gain, at=1.0, noisy=False):
+    """Validation accuracies of which one rate of gn has more than the one that loss chooses."""
+
+    def accuracy(cell):
+        if cell.settings.norm == "bn" or cell.settings.lr != at:
+            return 0.5
+        return 0.5 + gain * (cell.seed % 2 * 2 if noisy else 1)
+
+    return accuracy
+
+
+def test_a_rate_that_loss_chose_and_accuracy_would_not_is_a_stamp(tuned):
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, accuracy=more_accurate(0.078)))
+    stamp = "lr of gn+ws, batch 2 chosen by loss: at 1 validation accuracy is 7.8 points higher"
+    assert stamp in verdicts.findings[0].stamps and stamp in verdicts.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "score"),
+    [
+        (more_accurate(0.009), "val_loss"),  # within the margin
+        (more_accurate(0.078, noisy=True), "val_loss"),  # within two standard errors
+        (more_accurate(0.078, at=0.3), "val_loss"),  # loss chose it too
+        (more_accurate(0.078), "val_acc"),  # accuracy chose
+    ],
+)
+def test_where_accuracy_agrees_or_cannot_tell_nothing_is_said(tuned, accuracy, score):
+    store = tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, score=score), accuracy=accuracy)
+    assert "chosen by loss" not in judge_study(store).sentences[0]
 
 
 def test_settings_other_than_the_rate_are_named(tuned):
