@@ -46,7 +46,7 @@ STUDY = Study(
             "only": (BN, GN_WS),
             "fixed": {"lr": 0.3, "batch_size": 64, "layout": "nhwc", "kernels": "fused"},
             "budget": Budget(examples=20_480),
-            "tuning": Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=4, score="val_acc"),
+            "tuning": Tuning({"lr": (0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=4, score="val_acc", paired_ties=True),
             "pilots": "that of the norm study, for the range of rates",
             "seeds": range(630, 640),
             "primary": (

@@ -49,7 +49,7 @@ def test_a_preset_that_a_study_does_not_declare_is_refused_with_the_list(name):
 
 
 # The ladder has no such size; under it shots has the curve, and BiT's own weights are the public ones.
-OF_OTHER_SIZES = {"ladder", "shots-curve", "shots-accuracy", "public-weights"}
+OF_OTHER_SIZES = {"ladder", "shots-curve", "public-weights"}
 
 
 @pytest.mark.parametrize("name", sorted(set(known_studies()) - OF_OTHER_SIZES))

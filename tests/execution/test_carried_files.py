@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 import tempfile
+import threading
 import time
 
 import pytest
@@ -64,6 +65,14 @@ def test_a_worker_leaves_nothing_on_its_machine_however_it_ends(tmp_path, monkey
     assert next(item for item in items if "message" in item)["files"][IMAGES] == PRINTS
     host.end()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_says_what_cannot_be_understood_is_ended_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    host = WorkerHost(["-c", "import time\nprint('not json', flush=True)\ntime.sleep(600)"], 1, "cpu", str)
+    host.end()
+    assert list(tmp_path.iterdir()) == [] and host.answers(1) == [{"exit": -9}]
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_a_rounded_number_has_no_exponent(value, text):
         (3600, "1 device-hour"),
         (5400, "1.5 device-hours"),
         (360_000, "100 device-hours"),
+        (359_000, "100 device-hours"),
     ],
 )
 def test_device_time_is_one_hour_or_several(seconds, words):

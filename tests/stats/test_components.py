@@ -18,14 +18,21 @@ def test_components_of_groups_by_hand():
     assert (got.ms_between, got.ms_within, got.var_between) == pytest.approx((16, 2, 7))
 
 
-@pytest.mark.parametrize("tilt", [0.5, 0.80655, 0.95])
-def test_a_sum_near_zero_does_not_leave_limits_without_freedom(tilt):
-    """weight-decay's table said of new images: -972147.3 to 972147.4 points."""
+def tilted(tilt):
+    """Rows and columns that differ less than what is left does."""
     checks = np.indices((4, 50)).sum(axis=0) % 2 - 0.5
     rows, cols = np.indices((4, 50)) - np.array([1.5, 24.5])[:, None, None]
-    got = variance_components(checks + tilt * (0.0645 * rows + 0.0144 * cols))
-    assert max(got.ms_row, got.ms_col) < got.ms_res  # at 0.80655 the sum is 0.00006
-    assert got.df_new_images == 3
+    return checks + tilt * (0.0645 * rows + 0.0144 * cols)
+
+
+@pytest.mark.parametrize("tilt", [0.5, 0.80655, 0.95, 1.2])
+def test_a_sum_near_zero_does_not_leave_limits_without_freedom(tilt):
+    """weight-decay's table said of new images: -972147.3 to 972147.4 points."""
+    got = variance_components(tilted(tilt))
+    assert min(got.ms_row, got.ms_col) < got.ms_res  # at 0.80655 the sum is 0.00006
+    parts = got.var_row / 4 + got.var_col / 50 + got.var_res / 200
+    assert got.se_new_images == pytest.approx(parts**0.5)
+    assert got.df_new_images == (3 if got.ms_row > got.ms_res else 147)
     assert got.high_new_images < 0.2
 
 

@@ -52,6 +52,15 @@ def trial(lr, *scores):
     return Trial(0, {"lr": lr}, tuple(scores), tuple(0.5 for _ in scores), 20, 1.0)
 
 
+def test_a_tie_on_paired_seeds_leaves_out_what_all_trials_share():
+    """Seeds differ by 10, the trials by 2 at each of them."""
+    trials = [trial(0.1, 3.0, 13.1, 22.9), trial(0.3, 1.0, 11.0, 21.0)]
+    assert select(trials).params == {"lr": 0.1}
+    assert select(trials, paired=True).params == {"lr": 0.3}
+    near = [trial(0.1, 1.5, 10.8, 21.0), trial(0.3, 1.0, 11.0, 21.0)]
+    assert select(near, paired=True).params == {"lr": 0.1}  # 0.1 +- 0.2: a tie all the same
+
+
 def test_the_best_mean_wins():
     assert select([trial(0.1, 2.0, 2.1), trial(0.3, 1.0, 1.1), trial(1.0, 3.0, 3.1)]).params == {"lr": 0.3}
 

@@ -43,6 +43,18 @@ class WorkerHost:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment
         )
+        try:
+            self._hear()
+        except Exception:  # it said what cannot be understood
+            kill(self._process.pid)
+            raise
+        finally:
+            status = self._process.wait()
+            self._scratch.cleanup()  # nobody else will: whoever hears of the exit kills this process
+            self._ended.set()
+            self._say({"exit": status})
+
+    def _hear(self) -> None:
         assert self._process.stdout is not None
         place = {"machine": self._machine, "host": socket.gethostname(), "code": code()}
         self._say({"pid": self._process.pid, **place})
@@ -50,10 +62,6 @@ class WorkerHost:
         for line in self._process.stdout:
             message = json.loads(line)
             self._say({"message": message, "files": self._kept(message)})
-        status = self._process.wait()
-        self._scratch.cleanup()  # nobody else will: whoever hears of the exit kills this process
-        self._ended.set()
-        self._say({"exit": status})
 
     def _say(self, item: dict[str, Any]) -> None:
         with self._more:

@@ -87,7 +87,7 @@ class Verdicts:
         """Return a row per contrast; estimate, limits and margin of accuracies are in points."""
         rows = []
         for finding, sentence in zip(self.findings, self.sentences, strict=True):
-            ruling, step, factor = finding.ruling, finding.step, finding.scale.factor
+            decided, factor = finding.decided_by, finding.scale.factor
             estimate = None if finding.interval is None else finding.interval.estimate * factor
             rows.append(
                 {
@@ -96,10 +96,10 @@ class Verdicts:
                     "metric": finding.contrast.metric,
                     "verdict": finding.verdict,
                     "estimate": estimate,
-                    "low": None if ruling is None else ruling.low * factor,
-                    "high": None if ruling is None else ruling.high * factor,
-                    "level": None if ruling is None else ruling.level,
-                    "p": None if step is None else step.adjusted_p,
+                    "low": None if decided is None else decided.low * factor,
+                    "high": None if decided is None else decided.high * factor,
+                    "level": None if decided is None else decided.level,
+                    "p": None if decided is None else decided.p,
                     "n": finding.n,
                     "unit": finding.unit.name,
                     "margin": finding.margin * factor,

@@ -123,7 +123,7 @@ def duration(seconds: float) -> str:
     """Return device time in the unit that fits: '45 device-seconds', '3.1 device-hours'."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= size:
-            number = f"{seconds / size:.2g}" if seconds < 100 * size else f"{seconds / size:.0f}"
+            number = f"{seconds / size:.2g}" if seconds < 99.5 * size else f"{seconds / size:.0f}"
             return f"{number} device-{unit.removesuffix('s') if number == '1' else unit}"
     return f"{seconds:.2g} device-seconds"
 

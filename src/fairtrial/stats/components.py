@@ -70,9 +70,9 @@ def variance_components(
     MS_res) / S, var_res = MS_res. A negative component becomes 0 and is named in a warning. n counts rows,
     which are the unit unless `unit` names another.
     se_new_images² = (MS_row + MS_col - MS_res) / (S·R) is the error over new rows and new columns, with the
-    degrees of freedom of Satterthwaite; where a component is negative it counts as 0, so that the larger mean
-    square stands for the sum, with its own degrees of freedom (a sum near 0 would have hardly any, and too
-    wide limits). Its limits are not narrower than those of the row means.
+    degrees of freedom of Satterthwaite. A negative component counts as 0: the larger of MS_row and MS_col
+    stands for the sum, or MS_res where both are below it, with its own degrees of freedom (a sum near 0 would
+    have hardly any, and too wide limits). Its limits are not narrower than those of the row means.
     S or R < 2, missing cells: ValueError. S < 3 or equal row means: no interval, and a warning.
     Source: Searle, Casella & McCulloch, Variance Components (1992), chapter 4.
     """
@@ -183,10 +183,9 @@ def _new_columns(squares: Sequence[float], shape: tuple[int, ...]) -> tuple[floa
     s, r = shape
     row, col, rest = squares
     total, free = row + col - rest, (s - 1, r - 1, (s - 1) * (r - 1))
-    largest = max(row, col)
+    largest, df = max(zip(squares, free, strict=True))
     if total >= largest > 0:
         spread = sum(square**2 / df for square, df in zip(squares, free, strict=True))
         return math.sqrt(total / (s * r)), total**2 / spread, ()
     warning = "the variance over new images came out negative: the larger mean square stands for it"
-    df = free[0] if row >= col else free[1]
     return math.sqrt(largest / (s * r)), float(df), (warning,) if total < 0 else ()

@@ -46,7 +46,8 @@ class Tuning:
     sampled space gets; None for a grid. seeds: tuning seeds of each trial, none of them a seed of the study.
     share: of the study's budget, for a trial. score: what the validation images say at the end; "val_loss"
     is less noisy than "val_acc" where they are few. studies: independent searches; seed s of the study takes
-    what search s modulo `studies` chose. Raises ValueError with what is wrong.
+    what search s modulo `studies` chose. paired_ties: a tie with the best is judged on paired differences of
+    the tuning seeds, and not on the spread of the best. Raises ValueError with what is wrong.
     """
 
     space: Mapping[str, Sequence[float] | Range]
@@ -56,6 +57,7 @@ class Tuning:
     score: str = "val_loss"
     sampler: str = ""
     studies: int = 1
+    paired_ties: bool = False
 
     def __post_init__(self) -> None:
         space = {name: self._values(name, values) for name, values in sorted(dict(self.space).items())}
@@ -134,7 +136,8 @@ class Tuning:
         budget = "the study's budget" if self.share == 1 else f"{100 * self.share:g} % of the study's budget"
         score = {"val_loss": "validation loss", "val_acc": "validation accuracy"}[self.score]
         searches = "" if self.studies == 1 else f", {self.studies} independent searches"
-        return f"{effort}{space} at {self.seeds} tuning seeds, {budget}, by {score}{searches}"
+        ties = ", ties on paired seeds" if self.paired_ties else ""
+        return f"{effort}{space} at {self.seeds} tuning seeds, {budget}, by {score}{ties}{searches}"
 
     def record(self) -> dict[str, Any]:
         """JSON-ready, for the declaration."""
@@ -142,6 +145,7 @@ class Tuning:
         return {
             "space": space, "trials": self.trials, "seeds": self.seeds, "share": self.share,
             "score": self.score, "sampler": self.sampler, "studies": self.studies,
+            **({"paired_ties": True} if self.paired_ties else {}),  # no declaration of before has it
         }  # fmt: skip
 
     @classmethod

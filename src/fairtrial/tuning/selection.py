@@ -193,7 +193,7 @@ def _stage(
         ]
         for key, numbered in runs.items()
     }
-    choices = {} if pending else {key: _choice(each) for key, each in trials.items()}
+    choices = {} if pending else {key: _choice(each, tuning.paired_ties) for key, each in trials.items()}
     return Stage(grid, tuple(cells), pending, choices, trials)
 
 
@@ -217,10 +217,10 @@ def _accuracy(attempt: Attempt) -> float:
     return chance(measured.classes)["val_acc"]
 
 
-def _choice(trials: Sequence[Trial]) -> Choice:
-    won = select(trials)
+def _choice(trials: Sequence[Trial], paired: bool) -> Choice:
+    won = select(trials, paired)
     draws = list(_resamples(len(won.scores)))
-    same = sum(select([trial.at(draw) for trial in trials]).params == won.params for draw in draws)
+    same = sum(select([trial.at(draw) for trial in trials], paired).params == won.params for draw in draws)
     return Choice(
         won.params,
         stability=same / len(draws),
@@ -230,17 +230,22 @@ def _choice(trials: Sequence[Trial]) -> Choice:
     )
 
 
-def select(trials: Sequence[Trial]) -> Trial:
+def select(trials: Sequence[Trial], paired: bool = False) -> Trial:
     """Return the trial with the smallest setting among those within one standard error of the best mean.
 
-    The standard error is that of the best trial over its tuning seeds; with one seed there is none.
+    The standard error is that of the best trial over its tuning seeds; paired: that of the differences from
+    it, seed by seed, which leaves out what all trials of a seed share. With one seed there is none.
     """
     from statistics import stdev  # `status` waits for its import, and mostly for nothing
 
     best = min(trials, key=lambda trial: (trial.score, _size(trial)))
-    finite = len(best.scores) > 1 and math.isfinite(best.score)
-    error = stdev(best.scores) / math.sqrt(len(best.scores)) if finite else 0.0
-    return min((trial for trial in trials if trial.score <= best.score + error), key=_size)
+
+    def error(trial: Trial) -> float:
+        gaps = [a - b for a, b in zip(trial.scores, best.scores, strict=True)] if paired else best.scores
+        finite = len(gaps) > 1 and all(map(math.isfinite, (*gaps, best.score)))
+        return stdev(gaps) / math.sqrt(len(gaps)) if finite else 0.0
+
+    return min((trial for trial in trials if trial.score <= best.score + error(trial)), key=_size)
 
 
 def _size(trial: Trial) -> tuple[float, ...]:

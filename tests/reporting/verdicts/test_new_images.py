@@ -43,7 +43,9 @@ def test_it_is_the_two_way_table_of_differences(make_study, publish):
     ms_item = 10 * ((columns - all_) ** 2).sum() / (IMAGES - 1)
     ms_res = ((y - rows - columns + all_) ** 2).sum() / (9 * (IMAGES - 1))
     assert found.estimate == pytest.approx(finding.interval.estimate)
-    assert found.se_new_images**2 == pytest.approx(max(ms_seed + ms_item - ms_res, ms_seed, ms_item) / y.size)
+    assert found.se_new_images**2 == pytest.approx(
+        (max(ms_seed - ms_res, 0) + max(ms_item - ms_res, 0) + ms_res) / y.size
+    )
     assert (found.low, found.high) == pytest.approx((finding.interval.low, finding.interval.high))
     assert found.low_new_images <= found.low and found.high_new_images >= found.high
     assert found.n == 10

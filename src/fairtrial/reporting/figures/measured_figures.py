@@ -135,12 +135,14 @@ def noise_figure(results: Path) -> Figures:
     record = read_measurement(results, "statistics")
     values = record["values"]
     slopes = [slope(values, layer) for layer in LAYERS]
+    gap = np.mean([net["gap"] for net in values["nets"]], axis=0)
     caption = (
         "Noise of BN's batch statistics against the images that they are taken over: SD over "
         f"{values['batches']} batches of a channel's mean (in units of the channel's SD) and of its "
         "log-variance, root mean square over channels; right: distance of the features in training mode from "
-        "those in evaluation mode, in units of their SD over images: more images do not bring it down, as "
-        "the running averages are those of pre-training, of other images. Dots: each of "
+        f"those in evaluation mode, in units of their SD over images: {gap[0]:.1f} at {values['sizes'][0]}, "
+        f"{gap[-1]:.1f} at {values['sizes'][-1]} (running averages are of pre-training, on other images). "
+        "Dots: each of "
         f"n = {len(values['nets'])} pre-trained networks (mini, BN; the upstream seed is the unit); lines: "
         "their mean, no interval. Dashed: 1/sqrt(B x HW), as if all pixels were independent; those of one "
         "image are not. Slope of log SD of the mean on log B: "

@@ -182,6 +182,8 @@ def _asked(contrast: Contrast) -> tuple[str, bool]:
     if not contrast.by:
         return " against ".join(arms(contrast)[:2]), False
     ((name, (first, second)),) = contrast.by.items()
-    numbers = all(isinstance(level, (int, float)) for level in (first, second))
     change = f"what {change_words(contrast)} is worth with another {name.replace('_', ' ')}"
-    return change, numbers and first > second
+    if all(isinstance(level, (int, float)) for level in (first, second)):
+        return change, first > second
+    low, high = sorted((str(first), str(second)))
+    return f"{change} ({low} or {high})", str(first) == high
