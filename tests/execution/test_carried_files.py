@@ -26,7 +26,8 @@ weights.mkdir(parents=True)
 (weights / "{IMAGES}").write_bytes({PRINTS!r})
 kept = {{"file": "{CELL}-2.safetensors", "bytes": {len(NETWORK)}, "images": "{IMAGES}",
         "sha256": hashlib.sha256({NETWORK!r}).hexdigest()}}
-print(json.dumps({{"cell": "{CELL}", "attempt": 2, "result": {{"measured": {{"checkpoint": kept}}}}}}), flush=True)
+answer = {{"cell": "{CELL}", "attempt": 2, "result": {{"measured": {{"checkpoint": kept}}}}}}
+print(json.dumps(answer), flush=True)
 """
 
 
