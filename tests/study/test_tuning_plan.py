@@ -1,6 +1,7 @@
 """How tuning is declared: what is refused, how a grid widens, what a declaration keeps."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -41,8 +42,10 @@ def test_a_range_has_room_and_a_logarithm():
 @pytest.mark.parametrize("space", [{"lr": RATES}, {"lr": Range(0.01, 1), "mixup": Range(0, 1, log=False)}])
 def test_a_declaration_keeps_the_whole_search(space):
     tuning = Tuning(space, trials=None if len(space) == 1 else 7, seeds=3, share=0.5, studies=2)
-    assert Tuning.of(tuning.record()) == tuning
-    assert Tuning.of(tuning.record()).words == tuning.words
+    assert "paired_ties" not in tuning.record()  # no declaration changes that was made before it
+    for each in (tuning, replace(tuning, paired_ties=True)):
+        assert Tuning.of(each.record()) == each
+        assert Tuning.of(each.record()).words == each.words
 
 
 def test_each_search_has_tuning_seeds_of_its_own():

@@ -1,11 +1,13 @@
 """What recorded trials choose: the best mean, ties to the smaller value, edges that widen the grid."""
 
 import math
+from argparse import Namespace
 from dataclasses import replace
 
 import pytest
 
 from fairtrial import Budget, Contrast, Study
+from fairtrial.cli import options
 from fairtrial.study.tuning_plan import Range, Tuning
 from fairtrial.tuning.selection import Trial, advance, resolve, select
 from tests.support.records import outcome
@@ -59,6 +61,16 @@ def test_a_tie_on_paired_seeds_leaves_out_what_all_trials_share():
     assert select(trials, paired=True).params == {"lr": 0.3}
     near = [trial(0.1, 1.5, 10.8, 21.0), trial(0.3, 1.0, 11.0, 21.0)]
     assert select(near, paired=True).params == {"lr": 0.1}  # 0.1 +- 0.2: a tie all the same
+
+
+@pytest.mark.parametrize(("paired", "chosen"), [(False, 0.1), (True, 0.3)])
+def test_a_study_that_declares_paired_ties_chooses_by_them(paired, chosen):
+    """Seeds differ far more than rates do."""
+    tuning = Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=3, paired_ties=paired)
+    loss = {0.03: 9.0, 0.1: 1.2, 0.3: 1.0, 1.0: 9.0}
+    stage = finished(study(tuning=tuning), lambda cell: loss[cell.settings.lr] + cell.seed % 3)
+    assert {choice.params["lr"] for choice in stage.choices.values()} == {chosen}
+    assert all((choice.stability == 1.0) == paired for choice in stage.choices.values())
 
 
 def test_the_best_mean_wins():
@@ -190,3 +202,9 @@ def test_the_accuracy_of_a_trial_that_diverged_is_chance_whatever_it_reached_bef
     ended, lost = ({trial.params["lr"]: trial for trial in trials}[rate] for rate in (0.1, 0.3))
     assert (ended.accuracies, lost.accuracies) == ((0.5,), (0.1,))
     assert (lost.failed, lost.classes) == (True, 10)
+
+
+def test_an_option_that_changes_the_search_keeps_how_ties_are_judged():
+    declared = study(tuning=Tuning({"lr": RATES}, share=0.5, score="val_acc", paired_ties=True))
+    changed = options.tuning(declared, Namespace(tuning_seeds="3")).tuning
+    assert changed == Tuning({"lr": RATES}, seeds=3, share=0.5, score="val_acc", paired_ties=True)

@@ -77,7 +77,8 @@ def tuning(study: Study, given: Any) -> Study:
     fields = {"trials": "trials", "tuning_seeds": "seeds", "searches": "studies"}
     changes: dict[str, Any] = {fields[name]: number for name, number in counted.items()}
     base = study.tuning
-    kept = {} if base is None else {"seeds": base.seeds, "share": base.share, "score": base.score}
+    names_kept = ("seeds", "share", "score", "paired_ties")
+    kept = {} if base is None else {name: getattr(base, name) for name in names_kept}
     try:
         values = dict(map(_space, space)) if space else ({} if base is None else base.space)
         plan = Tuning(values, sampler=sampler or "", **{**kept, **changes})
