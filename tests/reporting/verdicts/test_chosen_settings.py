@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from fairtrial.reporting.verdicts.chosen_settings import how_chosen
+from fairtrial.reporting.verdicts.chosen_settings import how_chosen, in_doubt
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
-from fairtrial.study.tuning_plan import Range, Tuning, at_edge
+from fairtrial.study.tuning_plan import FIRST_SEED, Range, Tuning, at_edge
 from fairtrial.tuning.selection import advance
 from tests.reporting.conftest import BN, GN_WS, made_up
 from tests.support.records import outcome, publish
@@ -104,6 +107,25 @@ def test_a_rate_that_loss_chose_and_accuracy_would_not_is_a_stamp(tuned, searche
 def test_where_accuracy_agrees_or_cannot_tell_nothing_is_said(tuned, accuracy):
     store = tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}), accuracy=accuracy)
     assert "chosen at" not in judge_study(store).sentences[0]
+
+
+@pytest.mark.parametrize(("stability", "said"), [(0.5, True), (0.51, False)])
+def test_half_of_the_resamples_is_a_doubt(tuned, stability, said):
+    results = judge_study(tuned({"bn": 0.3, "gn": 0.3})).results
+    stage = results.tuning
+    choices = {key: replace(choice, stability=stability) for key, choice in stage.choices.items()}
+    so = SimpleNamespace(study=results.study, where=results.where, tuning=replace(stage, choices=choices))
+    assert bool(list(in_doubt(so, EQUAL))) == said
+
+
+def test_of_several_searches_the_one_that_lost_most_is_told(tuned):
+    def accuracy(cell):
+        gain = 0.03 + 0.05 * (cell.seed - FIRST_SEED in (2, 3))  # of the second search
+        return 0.5 + gain * (cell.settings.norm == "gn" and cell.settings.lr == 0.1)
+
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, studies=3), accuracy=accuracy))
+    told = [stamp for stamp in verdicts.findings[0].stamps if "chosen at" in stamp]
+    assert told == ["lr of gn+ws, batch 2 chosen at 0.3, but validation accuracy is 8.0 points higher at 0.1"]
 
 
 def test_settings_other_than_the_rate_are_named(tuned):
