@@ -1,13 +1,6 @@
 """Plug-ins of a test: files of a user's, and tables that are afterwards as they were."""
 
-import sys
-
 import pytest
-
-from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE
-from fairtrial.plugins import registry
-from fairtrial.study.backbone_names import BACKBONES
-from fairtrial.study.data_spec import SOURCES
 
 RMS = """\
 import torch
@@ -27,16 +20,10 @@ class RMS(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def tables_as_before():
-    """Take out what a test has registered."""
-    tables = (NORM_TABLE, BLOCK_TABLE, BACKBONES, SOURCES, registry._OWNERS, registry._MODULES)
-    before = [dict(table) for table in tables]
-    yield
-    for table, known in zip(tables, before, strict=True):
-        table.clear()
-        table.update(known)
-    for name in [name for name in sys.modules if name.startswith("fairtrial_plugin_")]:
-        del sys.modules[name]
+def tables_as_before_each_test(known_tables):
+    """Take out what a test has registered; after a file the suite does it."""
+    with known_tables():
+        yield
 
 
 @pytest.fixture
