@@ -3,7 +3,7 @@
 The few-shot curve of BiT Fig 6 from 1 to 10, and the levels of its Fig 1, for GN+WS on CIFAR-10.
 
 Run:     fairtrial run shots-curve    (CIFAR-10: a download, or --data)
-Takes:   an hour and a quarter on two slow cores, beside other work (756 trials, then 370 cells)
+Takes:   an hour and more on two cores (784 trials, then 290 cells)
 Result:  results/shots-curve/report.html
 """
 
@@ -19,6 +19,7 @@ STUDY = Study(
         "finetune": ("full", "linear_probe", "scratch"),
         "shots": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 25, 100),  # the 1..10 curve, and the levels of BiT Fig 1
     },
+    only=(FULL, PROBE, *({"shots": shots} for shots in (1, 5, 10, 100))),  # from scratch where it is asked
     fixed={
         "norm": "gn",
         "weight_std": True,
@@ -30,16 +31,23 @@ STUDY = Study(
         "lr": 0.1,
     },
     budget=Budget(examples=3200),
-    tuning=Tuning({"lr": (0.01, 0.03, 0.1, 0.3)}, seeds=3),
-    pilots="the record of shots --preset mini at commit 8b4f76e, of other seeds, with these arms among its "
-    "own: it chose the contrasts and the range of rates",
-    seeds=range(800, 810),  # two subsets for each upstream seed, of no other study
+    # by loss, and with ties that hold what all rates share, arms got rates up to 4 points below their best
+    tuning=Tuning(
+        {"lr": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)}, seeds=4, score="val_acc", paired_ties=True
+    ),
+    pilots="this study with rates by validation loss, seeds 800 to 809 (commit 20245cb), and three of its "
+    "levels with rates by accuracy, seeds 1030 to 1039 (commit 836ad28): they chose the contrasts, the "
+    "score, the ties and the range of rates; their tuning seeds are among these",
+    seeds=range(1050, 1060),  # two subsets for each upstream seed, of no study or pilot before
     primary=(
         Contrast("fine-tuning against a probe at 1", treatment=FULL, control=PROBE, at={"shots": 1}),
         Contrast("fine-tuning against a probe at 10", treatment=FULL, control=PROBE, at={"shots": 10}),
         Contrast("fine-tuning against a probe at 100", treatment=FULL, control=PROBE, at={"shots": 100}),
-        Contrast("transfer at 100", treatment=FULL, control=SCRATCH, at={"shots": 100}),
+        Contrast("transfer at 1", treatment=FULL, control=SCRATCH, at={"shots": 1}),
+        Contrast("transfer at 5", treatment=FULL, control=SCRATCH, at={"shots": 5}),
+        Contrast("transfer at 10", treatment=FULL, control=SCRATCH, at={"shots": 10}),
     ),
+    secondary=(Contrast("transfer at 100", treatment=FULL, control=SCRATCH, at={"shots": 100}),),
     margin=0.01,
     aa={"finetune": "full", "shots": 5},
 )
