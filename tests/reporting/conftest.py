@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fairtrial.reporting.figures import figure_files
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
@@ -62,6 +63,14 @@ def kept() -> dict[str, Any]:
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of made-up files need not survive a power cut."""
     monkeypatch.setattr("os.fsync", lambda handle: None)
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are svg alone: pdf and png are half of the time of a report, and few tests look at them."""
+    if request.node.get_closest_marker("every_format") is None:
+        for kind in ("pdf", "png"):
+            monkeypatch.delitem(figure_files._METADATA, kind)
 
 
 @pytest.fixture

@@ -63,6 +63,14 @@ def test_a_tie_on_paired_seeds_leaves_out_what_all_trials_share():
     assert select(near, paired=True).params == {"lr": 0.1}  # 0.1 +- 0.2: a tie all the same
 
 
+def test_one_standard_error_to_the_digit_is_a_tie_whatever_the_last_digits_say():
+    """One of four tuning seeds that differs: the mean of the differences is their standard error."""
+    for images in range(1, 400):
+        scores = [(500 - images) / 500, 0.4, 0.3, 0.2]
+        worse = [scores[0] + 1 / 500, *scores[1:]]
+        assert select([trial(0.1, *worse), trial(0.3, *scores)], paired=True).params == {"lr": 0.1}, images
+
+
 @pytest.mark.parametrize(("paired", "chosen"), [(False, 0.1), (True, 0.3)])
 def test_a_study_that_declares_paired_ties_chooses_by_them(paired, chosen):
     """Seeds differ far more than rates do."""

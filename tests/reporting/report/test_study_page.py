@@ -101,6 +101,15 @@ def texts(browser: Browser, selector: str) -> list[str]:
     return browser.run(f"[...document.querySelectorAll('{selector}')].map(each => each.textContent)")
 
 
+def test_a_figure_can_be_cited_by_its_number_in_html_and_markdown(page):
+    """The same figure has the same number in both."""
+    in_html = re.findall(r"<figcaption>(Figure \d+): (\w+ \w+)", page.read_text())
+    in_markdown = re.findall(r"^(Figure \d+): (\w+ \w+)", page.with_suffix(".md").read_text(), re.M)
+    assert in_html == in_markdown
+    assert [number for number, _ in in_html] == [f"Figure {n}" for n in range(1, len(in_html) + 1)]
+    assert len(in_html) > 1
+
+
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text != "null"])
 def test_no_hostile_string_can_be_the_name_of_a_study(make_study, text):
     with pytest.raises(Fault):

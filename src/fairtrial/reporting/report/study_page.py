@@ -135,8 +135,9 @@ def markdown(
         lines += [f"**{text(content['progress'])}**", ""]
     lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in content["cards"]]
     lines += ["", *(f"- {name}: {text(value)}" for name, value in content["facts"])]
-    for figure in figures:
-        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", text(figure.full_caption)]
+    for number, figure in enumerate(figures, 1):
+        caption = text(f"Figure {number}: {figure.full_caption}")
+        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", caption]
     for table in tables:
         lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
     if warnings:
