@@ -136,6 +136,7 @@ def test_an_edited_cell_with_a_new_seal_contradicts_its_own_images(folder):
     assert f"but {right} of 596 images are right: {right / 596}" in what
 
 
+@pytest.mark.every_format
 def test_an_edited_cell_with_a_new_seal_is_named_wherever_it_counts(small):
     path, record = cell(small)
     del record["sha256"]

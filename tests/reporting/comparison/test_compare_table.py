@@ -272,6 +272,7 @@ def test_a_file_that_is_no_table_is_named(name, content, says, tmp_path, capsys)
     assert says in said and str(path) in said
 
 
+@pytest.mark.every_format
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])
 def test_the_figure_is_drawn_and_drawn_again_the_same(form, tmp_path):
     paths = [tmp_path / f"{name}.{form}" for name in ("first", "second")]

@@ -288,6 +288,7 @@ def test_arms_keep_their_colours_and_stand_where_they_lead_curve(make_study, pub
         assert words in caption
 
 
+@pytest.mark.every_format
 def test_the_report_holds_figure_and_table_and_verify_names_a_changed_digit(make_study, publish):
     store = publish(make_study(seeds=range(4)), planted())
     made = study_report.build(store)

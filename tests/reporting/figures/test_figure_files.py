@@ -132,6 +132,7 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(make_study, publish):
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.every_format
 def test_a_pdf_embeds_its_letters_without_the_tables_that_only_a_typesetter_reads():
     with styled():
         figure = Figure(figsize=(1, 1))

@@ -45,6 +45,7 @@ def test_a_bench_that_came_later_has_a_shorter_series():
     assert (len(a.nights), len(b.nights)) == (12, 8)
 
 
+@pytest.mark.every_format
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
     found = gate_history_figure.series(nights({"a": (20, 1.1), "b[x]": (0, 1)}, count))

@@ -122,6 +122,7 @@ def uncut(pages):
         assert min(bottom) >= MARGIN / 2 and max(top) <= A4[1] - MARGIN / 2
 
 
+@pytest.mark.every_format
 def test_equal_records_give_equal_bytes_anywhere_and_the_date_of_the_last_run(built, tmp_path):
     copy = tmp_path / "elsewhere" / built.name
     shutil.copytree(built, copy, ignore=shutil.ignore_patterns("report*", "figures", "tables"))

@@ -32,6 +32,7 @@ def made_up_noise():
     return {"data": "digits", "sizes": sizes, "batches": 200, "side": 16, "nets": [net] * 3}
 
 
+@pytest.mark.every_format
 @pytest.mark.parametrize("name", ITEMS)
 def test_every_exhibit_is_made_of_what_is_released(name, tmp_path):
     results = RESULTS

@@ -62,6 +62,7 @@ def test_what_nobody_counted_is_left_empty(tmp_path):
     assert set(frame["GFLOP/s"]) == set(frame["share of roofline"]) == {""}
 
 
+@pytest.mark.every_format
 def test_pictures_come_with_their_files(tmp_path):
     folder = write(tmp_path, row(task="filters"), *(row(batch_size=size) for size in (2, 8, 32)))
     assert speed_report.main([str(folder)]) == 0

@@ -84,6 +84,7 @@ def test_two_builds_are_byte_identical_and_import_no_torch(make_study, publish, 
     assert [name for name in first if first[name] != second[name]] == []
 
 
+@pytest.mark.every_format
 def test_everything_is_written_and_told(make_study, publish, noise):
     store = publish(make_study(), accuracy(noise))
     made = study_report.build(store)
