@@ -269,6 +269,17 @@ def test_a_decision_by_the_name_of_a_norm_would_be_seen():
         assert names_a_norm(ast.parse(code, mode="eval").body)
 
 
+def times_analyses(node):
+    """Whether something is multiplied by the number of analyses that share alpha."""
+    sides = (node.left, node.right) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) else ()
+    return any(isinstance(side, ast.Attribute) and side.attr == "parts" for side in sides)
+
+
+def test_p_is_spread_over_interim_analyses_in_one_place():
+    homes = {name for name in LIBRARY if any(map(times_analyses, nodes(name)))}
+    assert homes == {"fairtrial.reporting.verdicts.rulings"}
+
+
 ROOMS = ("fairtrial.reporting.figures.", "fairtrial.reporting.tables.")
 REGISTRY = "fairtrial.reporting.report.figure_registry"
 

@@ -90,7 +90,11 @@ class Finding:
             if equal
             else (ruling.low, ruling.high, ruling.level)
         )
-        return Decision(*limits, min(1.0, self.parts * step.adjusted_p))
+        return Decision(*limits, self.over_analyses(step.adjusted_p))
+
+    def over_analyses(self, p: float) -> float:
+        """Return a p value of this analysis times the analyses that share alpha, at most 1 (Bonferroni)."""
+        return min(1.0, self.parts * p)
 
 
 def decide(measured: Sequence[Finding], rule: InferenceRule, about: About) -> list[Finding]:

@@ -243,7 +243,7 @@ def _evidence(finding: Finding, parity: str) -> str:
 def _adjusted(finding: Finding, p: float, *by: str) -> str:
     """Return 'Holm p = 0.0004'; 'Holm and interim analyses p = 0.0012' where those share alpha."""
     shared = [*by, *(["interim analyses"] if finding.parts > 1 else [])]
-    return " ".join([*([listed(shared)] if shared else []), p_value(min(1.0, finding.parts * p))])
+    return " ".join([*([listed(shared)] if shared else []), p_value(finding.over_analyses(p))])
 
 
 def _failures(finding: Finding) -> list[str]:
