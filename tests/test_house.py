@@ -3,6 +3,7 @@
 import ast
 import statistics
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,23 @@ def test_a_circle_is_found(monkeypatch):
     monkeypatch.setattr(house, "ours", lambda name, **_: below.get(name, set()))
     with pytest.raises(ValueError, match="circle of imports: fairtrial"):
         longest_chain()
+
+
+WALL = {"time.monotonic", "time.perf_counter", "time.time"}
+
+
+def times_the_wall(node):
+    """Whether seconds of a wall clock are compared with a number; a loop that waits compares with its end."""
+    if not isinstance(node, ast.Compare) or not any(isinstance(x, ast.Constant) for x in node.comparators):
+        return False
+    return isinstance(node.left, ast.BinOp) and any(
+        isinstance(each, ast.Call) and ast.unparse(each.func) in WALL for each in ast.walk(node.left)
+    )
+
+
+def test_no_test_needs_a_quiet_machine():
+    """CPU time may be limited (`time.process_time`), and a wait may have a time-out; a wall clock may not."""
+    paths = sorted(Path(__file__).parent.rglob("*.py"))
+    trees = {path.name: ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
+    assert {name for name, found in trees.items() if any(map(times_the_wall, found))} == set()
+    assert times_the_wall(ast.parse("time.monotonic() - began < 2", mode="eval").body)

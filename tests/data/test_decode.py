@@ -360,7 +360,7 @@ def test_no_image_takes_300_mb(tmp_path, side, colour_type, resolution, said):
 
 def test_a_gif_of_many_frames_is_refused_without_counting_them():
     frames = encoded(picture(0), "GIF", save_all=True, append_images=[picture(n) for n in range(1, 4)])
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Unusable, match="an animated GIF"):
         pixels(frames[:-1] + frames[800:-1] * 20_000, None)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2

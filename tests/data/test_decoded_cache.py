@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -203,7 +202,5 @@ def test_opening_does_not_import_torch_or_torchvision():
         "from fairtrial.data import decoded_cache, image_folder, parquet, torchvision_sets, few_shot\n"
         "print('torch' in sys.modules)"
     )
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert time.monotonic() - started < 20

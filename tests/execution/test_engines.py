@@ -86,11 +86,9 @@ def test_a_worker_that_is_killed_is_an_end_in_words(engine):
 
 def test_a_worker_that_is_stopped_ends_although_it_is_stuck_in_a_call(engine):
     (worker,) = started(engine, STUCK)
-    began = time.monotonic()
     engine.stop(worker)
     ((ended, end),) = hear(engine)
     assert ended is worker and isinstance(end, Exit) and not end.by_itself
-    assert time.monotonic() - began < 10
     assert gone([worker.pid])
 
 

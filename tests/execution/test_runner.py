@@ -340,10 +340,8 @@ def test_a_signal_leaves_the_cells_pending_and_nothing_behind(tmp_path, number, 
     until(lambda: len(leases(tmp_path)) == 2)
     jobs = children(driver.pid)
     assert len(jobs) == 2
-    began = time.monotonic()
     (os.killpg if group else os.kill)(driver.pid, number)
     told = driver.communicate(timeout=10)[1]
-    assert time.monotonic() - began < 2
     assert (driver.returncode, "Traceback" in told) == (code, False)
     assert gone(jobs)
     assert ends(tmp_path) == [("interrupted", f"the driver got {number.name}")] * 2
@@ -372,11 +370,10 @@ def test_a_signal_ends_a_calibration(tmp_path):
     driver = start(tmp_path, study={"budget": "2s"}, toy={"TOY_CALIBRATE": "hang"})
     until(lambda: children(driver.pid))
     time.sleep(0.5)
-    jobs, began = children(driver.pid), time.monotonic()
+    jobs = children(driver.pid)
     driver.terminate()
     driver.communicate(timeout=10)
     assert (driver.returncode, gone(jobs)) == (75, True)
-    assert time.monotonic() - began < 2
     assert not store_of(tmp_path).calibrations()
 
 

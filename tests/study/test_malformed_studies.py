@@ -475,11 +475,9 @@ def test_c4_more_shots_than_a_class_has_is_bad_input(tmp_path, monkeypatch, capf
 def test_a_real_command_prints_blocks_and_nothing_else(command, says, tmp_path):
     write(tmp_path, (LEVELS, '("bn", "gm")'))
     before = listing(tmp_path)
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=30
     )
-    assert time.monotonic() - started < 5
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert ("norm='gm' is not a known name, did you mean 'gn'?", says) in [b[:2] for b in blocks(done.stderr)]
     assert done.stderr.count("\n") == 3 * len(blocks(done.stderr))
