@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairtrial.errors import DONE, INCOMPLETE, REFUSED, USAGE, Fault
+from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, REFUSED, USAGE, Fault
 from fairtrial.execution.part import Part
 from fairtrial.reporting.report.study_report import build
 from fairtrial.storage.merge import merge
@@ -140,6 +140,18 @@ def test_parts_of_a_tuned_study_wait_for_the_trials_of_all(tmp_path):
 
 
 # one folder
+
+
+def test_a_part_that_cannot_open_its_images_declares_nothing(tmp_path):
+    """As a run without parts: a finished study stays finished."""
+    wrong, missing = STUDY | {"budget": "1024ex"}, {"TOY_MISSING": "digits"}
+    code, told = run(tmp_path, study=wrong, toy=missing, part="1/2")
+    assert code == BAD_INPUT and "the images cannot be read" in told
+    assert not (store_of(tmp_path).folder / "study.json").exists()
+    assert run(tmp_path, study=STUDY)[0] == DONE
+    declared = (store_of(tmp_path).folder / "study.json").read_bytes()
+    assert run(tmp_path, study=wrong, toy=missing, part="1/2")[0] == BAD_INPUT
+    assert (store_of(tmp_path).folder / "study.json").read_bytes() == declared
 
 
 def test_parts_share_a_folder_at_the_same_time(tmp_path):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Message, Worker
+from fairtrial.execution.engines import declaration_of, engine_of, first_message
+from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
@@ -28,19 +30,43 @@ def declare_checked(
 
     start: of the pool. refuse: a worker that is unlike the records. False after a signal, undeclared.
     """
-    cells, trials = expected_cells(study, log.counted)
-    pending = log.pending([*trials, *cells])
+    pending = _pending(study, log)
     if pending and store.declared_as(study) is None:
-        pool = start()
-        with working("opening data and weights"):
-            worker = pool.first_ready(stop)
-            if worker is None or not pool.look(worker, one_of_each(pending), stop):
-                return False
+        worker = _looked(start(), pending, stop)
+        if worker is None:
+            return False
         refuse(worker)
     store.declare(study)
     if pending:
         _say_what_came_late(study, store)
     return True
+
+
+def part_may_declare(study: Study, store: Store, options: Options, stop: Stop) -> bool:
+    """Look before a part of a study declares it, which it does as it begins; False after a signal.
+
+    Nobody drives the folder yet: the worker that looks is not one of those that run cells.
+    """
+    if options.part is None or store.declared_as(study) is not None:
+        return True
+    if not (pending := _pending(study, AttemptLog(store, study.failures))):
+        return True
+    first = first_message(study, store, options, declaration_of(store, study))
+    with WorkerPool(engine_of(study, options, pending), first) as pool:
+        return _looked(pool, pending, stop) is not None
+
+
+def _pending(study: Study, log: AttemptLog) -> list[Cell]:
+    cells, trials = expected_cells(study, log.counted)
+    return log.pending([*trials, *cells])
+
+
+def _looked(pool: WorkerPool, pending: list[Cell], stop: Stop) -> Worker | None:
+    """Return the worker that could open what cells need; None after a signal, and a Fault if it cannot."""
+    with working("opening data and weights"):
+        worker = pool.first_ready(stop)
+        opened = worker is not None and pool.look(worker, one_of_each(pending), stop)
+    return worker if opened else None
 
 
 def _say_what_came_late(study: Study, store: Store) -> None:

@@ -6,7 +6,6 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from fairtrial.errors import DONE, FAILED_CELLS, INCOMPLETE, Fault
@@ -16,7 +15,7 @@ from fairtrial.execution.carried_files import keep_files
 from fairtrial.execution.display.displays import Progress, progress_for
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import changed_plugins, declaration_of, engine_of, first_message
-from fairtrial.execution.first_look import declare_checked
+from fairtrial.execution.first_look import declare_checked, part_may_declare
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.suspension import CLOCK
@@ -59,8 +58,11 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
     """
     store, stop = Store.of(study, options.results), Stop()
     announce(*changed_plugins(study, store))
-    with stop.listening(), store.driving(study, options.part) as refuse_moved:
-        return Driver(study, store, options, stop, refuse_moved, schedule).run()
+    with stop.listening():
+        if not part_may_declare(study, store, options, stop):
+            return stop.code or INCOMPLETE
+        with store.driving(study, options.part) as refuse_moved:
+            return Driver(study, store, options, stop, refuse_moved, schedule).run()
 
 
 class Driver:
@@ -88,9 +90,9 @@ class Driver:
 
     def run(self) -> int:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
-        with contextlib.ExitStack() as workers:
-            start = partial(self._start, workers)
-            if not declare_checked(self.study, self.store, self.log, start, self.stop, self._refuse_mixing):
+        with contextlib.ExitStack() as self.workers:
+            start, refuse = self._start, self._refuse_mixing
+            if not declare_checked(self.study, self.store, self.log, start, self.stop, refuse):
                 return self.stop.code or INCOMPLETE
             self._close_abandoned()
             self._more(retry=self.options.retry)
@@ -104,13 +106,13 @@ class Driver:
         failpoint("study-final-before")
         return self.stop.code or self._exit_code()
 
-    def _start(self, workers: contextlib.ExitStack) -> WorkerPool:
-        """Return the worker pool, which ends with the stack."""
+    def _start(self) -> WorkerPool:
+        """Return the worker pool, which ends with the run."""
         if self.pool is None:
             declaration = declaration_of(self.store, self.study)
             first = first_message(self.study, self.store, self.options, declaration)
             engine = engine_of(self.study, self.options, self.study.provisional().cells())
-            self.pool = workers.enter_context(WorkerPool(engine, first))
+            self.pool = self.workers.enter_context(WorkerPool(engine, first))
         return self.pool
 
     def _run_pending(self, pool: WorkerPool, jobs: int) -> None:
