@@ -3,7 +3,7 @@
 The few-shot curve of BiT Fig 6 from 1 to 10, and the levels of its Fig 1, for GN+WS on CIFAR-10.
 
 Run:     fairtrial run shots-curve    (CIFAR-10: a download, or --data)
-Takes:   an hour and more on two cores (784 trials, then 290 cells)
+Takes:   an hour and a half on two slow cores, beside tests (784 trials, 224 beyond an edge, 290 cells)
 Result:  results/shots-curve/report.html
 """
 
