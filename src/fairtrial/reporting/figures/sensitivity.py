@@ -30,7 +30,7 @@ _LOSS: Final = Scale("validation loss", "in validation loss", 1, 3)
 _DODGE: Final = 0.09  # of the step of the grid, from line to line
 _FAR: Final = 2  # times the loss of chance, where the axis of losses ends
 _LONG: Final = 32  # letters: names beyond it stand in a legend above the panels
-_CROWDED: Final = 20  # rates over all panels, beyond which every second one is named
+_LETTERS: Final = 60  # of the names of rates, over all panels
 _ASIDE: Final = 0.035  # of that step: the runs stand this far left of their mean
 
 
@@ -57,19 +57,20 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     styles = dict(zip(arms, looks(list(arms.values())), strict=True))
     long = max(map(len, arms)) > _LONG
     figure, axes = _panels(len(shown), 1 + by_loss, legend=len(arms) if long else 0)
-    same = len({tuple(_name(curve, axis) for curve in panel) for panel in panels}) == 1
+    names = [{_name(curve, axis) for curve in panel} for panel in panels]
+    last_names_all = all(each <= names[-1] for each in names)
     for column, (value, panel) in enumerate(zip(shown, panels, strict=True)):
         own = [styles[_name(curve, axis)] for curve in panel]
         for row, scale in enumerate((_ACCURACY, _LOSS)[: 1 + by_loss]):
             _draw(panel, own, scale, axes[row][column])
         axes[0][column].set_title(level(axis, value) if axis else "")
         axes[-1][column].set_xlabel(_NAMES.get(tuning.names[0], tuning.names[0]))
-        if not long and (not same or column == len(shown) - 1):
+        if not long and (column == len(shown) - 1 or not last_names_all):
             _name_lines(panel, own, axis, axes[0][column])
     if long:
         _legend(styles, figure)
-    if len(curves[0].grid) * len(shown) > _CROWDED:
-        axes[-1][0].set_xticks(curves[0].grid[::2], [f"{value:g}" for value in curves[0].grid[::2]])
+    ticks = _spaced(curves[0].grid, len(shown))
+    axes[-1][0].set_xticks(ticks, [f"{value:g}" for value in ticks])
     within(_ACCURACY, axes[0][0])
     for left, scale in zip(axes, (_ACCURACY, _LOSS), strict=False):
         left[0].set_ylabel(scale.axis)
@@ -77,6 +78,13 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     note = f" Losses above {_FAR} times chance lie beyond the axis." if beyond else ""
     few = f" {len(shown)} of {len(every)} levels of {axis}." if len(shown) < len(every) else ""
     yield "sensitivity", _caption(tuning, curves) + note + few, figure
+
+
+def _spaced(grid: Sequence[float], panels: int) -> Sequence[float]:
+    """Return every rate, or every second, every third and so on, so that their names fit side by side."""
+    named = (grid[::step] for step in range(1, len(grid)))
+    fitting = (each for each in named if panels * sum(len(f"{value:g}") for value in each) <= _LETTERS)
+    return next(fitting, grid[:: len(grid) - 1])
 
 
 def _panels(columns: int, rows: int, legend: int = 0) -> tuple[Figure, Sequence[Sequence[Axes]]]:
@@ -109,7 +117,6 @@ def _draw(panel: Sequence[RateCurve], styles: Sequence[Look], scale: Scale, ax: 
                 markeredgecolor=look.color, markeredgewidth=1.1, linestyle="none", zorder=4,
             )  # fmt: skip
     ax.set_xscale("log")
-    ax.set_xticks(grid, [f"{value:g}" for value in grid])
     ax.minorticks_off()
     ax.grid(False, axis="x")
 
