@@ -167,18 +167,23 @@ def test_the_axis_of_accuracies_holds_the_points_of_every_panel(tuned):
     assert low < 20 and 90 < high <= 102
 
 
-def test_an_arm_has_one_look_in_panels_with_other_arms(tuned):
+@pytest.mark.parametrize("all_at", [64, 2])
+def test_an_arm_has_one_look_in_panels_with_other_arms(tuned, all_at):
+    """Lines are named at the last panel where that has them all, else at each."""
     results = tuned(
         factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 64)},
-        only=({"norm": "gn"}, {"batch_size": 64}),
+        only=({"norm": "gn"}, {"batch_size": all_at}),
         primary=(),
     )
     with styled():
         ((_, _, figure),) = sensitivity(judge_results(results))
-    few, many = figure.axes[:2]
+    few, many = figure.axes[:2] if all_at == 64 else figure.axes[1::-1]
     named = [{text.get_text(): text.get_color() for text in panel.texts} for panel in (few, many)]
-    assert set(named[0]) == {"gn", "gn+ws"} < set(named[1])
+    assert set(named[1]) == {"bn", "bn+ws", "gn", "gn+ws"}
+    assert set(named[0]) == (set() if all_at == 64 else {"gn", "gn+ws"})
     assert all(named[1][name] == color for name, color in named[0].items())
+    lines = [line for line in few.lines if line.get_linestyle() != "None" and len(line.get_xdata()) > 2]
+    assert {line.get_color() for line in lines} == {named[1]["gn"], named[1]["gn+ws"]}
 
 
 def test_names_too_long_for_the_ends_of_lines_stand_in_a_legend(tuned):
