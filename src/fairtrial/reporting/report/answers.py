@@ -30,13 +30,17 @@ _COUNTED: Final = {
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """One finding of a study on a question, with its statistical sentence."""
+    """One finding of a study on a question, with its statistical sentence.
+
+    alone: `Question.alone`. settled: nothing leaves open whether its arms had their best settings.
+    """
 
     study: RecordedStudy
     finding: Finding
     sentence: str
     primary: bool
-    alone: bool  # `Question.alone`
+    alone: bool
+    settled: bool
 
     @property
     def decides(self) -> bool:
@@ -45,13 +49,14 @@ class Said:
 
 
 def in_order(said: Sequence[Said]) -> list[Said]:
-    """Return what decides first: primary, of the question alone, decided, enough units, then by its p."""
+    """Return what decides first: primary, of the question alone, decided, enough units, settled, by its p."""
 
     def rank(one: Said) -> tuple[object, ...]:
         tested = one.finding.decided_by
         p = tested.p if tested is not None else math.inf
         decided, enough = one.finding.verdict in _DECIDED, one.finding.n >= ENOUGH
-        return (not one.primary, not one.alone, not (decided and enough), not decided, p, one.study.key)
+        whole = one.primary, one.alone, decided and enough, decided, one.settled
+        return (*(not each for each in whole), p, one.study.key)
 
     return sorted(said, key=rank)
 

@@ -21,6 +21,7 @@ from fairtrial.reporting.report.page_model import (
 from fairtrial.reporting.report.questions import QUESTIONS, Question
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import clean, p_value
 
@@ -108,8 +109,9 @@ def _said(question: Question, studies: Sequence[RecordedStudy]) -> list[Said]:
         for finding, sentence in zip(study.verdicts.findings, study.verdicts.sentences, strict=True):
             contrast = finding.contrast
             if question.about(declared, contrast):
-                alone = question.alone(declared, contrast)
-                found.append(Said(study, finding, sentence, contrast.name in primary, alone))
+                alone, first = question.alone(declared, contrast), contrast.name in primary
+                settled = not any(open_choices(study.verdicts.results, contrast, finding.margin))
+                found.append(Said(study, finding, sentence, first, alone, settled))
     return found
 
 

@@ -37,6 +37,13 @@ def how_chosen(study: Study, contrast: Contrast) -> str:
     return ", ".join(words)
 
 
+def open_choices(results: Results, contrast: Contrast, margin: float) -> Iterator[str]:
+    """Yield what leaves open whether the arms of a contrast were run at their best settings."""
+    yield from at_the_edge(results, contrast)
+    yield from in_doubt(results, contrast)
+    yield from less_accurate(results, contrast, margin)
+
+
 def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
     """Yield 'lr of gn+ws, batch 4 chosen at the edge of its range'; a grid counts as widened."""
     study, stage = results.study, results.tuning

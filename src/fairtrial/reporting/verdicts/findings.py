@@ -12,7 +12,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.paired_sides import ContrastSide, differences
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.verdicts import rulings
-from fairtrial.reporting.verdicts.chosen_settings import at_the_edge, in_doubt, less_accurate
+from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.fairness_checks import contrast_checks
 from fairtrial.reporting.verdicts.rulings import Finding, limits_of, lost_pairs, with_checks
 from fairtrial.reporting.wording import SCALES, overlap_words
@@ -122,9 +122,7 @@ def _stamps(results: Results, finding: Finding) -> Iterator[str]:
     if images:
         yield overlap_words(images)
     yield from unfinished(results, finding.contrast)
-    yield from at_the_edge(results, finding.contrast)
-    yield from in_doubt(results, finding.contrast)
-    yield from less_accurate(results, finding.contrast, finding.margin)
+    yield from open_choices(results, finding.contrast, finding.margin)
     if finding.scale.factor == 100 and turns_on_the_logit(finding.sides, unit, results.test_images):
         yield "scale-dependent: the sign turns on the logit scale"
 
