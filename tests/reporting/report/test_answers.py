@@ -1,0 +1,39 @@
+"""What leads a page: evidence that decides, with arms at settled rates, before a smaller p."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from fairtrial.reporting.report.answers import ENOUGH, Said, in_order
+
+WHOLE = {"primary": True, "alone": True, "settled": True, "verdict": "better", "n": ENOUGH, "p": 0.04}
+
+
+def said(key, **lacks):
+    is_ = WHOLE | lacks
+    finding = SimpleNamespace(verdict=is_["verdict"], n=is_["n"], decided_by=SimpleNamespace(p=is_["p"]))
+    return Said(SimpleNamespace(key=key), finding, key, is_["primary"], is_["alone"], is_["settled"])
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        {"settled": False},
+        {"verdict": "inconclusive"},
+        {"n": ENOUGH - 1},
+        {"alone": False},
+        {"primary": False},
+    ],
+    ids=str,
+)
+def test_what_lacks_one_thing_follows_however_small_its_p(lacks):
+    """`shots-mini` led the few-shot page by its p, with arms up to 8 points below their best rates."""
+    order = in_order([said("lacking", p=1e-9, **lacks), said("whole")])
+    assert [one.study.key for one in order] == ["whole", "lacking"]
+
+
+def test_of_equal_evidence_the_smaller_p_leads():
+    order = in_order([said("second"), said("first", p=0.01)])
+    assert [one.study.key for one in order] == ["first", "second"]
