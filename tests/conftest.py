@@ -1,9 +1,7 @@
 """Shared by all tests: one thread per process, their order, and where the real images lie."""
 
 import os
-import sys
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,34 +36,12 @@ def image_folder() -> Path:
     return Path(folder)
 
 
-@contextmanager
-def _as_before():
-    """The tables of norms, blocks, networks and data, afterwards as they were."""
-    from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE
-    from fairtrial.plugins import registry
-    from fairtrial.study.backbone_names import BACKBONES
-    from fairtrial.study.data_spec import SOURCES
-
-    tables = (NORM_TABLE, BLOCK_TABLE, BACKBONES, SOURCES, registry._OWNERS, registry._MODULES)
-    before = [dict(table) for table in tables]
-    yield
-    for table, known in zip(tables, before, strict=True):
-        table.clear()
-        table.update(known)
-    for name in [name for name in sys.modules if name.startswith("fairtrial_plugin_")]:
-        del sys.modules[name]
-
-
-@pytest.fixture(scope="session")
-def known_tables():
-    """A context that takes out what plug-ins of a test have registered."""
-    return _as_before
-
-
 @pytest.fixture(scope="module", autouse=True)
-def tables_as_before_each_file(known_tables):
+def tables_as_before_each_file():
     """A plug-in of one file is unknown in the next: a norm `own` made a rule of the house fail."""
-    with known_tables():
+    from tests.support.plugin_tables import as_before
+
+    with as_before():
         yield
 
 

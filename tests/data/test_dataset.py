@@ -89,7 +89,6 @@ def test_cifar10_opens_with_its_names_and_its_note(real_data, decoded_home, monk
 
 @pytest.mark.data
 def test_cifar10_is_decoded_once(real_data, decoded_home, monkeypatch):
-    """0.2 s against 4 to 10 s on an idle core."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(decoded_home))
     spec = f"parquet:{real_data / 'cifar10'}"
     first = open_dataset(spec, resolution=32)

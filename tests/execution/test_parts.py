@@ -154,6 +154,14 @@ def test_a_part_that_cannot_open_its_images_declares_nothing(tmp_path):
     assert (store_of(tmp_path).folder / "study.json").read_bytes() == declared
 
 
+def test_a_part_unlike_the_records_declares_nothing(tmp_path):
+    assert run(tmp_path, study=STUDY)[0] == DONE
+    declared = (store_of(tmp_path).folder / "study.json").read_bytes()
+    code, told = run(tmp_path, study=STUDY | {"seeds": 12}, part="1/2", threads=2)
+    assert code == REFUSED and "threads" in told
+    assert (store_of(tmp_path).folder / "study.json").read_bytes() == declared
+
+
 def test_parts_share_a_folder_at_the_same_time(tmp_path):
     assert run(tmp_path / "whole", study=STUDY)[0] == DONE
     drivers = [start(tmp_path / "shared", study=STUDY, part=f"{number}/4", jobs=1) for number in (3, 1, 4, 2)]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.support.plugin_tables import as_before
+
 RMS = """\
 import torch
 from torch import nn
@@ -20,9 +22,9 @@ class RMS(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def tables_as_before_each_test(known_tables):
+def tables_as_before_each_test():
     """Take out what a test has registered; after a file the suite does it."""
-    with known_tables():
+    with as_before():
         yield
 
 

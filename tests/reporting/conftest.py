@@ -67,7 +67,7 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are svg alone: pdf and png are half of the time of a report, and few tests look at them."""
+    """Figures are svg alone: few tests look at pdf and png, and to write them takes long."""
     if request.node.get_closest_marker("every_format") is None:
         for kind in ("pdf", "png"):
             monkeypatch.delitem(figure_files._METADATA, kind)

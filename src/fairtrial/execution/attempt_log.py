@@ -144,3 +144,7 @@ class AttemptLog:
         own = self._times.get(arm_key(cell.settings) + str(cell.budget))
         seen = own or [seconds for times in self._times.values() for seconds in times]
         return fsum(seen) / len(seen) if seen else 0.0
+
+    def price(self, cell: Cell) -> float:
+        """Device seconds that a cell will cost: the typical ones, else a budget in seconds; 0 if unknown."""
+        return self.typical_s(cell) or (cell.budget.amount if cell.budget.kind == "seconds" else 0.0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Protocol
 
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Message, Worker
-from fairtrial.execution.engines import declaration_of, engine_of, first_message
-from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
@@ -18,55 +17,51 @@ from fairtrial.study.study import Cell, Study
 from fairtrial.tuning.selection import expected_cells
 
 
-def declare_checked(
-    study: Study,
-    store: Store,
-    log: AttemptLog,
-    start: Callable[[], WorkerPool],
-    stop: Stop,
-    refuse: Callable[[Worker], None],
-) -> bool:
-    """Declare a study; where that is new, a worker opens first what its cells need: a Fault, and all stands.
+class Looking(Protocol):
+    """A driver before its first cell. workers: ends its pool; refuse_mixing: a worker unlike the records."""
 
-    start: of the pool. refuse: a worker that is unlike the records. False after a signal, undeclared.
-    """
-    pending = _pending(study, log)
-    if pending and store.declared_as(study) is None:
-        worker = _looked(start(), pending, stop)
-        if worker is None:
-            return False
-        refuse(worker)
-    store.declare(study)
+    study: Study
+    store: Store
+    log: AttemptLog
+    stop: Stop
+    workers: ExitStack
+
+    def start(self) -> WorkerPool: ...
+    def refuse_mixing(self, worker: Worker) -> None: ...
+
+
+def may_declare(driver: Looking) -> bool:
+    """Look for a part of a study, which declares as soon as it holds its lock; False after a signal."""
+    with driver.workers:
+        return _looked(driver) is not None
+
+
+def declare_checked(driver: Looking) -> bool:
+    """Look, then declare the study of a driver; False after a signal, undeclared."""
+    pending = _looked(driver)
+    if pending is None:
+        return False
+    driver.store.declare(driver.study)
     if pending:
-        _say_what_came_late(study, store)
+        _say_what_came_late(driver.study, driver.store)
     return True
 
 
-def part_may_declare(study: Study, store: Store, options: Options, stop: Stop) -> bool:
-    """Look before a part of a study declares it, which it does as it begins; False after a signal.
+def _looked(driver: Looking) -> list[Cell] | None:
+    """Return the cells without an outcome; None after a signal.
 
-    Nobody drives the folder yet: the worker that looks is not one of those that run cells.
+    Where a declaration would be new, a worker opens first what they need: a Fault, and all stands.
     """
-    if options.part is None or store.declared_as(study) is not None:
-        return True
-    if not (pending := _pending(study, AttemptLog(store, study.failures))):
-        return True
-    first = first_message(study, store, options, declaration_of(store, study))
-    with WorkerPool(engine_of(study, options, pending), first) as pool:
-        return _looked(pool, pending, stop) is not None
-
-
-def _pending(study: Study, log: AttemptLog) -> list[Cell]:
-    cells, trials = expected_cells(study, log.counted)
-    return log.pending([*trials, *cells])
-
-
-def _looked(pool: WorkerPool, pending: list[Cell], stop: Stop) -> Worker | None:
-    """Return the worker that could open what cells need; None after a signal, and a Fault if it cannot."""
-    with working("opening data and weights"):
-        worker = pool.first_ready(stop)
-        opened = worker is not None and pool.look(worker, one_of_each(pending), stop)
-    return worker if opened else None
+    cells, trials = expected_cells(driver.study, driver.log.counted)
+    pending = driver.log.pending([*trials, *cells])
+    if pending and driver.store.declared_as(driver.study) is None:
+        pool = driver.start()
+        with working("opening data and weights"):
+            worker = pool.first_ready(driver.stop)
+            if worker is None or not pool.look(worker, one_of_each(pending), driver.stop):
+                return None
+        driver.refuse_mixing(worker)
+    return pending
 
 
 def _say_what_came_late(study: Study, store: Store) -> None:

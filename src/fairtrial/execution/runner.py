@@ -15,7 +15,7 @@ from fairtrial.execution.carried_files import keep_files
 from fairtrial.execution.display.displays import Progress, progress_for
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import changed_plugins, declaration_of, engine_of, first_message
-from fairtrial.execution.first_look import declare_checked, part_may_declare
+from fairtrial.execution.first_look import declare_checked, may_declare
 from fairtrial.execution.launches import Timekeeper
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.suspension import CLOCK
@@ -59,14 +59,14 @@ def run(study: Study, options: Options, schedule: Schedule | None = None) -> int
     store, stop = Store.of(study, options.results), Stop()
     announce(*changed_plugins(study, store))
     with stop.listening():
-        if not part_may_declare(study, store, options, stop):
+        if options.part is not None and not may_declare(Driver(study, store, options, stop, lambda: None)):
             return stop.code or INCOMPLETE
         with store.driving(study, options.part) as refuse_moved:
             return Driver(study, store, options, stop, refuse_moved, schedule).run()
 
 
 class Driver:
-    """The planner of one study; lives while the study's lock is held."""
+    """The planner of one study; all but the look of a part happens while the study's lock is held."""
 
     def __init__(
         self, study: Study, store: Store, options: Options, stop: Stop,
@@ -84,20 +84,20 @@ class Driver:
         self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.held_up = self.waits = False  # by and for cells of other drivers
+        self.workers = contextlib.ExitStack()  # ends the pool
         self.pool: WorkerPool | None = None
         self.origin: Json = {}  # of the first worker that was ready
         self.exhausted = False  # the total budget has no room for another cell
 
     def run(self) -> int:
         """Hand out pending cells until there are none, the budget is spent, or a signal comes."""
-        with contextlib.ExitStack() as self.workers:
-            start, refuse = self._start, self._refuse_mixing
-            if not declare_checked(self.study, self.store, self.log, start, self.stop, refuse):
+        with self.workers:
+            if not declare_checked(self):
                 return self.stop.code or INCOMPLETE
             self._close_abandoned()
             self._more(retry=self.options.retry)
             if self.pending or self.waits or self.timekeeper.unchecked(self.wanted, self.log.counted):
-                pool = start()
+                pool = self.start()
                 if self.pending or self.waits:
                     self._run_pending(pool, min(pool.size, len(self.pending) or pool.size))
                 self.timekeeper.check(pool, self.wanted, self.log.counted)
@@ -106,11 +106,12 @@ class Driver:
         failpoint("study-final-before")
         return self.stop.code or self._exit_code()
 
-    def _start(self) -> WorkerPool:
+    def start(self) -> WorkerPool:
         """Return the worker pool, which ends with the run."""
         if self.pool is None:
-            declaration = declaration_of(self.store, self.study)
-            first = first_message(self.study, self.store, self.options, declaration)
+            first = first_message(
+                self.study, self.store, self.options, declaration_of(self.store, self.study)
+            )
             engine = engine_of(self.study, self.options, self.study.provisional().cells())
             self.pool = self.workers.enter_context(WorkerPool(engine, first))
         return self.pool
@@ -151,14 +152,14 @@ class Driver:
         worker = pool.first_ready(self.stop) if self.timekeeper.counts_seconds else None
         if worker is None:
             return
-        self._refuse_mixing(worker)
+        self.refuse_mixing(worker)
         known = step_times.calibrated(self.store, worker.origin)
         arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
         missing = {arm: cell for arm, cell in arms.items() if arm not in known}
         self.timekeeper.set_steps(pool, [worker], missing)
         self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
 
-    def _refuse_mixing(self, worker: Worker) -> None:
+    def refuse_mixing(self, worker: Worker) -> None:
         """A Fault (exit 4) where a worker is unlike the records, or the first one, in what must be alike."""
         self.origin = self.origin or worker.origin
         one_cpu = self.options.ray is not None and self.timekeeper.counts_seconds
@@ -216,16 +217,12 @@ class Driver:
         """Whether the total budget has room for a cell beside what is spent and what runs; if not, stop."""
         if (limit := self.options.total_budget_s) is None:
             return True
-        running = sum(max(worker.ran_s(), self._price(taken)) for worker, taken in pool.busy())
-        if self.log.spent_s + running + self._price(cell) <= limit:
+        running = sum(max(worker.ran_s(), self.log.price(taken)) for worker, taken in pool.busy())
+        if self.log.spent_s + running + self.log.price(cell) <= limit:
             return True
         self.pending.clear()
         self.exhausted = True
         return False
-
-    def _price(self, cell: Cell) -> float:
-        """Device seconds that a cell will cost; 0 while nothing is known."""
-        return self.log.typical_s(cell) or (cell.budget.amount if cell.budget.kind == "seconds" else 0.0)
 
     def _give(self, pool: WorkerPool, worker: Worker, cell: Cell) -> None:
         step_s = step_times.step_time_of(cell, self.step_s)
@@ -247,7 +244,7 @@ class Driver:
         if isinstance(message, Exit):
             self._handle_exit(worker, message, progress)
         elif "origin" in message:
-            self._refuse_mixing(worker)
+            self.refuse_mixing(worker)
         else:
             self._take_result(worker, message, progress)
 
