@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from fairtrial.reporting.report import study_report
+from fairtrial.reporting.tables.outcome_tables import contrast_table
 from fairtrial.reporting.verdicts import study_verdicts
 from fairtrial.reporting.verdicts.findings import judge
 from fairtrial.reporting.verdicts.interim_analyses import ask_rule, open_study
 from fairtrial.reporting.verify import verify
+from fairtrial.reporting.wording import p_value
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
@@ -120,6 +122,20 @@ def test_a_look_has_its_part_of_alpha(grown):
     said = study_verdicts.sentences(open_study(store.folder))
     assert "(98.75 %), n = 5 paired seeds (interim analysis 1 of 2)" in said[0]
     assert "Holm and interim analyses p" in said[0]
+
+
+def test_p_counts_the_looks_that_share_alpha(grown):
+    """Twice for two looks, after Holm over two contrasts: by hand, in the sentence and in the table."""
+    store, _ = grown({4: 0.1, 64: 0.005})
+    results = open_study(store.folder)
+    clear, open_ = judge(results)
+    p = [stats.ttest_1samp(list(each.differences.values()), 0).pvalue for each in (clear, open_)]
+    assert clear.decided_by.p == pytest.approx(2 * 2 * p[0])
+    assert 0.0001 < p[1] < 0.5 and open_.decided_by.p == pytest.approx(2 * p[1])
+    shown = p_value(2 * p[1])
+    assert f"Holm and interim analyses {shown}" in study_verdicts.sentences(results)[1]
+    (row,) = contrast_table(results, [open_]).frame.to_dict("records")
+    assert float(row["Holm p"]) == pytest.approx(2 * p[1], abs=1e-4)
 
 
 def test_each_contrast_is_read_where_the_rule_by_hand_says(whole):
