@@ -54,7 +54,7 @@ def released():
         if task.source != STUDY:
             return draw(task)
         told = (task.folder / "report.md").read_text()
-        captions = dict(re.findall(r"!\[([^]]+)\]\([^)]+\)\n\n(.+)", told))
+        captions = dict(re.findall(r"!\[([^]]+)\]\([^)]+\)\n\nFigure \d+: (.+)", told))
         figures = []
         for path in sorted(task.folder.glob("figures/*.svg")):
             svg, name = path.read_bytes(), f"{task.key}-{path.stem}"
@@ -246,6 +246,14 @@ def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
     assert alone(study, replace(gn, at={"weight_std": True}))  # over batches alone
     assert alone(study, replace(gn, by={"weight_std": (True, False)}))
     assert not alone(study, Contrast("batch", {"batch_size": 32}, {"batch_size": 2}))
+
+
+def test_the_few_shot_page_opens_with_arms_at_settled_rates_and_the_whole_curve(released):
+    """`shots-mini` has a smaller p, rates below their best, and three numbers of images."""
+    first, beside, *_ = re.findall(r"^- (.+)", released["few-shot.md"], re.M)
+    assert "study shots-curve" in first and "study shots-curve" in beside
+    figure = re.search(r"^Figure 1\. .*", released["few-shot.md"], re.M)[0]
+    assert "released/shots-curve (preset mini)" in figure
 
 
 def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(released):
