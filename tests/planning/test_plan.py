@@ -11,7 +11,8 @@ from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
 from fairtrial.study.tuning_plan import Tuning
-from tests.support.records import ORIGIN, done, publish
+from fairtrial.tuning.selection import advance
+from tests.support.records import ORIGIN, done, publish, trial
 from tests.support.studies import study
 
 AA = {"norm": "gn", "batch_size": 16}
@@ -224,3 +225,31 @@ def test_data_that_is_not_here_is_told_before_a_run_is_refused(tmp_path):
         assert said == [f"warning    {spec} is not on this machine: a run here would be refused"] * len(
             missing
         )
+
+
+def test_what_a_value_beyond_an_edge_takes_stands_beside_the_forecast_until_tuning_has_ended(tmp_path):
+    """`shots-curve` took 224 trials and 21 minutes more than its plan had said."""
+    tuned = study(tuning=Tuning({"lr": (0.1, 0.3, 1.0)}, seeds=2))
+    arms = len(tuned.arms())
+    assert planned(tuned, tmp_path / "before")["beyond_an_edge"]["device_s"] is None
+    store = store_of(tuned, tmp_path)
+    origin = {**ORIGIN, "cpu": cpu_model()}
+    cells = tuned.provisional().cells()
+    store.calibrate({arm_key(cell.settings): 3.0 for cell in cells}, origin)
+    found = planned(tuned, tmp_path, jobs=2)
+    steps = sum(cells[index].budget.steps_for(cells[index].settings.batch_size) for index in range(arms))
+    assert found["beyond_an_edge"] == {"cells": 2 * arms, "device_s": 2 * 3.0 * steps, "values": 4}
+    (said,) = [line for line in plan.lines(found) if line.startswith("edges")]
+    assert said == (
+        f"edges      a choice at an edge adds a value beyond it: at most 4, {2 * arms} cells each, "
+        f"{plan.duration(3.0 * steps)} more than forecast"
+    )
+    for cell in advance(tuned, {}).cells:
+        publish(store, cell, 1, trial(loss=abs(cell.settings.lr - 1.0)))
+    wider = planned(tuned, tmp_path)
+    assert wider["beyond_an_edge"]["values"] == 3 and wider["tuning_cells"] == 4 * 2 * arms
+    log = {each.cell: each for each in store.attempts()}
+    for cell in advance(tuned, log).pending:
+        publish(store, cell, 1, trial(loss=5.0))
+    assert planned(tuned, tmp_path)["beyond_an_edge"] is None
+    assert planned(study(), tmp_path / "untuned")["beyond_an_edge"] is None

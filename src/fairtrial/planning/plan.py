@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from fairtrial.errors import fault
@@ -20,6 +20,7 @@ from fairtrial.study.data_spec import is_missing
 from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT, units
 from fairtrial.study.study import Cell, Study
+from fairtrial.study.tuning_plan import may_be_added
 from fairtrial.tuning.selection import expected_cells
 
 REDRAWN: Final = ("init", "order", "augment", "mixup")  # what the A/A arm draws anew; the subset it keeps
@@ -61,6 +62,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "cells": len(cells),
         "tuning": None if study.tuning is None else study.tuning.words,
         "tuning_cells": len(trials),
+        "beyond_an_edge": _beyond_an_edge(study, trials, log.pending(list(trials)), costs),
         "pending": len(pending),
         "budget": str(study.budget),
         "budget_words": study.budget.words,
@@ -89,6 +91,26 @@ def _gap(cells: list[Cell]) -> float:
     return parity_gap([budget.steps_for(size) * size for size in sizes])
 
 
+def _beyond_an_edge(
+    study: Study, trials: Sequence[Cell], pending: Sequence[Cell], costs: Costs
+) -> dict[str, Any] | None:
+    """What one more value of a grid takes, in cells and in device seconds, and how many may still come.
+
+    None where none can: without a grid, and once every trial has ended.
+    """
+    if study.tuning is None or study.tuning.sampler != "grid" or not pending:
+        return None
+    (name,) = study.tuning.names
+    tried = {getattr(cell.settings, name) for cell in trials}
+    times = [costs.cell_s(cell) for cell in trials]
+    known = [seconds for seconds in times if seconds is not None]
+    return {
+        "cells": len(trials) // len(tried),
+        "device_s": sum(known) / len(tried) if len(known) == len(times) else None,
+        "values": may_be_added(study.tuning.grid, tried),
+    }
+
+
 def refuse_unaffordable(study: Study, options: Options) -> None:
     """A Fault when one cell that is still to do takes longer than the whole study may cost."""
     limit = options.total_budget_s
@@ -115,7 +137,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     yield f"question   {plan['question']}"
     cells = f"{plan['cells']} = {plan['arms']} arms x {plan['seeds']} seeds{replica}"
     if plan["tuning"]:
-        yield f"tuning     {plan['tuning']}: {plan['tuning_cells']} cells first, more where an edge is chosen"
+        yield f"tuning     {plan['tuning']}: {plan['tuning_cells']} cells first"
+        yield from _edges(plan)
     yield f"cells      {cells}; {plan['pending']} to do"
     yield f"budget     {plan['budget_words']} per cell"
     for spec in plan["missing_data"]:
@@ -152,6 +175,16 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
             f"forecast   {duration(plan['forecast_s'])} with {plan['jobs']} side by side"
             f" ({duration(plan['device_s'])} of device time)" + _unlooked(plan)
         )
+
+
+def _edges(plan: dict[str, Any]) -> Iterable[str]:
+    """Say what choices at an edge add to the forecast, which cannot foresee them."""
+    more = plan["beyond_an_edge"]
+    if more is not None:
+        took = more["device_s"]
+        seconds = "" if took is None else f", {duration(took / plan['jobs'])} more than forecast"
+        each = f"{more['cells']} cells each{seconds}"
+        yield f"edges      a choice at an edge adds a value beyond it: at most {more['values']}, {each}"
 
 
 def _unlooked(plan: dict[str, Any]) -> str:

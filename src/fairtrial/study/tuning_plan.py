@@ -190,6 +190,11 @@ def widen(grid: Sequence[float], chosen: Iterable[float], declared: Sequence[flo
     return wider
 
 
+def may_be_added(declared: Sequence[float], tried: Iterable[float]) -> int:
+    """Return how many values `widen` may still add to a grid of which these were tried by now."""
+    return 2 * WIDEST - len(set(tried) - set(declared))
+
+
 def at_edge(value: float, tried: Sequence[float] | Range) -> bool:
     """Say whether a chosen value lies at an edge: the first or last of a grid, near a limit of a range."""
     if not isinstance(tried, Range):
