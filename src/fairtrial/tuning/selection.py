@@ -8,7 +8,7 @@ that goes to the smaller value (STATISTICS 17.1).
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -221,11 +221,15 @@ def _accuracy(attempt: Attempt) -> float:
 
 def _choice(trials: Sequence[Trial], paired: bool) -> Choice:
     won = select(trials, paired)
-    draws = list(_resamples(len(won.scores)))
-    same = sum(select([trial.at(draw) for trial in trials], paired).params == won.params for draw in draws)
+    # in any order they choose the same: sums are exact
+    draws = Counter(tuple(sorted(draw)) for draw in _resamples(len(won.scores)))
+    same = sum(
+        times * (select([trial.at(draw) for trial in trials], paired).params == won.params)
+        for draw, times in draws.items()
+    )
     return Choice(
         won.params,
-        stability=same / len(draws),
+        stability=same / draws.total(),
         trials=len(trials),
         failed=sum(trial.failed for trial in trials),
         device_s=round(sum(trial.device_s for trial in trials), 3),
