@@ -77,7 +77,9 @@ SCALES: Final = {
 
 def clean(text: Any) -> str:
     """Return a string from a record on one line, without control characters and not endless."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
+    line = " ".join(str(text).split())
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 

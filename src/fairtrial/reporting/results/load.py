@@ -31,7 +31,7 @@ from fairtrial.study.failure_policy import (
 from fairtrial.study.limits import METRICS
 from fairtrial.study.settings import Settings
 from fairtrial.study.stopping import NOT_REQUIRED
-from fairtrial.study.study import Cell, Contrast, Study
+from fairtrial.study.study import Cell, Contrast, Regime, Study, regime_of
 from fairtrial.tuning.selection import Stage, countable, resolve
 
 _MOST_NAMED: Final = 10  # cells that failed and would be tried again
@@ -164,11 +164,22 @@ class Results:
 
     def where(self, levels: Mapping[str, Any], replica: int = 0) -> pd.DataFrame:
         """Return the declared cells with these levels."""
-        none = np.zeros(len(self.frame), dtype=bool)
-        chosen = self._masks.get(("replica", replica), none)
-        for name, level in levels.items():
-            chosen = chosen & self._masks.get((name, level), none)
-        return self.frame[chosen]
+        key = (replica, frozenset(levels.items()))
+        if key not in self._found:
+            none = np.zeros(len(self.frame), dtype=bool)
+            masks = [self._masks.get(each, none) for each in (("replica", replica), *levels.items())]
+            self._found[key] = self.frame[np.logical_and.reduce(masks)]
+        return self._found[key]
+
+    @cached_property
+    def _found(self) -> dict[tuple[int, frozenset[tuple[str, Any]]], pd.DataFrame]:
+        """What `where` was asked before: a report asks thousands of times."""
+        return {}
+
+    @cached_property
+    def regimes(self) -> list[tuple[dict[str, Any], Regime]]:
+        """The levels of each arm, and the key of what is tuned by itself."""
+        return [(arm, regime_of(arm)) for arm in self.study.arms()]
 
     @cached_property
     def _masks(self) -> dict[tuple[str, Any], np.ndarray]:
@@ -194,16 +205,13 @@ def load(store: Store) -> Results:
     frame = pd.DataFrame(list(_scored(study, plain, used)), dtype=object)
     for name in METRICS:
         frame[name] = frame[name].astype(float)
-    wrong = flaws(study, attempts, used)
-    missing = {cell.id: failed[cell.id] for cell in cells if cell.id in failed}
+    missing = {c.id: failed[c.id] for c in cells if c.id in failed}
     trial_runs = sum(attempt.settings.stage == "tuning" for attempt in known.values())
-    trials = () if tuning is None else tuning.pending
-    lost = tuple(_lost((*trials, *cells), failed))
+    tried = (*(() if tuning is None else tuning.pending), *cells)
     return Results(
-        study, declared, frame, plain, used, _block_s(study, used), wrong,
-        tuning=tuning, trial_runs=trial_runs, missing=missing,
-        calibrations=store.calibrations(), lost=lost,
-        left_out=left_out(cells, attempts),
+        study, declared, frame, plain, used, _block_s(study, used), flaws(study, attempts, used),
+        tuning=tuning, trial_runs=trial_runs, missing=missing, calibrations=store.calibrations(),
+        lost=tuple(_lost(tried, failed)), left_out=left_out(cells, attempts),
     )  # fmt: skip
 
 

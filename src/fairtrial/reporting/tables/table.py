@@ -12,9 +12,9 @@ from typing import Any, Final
 import pandas as pd
 
 # Marks of verdicts that LaTeX knows in mathematics only.
-_MATH: Final = {
+_MATH: Final = str.maketrans({
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≡": r"$\equiv$", "≈": r"$\approx$", "×": r"$\times$",
-}  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Table:
             self.frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         )
         text = f"% {self.caption}\n{shown.to_latex(hrules=True)}"
-        return "".join(_MATH.get(letter, letter) for letter in text)
+        return text.translate(_MATH)
 
 
 def _escaped(lines: Sequence[Sequence[str]]) -> Iterable[list[str]]:

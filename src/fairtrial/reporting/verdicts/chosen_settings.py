@@ -11,7 +11,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
-from fairtrial.study.study import Contrast, Regime, Study, regime_of
+from fairtrial.study.study import Contrast, Regime, Study
 from fairtrial.study.tuning_plan import Choice, at_edge
 
 if TYPE_CHECKING:
@@ -113,10 +113,12 @@ def _named(results: Results, contrast: Contrast, regimes: Set[Regime]) -> str:
 
 def _arms(results: Results, contrast: Contrast) -> dict[Regime, str]:
     """The arms of a contrast, and their names."""
-    names = list(results.study.factors)
-    cells = [cell for levels in corners(contrast) for cell in results.where(levels)[names].values.tolist()]
-    arms = [dict(zip(names, cell, strict=True)) for cell in cells]
-    return {regime_of(levels): clean(factors.label(levels)) for levels in arms}
+    return {
+        regime: clean(factors.label(levels))
+        for corner in corners(contrast)
+        for levels, regime in results.regimes
+        if corner.items() <= levels.items()
+    }
 
 
 def _spaced(name: str) -> str:
