@@ -180,10 +180,14 @@ def test_headings_are_in_order_and_ids_single(browser, page):
 
 
 def test_dark_is_dark_and_light_is_light(browser, page):
+    """Figures are drawn on white: in the dark their lightness is turned, and their hues stay."""
     paper = "getComputedStyle(document.body).backgroundColor"
+    turned = "[...document.querySelectorAll('.paper svg')].map(each => getComputedStyle(each).filter)"
     browser.open(page)
     light = browser.run(paper)
+    assert set(browser.run(turned)) == {"none"}
     browser.open(page, dark=True)
+    assert set(browser.run(turned)) == {"invert(0.88) hue-rotate(180deg)"}
     assert luminance(*map(int, re.findall(r"\d+", light))) > 0.9
     assert luminance(*map(int, re.findall(r"\d+", browser.run(paper)))) < 0.05
 
