@@ -22,7 +22,7 @@ STUDY = Study(
 )
 """
 PLAIN = {"weight_std": (False, True), "norm": ("bn", "gn"), "seeds": (0, 1)}
-TURNED = {"weight_std": (True, False), "norm": ("ln", "gn", "bn"), "seeds": (2, 1, 0)}  # and grown
+TURNED = {"weight_std": (True, False), "norm": ("ln", "gn", "bn"), "seeds": (1, 0)}  # and grown
 
 
 RUN = """
@@ -51,7 +51,7 @@ def test_measured_is_bit_identical_whatever_the_jobs_the_order_of_cells_and_the_
     assert len(plain) == 8
     assert len({record.measured.weights_sha256 for record in plain.values()}) == 8  # each arm and seed counts
     turned = run(tmp_path / "turned", 2, "1", TURNED)
-    assert len(turned) == 18
+    assert len(turned) == 12
     for cell, record in plain.items():
         for part in ("status", "measured", "drawn", "settings"):
             assert turned[cell].as_json()[part] == record.as_json()[part]

@@ -50,7 +50,7 @@ def installed(tmp_path_factory):
     return run
 
 
-IN_SHORT = ("norm", "transfer", "upstream")  # one of each start; the others in soak
+IN_SHORT = ("norm", "transfer")  # from scratch, and from a checkpoint; the others in soak
 
 
 @pytest.mark.parametrize(

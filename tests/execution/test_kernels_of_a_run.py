@@ -17,6 +17,13 @@ from tests.support.mounts import within
 from tests.support.toy import WORKER, run, store_of, toy_study
 
 SECONDS = {"budget": "2s", "seeds": 2}
+DOCTOR = """
+from fairtrial.__main__ import main
+from fairtrial.cli import doctor
+
+doctor.EXTRAS = {}  # to load what each of them brings takes seconds
+main()
+"""
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def test_a_cache_that_is_mounted_noexec_does_the_same_and_doctor_says_so(fresh):
     assert kernels_of(fresh / "r") == ["torch"] * 5
     (line,) = said(errors)
     assert "do not load" in line and "failed to map segment" in line
-    command = [*mounted, sys.executable, "-P", "-m", "fairtrial", "doctor", "--results", str(fresh)]
+    command = [*mounted, sys.executable, "-P", "-c", DOCTOR, "doctor", "--results", str(fresh)]
     told = subprocess.run(command, capture_output=True, text=True, timeout=240)
     (line,) = [line for line in told.stdout.splitlines() if line.startswith("kernels")]
     assert "torch" in line and "failed to map segment" in line
@@ -103,6 +110,7 @@ def test_times_of_other_kernels_are_measured_anew(fresh, monkeypatch):
 
 def test_an_arm_without_a_time_stops_the_driver_and_no_cell_is_spent(fresh, monkeypatch):
     monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+    monkeypatch.setenv("CC", "no-such-cc")  # whatever the kernels are; compiling takes seconds
     monkeypatch.setattr(step_times, "calibrated", lambda *_: {})
     with pytest.raises(Fault, match="no step of bn was timed") as refused:
         runner.run(toy_study(**SECONDS), Options(results=fresh))

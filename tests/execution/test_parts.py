@@ -108,7 +108,7 @@ def test_eight_parts_in_any_order_merged_are_one_run(tmp_path):
     assert run(tmp_path / "whole", study=study)[0] == DONE
     numbers = draws.sample(range(1, 9), 8)
     for number in numbers:
-        code, told = run(tmp_path / f"part{number}", study=study, part=f"{number}/8")
+        code, told = run(tmp_path / f"part{number}", study=study, part=f"{number}/8", jobs=1)
         assert code == DONE, told
     folders = [tmp_path / f"part{number}" / "toy" for number in numbers]
     assert sum(len(Store(folder).attempts()) for folder in folders) == 30
@@ -127,7 +127,7 @@ def test_parts_of_a_tuned_study_wait_for_the_trials_of_all(tmp_path):
     folders = [tmp_path / f"part{number}" for number in (1, 2)]
     merged = tmp_path / "merged" / "toy"
     for _ in range(6):
-        runs = [run(folder, study=TUNED, part=f"{n}/2") for n, folder in enumerate(folders, 1)]
+        runs = [run(folder, study=TUNED, part=f"{n}/2", jobs=1) for n, folder in enumerate(folders, 1)]
         merge([folder / "toy" for folder in folders], merged)
         if {code for code, _ in runs} == {DONE}:
             break
@@ -205,6 +205,6 @@ def test_parts_in_one_folder_end_the_tuning_together(tmp_path):
     assert run(tmp_path / "whole", study=TUNED)[0] == DONE
     codes = []
     while not codes or INCOMPLETE in codes[-2:]:
-        codes += [run(tmp_path / "shared", study=TUNED, part=f"{number}/2")[0] for number in (1, 2)]
+        codes += [run(tmp_path / "shared", study=TUNED, part=f"{number}/2", jobs=1)[0] for number in (1, 2)]
         assert len(codes) < 20
     assert tried(tmp_path / "shared") == tried(tmp_path / "whole")

@@ -45,7 +45,7 @@ def test_the_command_line_and_its_workers_import_nothing_from_the_current_folder
     study.write_text(TINY)
     done = fairtrial(folder, "status", str(study), "--results", "r")
     assert (done.returncode, done.stderr) == (DONE, "")
-    done = fairtrial(folder, "run", str(study), "--results", "r", "--limit", "1")
+    done = fairtrial(folder, "run", str(study), "--results", "r", "--limit", "1", "--jobs", "1")
     assert done.returncode == INCOMPLETE, done.stderr
     assert "file of the user" not in done.stdout + done.stderr
     results = Path(__file__).parents[2] / "results"
@@ -58,7 +58,7 @@ def test_a_study_file_with_a_module_of_its_own_called_analysis_trains_and_report
     (tmp_path / "analysis.py").write_text("SEEDS = range(2)\n")
     study = tmp_path / "tiny.py"
     study.write_text("import analysis\n" + TINY.replace("range(2)", "analysis.SEEDS"))
-    done = fairtrial(tmp_path, "run", "tiny.py", "--results", "r")
+    done = fairtrial(tmp_path, "run", "tiny.py", "--results", "r", "--jobs", "1")
     assert (done.returncode, "Traceback" in done.stderr) == (DONE, False), done.stderr
     done = fairtrial(tmp_path, "report", "tiny.py", "--results", "r")
     assert (done.returncode, "Traceback" in done.stderr) == (DONE, False), done.stderr

@@ -50,8 +50,10 @@ def main() -> None:
     torch.set_num_threads(1)
     from fairtrial.execution.cell import run_cell  # noqa: F401
     from fairtrial.kernels.dispatch import choose
+    from fairtrial.models.resnet import MODELS, Spec
 
     choose("cpu")  # each child would try the kernels anew, in a process of its own
+    MODELS["mini"] = Spec((1, 1), 16, small_images=True)  # every kind of layer, in a third of the time
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import shutil
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -26,7 +28,8 @@ pytestmark = pytest.mark.slow
 
 KILLED = -9
 STEPS = 12
-ARMS = [(norm, ws) for norm in ("bn", "gn") for ws in (False, True)]
+ARMS = [("bn", False), ("bn", True), ("gn", False), ("gn", True)]
+MIXED = ARMS[1:3]  # the arms that are killed with MixUp every day; the nights have each arm both ways
 POINTS = [point for point in CHECKPOINT if point]
 
 
@@ -63,15 +66,61 @@ def repeats(result):
     return {name: result[name] for name in ("status", "measured", "drawn", "arrays")} | {"spent": spent}
 
 
-def resumed(cells, folder, cell, *failpoints, **how):
+@pytest.fixture(scope="module")
+def left(cells, tmp_path_factory):
+    """(cell, points) -> the checkpoints that attempts leave which were killed at each of these points."""
+    known, out = {}, tmp_path_factory.mktemp("left") / "out.json"
+
+    def of(cell, *points):
+        if (cell.id, points) not in known:
+            folder = known[cell.id, points] = tmp_path_factory.mktemp("killed") / "checkpoints"
+            if points[:-1]:
+                shutil.copytree(of(cell, *points[:-1]), folder)
+            status, _ = cells.run(out, cell, folder, len(points), failpoint=points[-1])
+            assert status == KILLED, points
+        return known[cell.id, points]
+
+    return of
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """The folder of checkpoints of a test's own."""
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def killed(left, kept):
+    """Lay the checkpoints of a cell that was killed at each of these points into a test's own folder."""
+
+    def of(cell, *points):
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(left(cell, *points), kept)
+
+    return of
+
+
+@pytest.fixture
+def goes_on(cells, kept):
+    """What the cell gives in its next attempt, with the checkpoints that lie there; its lines."""
+
+    def of(cell, attempt=2, **how):
+        status, result = cells.run(kept.with_name("out.json"), cell, kept, attempt, **how)
+        assert status == 0
+        return result
+
+    return of
+
+
+@pytest.fixture
+def resumed(killed, goes_on):
     """What the cell gives after an attempt was killed at each of these points; its lines."""
-    out = folder / "out.json"
-    for number, point in enumerate(failpoints, 1):
-        status, _ = cells.run(out, cell, folder / "checkpoints", number, failpoint=point)
-        assert status == KILLED, point
-    status, result = cells.run(out, cell, folder / "checkpoints", len(failpoints) + 1, **how)
-    assert status == 0
-    return result
+
+    def of(cell, *points, **how):
+        killed(cell, *points)
+        return goes_on(cell, len(points) + 1, **how)
+
+    return of
 
 
 def hold(result, expected, step):
@@ -84,23 +133,21 @@ def hold(result, expected, step):
 # R3: killed at step k, checkpoints at 3, 6, 9
 
 
-@pytest.mark.parametrize("mixup", [0.0, 0.1])
-@pytest.mark.parametrize(("norm", "weight_std"), ARMS)
-@pytest.mark.parametrize("k", [4, 11])
-def test_a_cell_killed_at_a_step_ends_as_one_that_was_not(cells, whole, tmp_path, norm, weight_std, mixup, k):
-    cell = cell_of(norm, weight_std, mixup)
-    hold(resumed(cells, tmp_path, cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
+def every_day(k, arm, mixup):
+    """Whether a kill is part of each run of the tests; each night has them all."""
+    return k in (4, 11) and (mixup > 0) == (arm in MIXED)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("mixup", [0.0, 0.1])
-@pytest.mark.parametrize(("norm", "weight_std"), ARMS)
-@pytest.mark.parametrize("k", range(1, STEPS))
-def test_a_cell_killed_at_any_step_ends_as_one_that_was_not(
-    cells, whole, tmp_path, norm, weight_std, mixup, k
-):
+@pytest.mark.parametrize(
+    ("k", "norm", "weight_std", "mixup"),
+    [
+        pytest.param(k, *arm, mixup, marks=[] if every_day(k, arm, mixup) else pytest.mark.soak)
+        for k, arm, mixup in product(range(1, STEPS), ARMS, (0.0, 0.1))
+    ],
+)
+def test_a_cell_killed_at_a_step_ends_as_one_that_was_not(whole, resumed, k, norm, weight_std, mixup):
     cell = cell_of(norm, weight_std, mixup)
-    hold(resumed(cells, tmp_path, cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
+    hold(resumed(cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
 
 
 @pytest.mark.parametrize(
@@ -110,24 +157,24 @@ def test_a_cell_killed_at_any_step_ends_as_one_that_was_not(
     ],
     ids=str,
 )  # fmt: skip
-def test_other_kinds_of_cells_are_gone_on_with_too(cells, whole, tmp_path, more):
+def test_other_kinds_of_cells_are_gone_on_with_too(whole, resumed, more):
     cell = cell_of(**more)
-    hold(resumed(cells, tmp_path, cell, "step-k:8"), whole(cell), 6)
+    hold(resumed(cell, "step-k:8"), whole(cell), 6)
 
 
-def test_a_cell_that_diverges_after_it_was_killed_diverges_at_the_same_step(cells, whole, tmp_path):
+def test_a_cell_that_diverges_after_it_was_killed_diverges_at_the_same_step(
+    cells, whole, tmp_path, kept, goes_on
+):
     cell = cell_of(lr=1e30)
-    cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", failpoint="step-k:2", every=1)
-    status, result = cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", 2)
-    assert status == 0 and result["status"] == "diverged"
+    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:2", every=1)
+    result = goes_on(cell)
+    assert result["status"] == "diverged"
     hold(result, whole(cell), 1)
 
 
-def test_a_cell_killed_three_times_ends_as_one_that_was_not_and_each_second_is_billed_once(
-    cells, whole, tmp_path
-):
+def test_a_cell_killed_three_times_ends_as_one_that_was_not_and_each_second_is_billed_once(whole, resumed):
     cell = cell_of()
-    result = resumed(cells, tmp_path, cell, "step-k:4", "step-k:8", "step-k:11")
+    result = resumed(cell, "step-k:4", "step-k:8", "step-k:11")
     hold(result, whole(cell), 9)
     spent = result["spent"]
     assert 0 < spent["carried_s"] < spent["train_s"] + spent["eval_s"] + spent["checkpoint_s"]
@@ -138,27 +185,27 @@ def test_a_cell_killed_three_times_ends_as_one_that_was_not_and_each_second_is_b
 
 @pytest.mark.parametrize("which", [1, 2], ids=["arrays", "json"])
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_along_a_checkpoint_falls_back_to_the_one_before(cells, whole, tmp_path, point, which):
+def test_a_kill_along_a_checkpoint_falls_back_to_the_one_before(whole, resumed, point, which):
     cell, last = cell_of(), (point, which) == ("ckpt-after-rename", 2)
-    hold(resumed(cells, tmp_path, cell, f"{point}:{which + 2}"), whole(cell), 6 if last else 3)
+    hold(resumed(cell, f"{point}:{which + 2}"), whole(cell), 6 if last else 3)
 
 
-def test_a_kill_while_a_resumed_cell_writes_its_checkpoint_loses_no_older_one(cells, whole, tmp_path):
+def test_a_kill_while_a_resumed_cell_writes_its_checkpoint_loses_no_older_one(whole, resumed):
     cell = cell_of()
-    hold(resumed(cells, tmp_path, cell, "step-k:5", "ckpt-half-written"), whole(cell), 3)
+    hold(resumed(cell, "step-k:5", "ckpt-half-written"), whole(cell), 3)
 
 
 @pytest.mark.parametrize("point", ["ckpt-prune", "ckpt-before-rename:6", "ckpt-after-rename:5"])
-def test_two_checkpoints_are_whole_at_any_moment_from_the_second_on(cells, whole, tmp_path, point):
+def test_two_checkpoints_are_whole_at_any_moment_from_the_second_on(whole, killed, kept, resumed, point):
     cell = cell_of()
-    cells.run(tmp_path / "out.json", cell, tmp_path / "checkpoints", failpoint=point)
-    whole_ones = [one.step for one in listed(tmp_path / "checkpoints") if cell_checkpoints.read(one.json)]
+    killed(cell, point)
+    whole_ones = [one.step for one in listed(kept) if cell_checkpoints.read(one.json)]
     assert whole_ones == ([3, 6, 9] if point == "ckpt-prune" else [3, 6])
-    hold(resumed(cells, tmp_path, cell, "step-k:11"), whole(cell), 9)
+    hold(resumed(cell, point, "step-k:11"), whole(cell), 9)
 
 
-def test_what_a_kill_leaves_is_swept_and_a_checkpoint_is_not(cells, tmp_path):
-    cell, kept = cell_of(), tmp_path / "checkpoints"
+def test_what_a_kill_leaves_is_swept_and_a_checkpoint_is_not(cells, kept, tmp_path):
+    cell = cell_of()
     for point in ("ckpt-half-written:3", "ckpt-after-rename:5"):
         cells.run(tmp_path / "out.json", cell, kept, failpoint=point)
     assert len(list(kept.iterdir())) == 6  # two checkpoints, arrays alone, a temporary file
@@ -185,43 +232,39 @@ def damaged_copy(path, how):
 
 @pytest.mark.parametrize("part", ["json", "arrays"])
 @pytest.mark.parametrize("how", ["cut", "empty", "zeros", "a bit", "gone"])
-def test_a_damaged_checkpoint_is_passed_over_and_said(cells, whole, tmp_path, part, how):
-    cell, kept = cell_of(), tmp_path / "checkpoints"
-    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
+def test_a_damaged_checkpoint_is_passed_over_and_said(whole, killed, kept, goes_on, part, how):
+    cell = cell_of()
+    killed(cell, "step-k:8")
     newest = getattr(listed(kept)[-1], part)
     newest.unlink() if how == "gone" else damaged_copy(newest, how)
-    status, result = cells.run(tmp_path / "out.json", cell, kept, 2)
-    assert status == 0
+    result = goes_on(cell)
     hold(result, whole(cell), 3)
     assert (part, how) == ("json", "gone") or "checkpoint at step 6 is not used" in result["lines"][0]
 
 
-def test_where_none_is_whole_the_cell_starts_anew_and_says_so(cells, whole, tmp_path):
-    cell, kept = cell_of(), tmp_path / "checkpoints"
-    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
+def test_where_none_is_whole_the_cell_starts_anew_and_says_so(whole, killed, kept, goes_on):
+    cell = cell_of()
+    killed(cell, "step-k:8")
     for one in listed(kept):
         damaged_copy(one.arrays, "a bit")
-    status, result = cells.run(tmp_path / "out.json", cell, kept, 2)
-    assert status == 0
+    result = goes_on(cell)
     hold(result, whole(cell), 0)
     assert [line.partition(": ")[2][:11] for line in result["lines"]] == ["its checkpo"] * 2 + ["starts anew"]
 
 
 @pytest.mark.parametrize("name", [*MADE, "new"])
-def test_a_checkpoint_that_was_made_otherwise_is_never_gone_on_from(cells, whole, tmp_path, name):
-    cell, kept = cell_of(), tmp_path / "checkpoints"
-    cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8")
-    status, result = cells.run(tmp_path / "out.json", cell, kept, 2, made={**MADE, name: "other"})
-    assert status == 0
+def test_a_checkpoint_that_was_made_otherwise_is_never_gone_on_from(whole, resumed, name):
+    cell = cell_of()
+    result = resumed(cell, "step-k:8", made={**MADE, name: "other"})
     hold(result, whole(cell), 0)
     assert f"{name} was " in result["lines"][0] and "is 'other'" in result["lines"][0]
 
 
-def test_unknown_code_is_never_gone_on_from(cells, whole, tmp_path):
-    cell, kept, made = cell_of(), tmp_path / "checkpoints", {**MADE, "commit": "unknown"}
+def test_unknown_code_is_never_gone_on_from(cells, whole, tmp_path, kept, goes_on):
+    cell, made = cell_of(), {**MADE, "commit": "unknown"}
     cells.run(tmp_path / "out.json", cell, kept, failpoint="step-k:8", made=made)
-    status, result = cells.run(tmp_path / "out.json", cell, kept, 2, made=made)
-    assert status == 0 and "commit is unknown" in result["lines"][0]
+    result = goes_on(cell, made=made)
+    assert "commit is unknown" in result["lines"][0]
     hold(result, whole(cell), 0)
 
 
@@ -229,9 +272,9 @@ def test_unknown_code_is_never_gone_on_from(cells, whole, tmp_path):
 
 
 @pytest.mark.parametrize("item", DROPS)
-def test_a_state_that_lacks_an_item_does_not_end_the_same(cells, whole, tmp_path, item):
+def test_a_state_that_lacks_an_item_does_not_end_the_same(whole, resumed, item):
     cell = cell_of()
-    result = resumed(cells, tmp_path, cell, "step-k:8", dropped=item)
+    result = resumed(cell, "step-k:8", dropped=item)
     assert "goes on from step 6" in result["lines"][0]
     assert repeats(result) != repeats(whole(cell))
 
