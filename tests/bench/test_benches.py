@@ -1,6 +1,5 @@
 """Every kind of bench runs once, where that is cheap."""
 
-import json
 import os
 import subprocess
 import sys
@@ -34,18 +33,3 @@ def test_a_bench_runs_once_when_benchmarks_are_disabled():
     done = bench("bench", "-v", "-k", small, "--benchmark-disable")
     assert done.returncode == 0, done.stdout[-2000:]
     assert all(f"bench/{file} ." in done.stdout for file in CHEAP), done.stdout[-2000:]
-
-
-@pytest.mark.slow
-def test_a_bench_records_rounds_work_and_roofline(tmp_path):
-    report = tmp_path / "found.json"
-    done = bench("bench/test_filters.py", "-k", "mini", "--benchmark-only", f"--benchmark-json={report}")
-    assert done.returncode == 0, done.stdout[-2000:]
-    (row,) = json.loads(report.read_text())["benchmarks"]
-    told = row["extra_info"]
-    assert {len(rounds) for rounds in told["rounds_s"].values()} == {15}
-    assert len(row["stats"]["data"]) == 15
-    assert next(iter(told["rounds_s"])) == told["reference"] == "floor"
-    assert told["bytes_moved"] == 5 * 4 * 214_192  # values of mini's filters
-    assert told["roofline_s"] > 0 and set(told["roofline_share"]) == set(told["rounds_s"])
-    assert set(told["peak_memory_bytes"].values()) == {None}

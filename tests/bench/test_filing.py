@@ -86,26 +86,48 @@ def test_a_report_that_is_asked_for_is_a_copy_and_results_are_filed_all_the_same
     assert [path.name for path in (tmp_path / "results/a").iterdir()] == ["norms-torch-2.json"]
 
 
+@pytest.fixture(scope="module")
+def measure(driver, tmp_path_factory):
+    """measure(*options): one real bench, filed under `.folder`; its first run also saved and copied."""
+    folder = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+            patch.delenv(name)  # a worker of xdist times nothing
+        patch.setenv("FAIRTRIAL_BENCH_THREADS", "1")  # as other tests run beside it
+        patch.setitem(driver["main"].__globals__, "RESULTS", folder / "results")
+        patch.setattr(driver["main"].__globals__["signal"], "signal", lambda *_: None)
+        chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_filters and mini"]
+        chosen += [f"--benchmark-storage=file://{folder}/saved"]
+
+        def run(*options):
+            return driver["main"]([*options, *chosen])
+
+        assert run("--benchmark-autosave", f"--benchmark-json={folder / 'copy.json'}") == 0
+        run.folder = folder
+        yield run
+
+
 @pytest.mark.slow
-def test_options_of_pytest_benchmark_work_as_its_users_expect_beside_our_filing(
-    driver, tmp_path, monkeypatch, capfd
-):
+def test_options_of_pytest_benchmark_work_as_its_users_expect_beside_our_filing(measure, capfd):
     """Two runs of one real bench: the first is saved and filed, the second is compared with it."""
-    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
-        monkeypatch.delenv(name)  # a worker of xdist times nothing
-    monkeypatch.setenv("FAIRTRIAL_BENCH_THREADS", "1")  # as other tests run beside it
-    monkeypatch.setitem(driver["main"].__globals__, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(driver["main"].__globals__["signal"], "signal", lambda *_: None)
-    chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_filters and mini"]
-    chosen += [f"--benchmark-storage=file://{tmp_path}/saved"]
-    copy = tmp_path / "copy.json"
-    assert driver["main"](["--benchmark-autosave", f"--benchmark-json={copy}", *chosen]) == 0
-    (saved,) = (tmp_path / "saved").rglob("0001_*.json")
-    (filed,) = (tmp_path / "results").rglob("filters-*.json")
+    copy = measure.folder / "copy.json"
+    (saved,) = (measure.folder / "saved").rglob("0001_*.json")
+    (filed,) = (measure.folder / "results").rglob("filters-*.json")
     first = [json.loads(path.read_text())["benchmarks"] for path in (copy, saved, filed)]
     assert [len(rows) for rows in first] == [1, 1, 1]
-    capfd.readouterr()
-    assert driver["main"](["--benchmark-compare", "--benchmark-compare-fail=min:10000%", *chosen]) == 0
+    assert measure("--benchmark-compare", "--benchmark-compare-fail=min:10000%") == 0
     out = capfd.readouterr().out
     assert "(0001_" in out and "(NOW)" in out
     assert json.loads(filed.read_text())["datetime"] != json.loads(copy.read_text())["datetime"]
+
+
+@pytest.mark.slow
+def test_a_bench_records_rounds_work_and_roofline(measure):
+    (row,) = json.loads((measure.folder / "copy.json").read_text())["benchmarks"]
+    told = row["extra_info"]
+    assert {len(rounds) for rounds in told["rounds_s"].values()} == {15}
+    assert len(row["stats"]["data"]) == 15
+    assert next(iter(told["rounds_s"])) == told["reference"] == "floor"
+    assert told["bytes_moved"] == 5 * 4 * 214_192  # values of mini's filters
+    assert told["roofline_s"] > 0 and set(told["roofline_share"]) == set(told["rounds_s"])
+    assert set(told["peak_memory_bytes"].values()) == {None}

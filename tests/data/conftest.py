@@ -19,9 +19,3 @@ def real_data():
     if not folder or not Path(folder).is_dir():
         pytest.skip("FAIRTRIAL_TEST_DATA does not name a folder with real images")
     return Path(folder)
-
-
-@pytest.fixture(scope="session")
-def decoded_home(tmp_path_factory):
-    """One cache for the whole run: decoding CIFAR-10 takes seconds."""
-    return tmp_path_factory.mktemp("decoded")

@@ -79,8 +79,16 @@ def assembly(module, name, constants, dtype):
     return triton.compile(source, target=backend.GPUTarget("cuda", 90, 32)).asm["ptx"]
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-@pytest.mark.parametrize(("module", "name", "constants"), KERNELS)
+@pytest.mark.parametrize(
+    ("module", "name", "constants", "dtype"),
+    [
+        *((*kernel, "fp32") for kernel in KERNELS),
+        *(
+            pytest.param(*kernel, "bf16", marks=() if kernel[1] == "forward_kernel" else pytest.mark.soak)
+            for kernel in KERNELS
+        ),
+    ],
+)
 def test_every_kernel_compiles_and_moves_16_bytes_at_once(
     module, name, constants, dtype, monkeypatch, tmp_path
 ):

@@ -84,13 +84,13 @@ def macs(model: ResNetV2, side: int) -> float:
 
 
 @pytest.mark.parametrize("name", GMACS)
-def test_multiply_accumulates_are_those_of_the_published_layout(name):
+def test_multiply_accumulates_are_those_of_the_published_layout(name, quick_norms):
     assert macs(shape_only(name), 128) / 1e9 == pytest.approx(GMACS[name][2], abs=0.005 + 1e-4)
 
 
 @pytest.mark.parametrize("name", GMACS)
 @pytest.mark.parametrize(("column", "side"), [(0, 224), (1, 448)])
-def test_multiply_accumulates_are_timms_once_its_other_operations_are_added(name, column, side):
+def test_multiply_accumulates_are_timms_once_its_other_operations_are_added(name, column, side, quick_norms):
     """timm's counter adds 4 operations a standardized weight, 5 a normalized value: 0.7 to 3.3 % in all."""
     model = shape_only(name, 1000)
     side = 480 if (column, name) == (1, "r152x4") else side
@@ -149,7 +149,7 @@ def test_parameters_are_named_as_in_big_transfer():
 
 
 @pytest.mark.parametrize(("name", "side", "pixels"), [("mini", 32, 4), ("mini-x2", 32, 4), ("r50x1", 224, 7)])
-def test_the_strides_leave_the_pixels_that_the_layout_says(name, side, pixels):
+def test_the_strides_leave_the_pixels_that_the_layout_says(name, side, pixels, quick_norms):
     model = shape_only(name)
     x = torch.empty(2, 3, side, side, device="meta")
     assert model.body(model.root(x)).shape[2:] == (pixels, pixels)
@@ -363,7 +363,13 @@ def test_a_network_says_what_it_was_built_as():
     assert create_model("mini", 7, "bn", "scaled", stat_batch=4).built == Built("mini", 7, "bn", "scaled", 4)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("mini", "r50x1", "r152x4") else pytest.mark.soak)
+        for name in MODELS
+    ],
+)
 @pytest.mark.parametrize(("norm", "weight_std"), [("frn", True), ("evonorm_s0", False), ("none", "scaled")])
 def test_every_network_takes_every_kind_of_arm(name, norm, weight_std):
     model = shape_only(name, 21843, norm, weight_std)
@@ -451,7 +457,7 @@ def _named_as_ours(name: str) -> str:
     return f"body.block{stage[5:]}.unit{int(unit) + 1:02d}.{part.replace('bn', 'norm')}"
 
 
-def test_the_stride_moves_to_the_first_convolution_with_its_operations():
+def test_the_stride_moves_to_the_first_convolution_with_its_operations(quick_norms):
     ours, first = (shape_only_on("r50x1", where) for where in ("3x3", "1x1"))
     assert millions(ours) == millions(first)
     for late, early in zip(units(ours), units(first), strict=True):

@@ -62,6 +62,7 @@ BATTERY = [
 ]  # one of each family whose networks compute differently; the others are known by their shapes
 
 
+NIGHTLY = ("resnext50_32x4d", "efficientnet_b0", "regnet_y_400mf")  # all of their layers stand in others too
 MORE = ("vgg19_bn", "mobilenet_v2", "mnasnet0_5", "vit_b_32")
 SHAPED = [
     pytest.param(name, marks=() if name in (*BATTERY, *(f"{PREFIX}{m}" for m in MORE)) else pytest.mark.soak)
@@ -120,7 +121,13 @@ def filters(model: nn.Module) -> list[str]:
     return [name for name, each in model.named_modules() if isinstance(each, (nn.Conv2d, nn.Linear))]
 
 
-@pytest.fixture(scope="module", params=BATTERY)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.soak if name.removeprefix(PREFIX) in NIGHTLY else ())
+        for name in BATTERY
+    ],
+)
 def kept(request):
     """One started network of each row, and the names that its start asked for."""
     asked: list[str] = []
@@ -296,7 +303,7 @@ def spatial(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("name", SHAPED)
-def test_a_row_says_what_the_shapes_show(name):
+def test_a_row_says_what_the_shapes_show(name, quick_norms):
     """Sides that pass and do not, one image alone, published numbers of parameters and operations."""
     model = shape_only(name)
     side, alone, fixed = model.spec.smallest_side, model.spec.side_alone, model.spec.fixed
@@ -338,7 +345,7 @@ def spare(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", SHAPED)
-def test_the_last_stage_takes_maps_of_a_sixteenth_and_leaves_half_of_it(name):
+def test_the_last_stage_takes_maps_of_a_sixteenth_and_leaves_half_of_it(name, quick_norms):
     model = shape_only(name).eval()
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     hooks = [
@@ -391,7 +398,9 @@ def test_multiply_accumulates_are_those_of_torchs_counter(name):
 # Chance.
 
 
-@pytest.mark.parametrize("name", [SMALL, f"{PREFIX}resnet18", f"{PREFIX}convnext_tiny"])
+@pytest.mark.parametrize(
+    "name", [SMALL, f"{PREFIX}resnet18", pytest.param(f"{PREFIX}convnext_tiny", marks=pytest.mark.soak)]
+)
 def test_the_same_draw_gives_the_same_start_and_another_draw_another(name):
     model = started(name)
     first = {key: value.clone() for key, value in model.state_dict().items()}
@@ -478,9 +487,8 @@ def older(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     "model",
     [
         "mobilenet_v3_small",
-        "inception_v3",
         "googlenet",
-        *(pytest.param(name, marks=pytest.mark.soak) for name in ("densenet121", "vit_b_32")),
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("inception_v3", "densenet121", "vit_b_32")),
     ],
 )
 def test_a_loaded_network_computes_what_torchvisions_own_computes(model, tmp_path, monkeypatch):

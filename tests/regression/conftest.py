@@ -1,5 +1,7 @@
 """A small checkout for the gate to judge, and a gate of three launches."""
 
+import re
+
 import pytest
 
 from fairtrial.regression import gate as command
@@ -51,16 +53,32 @@ def judge(ask):
 def speed(monkeypatch, tree):
     """Bench -> seconds per call: launches give these at once instead of starting processes."""
     seconds = {"test_work": 0.001}
+    monkeypatch.setattr(command, "run", launches(lambda tree: seconds))
+    return seconds
+
+
+@pytest.fixture
+def stated(monkeypatch, tree):
+    """Launches start no process: each tree takes what its own library states where the gate laid it."""
+
+    def seconds(tree):
+        library = (tree.src / "fairtrial/__init__.py").read_text()
+        return {"test_work": float(re.search(r"ms=([\d.]+)", library)[1]) / 1000}
+
+    monkeypatch.setattr(command, "run", launches(seconds))
+
+
+def launches(seconds):
+    """A `run` of launches made by hand, from the seconds per call of the benches of a tree."""
 
     def run(trees, setup, number):
+        shift = [1 + 0.01 * (number % 3) + 0.001 * index * (number % 2) for index in range(len(trees))]
         reports = tuple(
-            report(seconds, (1 + 0.01 * (number % 3) + 0.001 * index * (number % 2)) * (1 + tree.plant / 100))
-            for index, tree in enumerate(trees)
+            report(seconds(tree), shift[index] * (1 + tree.plant / 100)) for index, tree in enumerate(trees)
         )
         return Launch(tuple(rounds_of(each, "made by hand") for each in reports), reports)
 
-    monkeypatch.setattr(command, "run", run)
-    return seconds
+    return run
 
 
 def report(seconds, factor):
