@@ -14,6 +14,7 @@ from fairtrial.errors import Fault
 from fairtrial.execution.display.displays import Bar, progress_for
 from fairtrial.reporting.attempt_frame import columns
 from fairtrial.reporting.differences import compare
+from fairtrial.reporting.figures import figure_files
 from fairtrial.study.settings import FACTORS
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,9 @@ def test_the_notebook_runs_from_question_to_verdict(examples, tmp_path, monkeypa
     examples: of each run; the notebook's own number takes half a minute.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fairtrial.execution.run_options.cores", lambda: 1)  # a worker takes seconds to start
+    for kind in ("pdf", "png"):  # the report is drawn twice
+        monkeypatch.delitem(figure_files._METADATA, kind)
     cells = json.loads((ROOT / "docs/notebook.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert "".join(code).count("examples=512") == 1

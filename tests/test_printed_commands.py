@@ -90,12 +90,21 @@ def printed():
     return [pytest.param(command, id=f"{where}: {command}") for command, where in found.items()]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a study file and a folder for data; no command is run, so all tests share it."""
+    made = tmp_path_factory.mktemp("printed")
+    (made / "data").mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(made)
+        assert main(["init", "my-study"]) == DONE
+    return made
+
+
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """A folder with a study file, a folder for data, and a gate that only reads its options."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    assert main(["init", "my-study"]) == DONE
+def here(folder, monkeypatch):
+    """That folder, and a gate that only reads its options."""
+    monkeypatch.chdir(folder)
     for name in ("gate", "save"):
         monkeypatch.setattr(gate_options, name, lambda *_: Outcome({}, [], DONE))
 

@@ -1,6 +1,7 @@
 """What ships in results/released: whole records, and documents that say what these records say."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,12 @@ import pytest
 from fairtrial import weights
 from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
+from fairtrial.reporting.figures import figure_files
 from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
 from fairtrial.reporting.report.study_report import build, report_files
 from fairtrial.reporting.results.load import summary
 from fairtrial.reporting.tables.table import csv_text
-from fairtrial.reporting.verdicts.interim_analyses import open_study
-from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import find, load
@@ -25,22 +26,33 @@ UPSTREAM = ROOT / "results" / "upstream"
 STUDIES = [UPSTREAM, *sorted(path for path in (ROOT / "results" / "released").iterdir() if path.is_dir())]
 
 
-def expected(study, store):
+@pytest.fixture(scope="module")
+def attempts():
+    """The attempts of a folder, read once: all together are seven thousand files."""
+    return cache(lambda folder: Store(folder).attempts())
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """The verdicts on a folder, made once."""
+    return cache(lambda folder: judge_study(Store(folder)))
+
+
+def expected(study, attempts):
     """The ids of all cells that a study asks for, trials included, once its trials have chosen."""
-    cells, trials = expected_cells(study, outcomes(store.attempts(), study.failures))
+    cells, trials = expected_cells(study, outcomes(attempts, study.failures))
     return {cell.id for cell in (*cells, *trials)}
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
-def test_a_released_study_is_complete_and_says_the_same_again(folder):
-    store = Store(folder)
-    declared = Study.of(store.declared()["declaration"])
-    assert expected(declared, store) == {record.cell for record in store.attempts()}
-    judged = judge_study(store)
-    assert csv_text(*summary(judged.results)) == (folder / "summary.csv").read_text(encoding="utf-8")
+def test_a_released_study_is_complete_and_says_the_same_again(folder, attempts, judged):
+    declared = Study.of(Store(folder).declared()["declaration"])
+    assert expected(declared, attempts(folder)) == {record.cell for record in attempts(folder)}
+    made = judged(folder)
+    assert csv_text(*summary(made.results)) == (folder / "summary.csv").read_text(encoding="utf-8")
     shipped = json.loads((folder / "verdicts.json").read_text())  # its last digits depend on scipy's version
-    assert judged.sentences == tuple(contrast["sentence"] for contrast in shipped["contrasts"])
-    assert (judged.control and judged.control.sentence) == (shipped["aa"] and shipped["aa"]["sentence"])
+    assert made.sentences == tuple(contrast["sentence"] for contrast in shipped["contrasts"])
+    assert (made.control and made.control.sentence) == (shipped["aa"] and shipped["aa"]["sentence"])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +62,9 @@ def test_a_released_study_is_complete_and_says_the_same_again(folder):
         for path in STUDIES
     ],
 )
-def test_a_released_study_draws_the_same_again(folder, tmp_path):
+def test_a_released_study_draws_the_same_again(folder, tmp_path, monkeypatch):
+    for kind in ("pdf", "png"):  # svg alone: these are the figures that ship
+        monkeypatch.delitem(figure_files._METADATA, kind)
     copy = tmp_path / folder.name
     for path in (*folder.glob("cells/*.json"), *folder.glob("calibration-*.json"), folder / "study.json"):
         (copy / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
@@ -62,13 +76,13 @@ def test_a_released_study_draws_the_same_again(folder, tmp_path):
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
-def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
+def test_a_released_study_is_the_one_of_its_file(folder, attempts, tmp_path):
     """To run it again declares nothing anew: its contrasts stay confirmatory."""
     declared = Store(folder).declared()["declaration"]
     made = load(find(declared["study"]))
     preset = None if declared["preset"] == made.preset else declared["preset"]
     made = apply(made, preset=preset, data=declared["fixed"]["data"])
-    assert expected(made, Store(folder)) == {record.cell for record in Store(folder).attempts()}
+    assert expected(made, attempts(folder)) == {record.cell for record in attempts(folder)}
     store = Store.of(made, tmp_path)
     store.folder.mkdir()
     (store.folder / "study.json").write_bytes((folder / "study.json").read_bytes())
@@ -77,9 +91,11 @@ def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
     assert (store.folder / "study.json").read_bytes() == (folder / "study.json").read_bytes()
 
 
-def test_the_readme_quotes_what_the_records_say():
+def test_the_readme_quotes_what_the_records_say(judged):
     quoted = [line[2:] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("> ")]
-    said = {sentence for folder in STUDIES for sentence in sentences(open_study(folder))}
+    every = [judged(folder) for folder in STUDIES]
+    said = {sentence for made in every for sentence in made.sentences}
+    said |= {made.control.sentence for made in every if made.control}
     assert len(quoted) >= 3 and set(quoted) <= said
 
 
@@ -115,7 +131,7 @@ def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
     assert sum(path.stat().st_size for path in (UPSTREAM / "weights").iterdir()) <= 20e6
 
 
-def test_the_page_on_the_ladder_has_the_table_of_its_records():
+def test_the_page_on_the_ladder_has_the_table_of_its_records(judged):
     told = (ROOT / "docs" / "ladder.md").read_text()
-    files = report_files(judge_study(Store(ROOT / "results" / "released" / "ladder")), ())
+    files = report_files(judged(ROOT / "results" / "released" / "ladder"), ())
     assert files["tables/ladder.md"].strip() in told

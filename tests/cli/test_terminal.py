@@ -15,6 +15,7 @@ import pytest
 
 from fairtrial.cli.parser import parser
 from tests.support.studies import write
+from tests.support.terminal_commands import TerminalCommands
 from tests.support.toy import ROOT
 
 TOY = str(ROOT / "tests/support/toy_fairtrial.py")
@@ -23,20 +24,23 @@ LONG, SLOW = pytest.mark.soak, ("networks", "doctor")
 
 
 class Terminal:
-    """A command in a pseudo-terminal. screen: all that it wrote."""
+    """A command in a pseudo-terminal. screen: all that it wrote. commands: what forks it."""
 
-    def __init__(self, folder, *words, close_after="", **variables):
+    def __init__(self, folder, *words, close_after="", commands=None, **variables):
         path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
         environment = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", **variables}
         for name in ("CI", "NO_COLOR", "COLUMNS", "LINES"):
             environment.pop(name, None)
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
-        how = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "env": environment, "cwd": folder}
-        # as under nohup: the terminal may close, and nobody is told
-        ignore = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        process = subprocess.Popen([sys.executable, TOY, *map(str, words)], start_new_session=True, **how)
-        signal.signal(signal.SIGHUP, ignore)
+        if commands is not None:
+            commands.start(os.ttyname(theirs), folder, words, environment)
+        else:
+            how = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "env": environment, "cwd": folder}
+            # as under nohup: the terminal may close, and nobody is told
+            ignore = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            process = subprocess.Popen([sys.executable, TOY, *map(str, words)], start_new_session=True, **how)
+            signal.signal(signal.SIGHUP, ignore)
         os.close(theirs)
         self.screen = ""
         while chunk := _read(ours):
@@ -44,7 +48,7 @@ class Terminal:
             if close_after and close_after in self.screen:
                 break
         os.close(ours)
-        self.code = process.wait(timeout=120)
+        self.code = process.wait(timeout=120) if commands is None else commands.wait()
 
     def lines(self):
         """Every line that was drawn, without what moves the cursor."""
@@ -65,6 +69,14 @@ def ran(tmp_path_factory):
     write(folder)
     acts = json.dumps({"gn 1": "raise"})
     return folder, Terminal(folder, "run", "small.py", "--jobs", "2", TOY=acts, TOY_SLEEP_S="0.7")
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """What every command imports, loaded once."""
+    process = TerminalCommands()
+    yield process
+    process.stop()
 
 
 def test_a_run_shows_its_grid_what_runs_and_why_a_cell_failed(ran):
@@ -117,11 +129,11 @@ WALKS = {  # a command with its words -> what the screen then says
 
 
 @pytest.mark.parametrize("words", [pytest.param(w, marks=LONG if w in SLOW else ()) for w in WALKS])
-def test_every_command_works_in_a_terminal(ran, words):
+def test_every_command_works_in_a_terminal(ran, commands, words):
     folder, _ = ran
     (folder / "runs.csv").write_text(TABLE)
     (folder / "my_figure.py").write_text(FIGURE)
-    found = Terminal(folder, *words.split())
+    found = Terminal(folder, *words.split(), commands=commands)
     assert "Traceback" not in found.screen
     assert found.code in (0, 2, 3, 5), found.screen
     assert WALKS[words] in " ".join(found.lines())
@@ -134,10 +146,10 @@ def test_every_command_is_walked():
     assert set(commands) == {words.partition(" ")[0] for words in WALKS} | {"run", "tune"}
 
 
-def test_tune_shows_the_same_grid_of_its_trials(tmp_path):
+def test_tune_shows_the_same_grid_of_its_trials(tmp_path, commands):
     write(tmp_path, ('"lr": 0.3,', '"val_per_class": 2,'))
     words = ("--space", "lr=0.1,0.3", "--tuning-seeds", "1", "--jobs", "2")
-    found = Terminal(tmp_path, "tune", "small.py", *words, TOY_SLEEP_S="0.7")
+    found = Terminal(tmp_path, "tune", "small.py", *words, commands=commands, TOY_SLEEP_S="0.7")
     assert found.code == 0, found.screen
     assert "val_acc" in found.screen
     assert re.search(r"bn, batch 4 +■▸?", found.screen)

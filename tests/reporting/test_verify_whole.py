@@ -14,6 +14,12 @@ from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import accuracy
 
 
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    """Each further one would import all that draws once more, for a handful of figures."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
 @pytest.fixture
 def report(kept, request):
     """The report over two studies, beside them, drawn once."""
