@@ -95,7 +95,7 @@ def test_only_a_budget_in_seconds_needs_a_time_and_none_is_a_refusal(cells):
         assert refused.value.code == 4
 
 
-def test_trials_made_here_set_the_steps_of_runs_and_launches_those_of_trials(store):
+def test_launches_and_trials_made_here_set_the_steps_of_runs_and_launches_those_of_trials(store):
     grid = {"lr": tuple(0.1 * 3**each for each in range(5))}
     study = toy_study(budget="9s", tuning=Tuning(grid, seeds=1), val_per_class=1)
     trials = [cell for cell in advance(study, {}).cells if cell.levels["norm"] == "bn"]
@@ -105,7 +105,7 @@ def test_trials_made_here_set_the_steps_of_runs_and_launches_those_of_trials(sto
         publish(store, cell, 1, ended)
     found, run, arm = store.attempts(), study.provisional().cells()[0], arm_key(trials[0].settings)
     assert len(found) == LAUNCHES and of_trials(found, HERE) == {arm: pytest.approx(0.5)}
-    assert step_time_of(run, {arm: 3.0}, found, HERE) == pytest.approx(0.5)
+    assert step_time_of(run, {arm: 2.0}, found, HERE) == pytest.approx(1.0)  # of 2.0 and 0.5
     assert step_time_of(trials[0], {arm: 3.0}, found, HERE) == 3.0
     for unlike in (found[1:], [replace(each, status="diverged") for each in found]):
         assert step_time_of(run, {arm: 3.0}, unlike, HERE) == 3.0

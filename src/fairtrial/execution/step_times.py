@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -41,9 +42,8 @@ def calibrated(store: Store, origin: Mapping[str, Any]) -> dict[str, float]:
 def of_trials(outcomes: Iterable[Attempt], origin: Mapping[str, Any]) -> dict[str, float]:
     """Return arm key -> seconds per step over the finished trials that a worker like this one made.
 
-    The geometric mean, as `cost_parity` compares runs by theirs. Trials train as runs do, arm after arm, just
-    before them: launches of half a second were 6 % off between batches of 2 and of 64. Nothing of an arm with
-    fewer trials than it would have launches.
+    The geometric mean, as `cost_parity` compares runs by theirs. Nothing of an arm with fewer trials than it
+    would have launches.
     """
     from statistics import geometric_mean  # as the median below
 
@@ -95,17 +95,18 @@ def step_time_of(
 ) -> float | None:
     """Return the seconds of a step of this cell's arm; None where its budget needs none.
 
-    step_s: by launches, which set the steps of trials. outcomes: of the study by now; its trials set the
-    steps of runs, which begin once every trial has ended. origin: of the worker that will run the cell.
+    step_s: by launches, which alone set the steps of trials. outcomes: of the study by now. Those of runs are
+    set by launches and trials together, as every trial has ended: launches are steadier, trials train as
+    runs do and just before them. origin: of the worker that will run the cell.
     A Fault (exit 4) where a budget in seconds meets an arm that was not timed: it has no number of steps.
     """
     if cell.budget.kind != "seconds":
         return None
     arm = arm_key(cell.settings)
     trials = {} if cell.settings.stage == "tuning" else of_trials(outcomes, origin)
-    seconds = trials.get(arm, step_s.get(arm, 0.0))
+    seconds = step_s.get(arm, 0.0)
     if seconds > 0:
-        return seconds
+        return math.sqrt(seconds * trials.get(arm, seconds))
     what = f"no step of {cell.arm} was timed, so a budget of {cell.budget} cannot be turned into steps"
     raise fault(
         what, "the study's calibrations", "time the arms anew: fairtrial plan STUDY --calibrate", REFUSED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -114,7 +113,7 @@ def test_half_of_the_resamples_is_a_doubt(tuned, stability, said):
     results = judge_study(tuned({"bn": 0.3, "gn": 0.3})).results
     stage = results.tuning
     choices = {key: replace(choice, stability=stability) for key, choice in stage.choices.items()}
-    so = SimpleNamespace(study=results.study, where=results.where, tuning=replace(stage, choices=choices))
+    so = replace(results, tuning=replace(stage, choices=choices))
     assert bool(list(in_doubt(so, EQUAL))) == said
 
 
