@@ -1,7 +1,7 @@
 """Is GN+WS spared from small batches when every arm trains for the same time?
 
 Run:     fairtrial run batch-seconds    (part of tox -e ablate-batch)
-Takes:   about 12 minutes (120 trials of a second, 104 cells of 2 seconds, one after the other, and launches)
+Takes:   about 15 minutes (240 trials of a second, 104 cells of 2 seconds, one after the other, and launches)
 Result:  results/batch-seconds/report.html
 """
 
@@ -18,8 +18,9 @@ STUDY = replace(
     factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
     fixed={"lr": 0.1, "shots": 60, "val_per_class": 20},  # calibration chooses each arm's layout and kernels
     budget=Budget(seconds=2.0),  # device time of training alone; at 1 second a drift of the machine refuses
-    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=2, share=0.5),
-    seeds=range(1020, 1028),  # of no study before; what seeds 220 to 224 said is at commit 5775997
+    tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=4, share=0.5, paired_ties=True),
+    pilots=f"{BATCH.pilots}; seeds 220 to 224 and 1020 to 1027, whose steps launches alone had set",
+    seeds=range(1100, 1108),  # of no study or pilot before
     presets={
         "mini": {"budget": Budget(seconds=30), "fixed": {"lr": 0.1}},
         "bit": {"budget": Budget(seconds=600), "fixed": {"lr": 0.1, "val_per_class": 50}},
