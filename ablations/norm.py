@@ -1,7 +1,7 @@
 """Does GN+WS beat BN when the batch is small, and does WS repair GN when it is large?
 
 Run:     tox -e ablate-norm
-Takes:   3 to 10 minutes on two cores (120 trials choose each arm's rate, then 140 cells of 2 048 digits);
+Takes:   3 to 6 minutes on two idle cores (120 trials choose each arm's rate, then 140 cells of 2 048 digits);
          --preset mini, on CIFAR-10, three quarters of an hour
 Result:  results/norm/report.html
 """
