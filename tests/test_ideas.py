@@ -54,10 +54,9 @@ def test_what_we_got_wrong_says_of_today_what_the_records_say():
     released = (ROOT / "results/released").glob("*/verdicts.json")
     for path in (ROOT / "results/upstream/verdicts.json", *released):
         for one in json.loads(path.read_text(encoding="utf-8"))["contrasts"]:
-            if interval := one["interval"]:
-                shown = [f"{100 * interval[name]:.1f}" for name in ("estimate", "low", "high")]
-                now[path.parent.name, one["contrast"]["name"]] = (
-                    f"{one['verdict'].replace('_', ' ')} {shown[0]} [{shown[1]}, {shown[2]}]"
-                )
+            said, interval = one["verdict"].replace("_", " "), one["interval"]
+            shown = interval and [f"{100 * interval[name]:.1f}" for name in ("estimate", "low", "high")]
+            said = f"{said} {shown[0]} [{shown[1]}, {shown[2]}]" if shown else "no verdict"
+            now[path.parent.name, one["contrast"]["name"]] = said
     assert len(rows) >= 20
     assert [row for row in rows if now[row[0], row[1]] != row[3]] == []

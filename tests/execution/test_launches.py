@@ -14,9 +14,6 @@ from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS
 from fairtrial.storage import provenance
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
-from fairtrial.study.tuning_plan import Tuning
-from fairtrial.tuning.schedule import whole_study
-from fairtrial.tuning.selection import advance
 from tests.support.toy import WORKER, store_of, toy_study
 
 PAIR = Contrast("pair", {"norm": "gn"}, {"norm": "bn"})
@@ -79,24 +76,6 @@ def test_launches_end_when_they_decide_nothing(timed):
     _, rounds = timed(OPEN, "noisy")
     assert len(rounds) == MOST_ROUNDS / ROUNDS
     assert timed(OPEN, "noisy") == ("", rounds)
-
-
-def test_runs_take_as_many_steps_as_launches_and_the_trials_of_their_arm_say(tmp_path, monkeypatch):
-    """Launches of half a second said 6 % more for a batch of 2 than runs of 2 seconds took."""
-    space = {"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}
-    study = toy_study(budget="2s", seeds=4, val_per_class=1, tuning=Tuning(space, seeds=1, share=0.5))
-    (seed,) = {cell.seed for cell in advance(study, {}).cells}
-    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
-    monkeypatch.setenv("TOY_TRAIN_S", json.dumps({f"gn {seed}": 0.5}))
-    assert runner.run(study, Options(results=tmp_path), whole_study(study)) == 0
-    runs = store_of(tmp_path).attempts()
-    trials = [run for run in runs if run.settings.stage == "tuning"]
-    assert len(trials) == 10 and len(runs) == 18
-    launched = {"bn": 0.01, "gn": 0.02}  # a step of a toy
-    for norm, seconds in {"bn": 1.0, "gn": 0.5}.items():
-        (taken,) = {run.spent.steps for run in trials if run.levels["norm"] == norm}
-        (steps,) = {run.spent.steps for run in runs if run not in trials and run.levels["norm"] == norm}
-        assert steps == round(2.0 / (launched[norm] * seconds / taken) ** 0.5)
 
 
 def test_another_machine_cannot_check_the_seconds_of_the_runs(timed, monkeypatch, tmp_path):

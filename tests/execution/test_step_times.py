@@ -5,21 +5,12 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.errors import Fault
-from fairtrial.execution.step_times import (
-    LAUNCHES,
-    calibrated,
-    first_cells,
-    of_trials,
-    step_seconds,
-    step_time_of,
-)
+from fairtrial.execution.step_times import calibrated, first_cells, step_seconds, step_time_of
 from fairtrial.storage import provenance
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import Settings
-from fairtrial.study.tuning_plan import Tuning
-from fairtrial.tuning.selection import advance
-from tests.support.records import ORIGIN, done, killed, publish, trial
+from tests.support.records import ORIGIN, done, killed, publish
 from tests.support.toy import toy_study
 
 HERE = ORIGIN | {"kernels": "torch"}
@@ -86,28 +77,10 @@ def test_a_calibration_counts_for_workers_like_the_one_that_made_it(store, other
 
 
 def test_only_a_budget_in_seconds_needs_a_time_and_none_is_a_refusal(cells):
-    assert step_time_of(cells[0], {}, (), HERE) is None
+    assert step_time_of(cells[0], {}) is None
     timed = toy_study(budget="9s").cells()[0]
-    assert step_time_of(timed, {arm_key(timed.settings): 0.5}, (), HERE) == 0.5
+    assert step_time_of(timed, {arm_key(timed.settings): 0.5}) == 0.5
     for missing in ({}, {arm_key(timed.settings): 0.0}):
         with pytest.raises(Fault, match="no step of bn was timed") as refused:
-            step_time_of(timed, missing, (), HERE)
+            step_time_of(timed, missing)
         assert refused.value.code == 4
-
-
-def test_launches_and_trials_made_here_set_the_steps_of_runs_and_launches_those_of_trials(store):
-    grid = {"lr": tuple(0.1 * 3**each for each in range(5))}
-    study = toy_study(budget="9s", tuning=Tuning(grid, seeds=1), val_per_class=1)
-    trials = [cell for cell in advance(study, {}).cells if cell.levels["norm"] == "bn"]
-    for seconds, cell in zip((1.0, 2.0, 4.0, 2.0, 2.0), trials, strict=True):
-        ended = trial()
-        ended["spent"] |= {"train_s": seconds, "steps": 4}
-        publish(store, cell, 1, ended)
-    found, run, arm = store.attempts(), study.provisional().cells()[0], arm_key(trials[0].settings)
-    assert len(found) == LAUNCHES and of_trials(found, HERE) == {arm: pytest.approx(0.5)}
-    assert step_time_of(run, {arm: 2.0}, found, HERE) == pytest.approx(1.0)  # of 2.0 and 0.5
-    assert step_time_of(trials[0], {arm: 3.0}, found, HERE) == 3.0
-    for unlike in (found[1:], [replace(each, status="diverged") for each in found]):
-        assert step_time_of(run, {arm: 3.0}, unlike, HERE) == 3.0
-    for other in ("threads", "cpu", "device", "kernels"):
-        assert step_time_of(run, {arm: 3.0}, found, HERE | {other: "another"}) == 3.0

@@ -10,6 +10,7 @@ from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
+from fairtrial.study.limits import VAL_POINTS
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.selection import advance
 from tests.support.records import ORIGIN, done, publish, trial
@@ -231,19 +232,24 @@ def test_what_a_value_beyond_an_edge_takes_stands_beside_the_forecast_until_tuni
     """`shots-curve` took 224 trials and 21 minutes more than its plan had said."""
     tuned = study(tuning=Tuning({"lr": (0.1, 0.3, 1.0)}, seeds=2))
     arms = len(tuned.arms())
-    assert planned(tuned, tmp_path / "before")["beyond_an_edge"]["device_s"] is None
+    assert planned(tuned, tmp_path / "before")["beyond_an_edge"]["wall_s"] is None
     store = store_of(tuned, tmp_path)
     origin = {**ORIGIN, "cpu": cpu_model()}
-    cells = tuned.provisional().cells()
-    store.calibrate({arm_key(cell.settings): 3.0 for cell in cells}, origin)
+    cells = tuned.provisional().cells()[:arms]
+    step_s = {arm_key(cell.settings): 3.0 for cell in cells}
+    store.calibrate(step_s, origin)
     found = planned(tuned, tmp_path, jobs=2)
-    steps = sum(cells[index].budget.steps_for(cells[index].settings.batch_size) for index in range(arms))
-    assert found["beyond_an_edge"] == {"cells": 2 * arms, "device_s": 2 * 3.0 * steps, "values": 4}
+    steps = sum(cell.budget.steps_for(cell.settings.batch_size) for cell in cells)
+    assert found["beyond_an_edge"] == {"cells": 2 * arms, "wall_s": 3.0 * steps, "looked": False, "values": 4}
     (said,) = [line for line in plan.lines(found) if line.startswith("edges")]
-    assert said == (
-        f"edges      a choice at an edge adds a value beyond it: at most 4, {2 * arms} cells each, "
-        f"{plan.duration(3.0 * steps)} more than forecast"
-    )
+    first = f"edges      a choice at an edge adds a value beyond it: at most 4, {2 * arms} cells each, "
+    assert said == f"{first}{plan.duration(3.0 * steps)} of training more than forecast"
+    looks = {arm: {"image_s": 0.5, "classes": 10, "train_n": 1000, "test_n": 20} for arm in step_s}
+    store.calibrate(step_s, origin, looks=looks)
+    found = planned(tuned, tmp_path, jobs=2)
+    seen = sum(len(VAL_POINTS) * 10 * cell.settings.val_per_class for cell in cells)
+    assert found["beyond_an_edge"]["looked"]
+    assert found["beyond_an_edge"]["wall_s"] == pytest.approx(3.0 * steps + 0.5 * seen)
     for cell in advance(tuned, {}).cells:
         publish(store, cell, 1, trial(loss=abs(cell.settings.lr - 1.0)))
     wider = planned(tuned, tmp_path)

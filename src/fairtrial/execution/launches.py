@@ -1,4 +1,4 @@
-"""Timed launches: before a study in seconds they set numbers of steps, after it they check the costs."""
+"""Timed launches: before a study in seconds they set its numbers of steps, after it they check the costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fairtrial.execution.engine import Worker
 from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
-from fairtrial.execution.step_times import LAUNCHES
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
@@ -29,6 +28,7 @@ from fairtrial.study.failure_policy import DONE
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study
 
+LAUNCHES: Final = 5  # of each arm at least; their mean counts, as a cell pays for the slow moments too
 MOST_LAUNCHES: Final = 20  # of each arm, where the machine is so noisy that ratios stay uncertain
 
 Rounds = dict[str, list[float]]  # arm key -> seconds of one step at each launch
@@ -74,7 +74,6 @@ class Timekeeper:
         rounds = until_even(partial(launch, cells)) if self.counts_seconds else launch(cells, LAUNCHES)
         looks = rounds and pool.time_looks(workers, cells, self.stop)
         if rounds is not None and looks is not None:
-            # a mean, as a cell pays for the slow moments too
             step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
             self.store.calibrate(
                 step_s, workers[0].origin, rounds=rounds, ways=ways, looks=looks, side_by_side=len(workers)

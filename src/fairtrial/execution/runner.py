@@ -225,7 +225,7 @@ class Driver:
         return False
 
     def _give(self, pool: WorkerPool, worker: Worker, cell: Cell) -> None:
-        step_s = step_times.step_time_of(cell, self.step_s, self.log.counted.values(), worker.origin)
+        step_s = step_times.step_time_of(cell, self.step_s)
         attempt = self.log.begin(cell, worker.pid, worker.origin)
         mixed = self.options.allow_mixed
         message = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from fairtrial.errors import fault
@@ -14,6 +14,7 @@ from fairtrial.planning.power import look_alpha
 from fairtrial.rng import key, prefix, replicate_key, state
 from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect
+from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import parity_gap
 from fairtrial.study.data_spec import is_missing
@@ -62,7 +63,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "cells": len(cells),
         "tuning": None if study.tuning is None else study.tuning.words,
         "tuning_cells": len(trials),
-        "beyond_an_edge": _beyond_an_edge(study, trials, log.pending(list(trials)), costs),
+        "beyond_an_edge": _beyond_an_edge(study, trials, log.counted, costs, options.jobs_for(study)),
         "pending": len(pending),
         "budget": str(study.budget),
         "budget_words": study.budget.words,
@@ -92,23 +93,24 @@ def _gap(cells: list[Cell]) -> float:
 
 
 def _beyond_an_edge(
-    study: Study, trials: Sequence[Cell], pending: Sequence[Cell], costs: Costs
+    study: Study, trials: Sequence[Cell], counted: Mapping[str, Attempt], costs: Costs, jobs: int
 ) -> dict[str, Any] | None:
-    """What one more value of a grid takes, in cells and in device seconds, and how many may still come.
+    """What one more value of a grid takes, in cells and in seconds, and how many may still come.
 
-    None where none can: without a grid, and once every trial has ended.
+    None where none can: without a grid, and once every trial has an outcome. wall_s: None as `forecast_s`.
     """
-    if study.tuning is None or study.tuning.sampler != "grid" or not pending:
+    tuning = study.tuning
+    if tuning is None or tuning.sampler != "grid" or all(cell.id in counted for cell in trials):
         return None
-    (name,) = study.tuning.names
+    (name,) = tuning.names
     tried = {getattr(cell.settings, name) for cell in trials}
     times = [costs.cell_s(cell) for cell in trials]
     known = [seconds for seconds in times if seconds is not None]
-    return {
-        "cells": len(trials) // len(tried),
-        "device_s": sum(known) / len(tried) if len(known) == len(times) else None,
-        "values": may_be_added(study.tuning.grid, tried),
-    }
+    cells = len(trials) // len(tried)
+    wall_s = sum(known) / len(tried) / min(jobs, cells) if len(known) == len(times) else None
+    looked = all(costs.looks_s(cell) is not None for cell in trials)
+    values = may_be_added(tuning.grid, tried)
+    return {"cells": cells, "wall_s": wall_s, "looked": looked, "values": values}
 
 
 def refuse_unaffordable(study: Study, options: Options) -> None:
@@ -181,8 +183,8 @@ def _edges(plan: dict[str, Any]) -> Iterable[str]:
     """Say what choices at an edge add to the forecast, which cannot foresee them."""
     more = plan["beyond_an_edge"]
     if more is not None:
-        took = more["device_s"]
-        seconds = "" if took is None else f", {duration(took / plan['jobs'])} more than forecast"
+        alone = "" if more["looked"] else " of training"
+        seconds = "" if more["wall_s"] is None else f", {duration(more['wall_s'])}{alone} more than forecast"
         each = f"{more['cells']} cells each{seconds}"
         yield f"edges      a choice at an edge adds a value beyond it: at most {more['values']}, {each}"
 
