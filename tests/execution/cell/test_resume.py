@@ -78,6 +78,7 @@ def left(cells, tmp_path_factory):
                 shutil.copytree(of(cell, *points[:-1]), folder)
             status, _ = cells.run(out, cell, folder, len(points), failpoint=points[-1])
             assert status == KILLED, points
+            folder.mkdir(exist_ok=True)  # killed before its first checkpoint it leaves none
         return known[cell.id, points]
 
     return of
