@@ -89,6 +89,7 @@ class Stop:
         _thread.start_new_thread(_leave_in_time, (self.code, Stop._round))
         if self.raises:
             _end_helpers()
+            sys.unraisablehook = _dropped
             raise Ended(self.code, self.reason)
 
 
@@ -96,6 +97,12 @@ def ignore() -> None:
     """Ignore what is watched: a command that has done its work ends with its own exit code."""
     for number in WATCHED:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    """Say nothing of an `Ended` that a callback drops: the command looks at its `Stop`."""
+    if not isinstance(what.exc_value, Ended):
+        sys.__unraisablehook__(what)
 
 
 def _end_helpers() -> None:
