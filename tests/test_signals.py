@@ -161,6 +161,37 @@ def group(session):
     return found
 
 
+DROPPED = """
+import os, signal
+from fairtrial.cli import main
+
+class Strikes:
+    def strike(self, *_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Callback(Strikes):
+    __del__ = Strikes.strike
+
+class Named(Strikes):
+    __set_name__ = Strikes.strike
+
+def command():
+    {moment}
+    return 5
+
+raise SystemExit(main._guarded(command, False))
+"""
+
+
+@pytest.mark.parametrize("moment", ["Callback()", "type('Made', (), {'name': Named()})"])
+def test_what_a_signal_raises_may_be_dropped_or_wrapped(moment):
+    """By a callback, and by Python 3.11 while a class is made: the random moments below met both."""
+    told = subprocess.run(
+        [sys.executable, "-c", DROPPED.replace("{moment}", moment)], capture_output=True, text=True
+    )
+    assert (told.returncode, told.stdout, told.stderr) == (75, "", "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_signal_at_any_moment_ends_a_command_with_its_code(folder, command):

@@ -6,6 +6,7 @@ one with its exit status. Cells are toy jobs.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -44,12 +45,12 @@ class TerminalCommands:
 
 
 def main() -> None:
-    import torch  # noqa: F401
-
-    import fairtrial.cli.main  # noqa: F401
     from fairtrial.execution import worker_pool
-    from fairtrial.reporting.report import figure_registry, full_report  # noqa: F401
+    from fairtrial.reporting.report import figure_registry
     from tests.support.toy import WORKER
+
+    for name in ("torch", "fairtrial.cli.main", "fairtrial.reporting.report.full_report"):
+        importlib.import_module(name)
 
     worker_pool.ENTRY = (WORKER,)
     figure_registry.report_items()
