@@ -16,17 +16,22 @@ def main() -> None:
     open_streams()
     try:
         try:
-            Stop(raises=True).install({})
+            stop = Stop(raises=True)
+            stop.install({})
             if hasattr(signal, "pthread_sigmask"):
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            from fairtrial.cli.main import main as command
-
-            code = command()
+            code = stop.code_of(_command)
         finally:
             ignore()
     except Ended as ended:
         code = ended.code
     sys.exit(code)
+
+
+def _command() -> int:
+    from fairtrial.cli.main import main as command
+
+    return command()
 
 
 if __name__ == "__main__":

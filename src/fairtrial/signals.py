@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -76,6 +76,19 @@ class Stop:
                 continue
             before[number] = handler
             signal.signal(number, self._hear)
+
+    def code_of(self, command: Callable[[], int]) -> int:
+        """Return the exit code of a command, or of the signal that came while it ran.
+
+        What a signal raises may be dropped, by a callback, or wrapped, by Python 3.11 while a class is made.
+        """
+        code = 0
+        try:
+            code = command()
+        except Exception:
+            if self.code is None:
+                raise
+        return code if self.code is None else self.code
 
     def _hear(self, number: int, _frame: Any) -> None:
         if self:

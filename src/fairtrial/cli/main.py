@@ -53,14 +53,9 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
             raise fault(point.problem, VARIABLE, "unset it: it is for tests alone")
         stop = Stop(raises=True)
         with stop.listening():
-            try:
-                code = command()
-                sys.stdout.flush()
-            except Exception:
-                # what a signal raises may come wrapped: Python 3.11 does so where a class is made
-                if stop.code is None:
-                    raise
-            return code if stop.code is None else stop.code  # or it was dropped: by a callback
+            code = stop.code_of(command)
+            sys.stdout.flush()
+            return code
     except Fault as error:
         return _refuse(error, as_json)
     except Ended as ended:
