@@ -26,7 +26,7 @@ from fairtrial.regression import baseline, history
 from fairtrial.reporting.results.record_checks import problems
 from fairtrial.reporting.results.shared_runs import of_summary
 from fairtrial.reporting.results.timings import read_file as read_timings
-from fairtrial.storage.calibrations import chosen_ways, launches_after_runs, read_calibration
+from fairtrial.storage.calibrations import chosen_ways, read_calibration, sessions_of
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.lease import read_lease
 from fairtrial.storage.outcomes import failures, outcomes
@@ -81,7 +81,7 @@ def attempt(store, study):
         one = read(path)
         outcomes([one]), failures([one])
         assert one.failed in (True, False) and one.provenance.modified in (True, False)
-        assert len(one.timed) == 4 and one.settings.start_key
+        assert len(one.timed) == 5 and one.settings.start_key
         list(problems(store))
         return one.as_json()
 
@@ -115,7 +115,7 @@ def calibration(store, study):
 
     def ask(path):
         one = read_calibration(path)
-        chosen_ways([one]), launches_after_runs([one])
+        chosen_ways([one]), sessions_of([one])
         return one.as_json()
 
     return path, ask

@@ -1,6 +1,8 @@
 """Timed launches before and after the runs of a study in seconds."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -10,10 +12,14 @@ from fairtrial.execution.launches import LAUNCHES, MOST_LAUNCHES, calibrate, hal
 from fairtrial.execution.runner import Options
 from fairtrial.execution.ways import fastest, ways_of
 from fairtrial.kernels import dispatch
-from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS
+from fairtrial.stats.cost_parity import REFUSED, ROUNDS, cost_parity
 from fairtrial.storage import provenance
+from fairtrial.storage.calibrations import sessions_of
+from fairtrial.storage.store import Store
+from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast
+from fairtrial.tuning.schedule import whole_study
 from tests.support.toy import WORKER, store_of, toy_study
 
 PAIR = Contrast("pair", {"norm": "gn"}, {"norm": "bn"})
@@ -58,12 +64,12 @@ def test_times_of_cells_side_by_side_set_no_number_of_steps(tmp_path, monkeypatc
     capfd.readouterr()
     assert runner.run(toy_study(budget="2s", seeds=2), Options(results=tmp_path)) == 0
     assert "timing one step and one evaluation of each of 2 arms" in capfd.readouterr().err
-    assert [each.side_by_side for each in store_of(tmp_path).calibrations()] == [2, 1]
+    assert [each.side_by_side for each in store_of(tmp_path).calibrations()] == [2, 1, 1]
 
 
 def test_costs_that_the_runs_leave_open_are_launched_again_and_recorded(timed):
     said, rounds = timed(OPEN)
-    assert "whether 2 arms cost equal seconds is open: timing them again, at most 32 launches each" in said
+    assert "whether 2 arms cost equal seconds is open: timing them again" in said
     assert [[len(seconds) for seconds in each.values()] for each in rounds] == [[ROUNDS, ROUNDS]]
     assert timed(OPEN) == ("", rounds)  # decided: the same command launches nothing more
 
@@ -72,10 +78,80 @@ def test_costs_that_the_runs_decide_are_not_launched_again(timed):
     assert timed({})[1] == [] and "again" not in timed({})[0]
 
 
-def test_launches_end_when_they_decide_nothing(timed):
+def test_launches_after_the_runs_end_when_they_decide_nothing(timed):
+    """One session of them is one unit beside those between the runs, however long it is."""
     _, rounds = timed(OPEN, "noisy")
-    assert len(rounds) == MOST_ROUNDS / ROUNDS
+    assert len(rounds) == 1
     assert timed(OPEN, "noisy") == ("", rounds)
+
+
+def test_arms_are_timed_anew_before_each_seed(timed, tmp_path):
+    """bn becomes 3 % slower at each session: its runs get fewer steps, and the next session judges them."""
+    timed(OPEN, "drifting")
+    store = store_of(tmp_path)
+    setting = store.calibrations()
+    assert len(setting) == 4  # those between the runs decide, none after them
+    set_by = {(one.levels["norm"], one.seed): one.spent for one in store.attempts()}
+    for norm in ("bn", "gn"):
+        (arm,) = {arm_key(one.settings) for one in store.attempts() if one.levels["norm"] == norm}
+        for seed, calibration in enumerate(setting):
+            assert set_by[norm, seed].calibrated_step_s == calibration.step_s[arm]
+            assert set_by[norm, seed].steps == round(2 / calibration.step_s[arm])
+    sides = [[one.timed for one in store.attempts() if one.levels["norm"] == norm] for norm in ("gn", "bn")]
+    found = cost_parity(sides, sessions_of(store.calibrations()))
+    assert (found.source, found.verdict) == ("launches", REFUSED)
+    assert found.ratio == pytest.approx(1.03, abs=0.002)  # each seed by the session after it
+    timed(OPEN, "drifting")
+    assert len(store.calibrations()) == 4
+
+
+def test_trials_go_by_the_steps_of_before_and_runs_are_timed_after_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
+    monkeypatch.setenv("TOY_LAUNCHES", "drifting")
+    study = toy_study(budget="2s", seeds=2, val_per_class=2, tuning={"seeds": 2})
+    assert runner.run(study, Options(results=tmp_path), whole_study(study)) == 0
+    store = Store.of(study, tmp_path)
+    first, *between = store.calibrations()
+    assert len(between) == 2
+    for one in store.attempts():
+        by = first if one.settings.stage == "tuning" else between[one.seed]
+        assert one.spent.calibrated_step_s == by.step_s[arm_key(one.settings)]
+
+
+def test_a_worker_that_dies_as_it_times_a_seed_loses_the_launches_alone(timed, monkeypatch, tmp_path):
+    """The seed runs by the steps of before, and that is said."""
+    time_steps, sessions = worker_pool.WorkerPool.time_steps, []
+
+    def dying(pool, workers, *more):
+        sessions.append(workers)
+        if len(sessions) == 5:  # two choose the way, the third sets the steps of the first seed
+            os.kill(workers[0].pid, signal.SIGKILL)
+        return time_steps(pool, workers, *more)
+
+    monkeypatch.setattr(worker_pool.WorkerPool, "time_steps", dying)
+    said, _ = timed({})
+    assert "the arms of seed 2 keep the steps of before: the calibration stopped" in said
+    store = store_of(tmp_path)
+    assert len(store.calibrations()) == 3 and {one.status for one in store.attempts()} == {"done"}
+
+
+def test_a_signal_during_the_launches_between_seeds_leaves_the_seed_for_the_next_run(
+    timed, monkeypatch, tmp_path
+):
+    time_steps, sessions = worker_pool.WorkerPool.time_steps, []
+
+    def stopped(pool, workers, arms, rounds, stop, *more):
+        sessions.append(workers)
+        if len(sessions) == 5:
+            stop.code = 75
+        return time_steps(pool, workers, arms, rounds, stop, *more)
+
+    monkeypatch.setattr(worker_pool.WorkerPool, "time_steps", stopped)
+    study = toy_study(budget="2s", seeds=4, primary=PAIR)
+    assert runner.run(study, Options(results=tmp_path)) == 75
+    assert {one.seed for one in store_of(tmp_path).attempts()} == {0, 1}
+    assert runner.run(study, Options(results=tmp_path)) == 0
+    assert [one.status for one in store_of(tmp_path).attempts()] == ["done"] * 8
 
 
 def test_another_machine_cannot_check_the_seconds_of_the_runs(timed, monkeypatch, tmp_path):
@@ -85,14 +161,14 @@ def test_another_machine_cannot_check_the_seconds_of_the_runs(timed, monkeypatch
     monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
     monkeypatch.setenv("TOY_CPU", "another")
     assert runner.run(toy_study(budget="2s", seeds=4, primary=PAIR), Options(results=tmp_path)) == 0
-    assert len(store_of(tmp_path).calibrations()) == 1
+    assert all(each.step_s for each in store_of(tmp_path).calibrations())
 
 
 def _interrupted(time_steps):
     """Launches before the runs alone, as if a signal had come behind the runs."""
 
-    def wrapped(pool, worker, arms, rounds, stop):
-        return None if rounds == ROUNDS else time_steps(pool, worker, arms, rounds, stop)
+    def wrapped(pool, worker, arms, rounds, stop, *more):
+        return None if rounds == ROUNDS else time_steps(pool, worker, arms, rounds, stop, *more)
 
     return wrapped
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.execution.run_options import Options
+from fairtrial.execution.step_times import session_s
+from fairtrial.planning import plan
 from fairtrial.planning.forecast import Costs
 from fairtrial.storage.provenance import cpu_model
 from fairtrial.storage.store import Store
@@ -36,6 +38,18 @@ def test_a_cell_trains_its_steps_times_their_time_or_its_seconds(cells):
     assert known.train_s(cells[1]) is None
     assert Costs({}).train_s(toy_study(budget="9s").cells()[0]) == 9.0
     assert known.train_s(toy_study(budget="9gflop").cells()[0]) is None
+
+
+def test_a_budget_in_seconds_times_its_arms_before_each_seed(cells, tmp_path):
+    """`batch-seconds` took longer than its plan had said; several devices time them once."""
+    made = toy_study(budget="9s", seeds=4).cells()
+    arm = arm_key(made[0].settings)
+    each = session_s(0.1)
+    assert each == 5 * 0.1 * (1 + 3 + 5)
+    assert Costs({arm: 0.1}).launches_s([*made, trial(made[0])]) == 4 * (each + session_s(None))
+    assert Costs({arm: 0.1}).launches_s([trial(made[0]), *cells]) == 0
+    found = plan.plan(toy_study(budget="9s", seeds=4), Options(results=tmp_path))
+    assert found["device_s"] == 8 * 9.0 + 8 * session_s(None)
 
 
 LOOKS = {"image_s": 0.5, "classes": 10, "train_n": 100, "test_n": 40}

@@ -583,6 +583,18 @@ def test_calibrations_come_oldest_first_and_numbered_ones_before_them(store):
     assert [each.step_s["a"] for each in store.calibrations()] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, 86_400.0, -86_400.0, -2e9])
+def test_a_jump_of_the_wall_clock_does_not_reorder_calibrations(store, monkeypatch, jump):
+    """The newest sets steps, the first one the layout: each was the other one after a clock went back."""
+    now = time.time()
+    record = {"schema": 1, "step_s": {"a": 0.1}, "origin": {**ORIGIN, "ended": now}}
+    (store.folder / "calibration-1.json").write_text(sealed(record))  # from before they were counted
+    store.calibrate({"a": 0.2}, ORIGIN, ways={"a": {"layout": "nchw"}})
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    store.calibrate({"a": 0.3}, ORIGIN, ways={"a": {"layout": "nhwc"}})
+    assert [each.step_s["a"] for each in store.calibrations()] == [0.1, 0.2, 0.3]
+
+
 # the table
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -93,7 +94,11 @@ def dataset_of(spec, resolution, download):
     return SimpleNamespace(sha256=os.environ.get("TOY_DATA", "d" * 64))
 
 
+_sessions = itertools.count()
+
+
 def calibrate(arms, specs, context, rounds):
+    session = next(_sessions)
     if os.environ.get("TOY_CALIBRATE"):
         ACTS[os.environ["TOY_CALIBRATE"]]()
     for number in range(rounds):
@@ -101,6 +106,8 @@ def calibrate(arms, specs, context, rounds):
             way = os.environ.get("TOY_LAUNCHES")
             noise = 4.0 ** ((number + index) % 2) if way == "noisy" else 1.0
             slower = 2.0 if way in LAYOUTS and arm.layout != way else 1.0
+            if way == "drifting":
+                slower = (1.03 if arm.norm == "bn" else 1.0001) ** session
             yield index, STEP_S[arm.norm] * noise * slower
 
 

@@ -1,26 +1,27 @@
-"""Timed launches: before a study in seconds they set its numbers of steps, after it they check the costs."""
+"""Timed launches: before each seed of a study in seconds they set its steps, after it they check costs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Any, Final
 
+from fairtrial.errors import Fault
 from fairtrial.execution import step_times
 from fairtrial.execution.engine import Worker
 from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
+from fairtrial.execution.step_times import LAUNCHES
 from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
-from fairtrial.stats.cost_parity import MOST_ROUNDS, ROUNDS, open_arms
+from fairtrial.stats.cost_parity import ROUNDS, open_arms
 from fairtrial.storage import provenance
-from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
+from fairtrial.storage.calibrations import chosen_ways, sessions_of
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
@@ -28,19 +29,18 @@ from fairtrial.study.failure_policy import DONE
 from fairtrial.study.limits import PARITY_LIMIT
 from fairtrial.study.study import Cell, Study
 
-LAUNCHES: Final = 5  # of each arm at least; their mean counts, as a cell pays for the slow moments too
 MOST_LAUNCHES: Final = 20  # of each arm, where the machine is so noisy that ratios stay uncertain
 
 Rounds = dict[str, list[float]]  # arm key -> seconds of one step at each launch
 
 
-@dataclass(frozen=True)
 class Timekeeper:
-    """Who times the arms of one study."""
+    """Who times the arms of one study, and says by which steps and in which way each cell runs."""
 
-    study: Study
-    store: Store
-    stop: Stop
+    def __init__(self, study: Study, store: Store, stop: Stop) -> None:
+        self.study, self.store, self.stop = study, store, stop
+        self.step_s: dict[str, float] = {}  # arm key -> seconds of a step, as last timed
+        self.seed: int | None = None  # whose arms were timed just before its runs
 
     @property
     def counts_seconds(self) -> bool:
@@ -52,8 +52,41 @@ class Timekeeper:
         """Arm key -> layout and kernels that were chosen for it; none where it was timed as declared."""
         return chosen_ways(self.store.calibrations())
 
+    def time_missing(self, pool: WorkerPool, worker: Worker, cells: Sequence[Cell]) -> None:
+        """Time the arms that were never timed on such a worker. cells: to be run, in their order."""
+        arms, known = step_times.first_cells(cells), step_times.calibrated(self.store, worker.origin)
+        missing = {arm: cell for arm, cell in arms.items() if arm not in known}
+        self.set_steps(pool, [worker], missing)
+        if len(missing) == len(arms) and cells[0].settings.stage != "tuning":
+            self.seed = cells[0].seed
+        self.step_s = step_times.calibrated(self.store, worker.origin)
+
+    def time_seed(
+        self, pool: WorkerPool, worker: Worker, cells: Sequence[Cell], tick: Callable[[], None]
+    ) -> None:
+        """Time the arms of a seed before the first of its runs, where one device runs them all.
+
+        Machines that others share change by several percent in minutes, and not alike for all arms. cells: to
+        be run, in their order.
+        """
+        seed, a_trial = cells[0].seed, cells[0].settings.stage == "tuning"
+        if not self.counts_seconds or pool.size > 1 or a_trial or seed == self.seed:
+            return
+        runs = [cell for cell in cells if cell.settings.stage != "tuning" and cell.seed == seed]
+        self.seed, ways = seed, self.ways
+        arms = {arm: in_way(cell, ways.get(arm, {})) for arm, cell in step_times.first_cells(runs).items()}
+        try:
+            rounds = pool.time_steps([worker], arms, LAUNCHES, self.stop, tick)
+        except Fault as error:  # the worker died; its successor runs the seed by the steps of before
+            announce(f"the arms of seed {self.seed} keep the steps of before: {error}")
+            return
+        if rounds is not None:
+            step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
+            self.store.calibrate(step_s, worker.origin, rounds=rounds, ways=ways, side_by_side=1)
+            self.step_s |= step_s
+
     def set_steps(self, pool: WorkerPool, workers: Sequence[Worker], arms: Mapping[str, Cell]) -> None:
-        """Time arms before their runs, and write it down. arms: arm key -> a cell of it.
+        """Time arms before all runs, and write it down. arms: arm key -> a cell of it.
 
         workers: as many as will run side by side; one, where the budget is in seconds.
         """
@@ -97,7 +130,7 @@ class Timekeeper:
             [[timed for levels, timed in runs if corner.items() <= levels] for corner in corners(contrast)]
             for contrast in self.study.contrasts
         ]
-        arms = open_arms(contrasts, launches_after_runs(self.store.calibrations()))
+        arms = open_arms(contrasts, sessions_of(self.store.calibrations()))
         first, ways = step_times.first_cells(cells), self.ways
         return {arm: in_way(cell, ways.get(arm, {})) for arm, cell in first.items() if arm in arms}
 
@@ -114,8 +147,7 @@ class Timekeeper:
         if odd:
             announce(f"whether arms cost equal seconds stays open: the runs had another {sorted(odd)[0]}")
             return
-        words = f"whether {len(arms)} arms cost equal seconds is open: timing them again"
-        announce(f"{words}, at most {MOST_ROUNDS} launches each")
+        announce(f"whether {len(arms)} arms cost equal seconds is open: timing them again")
         while arms and (rounds := pool.time_steps([worker], arms, ROUNDS, self.stop)):
             self.store.calibrate({}, worker.origin, rounds=rounds)
             arms = self.unchecked(cells, counted)

@@ -81,7 +81,6 @@ class Driver:
         self.log = AttemptLog(store, study.failures)
         self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
-        self.step_s: dict[str, float] = {}
         self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.held_up = self.waits = False  # by and for cells of other drivers
         self.workers = contextlib.ExitStack()  # ends the pool
@@ -153,11 +152,8 @@ class Driver:
         if worker is None:
             return
         self.refuse_mixing(worker)
-        known = step_times.calibrated(self.store, worker.origin)
-        arms = step_times.first_cells([*self.wanted, *self.study.provisional().cells()])
-        missing = {arm: cell for arm, cell in arms.items() if arm not in known}
-        self.timekeeper.set_steps(pool, [worker], missing)
-        self.step_s, self.ways = step_times.calibrated(self.store, worker.origin), self.timekeeper.ways
+        self.timekeeper.time_missing(pool, worker, [*self.wanted, *self.study.provisional().cells()])
+        self.ways = self.timekeeper.ways
 
     def refuse_mixing(self, worker: Worker) -> None:
         """A Fault (exit 4) where a worker is unlike the records, or the first one, in what must be alike."""
@@ -184,7 +180,7 @@ class Driver:
         beat, reason = CLOCK.now(), None
         try:
             while not self.stop and (self.pending or pool.busy() or self._goes_on(progress)):
-                self._hand_out(pool)
+                self._hand_out(pool, progress)
                 for worker, message in pool.answers(POLL_S):
                     self._hear(worker, message, progress)
                 self._end_overdue(pool)
@@ -207,9 +203,12 @@ class Driver:
         progress.expect(self.wanted)
         return True
 
-    def _hand_out(self, pool: WorkerPool) -> None:
+    def _hand_out(self, pool: WorkerPool, progress: Progress) -> None:
         for worker in pool.free():
             if self.pending and self._affordable(pool, self.pending[0]):
+                self.timekeeper.time_seed(pool, worker, self.pending, lambda: progress.tick(()))
+                if self.stop or worker not in pool.workers:
+                    return
                 self._give(pool, worker, self.pending.popleft())
         pool.grow(len(pool.busy()) + len(self.pending))
 
@@ -225,7 +224,7 @@ class Driver:
         return False
 
     def _give(self, pool: WorkerPool, worker: Worker, cell: Cell) -> None:
-        step_s = step_times.step_time_of(cell, self.step_s)
+        step_s = step_times.step_time_of(cell, self.timekeeper.step_s)
         attempt = self.log.begin(cell, worker.pid, worker.origin)
         mixed = self.options.allow_mixed
         message = {
@@ -245,7 +244,7 @@ class Driver:
             self._handle_exit(worker, message, progress)
         elif "origin" in message:
             self.refuse_mixing(worker)
-        else:
+        elif "cell" in message:  # launches that a signal cut short may answer yet
             self._take_result(worker, message, progress)
 
     def _take_result(self, worker: Worker, message: Message, progress: Progress) -> None:

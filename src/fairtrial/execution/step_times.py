@@ -1,10 +1,11 @@
-"""Seconds per step of each arm: from calibrations, and from cells that ran."""
+"""Seconds per step of each arm: from calibrations, and from cells that ran; and what timing them takes."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from fairtrial.errors import REFUSED, fault
 from fairtrial.storage import provenance
@@ -13,6 +14,20 @@ from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Cell
+
+LAUNCHES: Final = 5  # of each arm at least; their mean counts, as a cell pays for the slow moments too
+LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
+WARM_UP: Final = 3  # steps of a launch that are not timed, after the first one, which allocates
+
+
+def timed_steps(step_s: float) -> int:
+    """Return how many steps of about so many seconds a launch times."""
+    return min(2000, max(5, math.ceil(LAUNCH_S / step_s)))
+
+
+def session_s(step_s: float | None) -> float:
+    """Return the seconds of an arm's launches before a seed; about, where no step of it was timed."""
+    return LAUNCHES * (LAUNCH_S if step_s is None else step_s * (1 + WARM_UP + timed_steps(step_s)))
 
 
 def first_cells(cells: Iterable[Cell]) -> dict[str, Cell]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Final
 
@@ -139,13 +139,16 @@ class WorkerPool:
         return []
 
     def time_steps(
-        self, workers: Sequence[Worker], arms: Mapping[Any, Cell], rounds: int, stop: Stop
-    ) -> dict[Any, list[float]] | None:
+        self, workers: Sequence[Worker], arms: Mapping[Any, Cell], rounds: int, stop: Stop,
+        tick: Callable[[], None] = lambda: None,
+    ) -> dict[Any, list[float]] | None:  # fmt: skip
         """Let workers that wait launch arms, interleaved -> arm: seconds of a step; None after a signal.
 
         Several launch side by side, as cells run: cores that share a cache or a clock are slower together.
+        tick: called while they do.
         """
-        found = self._ask(workers, {"do": "calibrate", "rounds": rounds, **_arms(arms)}, "rounds", stop)
+        ask = {"do": "calibrate", "rounds": rounds, **_arms(arms)}
+        found = self._ask(workers, ask, "rounds", stop, tick)
         if found is None:
             return None
         return {arm: [seconds for one in found for seconds in one[index]] for index, arm in enumerate(arms)}
@@ -163,7 +166,10 @@ class WorkerPool:
             if looks
         }
 
-    def _ask(self, workers: Sequence[Worker], message: Message, key: str, stop: Stop) -> list[Any] | None:
+    def _ask(
+        self, workers: Sequence[Worker], message: Message, key: str, stop: Stop,
+        tick: Callable[[], None] = lambda: None,
+    ) -> list[Any] | None:  # fmt: skip
         """Give several workers one message -> what each answers under `key`; None after a signal."""
         for worker in workers:
             self._engine.give(worker, message)
@@ -176,6 +182,7 @@ class WorkerPool:
                     found.append(answer[key])
             if len(found) == len(workers):
                 return found
+            tick()
         return None
 
     def look(self, worker: Worker, cells: list[Message], stop: Stop) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from fairtrial.execution.run_options import Options
-from fairtrial.execution.step_times import made_here, step_seconds
+from fairtrial.execution.step_times import made_here, session_s, step_seconds
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
@@ -73,6 +73,15 @@ class Costs:
         """Seconds that a cell will take, training alone where no evaluation was timed; None as `train_s`."""
         seconds = self.train_s(cell)
         return None if seconds is None else seconds + (self.looks_s(cell) or 0.0)
+
+    def launches_s(self, cells: Iterable[Cell]) -> float:
+        """Seconds of timing the arms of each seed before its runs, which a budget in seconds asks for."""
+        timed = {
+            (cell.seed, arm_key(cell.settings))
+            for cell in cells
+            if cell.budget.kind == "seconds" and cell.settings.stage != "tuning"
+        }
+        return sum(session_s(self.step_s.get(arm)) for _, arm in timed)
 
 
 def _kind(settings: Settings) -> Kind:

@@ -1,7 +1,7 @@
 """Whether the arms of a contrast cost equal seconds: held, refused or open (STATISTICS 17.3).
 
-The runs decide first. Where their interval cannot, launches decide that were timed after the runs,
-interleaved, at the numbers of steps that the runs took. Those before the runs set these numbers: no judges.
+The runs decide first. Where their interval cannot, interleaved launches decide, at the numbers of steps that
+the runs took: of each run the first session of launches after it. Those before it set its number: no judges.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from typing import Any, Final, TypeAlias
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 
 ROUNDS: Final = 8  # interleaved launches of each arm between two judgements
+MANY: Final = 2  # sessions that set the steps of an arm, and the session is the unit
 MOST_ROUNDS: Final = 32  # a gap of 5 % is caught 97 times in 100 at a noise of 2.9 % a launch
 HELD: Final = "held"
 REFUSED: Final = "refused"
 OPEN: Final = "open"
 
-Run: TypeAlias = tuple[str, int, float, int]  # arm key, seed, training seconds, steps
-Costs: TypeAlias = Mapping[Any, float]  # seed or round -> seconds of one side of a contrast
-Times: TypeAlias = Mapping[str, Mapping[Hashable, float]]  # arm key -> round -> seconds of one step
+# arm key, seed, training seconds, steps, seconds of a step that set them
+Run: TypeAlias = tuple[str, int, float, int, float | None]
+Costs: TypeAlias = Mapping[Any, float]  # seed, session or round -> seconds of one side of a contrast
+# arm key -> seconds of a step as set, none after the runs; arm key -> round -> seconds of a step
+Session: TypeAlias = tuple[Mapping[str, float], Mapping[str, Mapping[Hashable, float]]]
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,41 @@ class CostParity:
         return f"ratio {self.ratio:.3f}{limits} by {self.source}"
 
 
-def cost_parity(sides: Sequence[Sequence[Run]], times: Times) -> CostParity | None:
+def cost_parity(sides: Sequence[Sequence[Run]], sessions: Sequence[Session]) -> CostParity | None:
     """Judge the finished runs of each side of a contrast; None where a side has none.
 
-    times: of launches after the runs.
+    sessions: oldest first. Machines change between them, so the session is the unit; the round, where one
+    session judges all runs.
     """
     if not all(sides):
         return None
     by_runs = judge_costs([_seconds(side) for side in sides], "runs")
-    launched = [_launched(side, times) for side in sides]
-    return judge_costs(launched, "launches") if by_runs.verdict == OPEN and all(launched) else by_runs
+    launched = [_launched(side, sessions) for side in sides]
+    shared = set.intersection(*map(set, launched))
+    if by_runs.verdict != OPEN or not shared:
+        return by_runs
+    if len(shared) == 1:
+        return judge_costs([side[next(iter(shared))] for side in launched], "launches")
+    means = [{each: fmean(side[each].values()) for each in shared} for side in launched]
+    return judge_costs(means, "launches")
 
 
-def open_arms(contrasts: Iterable[Sequence[Sequence[Run]]], times: Times) -> set[str]:
-    """Return the keys of arms that more launches may decide: of open contrasts, below MOST_ROUNDS each."""
+def open_arms(contrasts: Iterable[Sequence[Sequence[Run]]], sessions: Sequence[Session]) -> set[str]:
+    """Return the keys of arms of open contrasts that more launches after the runs may decide.
+
+    One session of them is enough where others lay between the runs: its rounds are no units then.
+    """
     arms: set[str] = set()
     for sides in contrasts:
-        parity = cost_parity(sides, times)
+        parity = cost_parity(sides, sessions)
         if parity is not None and parity.verdict == OPEN:
             arms |= {arm for side in sides for arm, *_ in side}
-    return {arm for arm in arms if len(times.get(arm, ())) < MOST_ROUNDS}
+    after = sessions[-1][1] if sessions and not sessions[-1][0] else {}
+
+    def enough(arm: str) -> int:
+        return MOST_ROUNDS if sum(arm in step_s for step_s, _ in sessions) < MANY else ROUNDS
+
+    return {arm for arm in arms if len(after.get(arm, ())) < enough(arm)}
 
 
 def judge_costs(sides: Sequence[Costs], source: str) -> CostParity:
@@ -104,15 +122,37 @@ def _log_ratio(one: Costs, other: Costs) -> tuple[float, float, float]:
 def _seconds(runs: Iterable[Run]) -> Costs:
     """Return seed -> training seconds, the mean over the runs of a side."""
     by_seed: defaultdict[int, list[float]] = defaultdict(list)
-    for _, seed, seconds, _ in runs:
+    for _, seed, seconds, *_ in runs:
         by_seed[seed].append(seconds)
     return {seed: fmean(values) for seed, values in by_seed.items()}
 
 
-def _launched(runs: Iterable[Run], times: Times) -> Costs:
-    """Return round -> seconds that a run of a side takes by that round, the mean over its arms."""
-    steps: defaultdict[str, list[int]] = defaultdict(list)
-    for arm, _, _, taken in runs:
-        steps[arm].append(taken)
-    shared = set.intersection(*(set(times.get(arm, ())) for arm in steps))
-    return {each: fmean(fmean(steps[arm]) * times[arm][each] for arm in steps) for each in shared}
+def _launched(runs: Iterable[Run], sessions: Sequence[Session]) -> dict[int, Costs]:
+    """Return session -> round -> seconds that the runs before it take by it, the mean over a side's arms."""
+    steps: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    arms = {arm for arm, *_ in runs}
+    for arm, _, _, taken, set_by in runs:
+        if (after := _first_after(arm, set_by, sessions)) is not None:
+            steps[after][arm].append(taken)
+    costs: dict[int, Costs] = {}
+    for after, by_arm in steps.items():
+        times = {arm: sessions[after][1][arm] for arm in by_arm}
+        shared = set.intersection(*map(set, times.values()))
+        if set(by_arm) == arms and shared:
+            costs[after] = {
+                each: fmean(fmean(taken) * times[arm][each] for arm, taken in by_arm.items())
+                for each in shared
+            }
+    return costs
+
+
+def _first_after(arm: str, set_by: float | None, sessions: Sequence[Session]) -> int | None:
+    """Return the first session that timed an arm after the last one that set such a step.
+
+    Where none did, another rule set it: only launches after all runs judge it then.
+    """
+    setters = [index for index, (step_s, _) in enumerate(sessions) if step_s.get(arm) == set_by is not None]
+    for index, (step_s, times) in enumerate(sessions):
+        if arm in times and (index > setters[-1] if setters else not step_s):
+            return index
+    return None

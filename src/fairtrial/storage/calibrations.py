@@ -52,6 +52,7 @@ Looks = Annotated[
     dict[str, dict[str, float]],
     Check(f"numbers above 0 of each arm: {', '.join(sorted(LOOKS))}", _is_looks),
 ]
+Session = tuple[Mapping[str, float], dict[str, dict[Hashable, float]]]
 Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
 
 
@@ -62,7 +63,8 @@ class Calibration(Group):
     step_s: what turns a budget into steps; empty where launches after the runs check what they cost. rounds:
     each launch, interleaved over the arms. ways: the settings that proved fastest. looks: seconds of
     evaluating one image, and the sizes of the data. side_by_side: how many processes launched at once; more
-    than one foresees a run of cells side by side, and sets no number of steps.
+    than one foresees a run of cells side by side, and sets no number of steps. after: how many the folder
+    held before, which orders them whatever wall clocks say; None in those from before it was counted.
     """
 
     schema: Whole = integrity.SCHEMA
@@ -71,6 +73,7 @@ class Calibration(Group):
     ways: Ways | None = None
     looks: Looks | None = None
     side_by_side: Whole | None = None
+    after: Whole | None = None
     provenance: Provenance
 
     @property
@@ -105,12 +108,12 @@ def calibration_text(measured: Mapping[str, object], origin: Mapping[str, object
 
 
 def oldest_first(found: Mapping[Path, Calibration]) -> list[Calibration]:
-    """Return calibrations by their time; those from before they had one come first, by their number."""
+    """Return calibrations by how many were there before; old ones come first, by their time or number."""
 
-    def age(path: Path) -> tuple[float, int, str]:
-        match = NAME.fullmatch(path.name)
+    def age(path: Path) -> tuple[int, float, int, str]:
+        match, one = NAME.fullmatch(path.name), found[path]
         number = int(match[1]) if match and match[1] else 0
-        return float(found[path].provenance.ended or 0.0), number, path.name
+        return one.after or 0, float(one.provenance.ended or 0.0), number, path.name
 
     return [found[path] for path in sorted(found, key=age)]
 
@@ -124,11 +127,15 @@ def chosen_ways(calibrations: Iterable[Calibration]) -> dict[str, dict[str, str]
     return ways
 
 
-def launches_after_runs(calibrations: Iterable[Calibration]) -> Mapping[str, Mapping[Hashable, float]]:
-    """Return arm key -> round -> seconds of one step, from the calibrations that set no number of steps."""
-    times: defaultdict[str, dict[Hashable, float]] = defaultdict(dict)
-    for number, calibration in enumerate(calibrations):
-        if not calibration.step_s:
-            for arm, seconds in (calibration.rounds or {}).items():
-                times[arm] |= {(number, index): value for index, value in enumerate(seconds)}
-    return times
+def sessions_of(calibrations: Iterable[Calibration]) -> list[Session]:
+    """Return (arm key -> seconds of a step as set, arm key -> round -> seconds of a step), oldest first.
+
+    Launches that set nothing and follow one another are one session: those after the runs.
+    """
+    found: list[Session] = []
+    for number, calibration in enumerate(each for each in calibrations if each.alone):
+        if calibration.step_s or not found or found[-1][0]:
+            found.append((calibration.step_s, defaultdict(dict)))
+        for arm, seconds in (calibration.rounds or {}).items():
+            found[-1][1][arm] |= {(number, index): value for index, value in enumerate(seconds)}
+    return found

@@ -191,9 +191,10 @@ class Attempt(Group):
         return self.measured.test_acc is not None
 
     @property
-    def timed(self) -> tuple[str, int, float, int]:
-        """Arm key, seed, training seconds and steps: what `stats.cost_parity` judges."""
-        return arm_key(self.settings), self.seed, self.spent.train_s, self.spent.steps
+    def timed(self) -> tuple[str, int, float, int, float | None]:
+        """Arm key, seed, training seconds, steps, what set them: what `stats.cost_parity` judges."""
+        took = self.spent
+        return arm_key(self.settings), self.seed, took.train_s, took.steps, took.calibrated_step_s
 
     @property
     def failed(self) -> bool:
@@ -284,14 +285,13 @@ def attempt_record(study: str, cell: Json, attempt: int, result: Json, origin: J
 
 def failure(status: str, what: str, where: str, lost_s: float) -> Json:
     """Return how an attempt ended that has no result. what: a file name in it may be no text."""
-    what = what[:LONGEST].encode("utf-8", "replace").decode()
     spent = dict.fromkeys(("steps", "examples", "flops", "train_s", "eval_s", "load_s"), 0)
     return {
         "status": status,
         "spent": {**spent, "lost_s": round(lost_s, 3)},
         "measured": {"test_reads": 0},
         "drawn": {},
-        "error": {"what": what, "where": where},
+        "error": {"what": what[:LONGEST].encode("utf-8", "replace").decode(), "where": where},
     }
 
 

@@ -197,7 +197,8 @@ class Store:
 
     def calibrate(self, step_s: Mapping[str, float], origin: Record, **measured: object) -> None:
         """Add a measured calibration, fields as in `Calibration`; earlier ones stay."""
-        name, text = calibration_text({"step_s": dict(step_s), **measured}, origin)
+        made = {"step_s": dict(step_s), "after": len(self._calibration_files()), **measured}
+        name, text = calibration_text(made, origin)
         with contextlib.suppress(FileExistsError):
             atomic.publish(self.folder / name, text)
 

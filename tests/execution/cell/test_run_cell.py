@@ -13,6 +13,7 @@ import torch
 
 from fairtrial.data import Sealed
 from fairtrial.errors import Fault
+from fairtrial.execution import step_times
 from fairtrial.execution.cell import calibration, prepare
 from fairtrial.execution.cell import run_cell as run_cell_module
 from fairtrial.execution.cell.calibration import calibrate
@@ -148,7 +149,7 @@ def test_an_arm_made_slower_gets_fewer_steps_under_seconds_and_as_many_under_ste
         return model
 
     monkeypatch.setattr(prepare, "create_model", slowed)
-    monkeypatch.setattr(calibration, "LAUNCH_S", 0.02)
+    monkeypatch.setattr(step_times, "LAUNCH_S", 0.02)
     arms = [settings(norm="gn"), settings(norm="ln")]
     step_s = dict(calibrate(arms, ["digits", "digits"], ExecutionContext(), rounds=5))
     assert step_s[1] > step_s[0] + 0.5 * pause

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -12,6 +11,7 @@ import torch
 from fairtrial.execution.cell.cell_function import CellRun, own_function
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import ExecutionContext, tuned
+from fairtrial.execution.step_times import WARM_UP, timed_steps
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import recipe_of, rule_of
@@ -21,8 +21,6 @@ from fairtrial.training.loop import evaluate, fit
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
 
-LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
-WARM_UP: Final = 3  # steps of a launch that are not timed
 LOOK_IMAGES: Final = 500  # of one timed evaluation
 LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
@@ -32,7 +30,7 @@ def calibrate(
 ) -> Iterator[tuple[int, float]]:
     """(arm index, seconds per step) of each launch: rounds over all arms, interleaved.
 
-    A launch builds the network anew, warms up, then times as many steps as fill LAUNCH_S.
+    A launch builds the network anew, warms up, then times as many steps as fill step_times.LAUNCH_S.
     """
     longest = [0.0] * len(arms)
     for _ in range(rounds):
@@ -114,5 +112,5 @@ def _timed(seconds: Callable[[int], float]) -> tuple[float, int]:
     if step_s > LONG_S:
         return seconds(1), 1
     step_s = seconds(WARM_UP) / WARM_UP
-    steps = min(2000, max(5, math.ceil(LAUNCH_S / step_s)))
+    steps = timed_steps(step_s)
     return seconds(steps), steps

@@ -14,7 +14,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.parity_checks import Arms, Check, budget_parity
 from fairtrial.reporting.wording import clean, listed, overlap_words, plural
 from fairtrial.stats.cost_parity import CostParity, cost_parity
-from fairtrial.storage.calibrations import chosen_ways, launches_after_runs
+from fairtrial.storage.calibrations import chosen_ways, sessions_of
 from fairtrial.storage.record import Attempt
 from fairtrial.study.budget import Budget
 from fairtrial.study.contrast import corners
@@ -61,10 +61,10 @@ def _costs(results: Results, contrasts: Iterable[Contrast]) -> dict[str, CostPar
     """Return whether the sides of each contrast cost equal seconds; nothing under another budget."""
     if results.study.budget.kind != "seconds":
         return {}
-    times, found = launches_after_runs(results.calibrations), {}
+    sessions, found = sessions_of(results.calibrations), {}
     for contrast in contrasts:
         done = [[r.timed for r in side if r.status == DONE] for side in _sides(results, contrast)]
-        if parity := cost_parity(done, times):
+        if parity := cost_parity(done, sessions):
             found[contrast.name] = parity
     return found
 
