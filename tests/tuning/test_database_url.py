@@ -1,10 +1,13 @@
 """The address of a database: what is refused, and that its password is never shown."""
 
+from pathlib import Path
+
 import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import REFUSED, USAGE, Fault
-from fairtrial.tuning.database_url import FILE_VARIABLE, VARIABLE, given_url, read_url
+from fairtrial.storage import lock
+from fairtrial.tuning.database_url import FILE_VARIABLE, VARIABLE, given_url, one_driver, read_url
 
 SECRET = "s3cr%t/päss"
 SPELLED = ("s3cr%25t%2Fp%C3%A4ss", SECRET)
@@ -75,3 +78,22 @@ def test_the_command_refuses_a_password_and_a_part(capsys, tmp_path):
     assert main(["tune", "norm", *results, "--storage", "postgresql://ann@127.0.0.1:1/x"]) == REFUSED
     said = capsys.readouterr().err
     assert said.count("error: ") == 2 and "postgresql://ann@127.0.0.1:1/x" in said
+
+
+def test_sqlite_on_a_file_system_of_several_machines_is_refused_before_it_is_opened(monkeypatch, tmp_path):
+    mounts = tmp_path / "mountinfo"
+    line = "36 35 98:0 / {} rw,noatime shared:1 - {} server:/home rw\n"
+    places = {"/": "ext4", f"{tmp_path}/a\\040disk": "nfs4", f"{tmp_path}/a\\040disk/here": "ext4"}
+    mounts.write_text("".join(line.format(*place) for place in places.items()) + "no line of a mount\n")
+    monkeypatch.setattr(lock, "MOUNTS", mounts)
+    (tmp_path / "a disk" / "here").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a disk")
+    for far in (tmp_path / "a disk" / "t.db", tmp_path / "link" / "t.db"):
+        with pytest.raises(Fault, match=r"several machines \(nfs4\)") as refused, one_driver(far):
+            pass
+        assert refused.value.code == REFUSED and not list((tmp_path / "a disk").glob("t.db*"))
+    for near in (tmp_path / "a disk" / "here" / "t.db", tmp_path / "t.db"):
+        with one_driver(near):
+            assert near.with_name("t.db.lock").exists()
+    assert lock.file_system(tmp_path, tmp_path / "nothing") == ""
+    assert lock.file_system(Path("/proc")) in ("proc", "")

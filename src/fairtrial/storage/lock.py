@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -18,6 +19,9 @@ WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
 _PART: Final = ".lock-part-"
 _START: Final = ".lock-start"  # held only while a driver looks at the others
 _STARTED: Final = "%Y-%m-%d %H:%M:%S %z"
+MOUNTS: Final = Path("/proc/self/mountinfo")
+_MOUNTED_AT: Final = 4  # field of a line
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # a space, a tab, a newline or a backslash in it
 _ELSEWHERE: Final = (
     "choose a folder on a file system with locks (Lustre: mount -o flock; NFS: start the lock service)"
 )
@@ -142,6 +146,26 @@ def _busy(path: Path) -> Fault:
         time.sleep(0.05)
     what = f"the study is already being run by {holder or 'another process'}"
     return fault(what, str(path), "wait until it ends, or follow it with `fairtrial status STUDY`", REFUSED)
+
+
+def file_system(path: Path, mounts: Path = MOUNTS) -> str:
+    """Return the kind of file system that a path lies on, such as 'ext4' or 'nfs4'; '' where none can tell.
+
+    mounts: a file as of proc_pid_mountinfo(5).
+    """
+    try:
+        text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+    kinds: dict[Path, str] = {}
+    for line in text.splitlines():
+        mount, _, source = line.partition(" - ")
+        names = mount.split(" ")
+        if len(names) > _MOUNTED_AT and source:
+            # the last one that was mounted at a place is what is seen there
+            kinds[Path(_OCTAL.sub(lambda m: chr(int(m[1], 8)), names[_MOUNTED_AT]))] = source.split(" ")[0]
+    here = path.absolute().resolve()
+    return next((kinds[place] for place in (here, *here.parents) if place in kinds), "")
 
 
 def _holder() -> str:

@@ -25,6 +25,8 @@ _FORMS: Final = "write postgresql://USER@HOST:PORT/NAME, or sqlite:///FILE for o
 _HIDDEN: Final = "use ~/.pgpass, PGPASSWORD, or give the whole URL in " + VARIABLE
 CONNECT_S: Final = 5  # for a connection
 _LOCK_S: Final = 10  # for a lock of the database
+# sqlite.org/faq.html#q5: their locks are often broken, and two processes write at once
+_SHARED_FILES: Final = ("nfs", "cifs", "smb", "sshfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs")
 _LONGEST: Final = 2000  # characters of a URL
 _SECRET: Final = re.compile(r"pass(word|wd|phrase)?$|pwd$|secret|token")
 
@@ -119,6 +121,10 @@ def one_driver(file: Path) -> Iterator[None]:
     path = file.with_name(f"{file.name}.lock")
     if not file.absolute().parent.is_dir():
         raise fault("the folder of the file is not there", str(file), "make it, or name another file")
+    kind = lock.file_system(file, lock.MOUNTS)
+    if kind.removeprefix("fuse.").startswith(_SHARED_FILES):
+        what = f"the file lies on a file system of several machines ({kind}), where SQLite loses trials"
+        raise fault(what, str(file), "name a file on a disk of this machine, or use postgresql://", REFUSED)
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(lock.hold(path))

@@ -19,11 +19,11 @@ from fairtrial.execution.cell import run_cell as run_cell_module
 from fairtrial.execution.cell.calibration import calibrate
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import ExecutionContext, of_uneven_classes, run_cell
-from fairtrial.storage.record import attempt_record
+from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell, Study
-from fairtrial.training import loop, precision
+from fairtrial.training import loop, optimizer, precision
 from fairtrial.training.flops import flops_of_step
 from tests.support.filters import need
 from tests.support.records import ORIGIN
@@ -124,6 +124,29 @@ def test_a_diverged_cell_has_no_score_and_leaves_the_test_split_closed():
     assert 0 <= measured["divergence_step"] < 60 and measured["classes"] == 10
 
 
+@pytest.mark.parametrize("stage", ["downstream", "tuning"])
+@pytest.mark.parametrize("step", [2, 3])  # of three: a loss tells of the first, evaluations alone of the last
+@pytest.mark.parametrize(("where", "value"), [("gradient", np.inf), ("weight", np.nan)])
+def test_no_number_anywhere_is_a_divergence_with_its_step(monkeypatch, where, value, step, stage):
+    steps, usual = [], optimizer.SGD.step
+
+    def poisoned(self, *more):
+        steps.append(1)
+        weight = self.parameters[0]
+        if len(steps) == step and where == "gradient":
+            weight.grad.fill_(value)
+        usual(self, *more)
+        if len(steps) == step and where == "weight":
+            weight.detach().view(-1)[0] = value
+
+    monkeypatch.setattr(optimizer.SGD, "step", poisoned)
+    result = run(stage=stage)
+    measured = result["measured"]
+    assert result["status"] == "diverged" and measured["test_acc"] is None
+    assert measured["divergence_step"] in (step, step + 1) and len(steps) == 3
+    attempt_record("t", cell_message(cell(stage=stage)), 1, result, ORIGIN)
+
+
 @pytest.mark.parametrize(
     ("budget", "steps"),
     [(Budget(examples=80), 10), (Budget(steps=7), 7), (Budget(seconds=1.0), 4), (Budget(flops=1e9), None)],
@@ -194,23 +217,26 @@ def test_bf16_is_another_result_and_close_to_fp32(monkeypatch):
 
 def out_of_memory_above(images, monkeypatch):
     """Every forward and backward pass of more images than that ends as torch ends it on a CPU."""
-    usual = loop.F.cross_entropy
+    usual, refused = loop.F.cross_entropy, []
 
     def limited(logits, *more, **options):
         if len(logits) > images:
+            refused.append(len(logits))
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return usual(logits, *more, **options)
 
     monkeypatch.setattr(loop, "F", SimpleNamespace(cross_entropy=limited))
     monkeypatch.setattr(loop, "evaluate", lambda model, *_: loop.Score(0.1, 1.0, np.zeros(2, bool)))
     monkeypatch.setattr(run_cell_module, "evaluate", loop.evaluate)
+    return refused
 
 
 def test_auto_halves_the_micro_batch_until_memory_holds_it_and_records_it(monkeypatch):
     whole = run()["measured"]
-    out_of_memory_above(2, monkeypatch)
+    refused = out_of_memory_above(2, monkeypatch)
     result = run(micro_batch="auto")
-    assert result["drawn"]["micro_batch"] == 2
+    assert result["drawn"]["micro_batch"] == 2 and result["lines"] == []
+    assert refused == [8, 4]  # not once more: later steps go on with what memory held
     assert result["measured"]["train_loss"] == pytest.approx(whole["train_loss"], rel=1e-4)
     assert result["spent"]["steps"] == 3 and result["spent"]["examples"] == 24
 
@@ -225,7 +251,10 @@ def test_auto_does_not_split_bn_and_says_why(monkeypatch):
     out_of_memory_above(2, monkeypatch)
     with pytest.raises(MemoryError, match=r"batch of 8 images.*BN's statistics"):
         run(norm="bn", weight_std=False, micro_batch="auto")
-    assert run(norm="bn", weight_std=False, micro_batch="auto", bn_split=True)["drawn"]["micro_batch"] == 2
+    split = run(norm="bn", weight_std=False, micro_batch="auto", bn_split=True)
+    assert split["drawn"]["micro_batch"] == 2
+    (said,) = split["lines"]
+    assert said.startswith("warning: memory held micro-batches of 2 images, and so do BN's statistics")
 
 
 def test_the_official_recipe_runs_on_a_cpu_at_128_pixels():

@@ -123,6 +123,34 @@ def test_every_row_that_is_no_refuses_with_its_reason(make_study, publish, noise
     assert finding.reason and broken["what the records show"].startswith(finding.reason.partition(";")[0])
 
 
+@pytest.mark.parametrize(
+    ("about_sizes", "micro", "verdict", "holds"),
+    [(True, "auto", "refused", "NO"), (True, 2, "refused", "NO"), (False, "auto", "better", "open")],
+)
+def test_no_claim_on_batch_sizes_rests_on_split_batch_statistics(
+    make_study, publish, noise, about_sizes, micro, verdict, holds
+):
+    """`bn_split` lets memory choose the images of a statistic, which is the treatment of a batch size."""
+
+    def outcome(cell):
+        gain = 0.05 * (cell.levels["norm"] == "gn")
+        split = {"micro_batch": 2} if micro == "auto" and cell.levels["norm"] == "bn" else {}
+        return {"measured": {"test_acc": 0.8 + gain + 0.005 * noise(cell, "acc")}, "drawn": split}
+
+    sizes = {"batch_size": (4, 64)} if about_sizes else {}
+    at = AT_4 if about_sizes else {}
+    made = make_study(
+        factors={"norm": ("bn", "gn"), **sizes}, fixed={"micro_batch": micro, "bn_split": True},
+        primary=(Contrast("norms", {"norm": "gn"}, {"norm": "bn"}, at),), aa=None,
+    )  # fmt: skip
+    results = load.load(publish(made, outcome))
+    (finding,) = findings.judge(results)
+    rows = fairness(results).frame.set_index("promise")
+    said = "BN's statistics are those of micro-batches of 2 images in 10 runs (bn_split)"
+    assert (finding.verdict, rows.loc["batch statistics", "holds"]) == (verdict, holds)
+    assert said in (finding.reason, *finding.stamps)
+
+
 def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_study, publish, noise):
     def odd(cell):
         return control({"origin": {"cpu": "another", "precision": None}})(cell)

@@ -120,8 +120,12 @@ def bit_cell(run: CellRun) -> Trained:
         keeper = keeper_of(cell.id, kept, ledger)
         watch = Telling(keeper, context.tell)
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=watch)
+    lines = list(keeper.lines) if keeper else []
     if outcome.micro_batch != settings.micro_batch:
         drawn["micro_batch"] = outcome.micro_batch
+        if settings.norm_row.mixes_batch and outcome.micro_batch is not None:
+            held = f"memory held micro-batches of {outcome.micro_batch} images, and so do BN's statistics"
+            lines.append(f"warning: {held} (bn_split): no claim on batch sizes rests on this run")
     return Trained(
         score=lambda images, labels: evaluate(prepared.model, images, labels, task.view, task.eval_batch),
         outcome=outcome,
@@ -134,7 +138,7 @@ def bit_cell(run: CellRun) -> Trained:
         model=prepared.model if isinstance(prepared.model, ResNetV2) else None,
         weights=weights_digest(prepared.model),
         carried_s=keeper.carried_s if keeper else 0.0,
-        lines=tuple(keeper.lines) if keeper else (),
+        lines=tuple(lines),
     )
 
 
@@ -205,8 +209,11 @@ def _validated(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
     outcome = trained.outcome
     finite = outcome.divergence_step is None and all(loss is not None for *_, loss in outcome.val_curve)
     unread = dict.fromkeys(("test_acc", "test_loss", "test_n", "correct"))
+    followed = _followed(run, outcome)
+    if not finite and outcome.divergence_step is None:  # the loss of no batch said so yet
+        followed["divergence_step"] = next(step for step, _, loss in outcome.val_curve if loss is None)
     return "done" if finite else "diverged", {
-        **_followed(run, outcome),
+        **followed,
         **unread,
         "test_reads": trained.test.reads,
         "val_n": trained.val_n,
@@ -222,6 +229,7 @@ def _measure(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
             images, labels = trained.test.open()
             score = trained.score(images, labels)
         status = "done" if score.loss is not None else "diverged"
+        measured |= {"divergence_step": None if status == "done" else trained.outcome.steps}
         measured |= of_uneven_classes(score.correct, labels.cpu().numpy())
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,

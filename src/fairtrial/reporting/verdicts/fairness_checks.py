@@ -5,6 +5,7 @@ The checks of a contrast decide its verdict; the same checks over all arms are r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -40,7 +41,8 @@ def contrast_checks(results: Results, contrast: Contrast) -> tuple[Check, ...]:
         efforts += _efforts(results, arms.to_dict("records"))
     sides = _sides(results, contrast)
     checks = _checks(results, sides, _costs(results, [contrast]))
-    return (*checks, *_ways(results, sides), *_tuning(results, efforts))
+    split = _split_statistics(sides, {name for levels in corners(contrast) for name in levels})
+    return (*checks, *split, *_ways(results, sides), *_tuning(results, efforts))
 
 
 def study_checks(results: Results) -> tuple[Check, ...]:
@@ -49,7 +51,13 @@ def study_checks(results: Results) -> tuple[Check, ...]:
     if results.study.aa is not None:
         arms.append(_records(results, results.where(results.study.aa, 1)["cell"]))
     checks = _checks(results, arms, _costs(results, results.study.contrasts))
-    return (*checks, *_ways(results, arms), *_tuning(results, _efforts(results, results.study.arms())))
+    split = _split_statistics(arms, set(results.study.factors))
+    return (
+        *checks,
+        *split,
+        *_ways(results, arms),
+        *_tuning(results, _efforts(results, results.study.arms())),
+    )
 
 
 def _sides(results: Results, contrast: Contrast) -> list[list[Attempt]]:
@@ -216,6 +224,23 @@ def _machine(records: Sequence[Attempt], budget: Budget) -> Check:
         found = {clean(v) for v in {getattr(r.provenance, name) for r in records} - {None}}
         told.append(f"{name} {listed(sorted(found))}" if found else f"{name} not recorded")
     return Check("one machine", "; ".join(told), tuple(problems))
+
+
+def _split_statistics(arms: Arms, names: set[str]) -> Iterator[Check]:
+    """Yield where `bn_split` let BN's statistics be those of fewer images than the batch says.
+
+    Such runs support no claim on batch sizes. names: the settings that the claim is about.
+    """
+    counts: Counter[int] = Counter()
+    for record in (record for arm in arms for record in arm):
+        settings, used = record.settings, record.drawn.micro_batch or record.settings.micro_batch
+        if settings.bn_split and isinstance(used, int) and settings.norm_row.mixes_batch:
+            counts.update([used] if used < (settings.stat_batch or settings.batch_size) else [])
+    if counts:
+        runs, sizes = plural(counts.total(), "run"), listed([str(size) for size in sorted(counts)])
+        note = (f"BN's statistics are those of micro-batches of {sizes} images in {runs} (bn_split)",)
+        claimed = bool(names & {"batch_size", "stat_batch"})
+        yield Check("batch statistics", note[0], note if claimed else (), open=() if claimed else note)
 
 
 def _ways(results: Results, arms: Arms) -> Iterator[Check]:
