@@ -228,6 +228,13 @@ def test_nothing_is_unpickled(name):
         assert what not in ("yaml.load", "yaml.unsafe_load")
 
 
+@for_each(ALL)
+def test_no_process_loads_images_beside_a_cell(name):
+    """Images are whole in memory: what a number of loading processes could change, R4, cannot happen."""
+    loads = any(called(call).rsplit(".", 1)[-1] == "DataLoader" for call in calls(name))
+    assert loads == (name == "bench.harness.reference_loop")  # the released loop, to compare with
+
+
 def test_imports_are_read_as_they_are_loaded():
     """So that the walls above can fail: the driver reaches the torch wing through a process only."""
     assert "torch" in loaded("fairtrial.execution.cell.run_cell")

@@ -45,9 +45,15 @@ class ExecutionContext:
     tell: object = str
 
 
+_ran = itertools.count(1)
+
+
 def run_cell(cell, context, step_s=None):
     """Twenty steps towards the mean of a few numbers, drawn from what identifies the cell."""
     settings, seed = cell.settings, cell.seed
+    if next(_ran) == 2 and "TOY_CLOCK" in os.environ:  # by so many seconds the wall clock jumps
+        usual, jump = time.time, float(os.environ["TOY_CLOCK"])
+        time.time = lambda: usual() + jump
     act = json.loads(os.environ.get("TOY", "{}")).get(f"{settings.norm} {seed}")
     if act is not None:
         ACTS[act]()

@@ -16,7 +16,7 @@ Kind = TypeVar("Kind", bound="Group")
 _PLAIN: Final = {type(None), str, int, float, bool}
 # Beyond any sum, product or time that is measured; within them floats and the system's clock can hold all.
 _MOST: Final = 10**24
-_LATEST: Final = 10**11  # seconds since 1970
+_LATEST: Final = 10**11  # seconds since 1970, and before: a clock may be that wrong
 _KEYS: Final = {"number": "attempt", "provenance": "origin"}  # field -> its name in the file
 
 
@@ -68,7 +68,7 @@ Whole = Annotated[int, Check("a whole number from 0 on", _is_whole)]
 Ordinal = Annotated[int, Check("a whole number from 1 on", lambda v: _is_whole(v) and v >= 1)]
 Number = Annotated[float, Check("a finite number", _is_finite)]
 Amount = Annotated[float, Check("a finite number from 0 on", lambda v: _is_finite(v) and 0 <= v <= _MOST)]
-Moment = Annotated[float, Check("seconds since 1970", lambda v: _is_finite(v) and 0 <= v <= _LATEST)]
+Moment = Annotated[float, Check("seconds since 1970", lambda v: _is_finite(v) and abs(v) <= _LATEST)]
 Fraction = Annotated[float, Check("a fraction in 0..1", _is_fraction)]
 Text = Annotated[str, Check("a text", _is_text)]
 Texts = Annotated[
