@@ -69,7 +69,7 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
             _name_lines(panel, own, axis, axes[0][column])
     if long:
         _legend(styles, figure)
-    ticks = _spaced(curves[0].grid, len(shown))
+    ticks = _ticks_of(curves[0].grid, len(shown))
     axes[-1][0].set_xticks(ticks, [f"{value:g}" for value in ticks])
     within(_ACCURACY, axes[0][0])
     for left, scale in zip(axes, (_ACCURACY, _LOSS), strict=False):
@@ -80,7 +80,7 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     yield "sensitivity", _caption(tuning, curves) + note + few, figure
 
 
-def _spaced(grid: Sequence[float], panels: int) -> Sequence[float]:
+def _ticks_of(grid: Sequence[float], panels: int) -> Sequence[float]:
     """Return every rate, or every second, every third and so on, so that their names fit side by side."""
     named = (grid[::step] for step in range(1, len(grid)))
     fitting = (each for each in named if panels * sum(len(f"{value:g}") for value in each) <= _LETTERS)

@@ -30,7 +30,7 @@ def how_chosen(study: Study, contrast: Contrast) -> str:
     tuned = () if study.tuning is None else study.tuning.names
     if tuned == ("lr",):
         return "each at its tuned rate"
-    words = [f"each at its tuned {listed([_spaced(name) for name in tuned])}"] if tuned else []
+    words = [f"each at its tuned {listed([_without_underscores(name) for name in tuned])}"] if tuned else []
     differ = {name for name, level in contrast.treatment.items() if contrast.control[name] != level}
     if not {"lr"} & {*tuned, *study.factors} and differ - COMPUTED:
         words.append("at one learning-rate rule")
@@ -53,7 +53,7 @@ def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
         ends = stage.grid or declared
         at = {arm for (_, arm), choice in stage.choices.items() if at_edge(choice.params[name], ends)}
         if who := _named(results, contrast, at):
-            yield f"{_spaced(name)} of {who} chosen at the edge of its range"
+            yield f"{_without_underscores(name)} of {who} chosen at the edge of its range"
 
 
 def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
@@ -63,7 +63,7 @@ def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
         return
     unsure = {arm for (_, arm), choice in stage.choices.items() if choice.stability <= _FIRM}
     if who := _named(results, contrast, unsure):
-        name = listed([_spaced(name) for name in study.tuning.names])
+        name = listed([_without_underscores(name) for name in study.tuning.names])
         yield f"{name} of {who} in doubt: half or more of resampled tuning seeds choose another"
 
 
@@ -82,7 +82,7 @@ def less_accurate(results: Results, contrast: Contrast, margin: float) -> Iterat
         best = _most_accurate(stage.trials[search, arm], choice, margin) if arm in arms else None
         if best and best > found.get(arm, (0.0, "", "")):
             found[arm] = best
-    name = listed([_spaced(name) for name in study.tuning.names])
+    name = listed([_without_underscores(name) for name in study.tuning.names])
     if len(found) < _NAMED:
         for arm, (gain, here, there) in found.items():
             higher = f"validation accuracy is {100 * gain:.1f} points higher at {there}"
@@ -121,5 +121,5 @@ def _arms(results: Results, contrast: Contrast) -> dict[Regime, str]:
     }
 
 
-def _spaced(name: str) -> str:
+def _without_underscores(name: str) -> str:
     return name.replace("_", " ")
