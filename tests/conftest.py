@@ -1,5 +1,6 @@
 """Shared by all tests: one thread per process, their order, and where the real images lie."""
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,22 @@ def pytest_xdist_auto_num_workers() -> int:
     from fairtrial.execution.container import cores
 
     return cores() + 1
+
+
+def pytest_configure() -> None:
+    """What is imported and collected stays until the end: looking through it again and again is in vain."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage; forks share what is frozen."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let what was frozen go at the end: libraries complain of objects that outlive them."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(trylast=True)

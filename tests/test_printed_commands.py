@@ -30,6 +30,9 @@ START = rf"(?:(?:python -m )?fairtrial (?:{'|'.join(KNOWN)})\b|tox (?:-q )?(?:ru
 COMMAND = re.compile(
     rf"(?<![\w/-]){START}(?:(?! {{2,}}|[`\n#;()|>&…]|[,.:]\s|[.,:]$| \.\.\.|\\n).)*", re.MULTILINE
 )
+# in the source of a program, where a command may go on in the next string; most have none, and each worker
+# of pytest-xdist reads them all
+MAY_PRINT = re.compile(r"""(?:fairtrial|tox)(?:[ \t\\"'{]|$)(?! *import\b)""", re.MULTILINE)
 RECORDS = {"fairtrial gate night", "fairtrial gate baseline"}  # kinds of files, no commands
 FILLED = {
     "STUDY": "norm",
@@ -55,15 +58,16 @@ def texts(path):
         return re.findall(r"^description = (.*)", text, re.MULTILINE)
     if path.suffix != ".py":
         return [text]
-    tree = ast.parse(text)
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    if not MAY_PRINT.search(text):
+        return []
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.JoinedStr, ast.Constant))]
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
     return [
         "".join(part.value if isinstance(part, ast.Constant) else "STUDY" for part in node.values)
         if isinstance(node, ast.JoinedStr)
         else node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.JoinedStr)
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts)
+        for node in nodes
+        if isinstance(node, ast.JoinedStr) or (isinstance(node.value, str) and id(node) not in parts)
     ]
 
 

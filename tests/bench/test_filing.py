@@ -96,7 +96,8 @@ def measure(driver, tmp_path_factory):
         patch.setenv("FAIRTRIAL_BENCH_THREADS", "1")  # as other tests run beside it
         patch.setitem(driver["main"].__globals__, "RESULTS", folder / "results")
         patch.setattr(driver["main"].__globals__["signal"], "signal", lambda *_: None)
-        chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_filters and mini"]
+        norm = "test_norms and 4x256x2x2-nchw-forward_backward"
+        chosen = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", norm]
         chosen += [f"--benchmark-storage=file://{folder}/saved"]
 
         def run(*options):
@@ -112,7 +113,7 @@ def test_options_of_pytest_benchmark_work_as_its_users_expect_beside_our_filing(
     """Two runs of one real bench: the first is saved and filed, the second is compared with it."""
     copy = measure.folder / "copy.json"
     (saved,) = (measure.folder / "saved").rglob("0001_*.json")
-    (filed,) = (measure.folder / "results").rglob("filters-*.json")
+    (filed,) = (measure.folder / "results").rglob("norms-*.json")
     first = [json.loads(path.read_text())["benchmarks"] for path in (copy, saved, filed)]
     assert [len(rows) for rows in first] == [1, 1, 1]
     assert measure("--benchmark-compare", "--benchmark-compare-fail=min:10000%") == 0
@@ -127,7 +128,7 @@ def test_a_bench_records_rounds_work_and_roofline(measure):
     told = row["extra_info"]
     assert {len(rounds) for rounds in told["rounds_s"].values()} == {15}
     assert len(row["stats"]["data"]) == 15
-    assert next(iter(told["rounds_s"])) == told["reference"] == "floor"
-    assert told["bytes_moved"] == 5 * 4 * 214_192  # values of mini's filters
+    assert next(iter(told["rounds_s"])) == told["reference"] == "torch_bn"
+    assert told["bytes_moved"] == 5 * 4 * 4 * 256 * 2 * 2  # x, y, then dy, x, dx
     assert told["roofline_s"] > 0 and set(told["roofline_share"]) == set(told["rounds_s"])
     assert set(told["peak_memory_bytes"].values()) == {None}

@@ -20,7 +20,10 @@ from tests.support.filters import need
 from tests.support.networks import network
 
 pytestmark = pytest.mark.slow  # on a busy machine
-STEPS, BATCH = 200, 16
+BATCH = 16
+# (steps, how far a loss may be off): small differences grow with the steps, and each night has more of them.
+# Until the end the loss falls by a hundred times that.
+LENGTHS = [(80, 1e-4), pytest.param(200, 1e-3, marks=pytest.mark.soak)]
 # The learning rate of a study is 0.025 at this batch, and there the network is chaotic: already at 0.003 a
 # change of 1e-7 in the weights of one layer, kernels untouched, moves a later loss by 4e-2; at 0.001 by 1e-3.
 # At 0.0006 losses stay within 1e-4 of each other, a tenth of what is asked for, and still the network learns.
@@ -35,30 +38,33 @@ def task() -> Task:
 
 
 @cache
-def losses(kernels: str, micro_batch: int | None = None) -> Tensor:
+def losses(steps: int, kernels: str, micro_batch: int | None = None) -> Tensor:
     """The loss of every step, with the recipe of the laptop's studies at another learning rate."""
     model, images = network(kernels, classes=10).train(), task()
     nn.init.zeros_(model.head.conv.weight)  # as a network starts
     recipe = Recipe(BATCH, micro_batch, LR, warmup=0.1, weight_decay=1e-4, mixup=0.0)
     optimizer = SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=recipe.weight_decay)
-    found = torch.empty(STEPS, dtype=torch.float64)
-    for step in range(STEPS):
-        optimizer.lr = recipe.lr_at(step / STEPS)
+    found = torch.empty(steps, dtype=torch.float64)
+    for step in range(steps):
+        optimizer.lr = recipe.lr_at(step / steps)
         found[step] = update(model, optimizer, *images.batch(step, BATCH, 0.0), recipe)
     return found
 
 
-def test_the_network_learns_in_these_steps():
+@pytest.mark.parametrize(("steps", "close"), LENGTHS)
+def test_the_network_learns_in_these_steps(steps, close):
     """So that losses that never move do not pass for equal ones."""
-    found = losses("plain")
-    assert found[-20:].mean() < found[:20].mean() - 0.1
+    found = losses(steps, "plain")
+    assert found[-20:].mean() < found[:20].mean() - 100 * close
 
 
 @pytest.mark.parametrize(
     ("kernels", "micro_batch"),
     [*((kernels, None) for kernels in KERNELS if kernels != "plain"), ("fastest", 4)],
 )
-def test_every_loss_of_200_steps_is_that_of_the_plain_formula(kernels, micro_batch):
+@pytest.mark.parametrize(("steps", "close"), LENGTHS)
+def test_every_loss_is_that_of_the_plain_formula(steps, close, kernels, micro_batch):
     if kernels == "fastest":
         need("compiled")
-    torch.testing.assert_close(losses(kernels, micro_batch), losses("plain"), rtol=1e-3, atol=0)
+    expected = losses(steps, "plain")
+    torch.testing.assert_close(losses(steps, kernels, micro_batch), expected, rtol=close, atol=0)

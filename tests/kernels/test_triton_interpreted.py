@@ -16,13 +16,13 @@ TESTS = Path(__file__).parent / "interpreted"
 
 
 @pytest.mark.slow
-def test_the_kernels_pass_their_tests_under_the_interpreter():
+@pytest.mark.parametrize("which", ["not soak", pytest.param("soak", marks=pytest.mark.soak)])
+def test_the_kernels_pass_their_tests_under_the_interpreter(which):
     pytest.importorskip("triton", reason="Triton is not installed: it comes with torch for CUDA on Linux")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(TESTS)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", which]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    run = subprocess.run(
-        command, env=environment | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True, timeout=600
-    )
+    environment["TRITON_INTERPRET"] = "1"
+    run = subprocess.run([*command, str(TESTS)], env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout + run.stderr
     assert " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
 

@@ -7,6 +7,7 @@ Messages in: the first, then {"do": "cell" | "look" | "calibrate" | "looks", ...
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -49,9 +50,11 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, not between our lines
     # Before the first message: it may wait for another worker, which tries the kernels.
+    gc.disable()  # a tenth of the time: what is imported stays, and would be looked through again and again
     import fairtrial.execution.cell.calibration
     import fairtrial.execution.cell.run_cell  # noqa: F401
 
+    gc.enable()
     first = inbox.get()
     CLOCK.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,14 +102,19 @@ def html(
 
 def render_page(template: str, **content: Any) -> str:
     """Fill a template; every string in it is escaped."""
-    env = Environment(
+    return _environment().get_template(template).render(**content) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Templates, each compiled once: that takes longer than to fill it."""
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return env.get_template(template).render(**content) + "\n"
 
 
 def table_content(table: Table) -> dict[str, Any]:
