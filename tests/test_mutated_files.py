@@ -1,31 +1,39 @@
 """Every reader of files: whatever is done to one, it is read as it was or refused by our own error, at once.
 
-Two rounds: damaged bytes, after which a sealed file never gives another value; and records of another shape
-under a right seal, which are read or refused, and never break what asks them next.
+Three rounds: damaged bytes, after which a sealed file never gives another value; of what we write, a cut and
+zeros at every offset and single bits; and records of another shape under a right seal, which are read or
+refused, and never break what asks them next.
 """
 
+import hashlib
 import io
 import json
+import os
 import random
 import time
 import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save as to_bytes
 
-from fairtrial.data import open_dataset
+from fairtrial.data import decoded_cache, open_dataset
 from fairtrial.data.archive import _fill
 from fairtrial.data.archive_members import checked
 from fairtrial.data.decode import Unusable, pixels
 from fairtrial.data.index_file import read_indices
+from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import Fault
+from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.measurements import measurement_record
 from fairtrial.models.resnet import create_model
 from fairtrial.regression import baseline, history
 from fairtrial.reporting.results.record_checks import problems
 from fairtrial.reporting.results.shared_runs import of_summary
 from fairtrial.reporting.results.timings import read_file as read_timings
+from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.calibrations import chosen_ways, read_calibration, sessions_of
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.lease import read_lease
@@ -33,6 +41,9 @@ from fairtrial.storage.outcomes import failures, outcomes
 from fairtrial.storage.record import cell_message, read
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Study
+from fairtrial.training.loop import State
+from fairtrial.training.optimizer import SGD
+from fairtrial.training.timing import Ledger
 from fairtrial.weights import checkpoint, load, npz, save
 from fairtrial.weights.weights_source import held
 from tests.data.making import png, write_folder, write_parquet
@@ -47,6 +58,8 @@ LONGEST_S = 2.0
 DATA = "0" * 64
 LABELS = np.array([0, 1] * 4)
 NUMBERS = [500, pytest.param(10_000, marks=pytest.mark.soak)]
+# bytes in which every offset is tried, and single bits
+OFFSETS = [(4096, 200), pytest.param(64 * 1024, 2000, marks=pytest.mark.soak)]
 ROW = {
     "name": "test_work",
     "group": None,
@@ -136,7 +149,54 @@ def night(store, study):
     return path, lambda _: history.nights(store.folder)
 
 
-SEALED = (attempt, declaration, calibration, measurement, stored_baseline, night)
+def state_of_a_cell():
+    model = torch.nn.Linear(3, 1)
+    return State(model, SGD(model.parameters(), lr=1.0, momentum=0.9, weight_decay=0.0), torch.zeros(5), None)
+
+
+def cell_checkpoint(store, study):
+    state, folder = state_of_a_cell(), cell_checkpoints.of_study(store.folder)
+    record = {"made": {}, "state": state.facts(), "seconds": {"train": 1.5, "load": 0.5}}
+    saved = cell_checkpoints.Saved(study.cells()[0].id, 1, 3, folder)
+    cell_checkpoints.write(saved, record, to_bytes(state.arrays()))
+
+    def ask(_):
+        record, data = cell_checkpoints.read(saved.json)
+        Keeper(Resumable(folder, 2, {}), saved.cell, Ledger()).begin(state_of_a_cell())
+        return [record, hashlib.sha256(data).hexdigest()]
+
+    return saved.json, ask
+
+
+def cell_arrays(store, study):
+    path, ask = cell_checkpoint(store, study)
+    return path.with_suffix(".safetensors"), ask
+
+
+def decoded_labels(store, study):
+    """An entry of the cache: its JSON file. A damaged one is built again, which stands for a refusal here."""
+    pictures = np.arange(8 * 3 * 4 * 4, dtype=np.uint8).reshape(8, 3, 4, 4)
+    arrays = Arrays(("cat", "dog"), pictures[:6], LABELS[:6], pictures[6:], LABELS[6:])
+    decoded_cache.through(Source("stamp", lambda _: arrays), 4)
+
+    def build(_):
+        raise Fault([], 3)
+
+    def ask(path):
+        found, sha256 = decoded_cache.through(Source("stamp", build), 4)
+        return [found.sha256(), sha256, found.classes, found.notes, found.sizes]
+
+    (path,) = (decoded_cache.folder() / "images").glob("*.json")
+    return path, ask
+
+
+def decoded_images(store, study):
+    path, ask = decoded_labels(store, study)
+    return path.with_suffix(".npy"), ask
+
+
+RECORDS = (attempt, declaration, calibration, measurement, stored_baseline, night, cell_checkpoint)
+SEALED = (*RECORDS, cell_arrays, decoded_labels, decoded_images)
 
 
 def bench_report(store, study):
@@ -250,12 +310,18 @@ def summary(store, study):
 
 IMAGES = [image(format) for format in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
 BYTES = (*SEALED, *PLAIN, arrays, own_checkpoint, *IMAGES, parquet, archive, summary)
+WRITTEN = (*SEALED, lease, side_record)
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(decoded_cache._log, "disabled", True)  # a line for each damage
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("made", BYTES, ids=lambda made: made.__name__)
-def test_damaged_bytes_are_refused_or_change_nothing(store, study, tmp_path, monkeypatch, made, number):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_damaged_bytes_are_refused_or_change_nothing(store, study, made, number):
     path, ask = made(store, study)
     data, draws, refused, altered = path.read_bytes(), random.Random(SEED), 0, []
     before = plain(ask(path))
@@ -273,18 +339,51 @@ def test_damaged_bytes_are_refused_or_change_nothing(store, study, tmp_path, mon
     assert refused > number / 20
 
 
+@pytest.mark.parametrize(("most", "bits"), OFFSETS)
+@pytest.mark.parametrize("made", WRITTEN, ids=lambda made: made.__name__)
+def test_a_cut_or_zeros_at_any_offset_and_any_bit_are_refused_or_change_nothing(
+    store, study, made, most, bits
+):
+    path, ask = made(store, study)
+    data, draws, refused = path.read_bytes(), random.Random(SEED), 0
+    before, length = plain(ask(path)), len(data)
+    offsets = range(length) if length <= most else sorted(draws.sample(range(length), min(most, 2000)))
+
+    def asked():
+        try:
+            found = plain(ask(path))
+            assert made not in SEALED or found == before  # without its newline; 1e-05 spelled 1E-05
+        except Fault as error:
+            assert all(path.stem in problem.where for problem in error.problems)
+            return 1
+        return 0
+
+    for at in reversed(offsets):
+        os.truncate(path, at)
+        refused += asked()
+    assert refused >= len(offsets) - 1
+    for at in offsets[:: 1 if bits > 200 else 32]:
+        path.write_bytes(data[:at] + bytes(length - at))
+        asked()
+    for _ in range(bits):
+        body = bytearray(data)
+        body[draws.randrange(length)] ^= 1 << draws.randrange(8)
+        path.write_bytes(bytes(body))
+        asked()
+
+
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.parametrize("made", [*SEALED, *PLAIN], ids=lambda made: made.__name__)
+@pytest.mark.parametrize("made", [*RECORDS, *PLAIN], ids=lambda made: made.__name__)
 def test_a_record_of_another_shape_is_read_or_refused(store, study, made, number):
     """Under a right seal, where there is one; what is read goes through what asks it next."""
     path, ask = made(store, study)
     ask(path)
     record = json.loads(path.read_text())
-    record.pop("sha256" if made in SEALED else "", None)
+    record.pop("sha256" if made in RECORDS else "", None)
     draws, refused = random.Random(SEED), 0
     for _ in range(number):
         body = changed(record, draws)
-        text = sealed(body) if made in SEALED and isinstance(body, dict) else json.dumps(body)
+        text = sealed(body) if made in RECORDS and isinstance(body, dict) else json.dumps(body)
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         began = time.process_time()
         try:

@@ -70,18 +70,48 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
     assert (tmp_path / "a.json").read_text() == TEXT
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "link"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_a_call_that_fails_is_exit_6_and_leaves_nothing(tmp_path, monkeypatch, call, number):
-    def fail(*_, **__):
-        raise OSError(number, os.strerror(number))
+FAILS = [  # (call, which of them, the rename of an older file's successor?) and whether the name is given
+    *((("open", 1, over), False) for over in (False, True)),
+    *((("write", 1, over), False) for over in (False, True)),
+    *((("write", 2, over), False) for over in (False, True)),
+    *((("fsync", 1, over), False) for over in (False, True)),
+    (("link", 1, False), False),
+    (("rename", 1, True), False),
+    *((("open", 2, over), True) for over in (False, True)),  # of the folder
+    *((("fsync", 2, over), True) for over in (False, True)),
+]
 
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(Fault, match=os.strerror(number)) as stopped:
-        atomic.publish(tmp_path / "a.json", TEXT)
+
+@pytest.mark.parametrize(("which", "named"), FAILS, ids=str)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_call_that_fails_is_exit_6_and_leaves_nothing_half(tmp_path, monkeypatch, which, named, number):
+    """The nth call of a kind: the old file stands or the whole new one; then the same works."""
+    (call, nth, overwrite), calls = which, []
+    path, old = tmp_path / "a.json", {"a.json": "old"} if overwrite else {}
+    for text in old.values():
+        path.write_text(text)
+
+    def failing(name, act):
+        def acted(*given, **named):
+            calls.append(name)
+            if calls.count(call) == nth and name == call:
+                raise OSError(number, os.strerror(number))
+            return act(given[0], given[1][:50]) if name == "write" else act(*given, **named)
+
+        return acted
+
+    with monkeypatch.context() as patch:
+        for name in ("open", "write", "fsync", "link", "replace", "rename"):
+            patch.setattr(os, name, failing(name.replace("replace", "rename"), getattr(os, name)))
+        with pytest.raises(Fault, match=os.strerror(number)) as stopped:
+            atomic.publish(path, TEXT, overwrite=overwrite)
     assert stopped.value.code == 6
     assert ("free some space" in stopped.value.problems[0].do) == (number == errno.ENOSPC)
-    assert not list(tmp_path.iterdir())
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == (
+        {path.name: TEXT} if named else old
+    )
+    atomic.publish(path, TEXT, overwrite=overwrite or named)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {path.name: TEXT}
 
 
 def in_a_child(act):
@@ -96,14 +126,23 @@ def in_a_child(act):
     return os.waitpid(pid, 0)[1]
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 30, 60, len(TEXT.encode()) - 1])
-def test_a_disk_that_fills_at_any_size_is_exit_6_and_leaves_nothing(tmp_path, size):
+LONG = TEXT * 4
+SIZES = [(len(LONG.encode()) - 1) * n // 63 for n in range(64)]
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=pytest.mark.soak if n % 9 else ()) for n, size in enumerate(SIZES)]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_disk_that_fills_at_any_size_is_exit_6_and_leaves_nothing(tmp_path, size, overwrite):
     def act():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        atomic.publish(tmp_path / "a.json", TEXT)
+        atomic.publish(tmp_path / "a.json", LONG, overwrite=overwrite)
 
+    if overwrite:
+        (tmp_path / "a.json").write_text("old")
     assert os.waitstatus_to_exitcode(in_a_child(act)) == 6
-    assert not list(tmp_path.iterdir())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"] * overwrite
 
 
 @pytest.mark.parametrize(

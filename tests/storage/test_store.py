@@ -66,9 +66,10 @@ def test_a_record_too_long_to_be_read_back_is_not_written(store, study):
 
 
 def test_no_cut_of_a_file_is_believed(store, study):
+    """Of one in eight here; tests/test_mutated_files.py cuts every kind of file at every offset."""
     record = publish(store, study.cells()[0])
     path, data = only_file(store), only_file(store).read_bytes()
-    for length in range(len(data) - 1):
+    for length in range(0, len(data) - 1, 8):
         path.write_bytes(data[:length])
         with pytest.raises(Fault) as damaged:
             store.attempts()

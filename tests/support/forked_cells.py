@@ -1,7 +1,8 @@
 """A process that loads torch once, then forks a child for each cell: a child may be killed at any step.
 
 Requests are lines of JSON on stdin, answers lines with the child's exit status. `every`: steps between two
-checkpoints. `dropped`: an item of the state that a resumed child loses (DROPS).
+checkpoints. `dropped`: an item of the state that a resumed child loses (DROPS). `threads`: of torch.
+`hits`: a file to note each failpoint in. `room`: bytes that a file may have.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.toy import HitCounter
 
 ROOT = Path(__file__).parents[2]
 MADE = {"fairtrial": "0", "commit": "c", "dirty": None, "torch": "2", "threads": 1, "kernels": "torch"}
@@ -25,7 +29,7 @@ class Cells:
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
         )  # fmt: skip
 
     def run(self, out: Path, cell, folder: Path | None, attempt: int = 1, **how):
@@ -48,12 +52,13 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    from fairtrial.execution.cell import run_cell  # noqa: F401
+    from fairtrial.execution.cell.run_cell import dataset_of
     from fairtrial.kernels.dispatch import choose
     from fairtrial.models.resnet import MODELS, Spec
 
     choose("cpu")  # each child would try the kernels anew, in a process of its own
     MODELS["mini"] = Spec((1, 1), 16, small_images=True)  # every kind of layer, in a third of the time
+    dataset_of("digits", 8, False)  # and each child would read them
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -67,22 +72,30 @@ def main() -> None:
 def child(request: dict) -> None:
     try:
         run_one(request)
-    except BaseException:
+    except BaseException as error:
         import traceback
 
+        resource.setrlimit(resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)[1:] * 2)
         traceback.print_exc()
-        os._exit(1)
+        os._exit(getattr(error, "code", 1))
     os._exit(0)
 
 
 def run_one(request: dict) -> None:
+    import torch
+
     from fairtrial import failpoints
     from fairtrial.execution.cell import resume, run_cell
     from fairtrial.study.study import Cell
     from fairtrial.training.loop import State
 
+    torch.set_num_threads(request.get("threads", 1))
     if request.get("failpoint"):
         failpoints._set = failpoints.Failpoint(request["failpoint"])
+    if request.get("hits"):
+        failpoints._set = HitCounter(Path(request["hits"]))
+    if "room" in request:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["room"], resource.RLIM_INFINITY))
     resume.LEAST_S = -1.0
     resume.Keeper._affordable = lambda self, state: state.step % request["every"] == 0
     seen: list[State] = []
@@ -99,17 +112,20 @@ def run_one(request: dict) -> None:
     context = run_cell.ExecutionContext(checkpoints=where)
     result = run_cell.run_cell(Cell.of(request["cell"]), context)
     arrays = {name: sha256(value) for name, value in seen[-1].arrays().items()}
-    Path(request["out"]).write_text(json.dumps({**result, "arrays": arrays}))
+    state = {"arrays": arrays, "threads": torch.get_num_threads()}
+    Path(request["out"]).write_text(json.dumps({**result, **state}))
 
 
 def note(watch: type, seen: list) -> None:
-    after_step = watch.after_step
+    def noting(call):
+        def noted(self, state):
+            seen[:] = [state]
+            call(self, state)
 
-    def noted(self, state):
-        seen[:] = [state]
-        after_step(self, state)
+        return noted
 
-    watch.after_step = noted
+    for name in ("begin", "after_step"):  # a cell may be killed after its last step
+        setattr(watch, name, noting(getattr(watch, name)))
 
 
 def sha256(tensor) -> str:

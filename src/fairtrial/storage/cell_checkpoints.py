@@ -93,14 +93,15 @@ def read(path: Path) -> tuple[Record, bytes]:
 
 
 def _arrays(path: Path, expected: Any) -> bytes:
-    """Return the bytes of a file, if they are those expected; a larger one is not read."""
+    """Return the bytes of a file, if they are those expected; one of another size is not read."""
     bytes_, sha256 = (expected.get(n) if isinstance(expected, dict) else None for n in ("bytes", "sha256"))
     try:
-        data = read_file(path, bytes_ if type(bytes_) is int else 0)
+        size = path.stat().st_size
+        data = read_file(path, size) if size == bytes_ else b""
     except OSError as error:
         raise fault(f"cannot be read: {error.strerror}", str(path), _AGAIN, BAD_INPUT) from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        what = f"{len(data):,} bytes that are not those of its checkpoint"
+        what = f"{size:,} bytes that are not those of its checkpoint"
         raise fault(what, str(path), _AGAIN, BAD_INPUT)
     return data
 

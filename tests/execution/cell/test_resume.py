@@ -9,13 +9,15 @@ from itertools import product
 
 import pytest
 import torch
+from safetensors.torch import save as to_bytes
 
-from fairtrial.errors import Fault
+from fairtrial.errors import RESOURCES, Fault
 from fairtrial.execution.cell import resume
 from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.failpoints import CHECKPOINT
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.cell_checkpoints import Saved, listed
+from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import is_timing
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
@@ -23,6 +25,7 @@ from fairtrial.training.loop import State
 from fairtrial.training.optimizer import SGD
 from fairtrial.training.timing import Ledger
 from tests.support.forked_cells import DROPS, MADE, Cells
+from tests.support.toy import hits
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +33,12 @@ KILLED = -9
 STEPS = 12
 ARMS = [("bn", False), ("bn", True), ("gn", False), ("gn", True)]
 MIXED = ARMS[1:3]  # the arms that are killed with MixUp every day; the nights have each arm both ways
+TWO = {"threads": 2, "made": {**MADE, "threads": 2}}
 POINTS = [point for point in CHECKPOINT if point]
+NIGHTLY = [
+    pytest.param(*arm, marks=[] if arm == ("bn", True) else pytest.mark.soak, id="-".join(map(str, arm)))
+    for arm in ARMS
+]
 
 
 def cell_of(norm="bn", weight_std=True, mixup=0.1, **more):
@@ -51,11 +59,12 @@ def whole(cells, tmp_path_factory):
     """Cell -> what it gives when nothing happens to it and it keeps no checkpoint."""
     known, out = {}, tmp_path_factory.mktemp("whole") / "out.json"
 
-    def of(cell):
-        if cell.id not in known:
-            status, known[cell.id] = cells.run(out, cell, None)
+    def of(cell, **how):
+        key = (cell.id, str(how))
+        if key not in known:
+            status, known[key] = cells.run(out, cell, None, **how)
             assert status == 0
-        return known[cell.id]
+        return known[key]
 
     return of
 
@@ -71,15 +80,16 @@ def left(cells, tmp_path_factory):
     """(cell, points) -> the checkpoints that attempts leave which were killed at each of these points."""
     known, out = {}, tmp_path_factory.mktemp("left") / "out.json"
 
-    def of(cell, *points):
-        if (cell.id, points) not in known:
-            folder = known[cell.id, points] = tmp_path_factory.mktemp("killed") / "checkpoints"
+    def of(cell, *points, **how):
+        key = (cell.id, points, str(how))
+        if key not in known:
+            folder = known[key] = tmp_path_factory.mktemp("killed") / "checkpoints"
             if points[:-1]:
-                shutil.copytree(of(cell, *points[:-1]), folder)
-            status, _ = cells.run(out, cell, folder, len(points), failpoint=points[-1])
+                shutil.copytree(of(cell, *points[:-1], **how), folder)
+            status, _ = cells.run(out, cell, folder, len(points), failpoint=points[-1], **how)
             assert status == KILLED, points
             folder.mkdir(exist_ok=True)  # killed before its first checkpoint it leaves none
-        return known[cell.id, points]
+        return known[key]
 
     return of
 
@@ -94,9 +104,9 @@ def kept(tmp_path):
 def killed(left, kept):
     """Lay the checkpoints of a cell that was killed at each of these points into a test's own folder."""
 
-    def of(cell, *points):
+    def of(cell, *points, **how):
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(left(cell, *points), kept)
+        shutil.copytree(left(cell, *points, **how), kept)
 
     return of
 
@@ -136,7 +146,7 @@ def hold(result, expected, step):
 
 def every_day(k, arm, mixup):
     """Whether a kill is part of each run of the tests; each night has them all."""
-    return k in (4, 11) and (mixup > 0) == (arm in MIXED)
+    return k in (2, 4, 8, 11) and (mixup > 0) == (arm in MIXED)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +159,16 @@ def every_day(k, arm, mixup):
 def test_a_cell_killed_at_a_step_ends_as_one_that_was_not(whole, resumed, k, norm, weight_std, mixup):
     cell = cell_of(norm, weight_std, mixup)
     hold(resumed(cell, f"step-k:{k}"), whole(cell), (k - 1) // 3 * 3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("arm", "mixup"), list(product(ARMS, (0.0, 0.1))))
+def test_a_cell_on_two_threads_ends_as_one_that_was_not_killed(whole, killed, goes_on, arm, mixup):
+    cell = cell_of(*arm, mixup)
+    killed(cell, "step-k:8", **TWO)
+    result = goes_on(cell, **TWO)
+    assert result["threads"] == 2
+    hold(result, whole(cell, **TWO), 6)
 
 
 @pytest.mark.parametrize(
@@ -181,28 +201,80 @@ def test_a_cell_killed_three_times_ends_as_one_that_was_not_and_each_second_is_b
     assert 0 < spent["carried_s"] < spent["train_s"] + spent["eval_s"] + spent["checkpoint_s"]
 
 
-# R5: killed while a checkpoint is written; the second one here, at step 6
+# R5: killed while a checkpoint is written; at step 6, where there is one before it
 
 
+@pytest.mark.parametrize(("norm", "weight_std"), NIGHTLY)
 @pytest.mark.parametrize("which", [1, 2], ids=["arrays", "json"])
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_along_a_checkpoint_falls_back_to_the_one_before(whole, resumed, point, which):
-    cell, last = cell_of(), (point, which) == ("ckpt-after-rename", 2)
+def test_a_kill_along_a_checkpoint_falls_back_to_the_one_before(
+    whole, resumed, point, which, norm, weight_std
+):
+    cell, last = cell_of(norm, weight_std), (point, which) == ("ckpt-after-rename", 2)
     hold(resumed(cell, f"{point}:{which + 2}"), whole(cell), 6 if last else 3)
 
 
-def test_a_kill_while_a_resumed_cell_writes_its_checkpoint_loses_no_older_one(whole, resumed):
-    cell = cell_of()
+@pytest.mark.parametrize(("norm", "weight_std"), NIGHTLY)
+def test_a_kill_while_a_resumed_cell_writes_its_checkpoint_loses_no_older_one(
+    whole, resumed, norm, weight_std
+):
+    cell = cell_of(norm, weight_std)
     hold(resumed(cell, "step-k:5", "ckpt-half-written"), whole(cell), 3)
 
 
+@pytest.mark.parametrize(("norm", "weight_std"), NIGHTLY)
 @pytest.mark.parametrize("point", ["ckpt-prune", "ckpt-before-rename:6", "ckpt-after-rename:5"])
-def test_two_checkpoints_are_whole_at_any_moment_from_the_second_on(whole, killed, kept, resumed, point):
-    cell = cell_of()
+def test_two_checkpoints_are_whole_at_any_moment_from_the_second_on(
+    whole, killed, kept, resumed, point, norm, weight_std
+):
+    cell = cell_of(norm, weight_std)
     killed(cell, point)
     whole_ones = [one.step for one in listed(kept) if cell_checkpoints.read(one.json)]
     assert whole_ones == ([3, 6, 9] if point == "ckpt-prune" else [3, 6])
     hold(resumed(cell, point, "step-k:11"), whole(cell), 9)
+
+
+# R2: the first hit of a point, where no older checkpoint is; and the last one
+
+
+@pytest.mark.parametrize("hit", [1, pytest.param(2, marks=pytest.mark.soak)], ids=["arrays", "json"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_along_the_first_checkpoint_lets_the_cell_start_anew(whole, resumed, point, hit):
+    cell, is_one = cell_of(), (point, hit) == ("ckpt-after-rename", 2)
+    hold(resumed(cell, f"{point}:{hit}"), whole(cell), 3 if is_one else 0)
+
+
+@pytest.mark.soak
+def test_a_kill_at_the_last_hit_of_each_point_changes_nothing(cells, whole, resumed, tmp_path):
+    cell, seen = cell_of(), tmp_path / "hits"
+    assert cells.run(tmp_path / "out.json", cell, tmp_path / "counted", hits=str(seen))[0] == 0
+    most = hits(seen)
+    assert most.keys() == {"step-k", *POINTS, "ckpt-prune"} and most["ckpt-prune"] == STEPS // 3 - 2
+    assert {most[point] for point in POINTS} == {2 * STEPS // 3}
+    for point, last in most.items():
+        whole_one = point in ("ckpt-after-rename", "ckpt-prune")
+        hold(resumed(cell, f"{point}:{last}"), whole(cell), STEPS if whole_one else STEPS - 3)
+
+
+# R7: the disk fills while a checkpoint is written
+
+ROOMS = 64
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(n, marks=[] if n == 40 else pytest.mark.soak) for n in range(ROOMS)]
+)
+def test_a_disk_that_fills_amid_a_checkpoint_is_exit_6_and_loses_none(
+    cells, killed, kept, goes_on, whole, part
+):
+    """Room for any part of a checkpoint: what one takes is in the folder of a cell that was killed."""
+    cell = cell_of()
+    killed(cell, "step-k:5")
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    room = part * max(map(len, before.values())) // ROOMS
+    assert cells.run(kept.with_name("out.json"), cell, kept, 2, room=room)[0] == RESOURCES
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    hold(goes_on(cell, 3), whole(cell), 3)
 
 
 def test_what_a_kill_leaves_is_swept_and_a_checkpoint_is_not(cells, kept, tmp_path):
@@ -267,6 +339,17 @@ def test_unknown_code_is_never_gone_on_from(cells, whole, tmp_path, kept, goes_o
     result = goes_on(cell, made=made)
     assert "commit is unknown" in result["lines"][0]
     hold(result, whole(cell), 0)
+
+
+@pytest.mark.parametrize("spent", [10**400, -1.0, "1 s", [], None], ids=lambda spent: str(spent)[:9])
+def test_seconds_that_no_cell_spent_are_not_gone_on_from(tmp_path, spent):
+    state, saved = state_of(), Saved("0" * 12, 1, 3, tmp_path)
+    record = {"made": {}, "state": state.facts(), "seconds": {"train": spent}}
+    cell_checkpoints.write(saved, record, to_bytes(state.arrays()))
+    keeper = Keeper(Resumable(tmp_path, 2, {}), saved.cell, Ledger())
+    keeper.begin(state_of())
+    assert keeper.carried_s == 0.0 and keeper.ledger.seconds["train"] == 0.0
+    assert "checkpoint at step 3 is not used" in keeper.lines[0] and "starts anew" in keeper.lines[1]
 
 
 # negative controls: a state without one of its items is found out by what R3 compares
@@ -415,3 +498,12 @@ def test_a_copy_under_another_name_and_names_that_are_not_ours_are_not_read(tmp_
     with pytest.raises(Fault, match="the file is called 000000000000-1-4"):
         cell_checkpoints.read(copy)
     assert json.loads(copy.read_text())["step"] == 3
+
+
+def test_a_size_that_no_file_has_is_a_fault_and_is_never_asked_for(tmp_path):
+    saved_at(tmp_path, 3)
+    path = listed(tmp_path)[0].json
+    body = {name: value for name, value in json.loads(path.read_text()).items() if name != "sha256"}
+    path.write_text(sealed({**body, "arrays": {**body["arrays"], "bytes": 10**30}}))
+    with pytest.raises(Fault, match="3 bytes that are not those of its checkpoint"):
+        cell_checkpoints.read(path)

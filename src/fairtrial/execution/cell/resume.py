@@ -66,10 +66,12 @@ class Keeper:
                 if reason := _otherwise(record["made"], self.where.made):
                     raise ValueError(f"it was made otherwise: {reason}")
                 seconds = {account: float(spent) for account, spent in record["seconds"].items()}
+                if min(seconds.values(), default=0.0) < 0.0:
+                    raise ValueError("it booked less than no time")
                 state.take(from_bytes(data), record["state"])
             except Fault as error:
                 self._pass_over(saved, str(error))
-            except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+            except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                 self._pass_over(saved, str(error) or type(error).__name__)
             else:
                 self.ledger.go_on_from(seconds)
