@@ -19,7 +19,7 @@ from fairtrial.signals import Stop, withheld
 from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
-from tests.support.toy import gone, until
+from tests.support.toy import gone, group, until
 
 pytestmark = pytest.mark.slow
 
@@ -146,19 +146,6 @@ def struck(folder, command, at, name="SIGTERM"):
     errors = process.communicate(timeout=300)[1]
     took = time.monotonic() - float(errors.split("struck ")[1].split()[0]) if "struck" in errors else None
     return process.returncode, errors, took, group(process.pid)
-
-
-def group(session):
-    """The processes of a session that still run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, number = path.read_text().rsplit(")", 1)[1].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(number) == session and state != "Z":
-            found.append(int(path.parent.name))
-    return found
 
 
 DROPPED = """

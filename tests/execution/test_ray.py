@@ -1,6 +1,7 @@
 """A study on a simulated Ray cluster: killed workers, a removed node, a restarted driver, nothing lost.
 
-The full numbers run with `tox -e soak`: 400 cells, 20 killed workers.
+A machine that slept and comes back answers too late: its cells are another's. The full numbers run with
+`tox -e soak`: 400 cells, 20 killed workers, 24 that slept.
 """
 
 import json
@@ -13,6 +14,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 
@@ -27,8 +29,21 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from tests.data.making import write_folder
 from tests.support.ray_cluster import needs_ray
+from tests.support.toy import (
+    HANG,
+    gone,
+    leases,
+    records,
+    run,
+    slay,
+    start,
+    statuses,
+    store_of,
+    table,
+    toy_study,
+    until,
+)  # fmt: skip
 from tests.support.toy import WORKER as TOY_WORKER
-from tests.support.toy import gone, leases, run, slay, start, statuses, store_of, table, toy_study, until
 
 pytestmark = [needs_ray, pytest.mark.slow]
 OWN_NORM = """
@@ -50,15 +65,19 @@ def done(results):
     return sum(record.status == "done" for record in store_of(results).attempts())
 
 
+def pid_of(lease):
+    """The process of the worker that a cell is leased to; None when it has just ended."""
+    with suppress(FileNotFoundError):
+        return json.loads(lease.read_text())["pid"]
+
+
 def pids(results):
     """The processes of the workers that run a cell, by its lease."""
-    found = []
-    for path in leases(results):
-        try:
-            found.append(json.loads(path.read_text())["pid"])
-        except FileNotFoundError:
-            continue
-    return found
+    return [pid for pid in map(pid_of, leases(results)) if pid is not None]
+
+
+def texts(results):
+    return {path: path.read_bytes() for path in records(results)}
 
 
 def kill_one(results, draws):
@@ -86,8 +105,39 @@ def halted(nodes, results):
     return None
 
 
+def sleep_and_wake(nodes, asleep, results, then=lambda: None):
+    """Let machines sleep until their cells are others', and wake them; how many cells they had.
+
+    then: called while they sleep.
+    """
+    halted = {node: nodes.halt(node) for node in asleep}
+    time.sleep(1)  # an answer that was on its way has arrived
+    then()
+    held = [path.stem for path in leases(results) if pid_of(path) in chain(*halted.values())]
+
+    def given_to_others():
+        attempts = [path.stem for path in (*records(results), *leases(results))]
+        return all(any(_later(other, one) for other in attempts) for one in held)
+
+    until(given_to_others)
+    for node, processes in halted.items():
+        nodes.wake(node, processes)
+    lost = [record for record in store_of(results).attempts() if f"{record.cell}-{record.number}" in held]
+    assert [(record.status, record.error.where) for record in lost] == [("killed", MACHINE)] * len(held)
+    return len(held)
+
+
+def _later(one, other):
+    """Whether the first is a later attempt of the same cell, by the names of their files."""
+    (cell, number), (same, before) = one.rsplit("-", 1), other.rsplit("-", 1)
+    return cell == same and int(number) > int(before)
+
+
 def disturb(nodes, results, study, toy, kills, jobs):
-    """Run a study; kill workers, the driver, and more workers under the next one; remove a node."""
+    """Run a study; kill workers, the driver, and more workers under the next one; remove a node; one sleeps.
+
+    The exit code, and the records that were there before the last driver ended.
+    """
     draws = random.Random(7)
     how = {"study": study, "toy": toy, "ray": nodes.address, "jobs": jobs, "retry": True}
     driver = None
@@ -101,20 +151,23 @@ def disturb(nodes, results, study, toy, kills, jobs):
             killed += kill_one(results, draws)
             before = done(results)
     nodes.remove(until(lambda: halted(nodes, results), 60))
+    assert sleep_and_wake(nodes, [until(lambda: halted(nodes, results), 60)], results)
+    finished = texts(results)
     said = driver.communicate(timeout=500)[1]
-    assert driver.returncode in (0, 1), said
-    return driver.returncode
+    assert driver.returncode in (0, 1) and "Traceback" not in said, said
+    return driver.returncode, finished
 
 
 def check(nodes, tmp_path, *, seeds, kills, sleep_s, jobs):
     study, toy = {"seeds": seeds}, {"TOY_SLEEP_S": str(sleep_s)}
-    code = disturb(nodes, tmp_path / "hit", study, toy, kills, jobs)
+    code, finished = disturb(nodes, tmp_path / "hit", study, toy, kills, jobs)
     nodes.complete()
     if code:  # a cell was killed three times
         again = run(tmp_path / "hit", study=study, ray=nodes.address, jobs=jobs, retry=True)
         assert again[0] == 0, again[1]
     assert run(tmp_path / "whole", study=study, jobs=1)[0] == 0
     assert table(tmp_path / "hit", **study) == table(tmp_path / "whole", **study)
+    assert {path: path.read_bytes() for path in finished} == finished  # none lost or written anew
     attempts = store_of(tmp_path / "hit").attempts()
     cells = Counter(record.cell for record in attempts if record.status == "done")
     assert len(cells) == 2 * seeds and set(cells.values()) == {1}
@@ -127,13 +180,36 @@ def check(nodes, tmp_path, *, seeds, kills, sleep_s, jobs):
 
 
 def test_kills_a_removed_node_and_a_restarted_driver_change_nothing(three_nodes, tmp_path):
-    ends = check(three_nodes, tmp_path, seeds=24, kills=4, sleep_s=0.5, jobs=4)
+    ends = check(three_nodes, tmp_path, seeds=32, kills=4, sleep_s=0.5, jobs=4)
     assert {("killed", WORKER), ("killed", MACHINE), ("killed", "driver")} <= set(ends)
 
 
 @pytest.mark.soak
 def test_400_cells_with_20_kills(three_nodes, tmp_path):
     check(three_nodes, tmp_path, seeds=200, kills=20, sleep_s=0.5, jobs=8)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(4))
+def test_six_workers_that_sleep_and_answer_late_change_nothing(three_nodes, tmp_path, number):
+    study, mark = {"seeds": 4}, tmp_path / "mark"
+    assert run(tmp_path / "whole", study=study, jobs=1)[0] == 0
+    three_nodes.complete()
+    acts = dict.fromkeys(HANG, "wait") | {"bn 0": "wait longer"}  # with it, the driver hears late answers too
+    toy = {**acts, "TOY_MARK": str(mark)}
+    driver = start(tmp_path / "hit", study=study, toy=toy, ray=three_nodes.address, jobs=8)
+    try:
+        until(lambda: len([*filter(three_nodes.node_of, pids(tmp_path / "hit"))]) == 6)
+        assert sleep_and_wake(three_nodes, three_nodes.nodes[1:], tmp_path / "hit", mark.touch) == 6
+        assert driver.poll() is None
+        mark.with_name("mark.longer").touch()
+        said = driver.communicate(timeout=300)[1]
+    finally:
+        driver.kill()
+    assert driver.returncode == 0 and "Traceback" not in said, said
+    assert table(tmp_path / "hit", **study) == table(tmp_path / "whole", **study)
+    done = Counter(record.cell for record in store_of(tmp_path / "hit").attempts() if record.status == "done")
+    assert len(done) == 8 and {*done.values()} == {1}
 
 
 def test_a_signal_ends_the_run_and_leaves_no_process(three_nodes, tmp_path):

@@ -15,13 +15,14 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
+from fairtrial.execution.attempt_log import MACHINE
 from fairtrial.execution.engine import Worker
 from fairtrial.execution.runner import Options, Wanted
 from fairtrial.signals import Stop
 from fairtrial.storage import atomic
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.outcomes import outcomes
-from fairtrial.storage.record import attempt_record, cell_message
+from fairtrial.storage.record import attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from fairtrial.study.factors import recorded_digest
@@ -157,16 +158,29 @@ def test_what_a_library_prints_does_not_reach_the_driver(toy, tmp_path, monkeypa
 
 
 def test_an_answer_to_an_attempt_that_was_ended_is_superseded(tmp_path, capfd):
+    """Whole results, of a cell that another has done meanwhile and of one that another is at."""
     study, late = toy_study(), Worker()
     store = store_of(tmp_path)
     with store.driving(study, None) as refuse_moved:
         driver = runner.Driver(study, store, Options(results=tmp_path), Stop(), refuse_moved)
-        message = {"cell": study.cells()[0].id, "attempt": 1, "result": {}, "wall_s": 1.0}
-        driver._take_result(late, message, None)  # its cell was closed
-        late.cell, late.attempt = study.cells()[0], 2
-        driver._take_result(late, message, None)  # another attempt of it runs
-    assert capfd.readouterr().err.count("superseded: attempt 1 of cell") == 2
-    assert store.attempts() == [] and late.cell is not None
+        first, second, *_ = study.cells()
+        origin = origin_in(store)
+        for cell in (first, second):
+            driver.log.close(cell_message(cell), 1, failure("killed", "it slept", MACHINE, 1.0), origin)
+        driver.log.close(cell_message(first), 2, done(), origin)
+        store.lease(cell_message(second), 2, 1, origin)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+        answers = [
+            {"cell": cell.id, "attempt": 1, "result": done(0.5), "wall_s": 1.0} for cell in (first, second)
+        ]
+        for answer in answers:
+            driver._take_result(late, answer, None)  # its cell was closed
+        late.cell, late.attempt = second, 2
+        for answer in answers:
+            driver._take_result(late, answer, None)  # another attempt of it runs
+    assert capfd.readouterr().err.count("superseded: attempt 1 of cell") == 4
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before and len(before) == 4
+    assert late.cell is second and driver.log.outcomes() == {first.id: "done"}
 
 
 # limits
@@ -322,33 +336,7 @@ def test_of_drivers_started_together_one_works_and_the_others_are_told_who(tmp_p
         assert Counter(record.status for record in store_of(results).attempts()) == {"killed": 2, "done": 6}
 
 
-# signals
-
-
-@pytest.mark.parametrize(
-    ("number", "group", "code"),
-    [
-        (signal.SIGINT, False, 130),
-        (signal.SIGTERM, False, 75),
-        (signal.SIGUSR1, False, 75),
-        (signal.SIGINT, True, 130),
-        (signal.SIGTERM, True, 75),
-    ],
-)
-def test_a_signal_leaves_the_cells_pending_and_nothing_behind(tmp_path, number, group, code):
-    driver = start(tmp_path, toy=HANG)
-    until(lambda: len(leases(tmp_path)) == 2)
-    jobs = children(driver.pid)
-    assert len(jobs) == 2
-    (os.killpg if group else os.kill)(driver.pid, number)
-    told = driver.communicate(timeout=10)[1]
-    assert (driver.returncode, "Traceback" in told) == (code, False)
-    assert gone(jobs)
-    assert ends(tmp_path) == [("interrupted", f"the driver got {number.name}")] * 2
-    assert statuses(tmp_path) == ["pending"] * 6
-    assert not leases(tmp_path)
-    assert run(tmp_path)[0] == 0
-    assert statuses(tmp_path) == ["done"] * 6
+# signals, beside tests/execution/test_signals_of_a_run.py
 
 
 def test_a_signal_to_the_group_does_not_reach_workers_that_are_starting(tmp_path):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.support.toy import children, gone
 
 CPUS = (2, 3, 3)  # of the nodes; a driver joins the first one
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -16,9 +21,12 @@ class ThreeNodes:
     """The cluster; nodes can be taken away and added."""
 
     def __init__(self) -> None:
-        # a node that is gone is noticed after 5 s, not 15
-        health = {"RAY_health_check_period_ms": "1000", "RAY_health_check_initial_delay_ms": "1000"}
-        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", **health}
+        # a node that is gone is noticed after 5 s, not 15; one that sleeps after 15 s, not 65
+        health = {"period": "1000", "initial_delay": "1000", "timeout": "2000"}
+        health = {f"RAY_health_check_{name}_ms": value for name, value in health.items()}
+        # a driver would start idle workers, one for each core of its node
+        idle = {"RAY_prestart_worker_first_driver": "0"}
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", **health, **idle}
         from ray.cluster_utils import Cluster
 
         self._cluster = Cluster()
@@ -47,6 +55,26 @@ class ThreeNodes:
         while len(self.nodes) < len(CPUS):
             self.nodes.append(self._add(CPUS[-1]))
         self._cluster.wait_for_nodes()
+
+    def halt(self, node) -> list[int]:
+        """Stop a node and all that it has started, which is the machine that sleeps -> the processes."""
+        (raylet,) = (each.process.pid for each in node.all_processes["raylet"])
+        halted = [raylet]
+        for pid in halted:  # which grows: nobody starts another one once it is stopped
+            os.kill(pid, signal.SIGSTOP)
+            halted += children(pid)
+        return halted
+
+    def wake(self, node, halted: list[int]) -> None:
+        """Let the workers of a node go on and say what they have found, then the node, which is given up."""
+        for pid in [*halted[1:], *halted[:1]]:
+            if pid == halted[0]:
+                time.sleep(0.5)  # they answer before it tells them that the cluster has given it up
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        node.all_processes["raylet"][0].process.wait(60)  # its workers end once it is not even a zombie
+        assert gone(halted, 60), "a worker of a machine that was given up lives on"
+        self.remove(node)
 
     def remove(self, node) -> None:
         """Take a node away at once, as if its machine had lost power."""

@@ -110,6 +110,11 @@ def store_of(results: Path) -> Store:
     return Store(results / "toy")
 
 
+def records(results: Path) -> list[Path]:
+    """The attempt files that are visible, unread: a test may look often while a driver works."""
+    return sorted((results / "toy" / "cells").glob("*.json"))
+
+
 def leases(results: Path) -> list[Path]:
     return sorted((results / "toy" / "leases").glob("*.json"))
 
@@ -142,6 +147,19 @@ def children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(word) for word in text.split()]
+
+
+def group(session: int) -> list[int]:
+    """The processes of a session that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, number = path.read_text().rsplit(")", 1)[1].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(number) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found
 
 
 def gone(pids: list[int], seconds: float = 10.0) -> bool:

@@ -142,6 +142,12 @@ def _once(act):
         ACTS[act]()
 
 
+def _wait_for(mark):
+    """Until a test makes this file, however long the machine takes for the rest."""
+    while not Path(mark).exists():
+        time.sleep(0.05)
+
+
 ACTS = {
     "raise": lambda: _raise(ValueError("boom")),
     "bad name": lambda: _raise(ValueError("no file 'caf\udce9.png'")),
@@ -151,6 +157,8 @@ ACTS = {
     "exit": lambda: os._exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "kill once": lambda: _once("kill"),
+    "wait": lambda: _wait_for(os.environ["TOY_MARK"]),
+    "wait longer": lambda: _wait_for(os.environ["TOY_MARK"] + ".longer"),
     "hang": lambda: time.sleep(60),
     "stuck": lambda: ctypes.PyDLL(None).sleep(60),  # holds the interpreter: no other thread runs
     "hang beside a process": lambda: _beside("hang"),

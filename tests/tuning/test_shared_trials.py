@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from fairtrial.errors import DONE, INCOMPLETE, REFUSED
+from fairtrial.tuning import shared_trials
 from tests.support import postgres
 from tests.support.toy import ROOT, children, gone, slay, start, store_of, until
 
@@ -42,6 +43,11 @@ def toy(server, request):
     server.make_database(name)
     secret = quote(postgres.PASSWORD, safe="")
     return {"FAIRTRIAL_STORAGE_URL": f"postgresql://{postgres.USER}:{secret}@/{name}?host={server.folder}"}
+
+
+def test_a_database_that_is_away_is_given_up_within_a_minute():
+    """Every other test shortens what is waited."""
+    assert shared_trials.PATIENCE_S <= 60
 
 
 def database(toy):
