@@ -213,7 +213,7 @@ def test_jobs_follow_the_cores_the_threads_and_the_kind_of_budget(monkeypatch):
     assert Options(jobs=5, device="cuda:0,cuda:1").jobs_for(steps) == 2
 
 
-def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
+def test_a_budget_in_seconds_is_calibrated_once_and_before_each_seed(toy, tmp_path, capfd):
     study = toy_study(budget="2s", seeds=2)
     assert toy(tmp_path, study, limit=1) == 5
     assert toy(tmp_path, study) == 0
@@ -222,7 +222,8 @@ def test_a_budget_in_seconds_is_calibrated_once(toy, tmp_path, capfd):
     assert steps == [100, 100]  # 2 s of steps of 0.02 s
     more = toy_study(budget="2s", seeds=2, norms=("bn", "gn", "ln"))
     assert toy(tmp_path, more) == 0  # times the new arm alone
-    assert [len(calibration.step_s) for calibration in store_of(tmp_path).calibrations()] == [2, 1]
+    timed = [len(calibration.step_s) for calibration in store_of(tmp_path).calibrations()]
+    assert timed == [2, 1, 2, 1, 1, 1]  # at the start, the rest of seed 0, seed 1; then the new arm
 
 
 # refusals

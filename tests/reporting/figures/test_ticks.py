@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial.reporting.figures.figure_files import styled
-from fairtrial.reporting.figures.sensitivity import _spaced
+from fairtrial.reporting.figures.sensitivity import _ticks_of
 from fairtrial.reporting.report.figure_registry import figures_of
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.store import Store
@@ -36,7 +36,7 @@ def test_no_names_at_an_axis_run_into_each_other(study):
 
 def test_rates_are_named_from_the_first_on_as_many_as_fit():
     grid = [0.000111, 0.000333, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
-    assert _spaced(grid, 4) == [0.000111, 0.01, 1.0]
-    assert _spaced(grid, 2) == [0.000111, 0.001, 0.01, 0.1, 1.0]
-    assert _spaced(grid[2:], 2) == grid[2:]
-    assert _spaced(grid, 40) == [0.000111, 1.0]
+    assert _ticks_of(grid, 4) == [0.000111, 0.01, 1.0]
+    assert _ticks_of(grid, 2) == [0.000111, 0.001, 0.01, 0.1, 1.0]
+    assert _ticks_of(grid[2:], 2) == grid[2:]
+    assert _ticks_of(grid, 40) == [0.000111, 1.0]
