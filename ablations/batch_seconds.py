@@ -19,8 +19,8 @@ STUDY = replace(
     fixed={"lr": 0.1, "shots": 60, "val_per_class": 20},  # calibration chooses each arm's layout and kernels
     budget=Budget(seconds=2.0),  # device time of training alone; at 1 second a drift of the machine refuses
     tuning=Tuning({"lr": (0.03, 0.1, 0.3, 1.0, 3.0)}, seeds=4, share=0.5, paired_ties=True),
-    pilots=f"{BATCH.pilots}; seeds 220 to 224 and 1020 to 1027, whose steps launches alone had set",
-    seeds=range(1100, 1108),  # of no study or pilot before
+    pilots=f"{BATCH.pilots}; seeds 220 to 224, 1020 to 1027 and 1100 to 1107, whose steps were set once",
+    seeds=range(1110, 1118),  # of no study or pilot before
     presets={
         "mini": {"budget": Budget(seconds=30), "fixed": {"lr": 0.1}},
         "bit": {"budget": Budget(seconds=600), "fixed": {"lr": 0.1, "val_per_class": 50}},
