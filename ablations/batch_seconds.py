@@ -1,7 +1,7 @@
 """Is GN+WS spared from small batches when every arm trains for the same time?
 
 Run:     fairtrial run batch-seconds    (part of tox -e ablate-batch)
-Takes:   about 13 minutes (240 trials of a second, 104 cells of 2 seconds, one after the other, and launches)
+Takes:   about a quarter of an hour (240 trials of a second, 104 cells of 2 seconds, launches, nothing beside)
 Result:  results/batch-seconds/report.html
 """
 

@@ -109,7 +109,7 @@ def test_w17_channels_exchanged_in_the_file_are_noticed_by_this_comparison(r50x1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [6, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("steps", [12, pytest.param(50, marks=pytest.mark.soak)])
 def test_fine_tuning_gives_the_losses_of_timm(steps, files):
     """The whole schedule of the released code in few steps, from a head of zeros, the same batches for both.
 
