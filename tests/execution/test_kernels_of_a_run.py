@@ -27,7 +27,8 @@ main()
 
 
 @pytest.fixture
-def fresh(fresh_kernels, tmp_path):
+def fresh(fresh_kernels, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOY_TRIES", "the kernels")
     return tmp_path
 
 

@@ -11,7 +11,6 @@ from fairtrial.execution import runner, step_times, worker_pool
 from fairtrial.execution.launches import LAUNCHES, MOST_LAUNCHES, calibrate, half_width, until_even
 from fairtrial.execution.runner import Options
 from fairtrial.execution.ways import fastest, ways_of
-from fairtrial.kernels import dispatch
 from fairtrial.stats.cost_parity import REFUSED, ROUNDS, cost_parity
 from fairtrial.storage import provenance
 from fairtrial.storage.calibrations import sessions_of
@@ -261,7 +260,7 @@ def test_an_arm_that_was_timed_as_declared_keeps_what_was_declared(timed, tmp_pa
     study = toy_study(budget="2s", seeds=4, primary=PAIR)
     store = store_of(tmp_path)
     store.folder.mkdir()
-    with_kernels = provenance.gather("cpu", 1, {}, dispatch.choose("cpu").kernels)
+    with_kernels = provenance.gather("cpu", 1, {}, "compiled")  # as a toy says
     store.calibrate(dict.fromkeys(step_times.first_cells(study.cells()), 0.01), with_kernels)
     timed({}, "nhwc")
     assert {attempt.drawn.layout for attempt in store.attempts()} == {None}
