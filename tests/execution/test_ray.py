@@ -105,6 +105,19 @@ def halted(nodes, results):
     return None
 
 
+def slay_amid_cells(driver, results):
+    """SIGKILL a driver that has handed out cells."""
+
+    def handed_out():
+        driver.send_signal(signal.SIGSTOP)  # or a cell could end before it is killed
+        if not pids(results):
+            driver.send_signal(signal.SIGCONT)
+        return pids(results)
+
+    until(handed_out, 60)
+    slay(driver)
+
+
 def sleep_and_wake(nodes, asleep, results, then=lambda: None):
     """Let machines sleep until their cells are others', and wake them; how many cells they had.
 
@@ -143,7 +156,7 @@ def disturb(nodes, results, study, toy, kills, jobs):
     driver = None
     for _ in range(2):
         if driver is not None:
-            slay(driver)
+            slay_amid_cells(driver, results)
         driver, before, killed = start(results, **how), done(results), 0
         while killed < kills // 2:
             until(lambda: done(results) > before + 2 or driver.poll() is not None, 120)  # noqa: B023
