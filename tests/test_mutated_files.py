@@ -396,7 +396,7 @@ def test_a_record_of_another_shape_is_read_or_refused(store, study, made, number
 
 
 def test_what_has_happened_elsewhere_stays_untouched(store, study, tmp_path):
-    """No record, lease or name in them leads out of the study's folder: 500 of each, then repair."""
+    """No record, lease or name in them leads out of the study's folder: 100 of each, then repair."""
     outside = tmp_path / "x"
     outside.write_text("precious")
     draws = random.Random(SEED)

@@ -45,7 +45,7 @@ def test_a_budget_in_seconds_times_its_arms_before_each_seed(cells, tmp_path):
     made = toy_study(budget="9s", seeds=4).cells()
     arm = arm_key(made[0].settings)
     each = session_s(0.1)
-    assert each == 5 * 0.1 * (1 + 3 + 5)
+    assert each == 5 * 0.1 * (1 + 3 + 5) and session_s(6.0) == 2 * 6.0  # a long step is launched once
     assert Costs({arm: 0.1}).launches_s([*made, trial(made[0])]) == 4 * (each + session_s(None))
     assert Costs({arm: 0.1}).launches_s([trial(made[0]), *cells]) == 0
     found = plan.plan(toy_study(budget="9s", seeds=4), Options(results=tmp_path))

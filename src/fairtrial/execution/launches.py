@@ -15,7 +15,7 @@ from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.step_times import LAUNCHES
-from fairtrial.execution.ways import Launch, Way, fastest, in_way, ways_of
+from fairtrial.execution.ways import Launch, Way, fastest, in_ways, ways_of
 from fairtrial.execution.worker_pool import WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
@@ -40,6 +40,7 @@ class Timekeeper:
     def __init__(self, study: Study, store: Store, stop: Stop) -> None:
         self.study, self.store, self.stop = study, store, stop
         self.step_s: dict[str, float] = {}  # arm key -> seconds of a step, as last timed
+        self.way: dict[str, Way] = {}  # arm key -> layout and kernels that its cells run in
         self.seed: int | None = None  # whose arms were timed just before its runs
 
     @property
@@ -59,7 +60,7 @@ class Timekeeper:
         self.set_steps(pool, [worker], missing)
         if len(missing) == len(arms) and cells[0].settings.stage != "tuning":
             self.seed = cells[0].seed
-        self.step_s = step_times.calibrated(self.store, worker.origin)
+        self.step_s, self.way = step_times.calibrated(self.store, worker.origin), self.ways
 
     def time_seed(
         self, pool: WorkerPool, worker: Worker, cells: Sequence[Cell], tick: Callable[[], None]
@@ -73,17 +74,20 @@ class Timekeeper:
         if not self.counts_seconds or pool.size > 1 or a_trial or seed == self.seed:
             return
         runs = [cell for cell in cells if cell.settings.stage != "tuning" and cell.seed == seed]
-        self.seed, ways = seed, self.ways
-        arms = {arm: in_way(cell, ways.get(arm, {})) for arm, cell in step_times.first_cells(runs).items()}
+        self.seed, arms = seed, in_ways(step_times.first_cells(runs), self.way)
         try:
             rounds = pool.time_steps([worker], arms, LAUNCHES, self.stop, tick)
         except Fault as error:  # the worker died; its successor runs the seed by the steps of before
             announce(f"the arms of seed {self.seed} keep the steps of before: {error}")
             return
         if rounds is not None:
-            step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
-            self.store.calibrate(step_s, worker.origin, rounds=rounds, ways=ways, side_by_side=1)
-            self.step_s |= step_s
+            self.step_s |= self._set(rounds, worker, ways=self.way, side_by_side=1)
+
+    def _set(self, rounds: Rounds, worker: Worker, **measured: object) -> dict[str, float]:
+        """Write launches down that set the steps of their arms -> arm key: seconds of a step, their mean."""
+        step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
+        self.store.calibrate(step_s, worker.origin, rounds=rounds, **measured)
+        return step_s
 
     def set_steps(self, pool: WorkerPool, workers: Sequence[Worker], arms: Mapping[str, Cell]) -> None:
         """Time arms before all runs, and write it down. arms: arm key -> a cell of it.
@@ -103,14 +107,11 @@ class Timekeeper:
             ways = self._choose(arms, workers[0].origin["kernels"], launch)
         if ways is None:
             return
-        cells = {arm: in_way(cell, ways.get(arm, {})) for arm, cell in arms.items()}
+        cells = in_ways(arms, ways)
         rounds = until_even(partial(launch, cells)) if self.counts_seconds else launch(cells, LAUNCHES)
         looks = rounds and pool.time_looks(workers, cells, self.stop)
         if rounds is not None and looks is not None:
-            step_s = {arm: fmean(seconds) for arm, seconds in rounds.items()}
-            self.store.calibrate(
-                step_s, workers[0].origin, rounds=rounds, ways=ways, looks=looks, side_by_side=len(workers)
-            )
+            self._set(rounds, workers[0], ways=ways, looks=looks, side_by_side=len(workers))
 
     def _choose(self, arms: Mapping[str, Cell], of_device: str, launch: Launch) -> dict[str, Way] | None:
         """Return the fastest way of each arm: as first chosen in this study, else by launches now."""
@@ -131,8 +132,8 @@ class Timekeeper:
             for contrast in self.study.contrasts
         ]
         arms = open_arms(contrasts, sessions_of(self.store.calibrations()))
-        first, ways = step_times.first_cells(cells), self.ways
-        return {arm: in_way(cell, ways.get(arm, {})) for arm, cell in first.items() if arm in arms}
+        first = {arm: cell for arm, cell in step_times.first_cells(cells).items() if arm in arms}
+        return in_ways(first, self.ways)
 
     def check(self, pool: WorkerPool, cells: Sequence[Cell], counted: Mapping[str, Attempt]) -> None:
         """Launch arms after the runs until their costs are decided, or were launched often enough."""

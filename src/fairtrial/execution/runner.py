@@ -81,7 +81,6 @@ class Driver:
         self.log = AttemptLog(store, study.failures)
         self.timekeeper = Timekeeper(study, store, stop)
         self.pending: deque[Cell] = deque()
-        self.ways: dict[str, dict[str, str]] = {}  # arm key -> layout and kernels, for a budget in seconds
         self.held_up = self.waits = False  # by and for cells of other drivers
         self.workers = contextlib.ExitStack()  # ends the pool
         self.pool: WorkerPool | None = None
@@ -153,7 +152,6 @@ class Driver:
             return
         self.refuse_mixing(worker)
         self.timekeeper.time_missing(pool, worker, [*self.wanted, *self.study.provisional().cells()])
-        self.ways = self.timekeeper.ways
 
     def refuse_mixing(self, worker: Worker) -> None:
         """A Fault (exit 4) where a worker is unlike the records, or the first one, in what must be alike."""
@@ -233,7 +231,7 @@ class Driver:
             "weights_sha256": None if mixed else self.log.weights_sha256(cell),
             "attempt": attempt,
             "step_s": step_s,
-            "way": self.ways.get(arm_key(cell.settings), {}),
+            "way": self.timekeeper.way.get(arm_key(cell.settings), {}),
             "data_sha256": None if mixed else self.log.data_sha256(cell),
             "checkpoints": worker.machine == "",  # another machine may not see the folder
         }

@@ -18,6 +18,7 @@ from fairtrial.study.study import Cell
 LAUNCHES: Final = 5  # of each arm at least; their mean counts, as a cell pays for the slow moments too
 LAUNCH_S: Final = 0.5  # seconds that one timed launch aims at
 WARM_UP: Final = 3  # steps of a launch that are not timed, after the first one, which allocates
+LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
 def timed_steps(step_s: float) -> int:
@@ -27,7 +28,11 @@ def timed_steps(step_s: float) -> int:
 
 def session_s(step_s: float | None) -> float:
     """Return the seconds of an arm's launches before a seed; about, where no step of it was timed."""
-    return LAUNCHES * (LAUNCH_S if step_s is None else step_s * (1 + WARM_UP + timed_steps(step_s)))
+    if step_s is None:
+        return LAUNCHES * LAUNCH_S
+    if step_s > LONG_S:
+        return 2 * step_s
+    return LAUNCHES * step_s * (1 + WARM_UP + timed_steps(step_s))
 
 
 def first_cells(cells: Iterable[Cell]) -> dict[str, Cell]:

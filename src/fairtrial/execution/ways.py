@@ -39,6 +39,11 @@ def in_way(cell: Cell, way: Mapping[str, Any]) -> Cell:
     return replace(cell, settings=replace(cell.settings, **way))
 
 
+def in_ways(arms: Mapping[str, Cell], ways: Mapping[str, Way]) -> dict[str, Cell]:
+    """Return arm key -> its cell in the way that was chosen for the arm, if any."""
+    return {arm: in_way(cell, ways.get(arm, {})) for arm, cell in arms.items()}
+
+
 def fastest(arms: Mapping[str, Cell], ways: Mapping[str, list[Way]], launch: Launch) -> dict[str, Way] | None:
     """Return arm key -> its fastest way by interleaved launches; None after a signal.
 

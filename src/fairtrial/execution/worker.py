@@ -50,7 +50,7 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr, not between our lines
     # Before the first message: it may wait for another worker, which tries the kernels.
-    gc.disable()  # a tenth of the time: what is imported stays, and would be looked through again and again
+    gc.disable()  # what is imported stays: to look through it again and again takes time
     import fairtrial.execution.cell.calibration
     import fairtrial.execution.cell.run_cell  # noqa: F401
 

@@ -50,7 +50,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
     jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None)
-    total += costs.launches_s(pending) if jobs == 1 else 0.0
+    total += costs.launches_s(pending) if options.jobs_for(study) == 1 else 0.0
     seeds, n, family, alpha = len(study.seeds), units(study), max(1, len(study.contrasts)), look_alpha(study)
     return {
         "study": study.id,

@@ -17,7 +17,6 @@ from typing import Any, Final, TypeAlias
 from fairtrial.study.limits import MIN_UNITS, PARITY_LIMIT
 
 ROUNDS: Final = 8  # interleaved launches of each arm between two judgements
-MANY: Final = 2  # sessions that set the steps of an arm, and the session is the unit
 MOST_ROUNDS: Final = 32  # a gap of 5 % is caught 97 times in 100 at a noise of 2.9 % a launch
 HELD: Final = "held"
 REFUSED: Final = "refused"
@@ -64,8 +63,9 @@ def cost_parity(sides: Sequence[Sequence[Run]], sessions: Sequence[Session]) -> 
     shared = set.intersection(*map(set, launched))
     if by_runs.verdict != OPEN or not shared:
         return by_runs
-    if len(shared) == 1:
-        return judge_costs([side[next(iter(shared))] for side in launched], "launches")
+    if len(_judges(sides, sessions)) == 1:
+        (judge,) = shared
+        return judge_costs([side[judge] for side in launched], "launches")
     means = [{each: fmean(side[each].values()) for each in shared} for side in launched]
     return judge_costs(means, "launches")
 
@@ -75,17 +75,15 @@ def open_arms(contrasts: Iterable[Sequence[Sequence[Run]]], sessions: Sequence[S
 
     One session of them is enough where others lay between the runs: its rounds are no units then.
     """
-    arms: set[str] = set()
+    after = sessions[-1][1] if sessions and not sessions[-1][0] else {}
+    found: set[str] = set()
     for sides in contrasts:
         parity = cost_parity(sides, sessions)
         if parity is not None and parity.verdict == OPEN:
-            arms |= {arm for side in sides for arm, *_ in side}
-    after = sessions[-1][1] if sessions and not sessions[-1][0] else {}
-
-    def enough(arm: str) -> int:
-        return MOST_ROUNDS if sum(arm in step_s for step_s, _ in sessions) < MANY else ROUNDS
-
-    return {arm for arm in arms if len(after.get(arm, ())) < enough(arm)}
+            enough = MOST_ROUNDS if len(_judges(sides, sessions)) == 1 else ROUNDS
+            arms = {arm for side in sides for arm, *_ in side}
+            found |= {arm for arm in arms if len(after.get(arm, ())) < enough}
+    return found
 
 
 def judge_costs(sides: Sequence[Costs], source: str) -> CostParity:
@@ -125,6 +123,11 @@ def _seconds(runs: Iterable[Run]) -> Costs:
     for _, seed, seconds, *_ in runs:
         by_seed[seed].append(seconds)
     return {seed: fmean(values) for seed, values in by_seed.items()}
+
+
+def _judges(sides: Sequence[Sequence[Run]], sessions: Sequence[Session]) -> set[int | None]:
+    """Return the sessions that judge the runs of a contrast; None among them where one is still to come."""
+    return {_first_after(arm, set_by, sessions) for side in sides for arm, *_, set_by in side}
 
 
 def _launched(runs: Iterable[Run], sessions: Sequence[Session]) -> dict[int, Costs]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.storage import integrity
@@ -17,6 +17,9 @@ from fairtrial.storage.integrity import PUT_BACK, sealed, unsealed
 from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
 from fairtrial.study.identity import digest
+
+if TYPE_CHECKING:
+    from fairtrial.stats.cost_parity import Session
 
 LOOKS: Final = frozenset({"image_s", "classes", "train_n", "test_n"})
 _LONGEST: Final = 1e12  # seconds of a step; beyond, no sum of them is sure to be finite
@@ -52,7 +55,6 @@ Looks = Annotated[
     dict[str, dict[str, float]],
     Check(f"numbers above 0 of each arm: {', '.join(sorted(LOOKS))}", _is_looks),
 ]
-Session = tuple[Mapping[str, float], dict[str, dict[Hashable, float]]]
 Rounds = Annotated[dict[str, list[float]], Check("a list of seconds above 0 of each arm", _is_rounds)]
 
 
@@ -127,12 +129,12 @@ def chosen_ways(calibrations: Iterable[Calibration]) -> dict[str, dict[str, str]
     return ways
 
 
-def sessions_of(calibrations: Iterable[Calibration]) -> list[Session]:
+def sessions_of(calibrations: Iterable[Calibration]) -> Sequence[Session]:
     """Return (arm key -> seconds of a step as set, arm key -> round -> seconds of a step), oldest first.
 
     Launches that set nothing and follow one another are one session: those after the runs.
     """
-    found: list[Session] = []
+    found: list[tuple[Mapping[str, float], dict[str, dict[Hashable, float]]]] = []
     for number, calibration in enumerate(each for each in calibrations if each.alone):
         if calibration.step_s or not found or found[-1][0]:
             found.append((calibration.step_s, defaultdict(dict)))

@@ -19,7 +19,7 @@ WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
 _PART: Final = ".lock-part-"
 _START: Final = ".lock-start"  # held only while a driver looks at the others
 _STARTED: Final = "%Y-%m-%d %H:%M:%S %z"
-MOUNTS: Final = Path("/proc/self/mountinfo")
+MOUNTS: Final = Path("/proc/self/mountinfo")  # proc_pid_mountinfo(5)
 _MOUNTED_AT: Final = 4  # field of a line
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # a space, a tab, a newline or a backslash in it
 _ELSEWHERE: Final = (
@@ -148,13 +148,10 @@ def _busy(path: Path) -> Fault:
     return fault(what, str(path), "wait until it ends, or follow it with `fairtrial status STUDY`", REFUSED)
 
 
-def file_system(path: Path, mounts: Path = MOUNTS) -> str:
-    """Return the kind of file system that a path lies on, such as 'ext4' or 'nfs4'; '' where none can tell.
-
-    mounts: a file as of proc_pid_mountinfo(5).
-    """
+def file_system(path: Path) -> str:
+    """Return the kind of file system of a path, such as 'ext4' or 'nfs4'; '' where none can tell."""
     try:
-        text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
+        text = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
     kinds: dict[Path, str] = {}

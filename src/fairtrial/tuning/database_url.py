@@ -121,7 +121,7 @@ def one_driver(file: Path) -> Iterator[None]:
     path = file.with_name(f"{file.name}.lock")
     if not file.absolute().parent.is_dir():
         raise fault("the folder of the file is not there", str(file), "make it, or name another file")
-    kind = lock.file_system(file, lock.MOUNTS)
+    kind = lock.file_system(file)
     if kind.removeprefix("fuse.").startswith(_SHARED_FILES):
         what = f"the file lies on a file system of several machines ({kind}), where SQLite loses trials"
         raise fault(what, str(file), "name a file on a disk of this machine, or use postgresql://", REFUSED)

@@ -11,7 +11,7 @@ import torch
 from fairtrial.execution.cell.cell_function import CellRun, own_function
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
 from fairtrial.execution.cell.run_cell import ExecutionContext, tuned
-from fairtrial.execution.step_times import WARM_UP, timed_steps
+from fairtrial.execution.step_times import LONG_S, WARM_UP, timed_steps
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.study.budget import Budget
 from fairtrial.study.recipes import recipe_of, rule_of
@@ -22,7 +22,6 @@ from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
 
 LOOK_IMAGES: Final = 500  # of one timed evaluation
-LONG_S: Final = 5.0  # a step above it is warmed up by one step, timed by one, and launched no more
 
 
 def calibrate(

@@ -229,7 +229,8 @@ def _measure(run: CellRun, trained: Trained) -> tuple[str, dict[str, Any]]:
             images, labels = trained.test.open()
             score = trained.score(images, labels)
         status = "done" if score.loss is not None else "diverged"
-        measured |= {"divergence_step": None if status == "done" else trained.outcome.steps}
+        if status == "diverged":  # its test alone says so
+            measured["divergence_step"] = trained.outcome.steps
         measured |= of_uneven_classes(score.correct, labels.cpu().numpy())
     measured |= {
         "test_acc": score.accuracy if score and status == "done" else None,

@@ -51,13 +51,11 @@ def study_checks(results: Results) -> tuple[Check, ...]:
     if results.study.aa is not None:
         arms.append(_records(results, results.where(results.study.aa, 1)["cell"]))
     checks = _checks(results, arms, _costs(results, results.study.contrasts))
-    split = _split_statistics(arms, set(results.study.factors))
-    return (
-        *checks,
-        *split,
-        *_ways(results, arms),
-        *_tuning(results, _efforts(results, results.study.arms())),
+    split, efforts = (
+        _split_statistics(arms, set(results.study.factors)),
+        _efforts(results, results.study.arms()),
     )
+    return (*checks, *split, *_ways(results, arms), *_tuning(results, efforts))
 
 
 def _sides(results: Results, contrast: Contrast) -> list[list[Attempt]]:
