@@ -25,8 +25,9 @@ FORMATS: Final = tuple(_METADATA)
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
 _HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
-_PLACES: Final = re.compile(r' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
-_DECIMALS: Final = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
+_SPARE: Final = re.compile(rb"<!--.*?-->|(?<=\n) +", re.DOTALL)
+_PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
+_DECIMALS: Final = re.compile(rb"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,9 @@ class RenderedFigure:
 
     @property
     def svg(self) -> str:
-        """The drawing alone: no prolog, comments or spare digits, and ids that no other figure has."""
+        """The drawing alone: no prolog, and ids that no other figure has."""
         text = self.formats["svg"].decode()
-        text = re.sub(r"<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-        text = _PLACES.sub(lambda found: _DECIMALS.sub(r"\1", found[0]), re.sub(r"\n +", "\n", text))
+        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
         for before in (' id="', 'href="#', "url(#"):
             text = text.replace(before, f"{before}{self.name}-")
         return text
@@ -78,12 +77,16 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
             buffer = io.BytesIO()
             with _small_fonts() if kind == "pdf" else nullcontext():
                 figure.savefig(buffer, format=kind, **options)
-            rendered[kind] = _counted(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+            rendered[kind] = _lean(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
     return RenderedFigure(name, caption, rendered, wide=figure.get_figwidth() > style.COLUMN)
 
 
-def _counted(svg: bytes) -> bytes:
-    """Return a drawing whose ids count up: matplotlib hashes places, which another processor rounds anew."""
+def _lean(svg: bytes) -> bytes:
+    """Return a drawing without comments, indents and spare digits, an eighth of its size; ids count up.
+
+    matplotlib makes ids of hashed places, which another processor rounds anew.
+    """
+    svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _SPARE.sub(b"", svg))
     numbers: dict[bytes, int] = {}
 
     def renamed(found: re.Match[bytes]) -> bytes:
