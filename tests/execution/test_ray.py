@@ -193,7 +193,7 @@ def check(nodes, tmp_path, *, seeds, kills, sleep_s, jobs):
 
 
 def test_kills_a_removed_node_and_a_restarted_driver_change_nothing(three_nodes, tmp_path):
-    ends = check(three_nodes, tmp_path, seeds=32, kills=4, sleep_s=0.5, jobs=4)
+    ends = check(three_nodes, tmp_path, seeds=40, kills=4, sleep_s=0.5, jobs=8)
     assert {("killed", WORKER), ("killed", MACHINE), ("killed", "driver")} <= set(ends)
 
 

@@ -315,7 +315,11 @@ def test_a_worker_that_cannot_start_is_a_refusal_not_a_loop(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("drivers", "times"), [(4, 1), pytest.param(2, 50, marks=[pytest.mark.soak, pytest.mark.slow])]
+    ("drivers", "times"),
+    [
+        (2, 5),
+        *(pytest.param(*each, marks=[pytest.mark.soak, pytest.mark.slow]) for each in ((4, 1), (2, 50))),
+    ],
 )
 def test_of_drivers_started_together_one_works_and_the_others_are_told_who(tmp_path, drivers, times):
     for results in (tmp_path / str(number) for number in range(times)):

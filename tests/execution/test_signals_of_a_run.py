@@ -1,6 +1,6 @@
 """Signals to a run at random moments: its code, no metric of a cell that was cut short, the same table after.
 
-FAIRTRIAL_SIGNAL_SEED=n replays the moments of a run that printed n. With those of `tox -e soak`, forty of
+FAIRTRIAL_SIGNAL_SEED=n replays the moments of a run that printed n. With those of `tox -e soak`, fifty of
 each kind are sent.
 """
 
@@ -21,12 +21,12 @@ from tests.support.toy import HANG, children, gone, group, leases, records, run,
 pytestmark = pytest.mark.slow
 
 EAGER = str(Path(__file__).parents[1] / "support" / "eager_worker.py")
-STUDY = {"seeds": 30}
-TOY = {"TOY_SLEEP_S": "0.5"}  # 60 cells; the signals leave room for about 20
+STUDY = {"seeds": 36}
+TOY = {"TOY_SLEEP_S": "0.5"}  # 72 cells; the signals leave room for about 25
 CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: PREEMPTED, signal.SIGUSR1: PREEMPTED}
-# (number, to the whole group, while cells run or, if not, maybe before): four of each, and four to the group
-KINDS = [(number, False, n % 2 == 0) for number in CODES for n in range(4)]
-KINDS += [(number, True, n == 0) for n in range(2) for number in CODES][:4]
+# (number, to the whole group, while cells run or, if not, maybe before): five of each, and five to the group
+KINDS = [(number, False, n % 2 == 0) for number in CODES for n in range(5)]
+KINDS += [(number, True, n == 0) for n in range(2) for number in CODES][:5]
 
 
 def listens(driver):

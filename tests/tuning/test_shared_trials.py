@@ -119,7 +119,7 @@ def test_a_killed_driver_loses_nothing_and_comes_back(toy, tmp_path, alone):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rates", "seeds", "jobs", "outage_s"), [(3, 2, 1, 2), pytest.param(4, 50, 4, 30, marks=pytest.mark.soak)]
+    ("rates", "seeds", "jobs", "outage_s"), [(4, 5, 4, 2), pytest.param(4, 50, 4, 30, marks=pytest.mark.soak)]
 )
 def test_the_server_crashes_and_comes_back(server, toy, tmp_path, alone, rates, seeds, jobs, outage_s):
     study = STUDY | {"tuning": {"space": {"lr": [0.03, 0.1, 0.3, 1.0][:rates]}, "seeds": seeds}}

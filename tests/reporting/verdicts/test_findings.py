@@ -165,14 +165,14 @@ def test_failed_seeds_stay_in_n_and_score_chance(make_study, publish, noise):
     inner = planted(noise, 0.05)
 
     def outcome(cell):
-        return "diverged" if cell.levels == BN | AT_4 and cell.seed in (2, 7) else inner(cell)
+        return "diverged" if cell.levels == BN | AT_4 and cell.seed in (2, 5, 7) else inner(cell)
 
     (finding,), (text,) = judged(publish(make_study(), outcome))
     assert finding.interval.n == 10
     assert finding.differences[2] > 0.6  # against chance, 0.1
-    assert "2 of 10 seeds of bn, batch 4 diverged and score chance" in text
+    assert "3 of 10 seeds of bn, batch 4 diverged and score chance" in text
     (warning,) = [warning for warning in finding.warnings if warning.startswith("without the failed seeds")]
-    assert warning.endswith("n = 8")
+    assert warning.endswith("n = 7")
 
 
 def test_chance_is_not_invented_where_no_run_counted_the_classes(make_study, publish):
