@@ -9,6 +9,7 @@ import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import DONE, RESOURCES
+from fairtrial.execution.process_environment import worker_environment
 from fairtrial.storage.store import Store
 from tests.support.records import publish
 from tests.support.studies import study, write
@@ -94,3 +95,12 @@ def test_nothing_of_the_command_line_loads_what_windows_lacks():
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.startswith("error: fairtrial runs on Linux and macOS")
+
+
+def test_an_empty_entry_of_pythonpath_is_not_the_current_folder(folder, monkeypatch):
+    """`export PYTHONPATH=$PYTHONPATH:/x` makes one; the user's queue.py took the place of Python's own."""
+    (folder / "queue.py").write_text("raise SystemExit('this is the file of the user')")
+    done = fairtrial(folder, "status small.py", PYTHONPATH=f"{os.pathsep}{LIBRARY}")
+    assert (done.returncode, done.stderr) == (DONE, "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "a", "", "b"]))  # of a notebook
+    assert worker_environment(1, "cpu")["PYTHONPATH"] == os.pathsep.join(["a", "b"])

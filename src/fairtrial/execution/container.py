@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import RESOURCES, fault
+from fairtrial.execution.process_environment import BINDING
 
 ROOT: Final = Path("/sys/fs/cgroup")
 OWN: Final = Path("/proc/self/cgroup")  # a line for each hierarchy: number, controllers, path
@@ -19,11 +21,31 @@ LEAST_BYTES: Final = 640 << 20  # below it no cell of the smallest network ends 
 
 def cores() -> int:
     """Return how many cores this process may use: by its affinity, its cgroup's quota, and its Slurm task."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = len(_affinity()) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [float(allowed), *_quotas()]
     if (task := os.environ.get("SLURM_CPUS_PER_TASK", "")).isdecimal():
         limits.append(int(task))
     return max(1, int(min(limits)))
+
+
+def _affinity() -> set[int]:
+    """Return the cores of this thread, and its parent's where OpenMP, of torch, may have bound it."""
+    bound = any(name in os.environ for name in BINDING)
+    return os.sched_getaffinity(0) | (os.sched_getaffinity(os.getppid()) if bound else set())
+
+
+@contextmanager
+def unbound() -> Iterator[None]:
+    """Let a process that is started inside have every core of this one, whatever has bound its threads."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _affinity())
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _quotas() -> Iterator[float]:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from fairtrial.errors import RESOURCES, fault
-from fairtrial.execution.container import memory_bytes, memory_kills, refuse_little_memory
+from fairtrial.execution.container import memory_bytes, memory_kills, refuse_little_memory, unbound
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.process_environment import worker_environment
 from fairtrial.execution.suspension import CLOCK, is_stopped
@@ -44,7 +44,7 @@ class LocalProcesses:
         """Start a process; it inherits what is printed and no pipe of another one."""
         command = isolated_python(*program)
         try:
-            with withheld():  # a signal to the whole group reaches the driver alone: it decides
+            with unbound(), withheld():  # a signal to the whole group reaches the driver alone: it decides
                 process = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +26,18 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 def worker_environment(threads: int, device: str) -> dict[str, str]:
     """Return the variables of a worker process; what the user has set of malloc and cuBLAS stands."""
     environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    for name in BINDING:
-        environment.pop(name, None)
+    drop_binding(environment)
+    if "PYTHONPATH" in environment:  # an empty entry is the current folder, which nobody meant
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, environment["PYTHONPATH"].split(os.pathsep)))
     if device != "cpu":  # cuBLAS repeats itself only with a fixed workspace
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return environment
+
+
+def drop_binding(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Drop what binds threads: a study file that loads torch would bind the driver, and its workers."""
+    for name in BINDING:
+        environment.pop(name, None)
 
 
 def unmap_unused_libraries() -> None:
