@@ -9,9 +9,15 @@ import time
 
 import pytest
 
+from fairtrial.cli.main import main
 from fairtrial.errors import RESOURCES
+from fairtrial.execution import runner
 from fairtrial.execution.suspension import is_stopped
+from fairtrial.reporting.report import study_report
+from fairtrial.storage.store import Store
 from fairtrial.training.timing import Ledger
+from tests.support import studies
+from tests.support.records import publish
 from tests.support.toy import children, gone, leases, run, start, store_of, table, until
 
 pytestmark = pytest.mark.slow
@@ -106,3 +112,24 @@ def test_a_results_folder_that_moves_ends_in_one_block(tmp_path, how):
         assert not results.exists()
         results = tmp_path / ("elsewhere" if how == "renamed" else "r")
         assert run(results)[0] == 0  # the same command goes on
+
+
+@pytest.mark.parametrize(("home", "name"), [(study_report, "build"), (runner, "declare_checked")])
+def test_a_folder_that_moves_when_all_cells_are_done_ends_in_one_block(
+    tmp_path, monkeypatch, capsys, home, name
+):
+    study, results, usual = studies.study(), tmp_path / "results", getattr(home, name)
+    store = Store.of(study, results)
+    store.declare(study)
+    for cell in study.cells():
+        publish(store, cell)
+
+    def moved(*given, **how):
+        results.rename(tmp_path / "elsewhere")
+        return usual(*given, **how)
+
+    monkeypatch.setattr(home, name, moved)
+    studies.write(tmp_path)
+    assert main(["run", str(tmp_path / "small.py"), "--results", str(results)]) == RESOURCES
+    errors = capsys.readouterr().err
+    assert errors.count("error: ") == 1 and "the folder small was deleted or renamed" in errors, errors

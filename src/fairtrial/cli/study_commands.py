@@ -17,6 +17,7 @@ from fairtrial.execution.part import Part
 from fairtrial.execution.run_options import Options
 from fairtrial.screen import announce, working
 from fairtrial.storage.atomic import publish
+from fairtrial.storage.lock import staying
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find, load
@@ -280,11 +281,10 @@ def _build(store: Store, given: Namespace, *, pdf: bool = False) -> bool:
     from fairtrial.reporting.report.own_figures import draw
     from fairtrial.reporting.report.study_report import build
 
-    with working("drawing the report"):
+    with working("drawing the report"), staying(store.folder):
         report = build(store, allow_partial=given.allow_partial, pdf=pdf)
-    said, warned = list(report.sentences), list(report.warnings)
-    found = {"report": str(report.path), "sentences": said, "warnings": warned}
-    show(found, [*said, *warned, f"report: {report.path}"], given.json)
+    found = {"report": str(report.path), "sentences": [*report.sentences], "warnings": [*report.warnings]}
+    show(found, [*report.sentences, *report.warnings, f"report: {report.path}"], given.json)
     own = draw(store, map(Path, given.plugin or ()), allow_partial=given.allow_partial)
     show(None, [] if given.json else [f"figure: {path}" for path in own if path.suffix == ".svg"], False)
     return report.complete
@@ -296,5 +296,5 @@ def repair(study: Study, given: Namespace) -> int:
     with store.locked():
         moved, left = store.set_aside(), store.sweep()
     found = {"moved": [str(path) for path in moved], "deleted": [str(path) for path in left]}
-    words = [f"moved    {path}" for path in moved] + [f"deleted  {path}" for path in left]
+    words = [f"{done:8} {path}" for done, paths in found.items() for path in paths]
     return show(found, words or ["nothing to repair"], given.json)

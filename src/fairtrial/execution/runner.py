@@ -102,6 +102,7 @@ class Driver:
         for line in self.log.given_up_words(self.wanted):
             announce(f"failed: {line}; try again with --retry")
         failpoint("study-final-before")
+        self.refuse_moved()
         return self.stop.code or self._exit_code()
 
     def start(self) -> WorkerPool:

@@ -54,7 +54,7 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[Callable[[], None]]:
         do = advice(error) or _ELSEWHERE
         raise fault(f"could not lock {path.name}: {error.strerror}", str(path), do, RESOURCES) from None
     try:
-        yield partial(_refuse_moved, path, held[-1])
+        yield partial(_refuse_moved, path, held[-1], path.parent)
     finally:
         # without this the next holder could be taken for us, until it has signed
         with contextlib.suppress(OSError):
@@ -125,14 +125,29 @@ def _is_free(path: Path) -> bool:
         return False
 
 
-def _refuse_moved(path: Path, handle: int) -> None:
-    """Refuse to go on where the locked file is no longer at its path: others may lock what is there now."""
+@contextlib.contextmanager
+def staying(folder: Path) -> Iterator[None]:
+    """Say so (exit code 6) where the block fails because its folder was deleted or renamed meanwhile."""
+    handle = None
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        yield
+    except (Fault, OSError):
+        _refuse_moved(folder, handle, folder)
+        raise
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _refuse_moved(path: Path, handle: int | None, folder: Path) -> None:
+    """Refuse to go on where what was opened is no longer at its path: others may lock what is there now."""
     with contextlib.suppress(FileNotFoundError):
-        if os.path.samestat(path.stat(), os.fstat(handle)):
+        if handle is not None and os.path.samestat(path.stat(), os.fstat(handle)):
             return
-    what = f"the folder {path.parent.name} was deleted or renamed while it was worked in"
+    what = f"the folder {folder.name} was deleted or renamed while it was worked in"
     do = "put it back, or start anew: the same command runs what is missing"
-    raise fault(what, str(path.parent), do, RESOURCES)
+    raise fault(what, str(folder), do, RESOURCES) from None
 
 
 def _busy(path: Path) -> Fault:

@@ -232,7 +232,7 @@ class Store:
                 self.declare(study, alone=alone)
 
         held = lock.hold_whole(self.folder) if part is None else lock.hold_part(self.folder, *part, begin)
-        with held as refuse_moved:
+        with held as refuse_moved, lock.staying(self.folder):
             if part is None:
                 begin(True)
             yield refuse_moved
