@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from fairtrial.errors import REFUSED, Fault
 from fairtrial.execution.engine import Exit
 from fairtrial.execution.local_processes import LocalProcesses
 from tests.support.ray_cluster import needs_ray
@@ -99,3 +100,26 @@ def test_when_all_are_stopped_none_is_left(engine):
     assert list(engine.answers(0.0)) == []
     engine.stop()  # once more is fine
     started(engine, ECHO)  # and so are others
+
+
+DEVICE = "import json, os; print(json.dumps(os.environ.get('CUDA_VISIBLE_DEVICES')), flush=True); input()"
+
+
+@needs_ray
+def test_each_worker_on_ray_sees_a_gpu_of_its_own(three_nodes):
+    from fairtrial.execution.ray_engine import RayActors
+
+    def engine(alone):
+        return RayActors(three_nodes.address, None, 1, "cuda", alone=alone)
+
+    with pytest.raises(Fault, match="no machine of the Ray cluster has a GPU") as refused:
+        engine(False)
+    assert refused.value.code == REFUSED
+    three_nodes.add_gpus(2)
+    for each in map(engine, (False, True)):  # alone: for a budget in seconds
+        assert each.size == 2  # the processors of the other nodes are no place for such a cell
+        workers = [each.start(("-c", DEVICE)) for _ in range(2)]
+        seen = dict(hear(each, 2))
+        each.stop()
+        assert sorted(seen[worker] for worker in workers) == ["0", "1"]
+        assert {worker.device for worker in workers} == {"cuda:0"}  # the only one that its process sees

@@ -37,11 +37,16 @@ class ThreeNodes:
     def address(self) -> str:
         return self._cluster.address
 
-    def _add(self, cpus: int):
+    def _add(self, cpus: int, gpus: int = 0):
         memory = 100 * 2**20
         return self._cluster.add_node(
-            wait=False, num_cpus=cpus, object_store_memory=memory, include_dashboard=False
+            wait=False, num_cpus=cpus, num_gpus=gpus, object_store_memory=memory, include_dashboard=False
         )
+
+    def add_gpus(self, number: int) -> None:
+        """Add a node that says that it has so many GPUs."""
+        self._add(number, number)
+        self._cluster.wait_for_nodes()
 
     def node_of(self, pid: int):
         """The node that can be removed and that a worker process descends from; None where there is none."""
