@@ -1,7 +1,9 @@
 """What ships in results/released: whole records, and documents that say what these records say."""
 
 import json
+import re
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,17 @@ import pytest
 from fairtrial import weights
 from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
-from fairtrial.reporting.figures import figure_files
+from fairtrial.reporting.figures import figure_files, style
+from fairtrial.reporting.figures.figure_files import RenderedFigure
+from fairtrial.reporting.report import figure_registry, full_report
 from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
-from fairtrial.reporting.report.study_report import build, report_files
+from fairtrial.reporting.report.missing_items import Drawings
+from fairtrial.reporting.report.page_model import LONGEST_CAPTION
+from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.study_report import build
+from fairtrial.reporting.report_item import STUDY
 from fairtrial.reporting.results.load import summary
-from fairtrial.reporting.tables.table import csv_text
+from fairtrial.reporting.tables.table import csv_text, table_files
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.store import Store
@@ -21,21 +29,58 @@ from fairtrial.study.loader import find, load
 from fairtrial.study.study import Study
 from fairtrial.tuning.selection import expected_cells
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 UPSTREAM = ROOT / "results" / "upstream"
 STUDIES = [UPSTREAM, *sorted(path for path in (ROOT / "results" / "released").iterdir() if path.is_dir())]
 
 
-@pytest.fixture(scope="module")
-def attempts():
-    """The attempts of a folder, read once: all together are seven thousand files."""
-    return cache(lambda folder: Store(folder).attempts())
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """What ships is read once for all these tests: it is nine thousand files."""
+    read, known = Store.attempts, cache(lambda folder: tuple(read(Store(folder))))
+
+    def attempts(store):
+        return list(known(store.folder)) if store.folder in STUDIES else read(store)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Store, "attempts", attempts)
+        yield
 
 
 @pytest.fixture(scope="module")
 def judged():
     """The verdicts on a folder, made once."""
     return cache(lambda folder: judge_study(Store(folder)))
+
+
+@pytest.fixture(scope="module")
+def pages(judged):
+    """The report over what ships, its files by name; figures of studies are read, others stay blank."""
+    draw = full_report.draw
+
+    def blank(name, caption, figure, formats):
+        return RenderedFigure(name, caption, {"svg": b"<svg></svg>"}, figure.get_figwidth() > style.COLUMN)
+
+    def drawn(task):
+        if task.source != STUDY:
+            return draw(task)
+        told = (task.folder / "report.md").read_text()
+        captions = dict(re.findall(r"!\[([^]]+)\]\([^)]+\)\n\nFigure \d+: (.+)", told))
+        figures = []
+        for path in sorted(task.folder.glob("figures/*.svg")):
+            svg, name = path.read_bytes(), f"{task.key}-{path.stem}"
+            wide = float(re.search(rb'width="([0-9.]+)pt"', svg)[1]) > 72 * style.COLUMN
+            figures.append(RenderedFigure(name, captions[path.stem], {"svg": svg}, wide))
+        return Drawings(task.key, figures, study=full_report.judge(task))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(full_report, "draw", drawn)
+        patched.setattr(full_report, "judge_study", lambda store, partial: judged(store.folder))
+        patched.setattr(figure_registry, "render", blank)
+        patched.setattr(full_report, "table_files", lambda tables: {})  # only pages are read here
+        return full_report.report_files(ROOT / "results", formats=(), jobs=1)[0]
 
 
 def expected(study, attempts):
@@ -45,9 +90,9 @@ def expected(study, attempts):
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
-def test_a_released_study_is_complete_and_says_the_same_again(folder, attempts, judged):
-    declared = Study.of(Store(folder).declared()["declaration"])
-    assert expected(declared, attempts(folder)) == {record.cell for record in attempts(folder)}
+def test_a_released_study_is_complete_and_says_the_same_again(folder, judged):
+    declared, attempts = Study.of(Store(folder).declared()["declaration"]), Store(folder).attempts()
+    assert expected(declared, attempts) == {record.cell for record in attempts}
     made = judged(folder)
     assert csv_text(*summary(made.results)) == (folder / "summary.csv").read_text(encoding="utf-8")
     shipped = json.loads((folder / "verdicts.json").read_text())  # its last digits depend on scipy's version
@@ -76,13 +121,13 @@ def test_a_released_study_draws_the_same_again(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
-def test_a_released_study_is_the_one_of_its_file(folder, attempts, tmp_path):
+def test_a_released_study_is_the_one_of_its_file(folder, tmp_path):
     """To run it again declares nothing anew: its contrasts stay confirmatory."""
-    declared = Store(folder).declared()["declaration"]
+    declared, attempts = Store(folder).declared()["declaration"], Store(folder).attempts()
     made = load(find(declared["study"]))
     preset = None if declared["preset"] == made.preset else declared["preset"]
     made = apply(made, preset=preset, data=declared["fixed"]["data"])
-    assert expected(made, attempts(folder)) == {record.cell for record in attempts(folder)}
+    assert expected(made, attempts) == {record.cell for record in attempts}
     store = Store.of(made, tmp_path)
     store.folder.mkdir()
     (store.folder / "study.json").write_bytes((folder / "study.json").read_bytes())
@@ -133,5 +178,111 @@ def test_every_checkpoint_that_ships_loads_and_is_the_one_of_its_record():
 
 def test_the_page_on_the_ladder_has_the_table_of_its_records(judged):
     told = (ROOT / "docs" / "ladder.md").read_text()
-    files = report_files(judged(ROOT / "results" / "released" / "ladder"), ())
-    assert files["tables/ladder.md"].strip() in told
+    tables = figure_registry.tabulate_study(judged(ROOT / "results" / "released" / "ladder"))
+    assert table_files(tables)["tables/ladder.md"].strip() in told
+
+
+# the report over all that ships
+
+
+class Outside(HTMLParser):
+    """What a reader sees before any fold is opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.hidden: list[str] = []
+        self.words = self.figures = 0
+        self.captions: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("details", "style", "svg", "title"):
+            self.figures += tag == "svg" and not self.hidden
+            self.hidden.append(tag)
+        if tag == "figcaption":
+            self.captions.append("")
+
+    def handle_endtag(self, tag):
+        if self.hidden and self.hidden[-1] == tag:
+            self.hidden.pop()
+
+    def handle_data(self, data):
+        self.words += 0 if self.hidden else len(data.split())
+        if self.lasttag in ("figcaption", "i") and self.captions and not self.hidden:
+            self.captions[-1] += data
+
+
+def test_a_page_keeps_to_what_a_reader_takes(pages):
+    """About 8 screens of 1280x800: measured as 110 words, or a figure, a screen."""
+    for question in QUESTIONS.values():
+        text = pages[f"{question.slug}.html"]
+        seen = Outside(text)
+        assert seen.figures <= 6 and seen.words <= 1100, (question.slug, seen.figures, seen.words)
+        assert all(len(caption.split()) <= LONGEST_CAPTION + 5 for caption in seen.captions)
+        assert text.count('<div class="answer">') == 1
+        answer = text.partition('<div class="answer">')[2].partition("</div>")[0]
+        assert 1 <= answer.count("<p>") <= 3
+        first = text.index("<figure")
+        assert text.index('<div class="answer">') < first < text.index("<table")
+    assert all(len(page) < 2_000_000 for name, page in pages.items() if name.endswith(".html"))
+    assert Outside(pages["report.html"]).words < 4500
+
+
+def test_each_sentence_of_statistics_has_a_plain_one_before_it(pages):
+    text = pages["normalization.html"]
+    sentences = re.findall(r'<li>([^<]+)<span class="small">([^<]+)</span></li>', text)
+    assert len(sentences) > 30
+    for plain, statistical in sentences:
+        assert plain.strip().endswith(".") and not re.search(r"\bn = |Holm|\[", plain)
+        assert ": " in statistical
+
+
+def test_what_a_page_quotes_is_reconciled_in_a_line(pages):
+    answer = pages["normalization.html"].partition('<div class="answer">')[2].partition("</div>")[0]
+    summary = answer.rpartition("<p>")[2]
+    assert re.search(r"In all, \d+ primary contrasts of \d+ studies: \d+ better, \d+ worse", summary)
+    assert "decide" in summary and "small (fewer than 6 units)" in summary
+    assert re.search(r"the verdict on .*GN\+WS against BN\b.* depends on the setting", summary)
+    assert (
+        "what GN+WS instead of BN is worth with another batch size" in summary
+    )  # an interaction may be torn
+
+
+def test_a_row_of_evidence_says_what_its_sentence_says(pages):
+    """Of an equivalence both tell its own interval, and not that of the difference."""
+    for name in ("normalization.html", "mixup.html"):
+        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", pages[name], re.DOTALL)
+        cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+        equal = [row[3] for row in cells if len(row) == 6 and row[0].startswith("≡")]
+        sentences = " ".join(re.findall(r'<span class="small">([^<]+)</span>', pages[name]))
+        assert equal
+        for shown in equal:
+            number, _, limits = shown.partition(" ")
+            assert re.search(rf"{re.escape(number)} points {re.escape(limits)}", sentences), shown
+
+
+def test_what_decides_nothing_is_a_fold_away_and_counted(pages):
+    text = pages["normalization.html"]
+    shown, _, folded = text.partition("<h3>The evidence</h3>")[2].partition("<details>")
+    folded = folded.partition("</details>")[0]
+    assert "? inconclusive</td>" not in shown and "better</td>" in shown and "worse</td>" in shown
+    rows = int(re.search(r"of fewer than 6 units: (\d+) rows", folded)[1])
+    assert folded.count("? inconclusive</td>") >= 5 and folded.count("<tr") == rows + 1
+    every = int(re.search(r"In all, (\d+) primary contrasts", text)[1])
+    assert shown.count("<tr") - 1 + rows == every
+
+
+def test_the_few_shot_page_opens_with_arms_at_settled_rates_and_the_whole_curve(pages):
+    """`shots-mini` has a smaller p, rates below their best, and three numbers of images."""
+    first, beside, *_ = re.findall(r"^- (.+)", pages["few-shot.md"], re.M)
+    assert "study shots-curve" in first and "study shots-curve" in beside
+    figure = re.search(r"^Figure 1\. .*", pages["few-shot.md"], re.M)[0]
+    assert "released/shots-curve (preset mini)" in figure
+
+
+def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(pages):
+    for question in QUESTIONS.values():
+        text = pages[f"{question.slug}.html"]
+        head = text.partition("</header>")[0]
+        assert "<summary>Terms used here</summary>" in head and "<dt>points</dt>" in head
+        assert re.search(r"\.marked \{[^}]*position: sticky; left: 0", text)

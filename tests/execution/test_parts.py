@@ -4,6 +4,7 @@ import random
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,9 +14,11 @@ from fairtrial.reporting.report.study_report import build
 from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
-from tests.support.toy import children, gone, leases, run, slay, start, store_of, table, toy_study, until
+from tests.support import toy
+from tests.support.toy import Forked, children, gone, leases, slay, store_of, table, toy_study, until
 
 pytestmark = pytest.mark.slow
+run, start = partial(toy.run, kind=Forked), partial(toy.start, kind=Forked)
 
 STUDY = {"seeds": 10, "budget": "512ex"}
 TUNED = {"seeds": 4, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3]}, "seeds": 2}}
@@ -99,21 +102,22 @@ def test_more_parts_than_seeds_are_refused():
 # folders of their own
 
 
-def test_eight_parts_in_any_order_merged_are_one_run(tmp_path):
+@pytest.mark.parametrize("parts", [4, pytest.param(8, marks=pytest.mark.soak)])
+def test_parts_in_any_order_merged_are_one_run(tmp_path, parts):
     """Tables byte by byte; the folder is the same whatever is merged first."""
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     draws = random.Random(seed)
     study = STUDY | {"aa": {"norm": "bn"}}
     assert run(tmp_path / "whole", study=study)[0] == DONE
-    numbers = draws.sample(range(1, 9), 8)
+    numbers = draws.sample(range(1, parts + 1), parts)
     for number in numbers:
-        code, told = run(tmp_path / f"part{number}", study=study, part=f"{number}/8", jobs=1)
+        code, told = run(tmp_path / f"part{number}", study=study, part=f"{number}/{parts}", jobs=1)
         assert code == DONE, told
     folders = [tmp_path / f"part{number}" / "toy" for number in numbers]
     assert sum(len(Store(folder).attempts()) for folder in folders) == 30
     merge(folders, tmp_path / "once" / "toy")
-    for folder in draws.sample(folders, 8):  # one after the other, each with all before
+    for folder in draws.sample(folders, parts):  # one after the other, each with all before
         merge([folder], tmp_path / "grown" / "toy")
     assert kept(tmp_path / "once" / "toy") == kept(tmp_path / "grown" / "toy")
     assert len(store_of(tmp_path / "once").attempts()) == 30

@@ -52,11 +52,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def toy(monkeypatch):
-    """Toy workers under a driver in this process: `toy(results, study, **options)` -> exit code."""
+    """Toy workers under a driver in this process: `toy(results, study, **options)` -> exit code.
+
+    One worker, where a test asks for no more: to start a second one takes longer than what it runs.
+    """
     monkeypatch.setattr(worker_pool, "ENTRY", (WORKER,))
 
     def go(results, study=None, ask=None, **options):
-        return runner.run(study or toy_study(), Options(results=results, **{"jobs": 2, **options}), ask)
+        return runner.run(study or toy_study(), Options(results=results, **{"jobs": 1, **options}), ask)
 
     return go
 
@@ -76,7 +79,7 @@ def ends(results):
 
 
 def test_a_study_runs_and_running_it_again_changes_nothing(toy, tmp_path):
-    assert toy(tmp_path) == 0
+    assert toy(tmp_path, jobs=2) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     assert len(before) == 7  # study.json and six attempts
     assert toy(tmp_path) == 0
@@ -109,7 +112,7 @@ def test_a_cell_that_kills_its_worker_gets_three_attempts_and_is_then_given_up(
     toy, tmp_path, monkeypatch, act, says
 ):
     acts(monkeypatch, TOY=f'{{"gn 2": "{act}"}}')
-    assert toy(tmp_path) == 1
+    assert toy(tmp_path, jobs=2) == 1
     assert statuses(tmp_path) == ["done"] * 5 + ["killed"]
     assert [(status, says in what) for status, what in ends(tmp_path)] == [("killed", True)] * 3
     assert not leases(tmp_path)
@@ -129,7 +132,7 @@ def test_retry_gives_a_poison_cell_three_more_attempts_and_a_healed_one_is_done(
 
 
 def test_a_worker_that_dies_is_replaced_and_its_cell_gives_the_same(toy, tmp_path, monkeypatch):
-    assert toy(tmp_path / "whole") == 0
+    assert toy(tmp_path / "whole", jobs=2) == 0
     acts(monkeypatch, TOY='{"bn 1": "kill once"}', TOY_MARK=str(tmp_path / "mark"))
     assert toy(tmp_path / "hit", jobs=1) == 0
     assert [status for status, _ in ends(tmp_path / "hit")] == ["killed"]
@@ -143,7 +146,7 @@ def test_a_cell_over_its_time_is_a_timeout_and_the_study_goes_on(toy, tmp_path, 
     stuck, mark = seeds - 2, tmp_path / "mark"
     late = {f"bn {seed}": f"{act} beside a process" for seed in range(stuck)}
     acts(monkeypatch, TOY=json.dumps(late), TOY_MARK=str(mark))
-    assert toy(tmp_path, toy_study(seeds=seeds), cell_timeout_s=0.5) == 1
+    assert toy(tmp_path, toy_study(seeds=seeds), jobs=2, cell_timeout_s=0.5) == 1
     assert Counter(statuses(tmp_path, seeds=seeds)) == {"timeout": stuck, "done": seeds * 2 - stuck}
     pids = [int(word) for word in mark.read_text().split()]
     assert len(pids) == 2 * 3 * stuck and gone(pids, 5)
@@ -187,7 +190,7 @@ def test_an_answer_to_an_attempt_that_was_ended_is_superseded(tmp_path, capfd):
 
 
 def test_limit_and_total_budget_stop_early_and_the_same_command_goes_on(toy, tmp_path):
-    assert toy(tmp_path, limit=2) == 5
+    assert toy(tmp_path, jobs=2, limit=2) == 5
     assert statuses(tmp_path).count("done") == 2  # a toy cell says that it cost one second
     assert toy(tmp_path, total_budget_s=4.5) == 5
     assert statuses(tmp_path).count("done") == 4
@@ -421,7 +424,7 @@ def test_a_disk_that_fills_while_a_record_is_written_ends_the_run_with_6_and_the
 
     monkeypatch.setattr(atomic.os, "write", full)
     with pytest.raises(Fault, match="could not write") as stopped:
-        toy(tmp_path / "hit")
+        toy(tmp_path / "hit", jobs=2)
     monkeypatch.setattr(atomic.os, "write", write)
     assert (stopped.value.code, "free some space" in stopped.value.block()) == (6, True)
     found = statuses(tmp_path / "hit")
@@ -447,7 +450,7 @@ def test_a_disk_that_fills_in_the_driver_ends_the_jobs_and_leaves_the_leases_for
 
     monkeypatch.setattr(atomic.os, "write", full)
     with pytest.raises(Fault, match="No space left on device") as stopped:
-        toy(tmp_path)
+        toy(tmp_path, jobs=2)
     monkeypatch.undo()
     assert stopped.value.code == 6
     assert gone([pid for pid in children(os.getpid()) if pid not in before])
@@ -472,7 +475,7 @@ def test_a_disk_that_is_full_when_a_signal_comes_does_not_hide_the_signal(toy, t
 
     monkeypatch.setattr(atomic.os, "write", full)
     threading.Thread(target=signal_once_both_work).start()
-    assert toy(tmp_path) == 75
+    assert toy(tmp_path, jobs=2) == 75
     assert len(leases(tmp_path)) == 2  # the next run bills them
     assert statuses(tmp_path) == ["pending"] * 6
 

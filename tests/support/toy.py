@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +48,54 @@ def toy_study(
     )
 
 
+class Forked(subprocess.Popen):
+    """A driver that is a fork of this process: what this one has imported, it need not import again."""
+
+    def _execute_child(self, args: Any, *rest: Any) -> None:
+        how = dict(zip(_EXECUTE, rest, strict=False))
+        self.pid = os.fork()
+        if self.pid:
+            self._child_created = True
+            os.close(how["errwrite"])
+            return
+        try:
+            code = _forked(args[1:], how["env"], how["errwrite"])
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        sys.stderr.flush()
+        os._exit(code)
+
+
+_EXECUTE = list(signature(subprocess.Popen._execute_child).parameters)[2:]  # type: ignore[attr-defined]
+
+
+def _forked(arguments: Sequence[str], environment: dict[str, str], stderr: int) -> int:
+    """Be a driver alone: in a session of its own, with no file, handler or variable of the tests."""
+    from tests.support import toy_driver
+
+    os.setsid()
+    gc.freeze()  # a file of the tests that is collected later would close one of the driver's
+    os.dup2(stderr, 2)
+    os.closerange(3, 4096)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        signal.signal(number, handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(arguments)
+    warnings.resetwarnings()
+    return toy_driver.main()
+
+
 def start(
     results: Path, *, study: dict | None = None, toy: dict | None = None, within: Sequence[str] = (),
-    **options: Any,
+    kind: type[subprocess.Popen] = subprocess.Popen, **options: Any,
 ) -> subprocess.Popen:  # fmt: skip
     """A driver in a process group of its own. toy: what cells do, beside environment variables TOY_*.
 
-    within: what stands before the command.
+    within: what stands before the command. kind: a new Python, or one that is `Forked`.
     """
     acts = {name: act for name, act in (toy or {}).items() if not name.startswith(("TOY_", "FAIRTRIAL_"))}
     variables = {
@@ -58,7 +104,7 @@ def start(
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "TOY": json.dumps(acts), **variables}
     command = [sys.executable, RUN, str(results), json.dumps({"jobs": 2, **options}), json.dumps(study or {})]
-    return subprocess.Popen(
+    return kind(
         [*within, *command], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 

@@ -14,12 +14,14 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+import optuna
 import pytest
+from sqlalchemy import make_url
 
 from fairtrial.errors import DONE, INCOMPLETE, REFUSED
 from fairtrial.tuning import shared_trials
 from tests.support import postgres
-from tests.support.toy import ROOT, children, gone, slay, start, store_of, until
+from tests.support.toy import ROOT, Forked, children, gone, slay, start, store_of, until
 
 STUDY = {"seeds": 2, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3]}, "seeds": 2}}
 FEW = {"seeds": 1, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1]}, "seeds": 1}}
@@ -55,8 +57,15 @@ def database(toy):
     return toy["FAIRTRIAL_STORAGE_URL"].partition("@/")[2].partition("?")[0]
 
 
-def begin(results, toy, *, study=STUDY, jobs=1, **shared):
-    return start(results, study=study, toy=toy, shared=FAST | shared, jobs=jobs)
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    """What an open storage has imported: it takes a new process two seconds, and a fork of this one none."""
+    optuna.storages.RDBStorage("sqlite://").engine.dispose()
+    make_url("postgresql+psycopg://").get_dialect().import_dbapi()
+
+
+def begin(results, toy, *, study=STUDY, jobs=1, kind=Forked, **shared):
+    return start(results, study=study, toy=toy, shared=FAST | shared, jobs=jobs, kind=kind)
 
 
 def told(driver, seconds=120):
@@ -83,7 +92,7 @@ def alone(tmp_path_factory):
     @cache
     def of(study):
         results = tmp_path_factory.mktemp("alone")
-        code, words = told(start(results, study=json.loads(study)), 600)
+        code, words = told(start(results, study=json.loads(study), kind=Forked), 600)
         assert code == DONE, words
         return {key: value for key, value in counted(results).items() if value[1].get("val_acc")}
 
@@ -194,7 +203,7 @@ def test_a_signal_gives_the_trials_back_at_once(toy, tmp_path, alone):
 
 @pytest.mark.slow
 def test_the_password_is_nowhere_but_in_the_variable(toy, tmp_path):
-    driver = begin(tmp_path / "a", toy, study=FEW)
+    driver = begin(tmp_path / "a", toy, study=FEW, kind=subprocess.Popen)  # with a command line of its own
     until(lambda: children(driver.pid), 60)
     seen = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (driver.pid, *children(driver.pid))]
     code, words = told(driver)
@@ -263,7 +272,7 @@ def test_what_fails_everywhere_is_given_up_once_for_all(tmp_path):
 
 def test_a_limit_leaves_the_rest_to_others(tmp_path):
     toy = {"FAIRTRIAL_STORAGE_URL": f"sqlite:///{tmp_path / 'trials.db'}"}
-    code, words = told(start(tmp_path / "a", study=FEW, toy=toy, shared=FAST, jobs=2, limit=3))
+    code, words = told(start(tmp_path / "a", study=FEW, toy=toy, shared=FAST, jobs=2, limit=3, kind=Forked))
     assert code == INCOMPLETE, words
     assert len(texts(tmp_path / "a")) == 3
     assert told(begin(tmp_path / "b", toy, study=FEW))[0] == DONE

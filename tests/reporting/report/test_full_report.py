@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,15 +15,12 @@ import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
-from fairtrial.reporting.figures import style
-from fairtrial.reporting.figures.figure_files import FORMATS, RenderedFigure
-from fairtrial.reporting.report import figure_registry, full_report
+from fairtrial.reporting.figures.figure_files import FORMATS
+from fairtrial.reporting.report import full_report
 from fairtrial.reporting.report.figure_registry import report_items
 from fairtrial.reporting.report.latex import Macros, name_of
-from fairtrial.reporting.report.missing_items import Drawings
-from fairtrial.reporting.report.page_model import LONGEST_CAPTION
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report_item import NIGHTLY, RESULTS, STUDY
+from fairtrial.reporting.report_item import NIGHTLY, RESULTS
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
 
@@ -43,33 +39,6 @@ def results(make_study, publish, noise, tmp_path):
     study = make_study(name="mixes", factors=shots, primary=mixed, aa=None, seeds=range(4))
     publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc"))
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def released():
-    """The report over what ships, its files by name; figures of studies are read, others stay blank."""
-    draw = full_report.draw
-
-    def blank(name, caption, figure, formats):
-        return RenderedFigure(name, caption, {"svg": b"<svg></svg>"}, figure.get_figwidth() > style.COLUMN)
-
-    def drawn(task):
-        if task.source != STUDY:
-            return draw(task)
-        told = (task.folder / "report.md").read_text()
-        captions = dict(re.findall(r"!\[([^]]+)\]\([^)]+\)\n\nFigure \d+: (.+)", told))
-        figures = []
-        for path in sorted(task.folder.glob("figures/*.svg")):
-            svg, name = path.read_bytes(), f"{task.key}-{path.stem}"
-            wide = float(re.search(rb'width="([0-9.]+)pt"', svg)[1]) > 72 * style.COLUMN
-            figures.append(RenderedFigure(name, captions[path.stem], {"svg": svg}, wide))
-        return Drawings(task.key, figures, study=full_report.judge(task))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(full_report, "draw", drawn)
-        patched.setattr(figure_registry, "render", blank)
-        patched.setattr(full_report, "table_files", lambda tables: {})  # only pages are read here
-        return full_report.report_files(ROOT / "results", formats=(), jobs=1)[0]
 
 
 @pytest.fixture
@@ -171,93 +140,6 @@ def test_what_answers_two_questions_is_drawn_once_on_the_page_of_all(make_study,
     assert text.count('<a href="#Q2-table-1">stands above</a>') == 1  # T2.2 serves Q2 and Q5
 
 
-class Outside(HTMLParser):
-    """What a reader sees before any fold is opened."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.hidden: list[str] = []
-        self.words = self.figures = 0
-        self.captions: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        if tag in ("details", "style", "svg", "title"):
-            self.figures += tag == "svg" and not self.hidden
-            self.hidden.append(tag)
-        if tag == "figcaption":
-            self.captions.append("")
-
-    def handle_endtag(self, tag):
-        if self.hidden and self.hidden[-1] == tag:
-            self.hidden.pop()
-
-    def handle_data(self, data):
-        self.words += 0 if self.hidden else len(data.split())
-        if self.lasttag in ("figcaption", "i") and self.captions and not self.hidden:
-            self.captions[-1] += data
-
-
-def test_a_page_keeps_to_what_a_reader_takes(released):
-    """About 8 screens of 1280x800: measured as 110 words, or a figure, a screen."""
-    for question in QUESTIONS.values():
-        text = released[f"{question.slug}.html"]
-        seen = Outside(text)
-        assert seen.figures <= 6 and seen.words <= 1100, (question.slug, seen.figures, seen.words)
-        assert all(len(caption.split()) <= LONGEST_CAPTION + 5 for caption in seen.captions)
-        assert text.count('<div class="answer">') == 1
-        answer = text.partition('<div class="answer">')[2].partition("</div>")[0]
-        assert 1 <= answer.count("<p>") <= 3
-        first = text.index("<figure")
-        assert text.index('<div class="answer">') < first < text.index("<table")
-    assert all(len(page) < 2_000_000 for name, page in released.items() if name.endswith(".html"))
-    assert Outside(released["report.html"]).words < 4500
-
-
-def test_each_sentence_of_statistics_has_a_plain_one_before_it(released):
-    text = released["normalization.html"]
-    sentences = re.findall(r'<li>([^<]+)<span class="small">([^<]+)</span></li>', text)
-    assert len(sentences) > 30
-    for plain, statistical in sentences:
-        assert plain.strip().endswith(".") and not re.search(r"\bn = |Holm|\[", plain)
-        assert ": " in statistical
-
-
-def test_what_a_page_quotes_is_reconciled_in_a_line(released):
-    answer = released["normalization.html"].partition('<div class="answer">')[2].partition("</div>")[0]
-    summary = answer.rpartition("<p>")[2]
-    assert re.search(r"In all, \d+ primary contrasts of \d+ studies: \d+ better, \d+ worse", summary)
-    assert "decide" in summary and "small (fewer than 6 units)" in summary
-    assert re.search(r"the verdict on .*GN\+WS against BN\b.* depends on the setting", summary)
-    assert (
-        "what GN+WS instead of BN is worth with another batch size" in summary
-    )  # an interaction may be torn
-
-
-def test_a_row_of_evidence_says_what_its_sentence_says(released):
-    """Of an equivalence both tell its own interval, and not that of the difference."""
-    for name in ("normalization.html", "mixup.html"):
-        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", released[name], re.DOTALL)
-        cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
-        equal = [row[3] for row in cells if len(row) == 6 and row[0].startswith("≡")]
-        sentences = " ".join(re.findall(r'<span class="small">([^<]+)</span>', released[name]))
-        assert equal
-        for shown in equal:
-            number, _, limits = shown.partition(" ")
-            assert re.search(rf"{re.escape(number)} points {re.escape(limits)}", sentences), shown
-
-
-def test_what_decides_nothing_is_a_fold_away_and_counted(released):
-    text = released["normalization.html"]
-    shown, _, folded = text.partition("<h3>The evidence</h3>")[2].partition("<details>")
-    folded = folded.partition("</details>")[0]
-    assert "? inconclusive</td>" not in shown and "better</td>" in shown and "worse</td>" in shown
-    rows = int(re.search(r"of fewer than 6 units: (\d+) rows", folded)[1])
-    assert folded.count("? inconclusive</td>") >= 5 and folded.count("<tr") == rows + 1
-    every = int(re.search(r"In all, (\d+) primary contrasts", text)[1])
-    assert shown.count("<tr") - 1 + rows == every
-
-
 def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
     factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 32)}
     study = make_study(factors=factors, primary=(), aa=None)
@@ -267,22 +149,6 @@ def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
     assert alone(study, replace(gn, at={"weight_std": True}))  # over batches alone
     assert alone(study, replace(gn, by={"weight_std": (True, False)}))
     assert not alone(study, Contrast("batch", {"batch_size": 32}, {"batch_size": 2}))
-
-
-def test_the_few_shot_page_opens_with_arms_at_settled_rates_and_the_whole_curve(released):
-    """`shots-mini` has a smaller p, rates below their best, and three numbers of images."""
-    first, beside, *_ = re.findall(r"^- (.+)", released["few-shot.md"], re.M)
-    assert "study shots-curve" in first and "study shots-curve" in beside
-    figure = re.search(r"^Figure 1\. .*", released["few-shot.md"], re.M)[0]
-    assert "released/shots-curve (preset mini)" in figure
-
-
-def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(released):
-    for question in QUESTIONS.values():
-        text = released[f"{question.slug}.html"]
-        head = text.partition("</header>")[0]
-        assert "<summary>Terms used here</summary>" in head and "<dt>points</dt>" in head
-        assert re.search(r"\.marked \{[^}]*position: sticky; left: 0", text)
 
 
 def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
