@@ -9,7 +9,7 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from fairtrial.data import check_dataset, open_dataset, parquet  # noqa: E402
+from fairtrial.data import check_dataset, open_dataset, parquet_table  # noqa: E402
 from fairtrial.errors import BAD_INPUT, Fault  # noqa: E402
 from tests.data.making import encoded, picture, png, write_parquet  # noqa: E402
 
@@ -126,7 +126,7 @@ def test_labels_of_other_number_than_the_rows_are_damage(tmp_path):
     for place in range(len(data) // 4, len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         try:
-            assert len(parquet._Table(path).labels) == 4
+            assert len(parquet_table.Table(path).labels) == 4
         except Fault as fault:
             told.update(problem.what for problem in fault.problems)
     assert any("0 labels for 4 rows" in what for what in told)
@@ -375,8 +375,8 @@ def test_labels_from_1_beside_class_names_are_refused_as_that(tmp_path):
 
 @pytest.mark.parametrize("bomb", ["compressed", "dictionary", "rows"])
 def test_a_column_of_many_bytes_in_a_small_file_is_refused(tmp_path, monkeypatch, bomb):
-    monkeypatch.setattr(parquet, "FREE", 2**20)
-    monkeypatch.setattr(parquet, "MOST_ROWS", 10_000)
+    monkeypatch.setattr(parquet_table, "FREE", 2**20)
+    monkeypatch.setattr(parquet_table, "MOST_ROWS", 10_000)
     root = write_parquet(tmp_path / "mine")
     rows, labels = {
         "compressed": ([bytes(2**23)], [0]),

@@ -22,6 +22,7 @@ from fairtrial.cli.main import main
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.attempt_log import MACHINE, WORKER
+from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.reporting.results.load import rows
 from fairtrial.storage.record import is_timing
 from fairtrial.storage.store import Store
@@ -58,6 +59,22 @@ class Own(nn.Module):
 
     def forward(self, x):
         return x * (x.square().mean((1, 2, 3), keepdim=True) + 1e-5).rsqrt()
+"""
+
+OWN_CODE = """
+import torch
+
+
+def run(cell):
+    assert cell.saved() is None
+    images, labels = cell.train
+    weights = torch.zeros(images[0].numel(), cell.classes)
+    for step in cell.steps():
+        chosen = torch.randint(len(labels), (4,), generator=cell.generator("order", step))
+        x = images[chosen].flatten(1) / 255
+        weights += 0.01 * x.T @ (torch.eye(cell.classes)[labels[chosen]] - (x @ weights).softmax(1))
+        cell.save({"weights": weights})
+    return lambda images: images.flatten(1) / 255 @ weights
 """
 
 
@@ -287,6 +304,25 @@ def test_a_real_cell_gives_the_same_on_a_node_as_here(three_nodes, tmp_path):
     assert here == there and here[0]["weights_sha256"]
     (there,) = Store.of(then, tmp_path / "ray").attempts()
     assert there.provenance.plugins == {"own_norm.py": dict(there.settings.extra)["plugins"]}
+
+
+def test_own_training_code_runs_on_a_node_and_the_run_says_that_it_keeps_no_state(
+    three_nodes, tmp_path, capsys
+):
+    three_nodes.complete()
+    (tmp_path / "own.py").write_text(OWN_CODE)
+    study = Study(
+        "own", "", {"way": ("a",)}, Budget(steps=4), cell=f"{tmp_path}/own.py:run",
+        fixed={"resolution": 8, "shots": 2, "val_per_class": 0, "batch_size": 4}, seeds=(0,),
+    )  # fmt: skip
+    assert runner.run(study, runner.Options(results=tmp_path, ray=three_nodes.address, jobs=1)) == 0
+    said = capsys.readouterr().err
+    assert said.count("on Ray a cell keeps no state: one that is killed starts anew") == 1
+    (there,) = Store.of(study, tmp_path).attempts()
+    here = run_cell(study.cells()[0], ExecutionContext())
+    assert (there.status, there.spent.steps) == ("done", 4) and there.drawn.subset == here["drawn"]["subset"]
+    assert there.measured.correct == here["measured"]["correct"]
+    assert there.measured.test_loss == pytest.approx(here["measured"]["test_loss"], abs=1e-6)
 
 
 def test_a_path_that_a_node_does_not_see_is_one_block_before_the_first_cell(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -21,6 +22,13 @@ from tests.support.toy import run, start, store_of, table, toy_study, until
 
 EAGER = str(Path(__file__).parents[1] / "support" / "eager_worker.py")
 STUDY = {"norms": ["bn"], "seeds": 1, "budget": "8st", "val_per_class": 2}
+PAGE = (Path(__file__).parents[2] / "docs/plugins.md").read_text(encoding="utf-8")
+(OWN,) = re.findall(r"^```python\n# my_long_train\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+KILL = """\
+        if cell.settings["norm"] == "bn" and lowest < float("inf") and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        chosen = """
 CRASHES = 3  # of one run; then the cell is given up
 
 
@@ -145,3 +153,20 @@ def test_a_cell_whose_worker_dies_k_times_ends_the_same_and_every_second_is_bill
     found = status(toy_study(**study), store_of(tmp_path / "hit"))
     assert found["lost_s"] == pytest.approx(lost_s - spent.carried_s)
     assert found["device_s"] == pytest.approx(spent.cell_s + found["lost_s"])
+
+
+@pytest.mark.slow
+def test_own_code_killed_amid_its_cell_ends_as_the_arm_beside_it_that_was_not(tmp_path):
+    """Two arms differ in a name that the page's code does not read; SIGKILL comes at the second step."""
+    head = f"import os, signal\nfrom pathlib import Path\nmark = Path({str(tmp_path / 'mark')!r})\n"
+    (tmp_path / "own.py").write_text(head + OWN.replace("        chosen = ", KILL))
+    study = STUDY | {"norms": ["bn", "gn"], "cell": f"{tmp_path}/own.py:train"}
+    code, told = run(tmp_path / "r", study=study, jobs=1, toy={"TOY_WORKER": EAGER})
+    assert code == DONE and "goes on from step 1 of attempt 1" in told, told
+    hit, beside = table(tmp_path / "r", **study)
+    differ = {name for name in hit if hit[name] != beside[name]}
+    assert differ <= {"cell", "arm", "norm", "attempt", "attempts"} and hit["status"] == "done", differ
+    killed, other, done = sorted(store_of(tmp_path / "r").attempts(), key=lambda each: each.provenance.ended)
+    assert (killed.status, done.spent.steps, done.measured) == ("killed", 8, other.measured)
+    assert 0 < done.spent.carried_s < killed.spent.lost_s and other.spent.carried_s is None
+    assert not list(of_study(store_of(tmp_path / "r").folder).iterdir())

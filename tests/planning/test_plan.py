@@ -1,8 +1,12 @@
 """The plan: counts, what can be seen, what it will take; and the audit of streams."""
 
+from dataclasses import replace
+
 import pytest
 
-from fairtrial.errors import Fault
+from fairtrial.data import few_shot, open_dataset
+from fairtrial.data.class_counts import SMALLEST
+from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.execution.runner import Options
 from fairtrial.execution.step_times import session_s
 from fairtrial.planning import plan
@@ -14,6 +18,7 @@ from fairtrial.study.identity import arm_key
 from fairtrial.study.limits import VAL_POINTS
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.selection import advance
+from tests.data.making import write_folder, write_parquet
 from tests.support.records import ORIGIN, done, publish, trial
 from tests.support.studies import study
 
@@ -220,7 +225,8 @@ def test_the_audit_is_a_table():
 
 
 def test_data_that_is_not_here_is_told_before_a_run_is_refused(tmp_path):
-    here, gone = f"folder:{tmp_path}", f"folder:{tmp_path / 'nowhere'}"
+    write_folder(tmp_path / "pets", train=13)
+    here, gone = f"folder:{tmp_path / 'pets'}", f"folder:{tmp_path / 'nowhere'}"
     for spec, missing in ((here, []), (gone, [gone])):
         found = planned(study(fixed={"lr": 0.3, "data": spec}), tmp_path)
         assert found["missing_data"] == missing
@@ -228,6 +234,64 @@ def test_data_that_is_not_here_is_told_before_a_run_is_refused(tmp_path):
         assert said == [f"warning    {spec} is not on this machine: a run here would be refused"] * len(
             missing
         )
+
+
+def bad_data(root):
+    """Data that no run would take: its specification, shots, and what is said of it."""
+    (root / "bare").mkdir()
+    (root / "empty" / "train").mkdir(parents=True)
+    (root / "empty" / "test").mkdir()
+    few, rows = write_folder(root / "few", train=3), write_parquet(root / "rows", names=["cat", "dog"])
+    (root / "garbage").mkdir()
+    for split in ("train", "test"):
+        (root / "garbage" / f"{split}.parquet").write_bytes(b"no parquet at all")
+    column = write_parquet(root / "column", image="pixels")
+    return [
+        (f"folder:{root / 'bare'}", 1, "expected a folder: No such file or directory"),
+        (f"folder:{root / 'empty'}", 1, "expected one folder per class; there is none"),
+        (f"folder:{few}", 2, "shots=2 with 2 validation images needs 4 images of class 'cat'; .* has 3"),
+        (f"parquet:{root / 'bare'}", 1, "expected the file train.parquet: No such file"),
+        (f"parquet:{root / 'garbage'}", 1, "expected a whole parquet file"),
+        (f"parquet:{column}", 1, "expected a column img or image; the file has pixels, label"),
+        (f"parquet:{rows}", 2, "needs 4 images of class 'cat'; the training split has 2"),
+        ("cifar10", 100_000, "needs 100002 images of the smallest class; the training split has 5000"),
+        ("digits", 115, "needs 117 images of the smallest class; the training split has 116"),
+    ]
+
+
+def asking(spec, shots, **more):
+    fixed = {"lr": 0.3, "data": spec, "shots": shots, "val_per_class": 2, "resolution": 8}
+    return study(fixed=fixed, **more)
+
+
+def test_data_that_is_here_and_would_be_refused_is_refused_by_the_plan_as_by_a_run(tmp_path):
+    """What opens the images says the same, in the same words where these are those of a file."""
+    for spec, shots, words in bad_data(tmp_path):
+        with pytest.raises(Fault, match=words) as planning:
+            planned(asking(spec, shots), tmp_path / "results")
+        assert planning.value.code == BAD_INPUT
+        if spec in SMALLEST:
+            continue
+        with pytest.raises(Fault) as running:
+            data = open_dataset(spec, resolution=8)
+            few_shot(data.train_labels, shots, 0, val_per_class=2, num_classes=2, classes=data.classes)
+        assert [one.what for one in planning.value.problems] == [one.what for one in running.value.problems]
+
+
+def test_a_class_that_has_just_enough_is_planned_and_so_are_listed_images_and_cells_that_are_done(tmp_path):
+    few = f"folder:{write_folder(tmp_path / 'few', train=4)}"
+    assert planned(asking(few, 2), tmp_path)["pending"]
+    assert planned(asking(few, "all"), tmp_path)["pending"]
+    assert planned(asking("digits", 114), tmp_path)["pending"]
+    (tmp_path / "lists.json").write_text("{}")
+    listed = asking(few, 3)
+    listed = replace(listed, fixed=listed.fixed | {"indices": str(tmp_path / "lists.json")})
+    assert planned(listed, tmp_path)["pending"]
+    done_by_now = asking(few, 3, seeds=range(2))
+    store = store_of(done_by_now, tmp_path / "done")
+    for cell in done_by_now.cells():
+        publish(store, cell)
+    assert planned(done_by_now, tmp_path / "done")["pending"] == 0
 
 
 def test_what_a_value_beyond_an_edge_takes_stands_beside_the_forecast_until_tuning_has_ended(tmp_path):

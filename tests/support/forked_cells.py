@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from tests.support.toy import HitCounter
@@ -24,10 +25,11 @@ MADE = {"fairtrial": "0", "commit": "c", "dirty": None, "torch": "2", "threads":
 class Cells:
     """The test's side: runs cells in children of one forking process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *loaded: str) -> None:
+        """loaded: modules that each child would import anew."""
         path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__))],
+            [sys.executable, "-P", str(Path(__file__)), *loaded],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
         )  # fmt: skip
@@ -59,6 +61,8 @@ def main() -> None:
     choose("cpu")  # each child would try the kernels anew, in a process of its own
     MODELS["mini"] = Spec((1, 1), 16, small_images=True)  # every kind of layer, in a third of the time
     dataset_of("digits", 8, False)  # and each child would read them
+    for name in sys.argv[1:]:
+        import_module(name)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -85,7 +89,8 @@ def run_one(request: dict) -> None:
     import torch
 
     from fairtrial import failpoints
-    from fairtrial.execution.cell import resume, run_cell
+    from fairtrial.execution.cell import cell_function, resume, run_cell
+    from fairtrial.execution.cell.load_plugins import load_plugins
     from fairtrial.study.study import Cell
     from fairtrial.training.loop import State
 
@@ -101,11 +106,12 @@ def run_one(request: dict) -> None:
     seen: list[State] = []
     for watch in (resume.Keeper, resume.Steps):
         note(watch, seen)
-    run_cell.keeper_of = lambda cell, where, ledger: (  # without checkpoints too, to see the last state
+    cell_function.keeper_of = lambda cell, where, ledger: (  # without checkpoints too, to see the last state
         resume.Steps() if where is None else resume.Keeper(where, cell, ledger)
     )
     if request.get("dropped"):
         drop(request["dropped"])
+    load_plugins(request.get("plugins", ()))
     where = None
     if request["folder"] is not None:
         where = resume.Resumable(Path(request["folder"]), request["attempt"], request["made"])

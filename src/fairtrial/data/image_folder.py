@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from fairtrial.errors import BAD_INPUT, Fault, Problem
 from fairtrial.plain_file import read_file
 
 JUNK: Final = ("Thumbs.db", "desktop.ini", "__MACOSX")  # and every name that starts with a dot
+MOST: Final = 100_000  # images that are counted before a run
 _LAYOUT: Final = "lay the images out as DIR/train/CLASS/* and DIR/test/CLASS/*"
 
 
@@ -46,6 +48,34 @@ def walked(
 
     flat: file -> class, of test images that lie in their folder itself.
     """
+    scan = _scanned(path, folders, flat)
+    stamp = hashlib.sha256()
+    for split, classes in scan.files.items():
+        for name, files in classes.items():
+            for file in files:
+                stamp.update(f"{split}/{name}/{file.name}\n{_digest(file, scan)}\n".encode())
+    if scan.problems:
+        raise Fault(scan.problems, BAD_INPUT)
+    return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}", partial(_build, scan))
+
+
+def class_counts(path: Path) -> dict[str, int] | None:
+    """Class -> its training images, by names alone; a Fault where the folder would not open.
+
+    None of an archive, and of more images than are counted in a blink.
+    """
+    if archive.is_archive(path) or sum(1 for _ in islice(path.glob("train/*/*"), MOST + 1)) > MOST:
+        return None
+    scan = _scanned(path)
+    if scan.problems:
+        raise Fault(scan.problems, BAD_INPUT)
+    return {name: len(files) for name, files in sorted(scan.files["train"].items())}
+
+
+def _scanned(
+    path: Path, folders: Mapping[str, Path] | None = None, flat: Mapping[str, str] | None = None
+) -> _Scan:
+    """The files of both splits, of which none is read."""
     scan = _Scan()
     folders = folders or {split: path / split for split in ("train", "test")}
     for split, folder in folders.items():
@@ -56,14 +86,7 @@ def walked(
             scan.files[split] = {name: _images(entry, scan) for name, entry in found}
     _join_spellings(path, scan)
     _check(path, scan)
-    stamp = hashlib.sha256()
-    for split, classes in scan.files.items():
-        for name, files in classes.items():
-            for file in files:
-                stamp.update(f"{split}/{name}/{file.name}\n{_digest(file, scan)}\n".encode())
-    if scan.problems:
-        raise Fault(scan.problems, BAD_INPUT)
-    return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}", partial(_build, scan))
+    return scan
 
 
 def _sorted_by(flat: Mapping[str, str], folder: Path, scan: _Scan) -> dict[str, list[Path]]:

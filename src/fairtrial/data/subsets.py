@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.data.class_counts import too_few
+from fairtrial.errors import BAD_INPUT, Fault, fault
 from fairtrial.rng import stream
 
 
@@ -88,19 +89,7 @@ def _check(
             "give num_classes as the data set declares it",
             BAD_INPUT,
         )
-    need = (1 if shots is None else shots) + val_per_class
-    most = min(map(len, members), default=0) - val_per_class
-    remedy = f"use shots <= {most}" if most > 0 else "use fewer validation images per class"
-    asked = f"shots={'all' if shots is None else shots} with {val_per_class} validation images"
-    problems = [
-        Problem(
-            f"{asked} needs {need} images of class {classes[label] if classes else label!r}; "
-            f"the training split has {len(ids)}",
-            f"training split, class {label}",
-            f"{remedy}, or data with more images",
-        )
-        for label, ids in enumerate(members)
-        if len(ids) < need
-    ]
+    names = [f"class {classes[label] if classes else label!r}" for label in range(len(members))]
+    problems = too_few([*map(len, members)], names, shots, val_per_class)
     if problems:
         raise Fault(problems, BAD_INPUT)

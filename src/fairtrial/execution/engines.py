@@ -9,6 +9,7 @@ from fairtrial.execution.engine import Engine, Message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.installation import released
+from fairtrial.screen import announce
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.factors import recorded_digest
@@ -24,6 +25,7 @@ def engine_of(study: Study, options: Options, cells: Sequence[Cell]) -> Engine:
         return LocalProcesses(options.jobs_for(study), options.threads, options.device)
     from fairtrial.execution.ray_engine import RayActors  # an extra
 
+    announce("on Ray a cell keeps no state: one that is killed starts anew")
     alone = study.budget.kind == "seconds"
     reads = paths_read(cells, options.results)
     return RayActors(options.ray, options.jobs, options.threads, options.device, alone=alone, reads=reads)

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fairtrial.errors import fault
+from fairtrial.data.class_counts import class_counts, shortage
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.run_options import Options
 from fairtrial.planning.forecast import Costs
 from fairtrial.planning.power import look_alpha
 from fairtrial.rng import key, prefix, replicate_key, state
-from fairtrial.screen import duration
+from fairtrial.screen import duration, working
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
@@ -20,6 +21,7 @@ from fairtrial.study.budget import parity_gap
 from fairtrial.study.data_spec import is_missing
 from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT, units
+from fairtrial.study.settings import DRAWN
 from fairtrial.study.study import Cell, Study
 from fairtrial.study.tuning_plan import may_be_added
 from fairtrial.tuning.selection import expected_cells
@@ -40,11 +42,12 @@ EXTRAS: Final[dict[str, list[tuple[int, ...]]]] = {
 
 
 def plan(study: Study, options: Options) -> dict[str, Any]:
-    """The plan as data; `lines` puts it in words."""
+    """The plan as data; `lines` puts it in words. A Fault where data is here that a run would refuse."""
     store = Store.of(study, options.results)
     log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
+    _refuse_data(pending)
     costs = Costs.of(store, log.records, options)
     times = [costs.cell_s(cell) for cell in pending]
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
@@ -82,6 +85,23 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "detectable_sd": minimal_detectable_effect(n, alpha=alpha) if n > 1 else None,
         "detectable_sd_holm": minimal_detectable_effect(n, alpha=alpha / family) if n > 1 else None,
     }
+
+
+def _refuse_data(pending: Sequence[Cell]) -> None:
+    """A Fault where data of this machine would not open, or a class has too few images; none is read."""
+    asked = {
+        (cell.data, cell.settings.shots, cell.settings.val_per_class)
+        for cell in pending
+        if cell.indices == DRAWN
+    }
+    specs = sorted({cell.data for cell in pending})
+    with working("looking at the data"):
+        counts = {spec: class_counts(spec) for spec in specs}
+    problems: list[Problem] = []
+    for spec, shots, val in sorted(asked, key=str):
+        problems += shortage(spec, counts[spec], shots if isinstance(shots, int) else None, val)
+    if problems:
+        raise Fault(problems, BAD_INPUT)
 
 
 def _gap(cells: list[Cell]) -> float:

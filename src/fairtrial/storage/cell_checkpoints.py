@@ -66,12 +66,17 @@ def listed(folder: Path, cell: str | None = None) -> list[Saved]:
 
 
 def write(saved: Saved, record: Record, arrays: bytes) -> None:
-    """Write a checkpoint, then delete all but the newest two of its cell."""
-    with writing(saved.folder):
-        saved.folder.mkdir(exist_ok=True)
+    """Write a checkpoint, then delete all but the newest two of its cell.
+
+    A ValueError, and nothing is written, where it would be too large to be read.
+    """
     size = {"bytes": len(arrays), "sha256": hashlib.sha256(arrays).hexdigest()}
     whole = {"schema": SCHEMA, "cell": saved.cell, "attempt": saved.attempt, "step": saved.step}
     text = sealed({**record, **whole, "arrays": size})
+    if len(text.encode()) > CAP:
+        raise ValueError(f"more than {CAP:,} bytes beside its tensors; give long lists as tensors")
+    with writing(saved.folder):
+        saved.folder.mkdir(exist_ok=True)
     publish(saved.arrays, arrays, overwrite=True, along=CHECKPOINT)
     publish(saved.json, text, overwrite=True, along=CHECKPOINT)
     for older in listed(saved.folder, saved.cell)[:-KEPT]:

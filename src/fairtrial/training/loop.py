@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,7 @@ class State:
     losses: Tensor
     micro_batch: int | None
     step: int = 0
+    ready: ClassVar[bool] = True  # it may be kept after any step
     curve: list[tuple[int, float, float | None]] = field(default_factory=list)
 
     def arrays(self) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ function trains for so many steps and returns how to score images. Its caller op
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from fairtrial.data import Dataset, Sealed, Subset
+from fairtrial.execution.cell.own_state import OwnState
 from fairtrial.execution.cell.prepare import build_subset, dataset_of, train_labels
-from fairtrial.execution.cell.resume import Resumable, told_of_steps
+from fairtrial.execution.cell.resume import Keeper, Resumable, Steps, Telling, keeper_of, with_drawn
 from fairtrial.models.resnet import ResNetV2
 from fairtrial.norm_table import named_by
 from fairtrial.plugins.plugin import module_of
@@ -66,6 +67,8 @@ class CellRun:
     step_s: float | None = None
     done: int = 0
     stepping: bool = field(default=False, init=False)
+    _keeper: Keeper | Steps | None = field(default=None, init=False)
+    _watch: Telling | None = field(default=None, init=False)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -113,11 +116,16 @@ class CellRun:
 
         words: such as the epoch; 0 where they are left out.
         """
-        return stream(*self._named(name, words))
+        return self._handed(name, words, stream(*self._named(name, words)))
 
     def generator(self, name: str, *words: int) -> torch.Generator:
         """Return the same as a generator of torch, on the CPU."""
-        return torch.Generator().manual_seed(_number(*state(*self._named(name, words))))
+        seed = _number(*state(*self._named(name, words)))
+        return self._handed(name, words, torch.Generator().manual_seed(seed))
+
+    def _handed(self, name: str, words: tuple[int, ...], draws: Any) -> Any:
+        """What is taken amid the steps starts anew in each of them, so nobody need know where it stands."""
+        return draws if self.stepping else self._own.handed(f"{name}{words}", draws)
 
     def _named(self, name: str, words: tuple[int, ...]) -> tuple[Any, ...]:
         missing = len(STREAMS.get(name, ())) - len(words)
@@ -131,17 +139,73 @@ class CellRun:
     def steps(self) -> Iterator[int]:
         """Yield the number of each update that the budget buys; what is done meanwhile is training time.
 
-        A RuntimeError when it is asked for again: the budget buys these steps once.
+        A cell that goes on from a state that was `saved` gets those that are left. A RuntimeError when it is
+        asked for again: the budget buys these steps once.
         """
         if self.stepping:
             raise RuntimeError("the steps of a cell are taken once: cell.steps() was called before")
         self.stepping = True
-        total, take = self.steps_for(self.cell.settings.batch_size), told_of_steps(self.context.tell)
+        own, total = self._own, self.steps_for(self.cell.settings.batch_size)
+        watch = self._watch or Telling(keeper_of(self.cell.id, None, self.ledger), self.context.tell, total)
+        own.go_on()
+        self.done = own.step
         with self.ledger.book("train"):
-            for number in range(total):
+            for number in range(own.step, total):
                 yield number
-                self.done = number + 1
-                take(self.done, total)
+                self.done = own.step = number + 1
+                watch.after_step(own)
+                own.given = None
+
+    def saved(self) -> dict[str, Any] | None:
+        """Return the state that an attempt of this cell kept last, as it gave it; None where none did.
+
+        To be asked before `steps`, which then goes on behind the step of that state.
+        """
+        if self.stepping:
+            raise RuntimeError("cell.saved() belongs before the loop over cell.steps()")
+        if self._watch is None:
+            self._watch = self.watched(self.steps_for(self.cell.settings.batch_size), self.drawn)
+            self._watch.begin(self._own)
+        return self._own.taken
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep a state at the end of a step, as often as the cell in the box does; nothing in between.
+
+        state: tensors, NumPy arrays, numbers, texts and None, in dicts, lists and tuples.
+        """
+        if self._watch is None:
+            raise RuntimeError(
+                "nobody would go on from what cell.save keeps: ask cell.saved() before the steps"
+            )
+        if not self.stepping:
+            raise RuntimeError("cell.save belongs at the end of a step, in the loop over cell.steps()")
+        self._own.give(state)
+
+    @cached_property
+    def _own(self) -> OwnState:
+        return OwnState(self.device)
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """Digests of the images of this cell."""
+        data = self.dataset
+        return {"subset": self.subset.sha256, "data": data.sha256, "data_notes": list(data.notes)}
+
+    def watched(self, steps: int, drawn: Mapping[str, Any]) -> Telling:
+        """Return who keeps the state of this training, in the box as in own code, and tells its steps."""
+        kept = with_drawn(self.context.checkpoints, cell=self.cell.id, steps=steps, drawn=drawn)
+        self._keeper = keeper_of(self.cell.id, kept, self.ledger)
+        return Telling(self._keeper, self.context.tell, steps)
+
+    @property
+    def carried_s(self) -> float:
+        """Device seconds of the state that was gone on from; an earlier attempt has billed them."""
+        return self._keeper.carried_s if self._keeper else 0.0
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What a person should know of the states that were kept."""
+        return self._keeper.lines if self._keeper else ()
 
 
 @dataclass
@@ -163,7 +227,6 @@ class Trained:
     parameters: int | None = None
     model: ResNetV2 | None = None
     weights: str | None = None
-    carried_s: float = 0.0
     lines: tuple[str, ...] = ()
 
 
@@ -204,7 +267,7 @@ def _run_own(function: Callable[[CellRun], Any], run: CellRun) -> Trained:
         test=Sealed(data.test_images.to(run.device), data.test_labels.to(run.device)),
         val_n=len(run.subset.val),
         batch_size=run.cell.settings.batch_size,
-        drawn={"subset": run.subset.sha256, "data": data.sha256, "data_notes": list(data.notes)},
+        drawn=run.drawn,
     )
 
 

@@ -7,24 +7,44 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from fairtrial.errors import Fault, shown
 from fairtrial.failpoints import STEP, chosen, failpoint
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.cell_checkpoints import Saved
 from fairtrial.storage.provenance import UNKNOWN
-from fairtrial.training.loop import State, Watch
 from fairtrial.training.timing import Ledger
 
 LEAST_S: Final = 30.0  # of training between two checkpoints: what takes less is soon trained again
 SHARE: Final = 0.01  # of the time so far, checkpoints included: half of the 2 % that a cell may spend on them
 TELL_S: Final = 1.0  # between two words of how far the training is
 SLOWEST: Final = 50e6  # bytes a second: what the first checkpoint is taken to cost before one is measured
+# what a state that is none does to those who take it
+_DAMAGE: Final = (
+    SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RuntimeError,
+)  # fmt: skip
+
+
+class Kept(Protocol):
+    """The state of a cell between two steps: of the loop in the box, or of own training code.
+
+    ready: whether there is something to keep at this step.
+    """
+
+    step: int
+
+    @property
+    def ready(self) -> bool: ...
+    def arrays(self) -> dict[str, Tensor]: ...
+    def facts(self) -> dict[str, Any]: ...
+    def take(self, arrays: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +78,7 @@ class Keeper:
     _cost_s: float | None = None  # of the last checkpoint
     _spent_s: float = 0.0  # on checkpoints of this attempt
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: Kept) -> None:
         """Take the newest checkpoint that is whole and was made as this cell is; else start anew."""
         for saved in reversed(cell_checkpoints.listed(self.where.folder, self.cell)):
             try:
@@ -71,7 +91,7 @@ class Keeper:
                 state.take(from_bytes(data), record["state"])
             except Fault as error:
                 self._pass_over(saved, str(error))
-            except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            except _DAMAGE as error:
                 self._pass_over(saved, str(error) or type(error).__name__)
             else:
                 self.ledger.go_on_from(seconds)
@@ -88,26 +108,32 @@ class Keeper:
     def _pass_over(self, saved: Saved, reason: str) -> None:
         self.lines.append(f"cell {self.cell}: its checkpoint at step {saved.step} is not used: {reason}")
 
-    def after_step(self, state: State) -> None:
+    def after_step(self, state: Kept) -> None:
         """Write a checkpoint when it is due."""
         failpoint(STEP, state.step)
-        if self.now() - self._last >= LEAST_S and self._affordable(state):
+        if state.ready and self.now() - self._last >= LEAST_S and self._affordable(state):
             self._write(state)
 
-    def _affordable(self, state: State) -> bool:
+    def _affordable(self, state: Kept) -> bool:
         """Whether checkpoints stay within their share of the time so far, with one more of them."""
         cost_s = self._cost_s
         if cost_s is None:
             cost_s = sum(value.nbytes for value in state.arrays().values()) / SLOWEST
         return self._spent_s + cost_s <= SHARE * (self.now() - self._began)
 
-    def _write(self, state: State) -> None:
+    def _write(self, state: Kept) -> None:
         start = self.now()
         with self.ledger.book("checkpoint"):
-            arrays = {name: value.detach().cpu().contiguous() for name, value in state.arrays().items()}
+            # copies: safetensors refuses tensors that share their memory
+            how: dict[str, Any] = {"copy": True, "memory_format": torch.contiguous_format}
+            arrays = {name: value.detach().to("cpu", **how) for name, value in state.arrays().items()}
             record = {"made": self.where.made, "state": state.facts(), "seconds": dict(self.ledger.seconds)}
             saved = Saved(self.cell, self.where.attempt, state.step, self.where.folder)
-            cell_checkpoints.write(saved, record, to_bytes(arrays))
+            try:
+                cell_checkpoints.write(saved, record, to_bytes(arrays))
+            except ValueError as error:
+                line = f"cell {self.cell}: its state is not kept: {error}"
+                self.lines += [line] if line not in self.lines else []
         self._last = self.now()
         self._cost_s = self._last - start
         self._spent_s += self._cost_s
@@ -119,43 +145,33 @@ class Steps:
     carried_s = 0.0
     lines: tuple[str, ...] = ()
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: Kept) -> None:
         """Leave the state as it is."""
 
-    def after_step(self, state: State) -> None:
+    def after_step(self, state: Kept) -> None:
         """Fail at this step, if that was asked."""
         failpoint(STEP, state.step)
 
 
-def told_of_steps(tell: Callable[[str], object]) -> Callable[[int, int], None]:
-    """Return what takes (steps done, steps in all) after each step, and tells them once a second."""
-    told = time.monotonic()
-
-    def take(done: int, total: int) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= TELL_S:
-            told = now
-            tell(f"step {done} of {total}")
-
-    return take
-
-
 class Telling:
-    """Watches training for another watch, and tells once a second which step it is at."""
+    """Watches so many steps for another watch, and tells once a second which step training is at."""
 
-    def __init__(self, other: Watch | None, tell: Callable[[str], object]) -> None:
-        self._other, self._take = other, told_of_steps(tell)
+    def __init__(self, other: Keeper | Steps | None, tell: Callable[[str], object], steps: int) -> None:
+        self._other, self._tell, self._steps = other, tell, steps
+        self._told = time.monotonic()
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: Kept) -> None:
         """Let the other one begin."""
         if self._other is not None:
             self._other.begin(state)
 
-    def after_step(self, state: State) -> None:
+    def after_step(self, state: Kept) -> None:
         """Tell the step where it is due."""
         if self._other is not None:
             self._other.after_step(state)
-        self._take(state.step, len(state.losses))
+        if (now := time.monotonic()) - self._told >= TELL_S:
+            self._told = now
+            self._tell(f"step {state.step} of {self._steps}")
 
 
 def keeper_of(cell: str, where: Resumable | None, ledger: Ledger) -> Keeper | Steps | None:

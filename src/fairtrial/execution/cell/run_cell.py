@@ -14,7 +14,7 @@ from torch import nn
 from fairtrial.data import Dataset, Sealed, Subset
 from fairtrial.execution.cell.cell_function import CellRun, ExecutionContext, Trained, own_function
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
-from fairtrial.execution.cell.resume import Resumable, Telling, keeper_of, with_drawn
+from fairtrial.execution.cell.resume import Resumable
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.models.resnet import ResNetV2
@@ -95,11 +95,11 @@ def run_cell(cell: Cell, context: ExecutionContext, step_s: float | None = None)
         **{f"{account}_s": round(seconds, 6) for account, seconds in run.ledger.seconds.items()},
         "lost_s": 0.0,
         "stalled_s": round(CLOCK.stalled_s() - stalled_s, 6) or None,
-        **({"carried_s": round(trained.carried_s, 6)} if trained.carried_s else {}),
+        **({"carried_s": round(run.carried_s, 6)} if run.carried_s else {}),
         "calibrated_step_s": step_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
     }
-    lines = list(trained.lines)
+    lines = [*run.lines, *trained.lines]
     return {"status": status, "spent": spent, "measured": measured, "drawn": drawn, "lines": lines}
 
 
@@ -116,11 +116,9 @@ def bit_cell(run: CellRun) -> Trained:
             network, batches, mode = tuned(
                 prepared.model, task, prepared.subset, settings, bool(prepared.begun)
             )
-        kept = with_drawn(context.checkpoints, cell=cell.id, steps=steps, drawn=drawn)
-        keeper = keeper_of(cell.id, kept, ledger)
-        watch = Telling(keeper, context.tell)
+        watch = run.watched(steps, drawn)
         outcome = fit(network, batches, recipe, steps, ledger, mode=mode, watch=watch)
-    lines = list(keeper.lines) if keeper else []
+    lines = []
     if outcome.micro_batch != settings.micro_batch:
         drawn["micro_batch"] = outcome.micro_batch
         if settings.norm_row.mixes_batch and outcome.micro_batch is not None:
@@ -137,7 +135,6 @@ def bit_cell(run: CellRun) -> Trained:
         parameters=sum(parameter.numel() for parameter in prepared.model.parameters()),
         model=prepared.model if isinstance(prepared.model, ResNetV2) else None,
         weights=weights_digest(prepared.model),
-        carried_s=keeper.carried_s if keeper else 0.0,
         lines=tuple(lines),
     )
 

@@ -1,0 +1,57 @@
+"""How many training images each class has, as far as that is known without reading one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from fairtrial.errors import Problem
+from fairtrial.norm_table import named_by
+from fairtrial.study.data_spec import is_missing, parse
+
+# Who counts: a path -> class: its training images, or None; a Fault where a run would meet the same.
+COUNTED: Final = {
+    "parquet": "fairtrial.data.parquet:class_counts",
+    "folder": "fairtrial.data.image_folder:class_counts",
+}
+# Training images of the smallest class of sets that are the same everywhere, as published.
+SMALLEST: Final = {
+    "digits": 116, "cifar10": 5000, "cifar100": 500, "svhn": 4659, "stl10": 500, "flowers102": 10,
+    "mnist": 5421, "fashionmnist": 6000, "imagenet": 732,
+}  # fmt: skip
+
+
+def class_counts(spec: str) -> Mapping[str, int]:
+    """Class -> its training images, or "" -> those of the smallest; empty where that is not known."""
+    parsed = parse(spec)
+    if parsed.kind in COUNTED and parsed.path is not None and not is_missing(spec):
+        counts: Mapping[str, int] | None = named_by(COUNTED[parsed.kind])(parsed.path)
+        return counts or {}
+    return {"": SMALLEST[parsed.name]} if parsed.name in SMALLEST else {}
+
+
+def too_few(counts: Sequence[int], names: Sequence[str], shots: int | None, val: int) -> list[Problem]:
+    """Say of each class that has fewer images than are asked for what it has. names: for messages.
+
+    shots: images of each class to train on; None for all but the `val` images of it that validate.
+    """
+    need = (1 if shots is None else shots) + val
+    most = min(counts, default=0) - val
+    remedy = f"use shots <= {most}" if most > 0 else "use fewer validation images per class"
+    asked = f"shots={'all' if shots is None else shots} with {val} validation images"
+    return [
+        Problem(
+            f"{asked} needs {need} images of {name}; the training split has {count}",
+            f"training split, class {label}",
+            f"{remedy}, or data with more images",
+        )
+        for label, (count, name) in enumerate(zip(counts, names, strict=True))
+        if count < need
+    ]
+
+
+def shortage(spec: str, counts: Mapping[str, int], shots: int | None, val: int) -> list[Problem]:
+    """Say of each class of some data, by its `class_counts`, what `too_few` does."""
+    names = [f"class {name!r}" if name else "the smallest class" for name in counts]
+    return [replace(one, where=spec) for one in too_few([*counts.values()], names, shots, val)]
