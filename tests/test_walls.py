@@ -34,7 +34,7 @@ OWNERS = {
     "psycopg": ("fairtrial.tuning.database_url",),
     "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),
-    "pyarrow": ("fairtrial.data.*",),
+    "pyarrow": ("fairtrial.parquet_reader", "fairtrial.data.*"),
     "rich": ("fairtrial.screen", "fairtrial.execution.display.displays"),
     "jinja2": ("fairtrial.reporting.*",),
     "mlflow": ("fairtrial.reporting.export_runs",),
