@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -224,6 +225,17 @@ def test_other_class_names_in_the_test_file_are_refused(tmp_path):
     assert "('cat', 'dog')" in refused(path).problems[0].what
 
 
+TWO_SPELLINGS = [unicodedata.normalize(form, "caff\u00e8") for form in ("NFC", "NFD")]
+
+
+def test_class_names_in_the_two_spellings_of_unicode_are_one(tmp_path):
+    composed, of_a_mac = TWO_SPELLINGS
+    path = write_parquet(tmp_path / "mine", names=[composed, "dog"], test_names=[of_a_mac, "dog"])
+    assert open_dataset(f"parquet:{path}").classes == (composed, "dog")
+    path = write_parquet(tmp_path / "other", names=[of_a_mac, "dog"])
+    assert open_dataset(f"parquet:{path}").classes == (composed, "dog")
+
+
 def test_text_labels_that_share_their_beginnings_are_read(tmp_path):
     """As other writers encode them."""
     path, labels = write_parquet(tmp_path / "mine"), [["cat", "car"] * 2, ["car", "cat"]]
@@ -233,6 +245,14 @@ def test_text_labels_that_share_their_beginnings_are_read(tmp_path):
         pq.write_table(table, file, use_dictionary=False, column_encoding={"label": "DELTA_BYTE_ARRAY"})
     data = open_dataset(f"parquet:{path}")
     assert (data.classes, data.train_labels.tolist()) == (("car", "cat"), [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("names", [TWO_SPELLINGS, ["cat", "cat"]])
+def test_two_classes_of_one_name_are_refused(tmp_path, names):
+    path = write_parquet(tmp_path / "mine", names=names)
+    problem = refused(path).problems[0]
+    assert f"classes 0 and 1 are both called {names[0]!r}" in problem.what
+    assert "(NFC, NFD)" in problem.what and problem.where == str(path / "train.parquet")
 
 
 def test_text_labels_that_are_all_missing_are_named_by_row(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairtrial.data.decode import Unusable
-from fairtrial.data.parquet_files import SPLITS, class_labels, files_of, names_of
+from fairtrial.data.parquet_files import SPLITS, class_labels, files_of, names_of, refuse_twins
 from fairtrial.data.parquet_labels import Labels
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
@@ -44,7 +44,8 @@ def source(path: Path, download: bool = False) -> Source:
     if problems:
         raise Fault(problems, BAD_INPUT)
     shards = "" if len(digests) == len(SPLITS) else f" {len(files['train'])} shards"
-    return Source(f"parquet 1 {digests}{shards}", partial(_build, files, notes))
+    # 2: class names in one spelling of Unicode
+    return Source(f"parquet 2 {digests}{shards}", partial(_build, files, notes))
 
 
 def _build(files: dict[str, list[Path]], told: tuple[str, ...], resolution: int | None) -> Arrays:
@@ -143,6 +144,7 @@ class _Table:
             raise fault("expected images; the file has no row", str(file), "write the file again", BAD_INPUT)
         self.given = Labels(self._reader, label)
         self.names = names_of(schema.metadata or {}, label)
+        refuse_twins(self.names, file)
         self._batches: Iterator[Any] = iter(())
         self._held: Any = ()
         self._start, self._seen = 0, 0
