@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet
 import pytest
 import torch
@@ -119,6 +118,7 @@ READERS = {
     "history/night.json": lambda path: history.nights(path.parents[1]),
     "cells/0123456789ab-1.json": lambda path: Store(path.parents[1]).attempts(),
     "cells": lambda path: Store(path.parent).attempts(),
+    **dict.fromkeys(("runs.csv", "runs.jsonl", "runs.parquet"), read_table),
 }
 
 
@@ -203,7 +203,11 @@ INNER = {
         "iter_batches",
         lambda at: open_dataset(f"parquet:{at}", resolution=8),
     ),
-    "table": (pd, "read_parquet", lambda at: read_table(at / "train.parquet")),
+    "table": (
+        pyarrow.parquet.ParquetFile,
+        "iter_batches",
+        lambda at: read_table(at / "train.parquet"),
+    ),
     "tensors": (torch, "load", lambda at: _pickled(at, io.BytesIO())),
 }
 
