@@ -14,6 +14,7 @@ import time
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -30,6 +31,9 @@ from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.measurements import measurement_record
 from fairtrial.models.resnet import create_model
 from fairtrial.regression import baseline, history
+from fairtrial.reporting.comparison.compare_table import Asked, compare_table
+from fairtrial.reporting.comparison.table_columns import TableColumns
+from fairtrial.reporting.comparison.table_file import read_table
 from fairtrial.reporting.results.record_checks import problems
 from fairtrial.reporting.results.shared_runs import of_summary
 from fairtrial.reporting.results.timings import read_file as read_timings
@@ -308,8 +312,26 @@ def summary(store, study):
     return path, lambda path: of_summary(path.parent)
 
 
+def table_of(end):
+    def made(store, study):
+        frame = pd.DataFrame({"norm": ["bn", "gn"] * 3, "seed": [0, 0, 1, 1, 2, 2], "acc": [0.5, 0.625] * 3})
+        path = store.folder / f"runs.{end}"
+        if end == "csv":
+            frame.to_csv(path, index=False)
+        elif end == "jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        else:
+            frame.to_parquet(path)
+        asked = Asked(TableColumns("norm", "acc", "seed", "", {}, ""), ("gn",), "bn")
+        return path, lambda path: len(compare_table(read_table(path), asked, "runs").lines())
+
+    made.__name__ = f"table_{end}"
+    return made
+
+
+TABLES = [table_of(end) for end in ("csv", "jsonl", "parquet")]
 IMAGES = [image(format) for format in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
-BYTES = (*SEALED, *PLAIN, arrays, own_checkpoint, *IMAGES, parquet, archive, summary)
+BYTES = (*SEALED, *PLAIN, arrays, own_checkpoint, *IMAGES, parquet, archive, summary, *TABLES)
 WRITTEN = (*SEALED, lease, side_record)
 
 

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet
 import pytest
 import torch
@@ -28,15 +27,18 @@ from fairtrial.errors import Fault, Shortage
 from fairtrial.plain_file import open_file, read_file
 from fairtrial.regression import baseline, history
 from fairtrial.reporting.comparison.table_file import read_table
-from fairtrial.reporting.results.shared_runs import of_summary
+from fairtrial.reporting.results.shared_runs import of_summary, out_of_reach, page_of
 from fairtrial.reporting.results.timings import read_file as read_timings
+from fairtrial.storage import lock
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.calibrations import read_calibration
 from fairtrial.storage.declaration import read_declaration
+from fairtrial.storage.exchange import texts_of
 from fairtrial.storage.lease import read_lease
 from fairtrial.storage.record import read
 from fairtrial.storage.store import Store
 from fairtrial.study import loader
+from fairtrial.tuning.database_url import FILE_VARIABLE, given_url
 from fairtrial.weights import npz
 from fairtrial.weights.backbone_weights import _pickled
 from fairtrial.weights.weights_source import readable
@@ -119,6 +121,9 @@ READERS = {
     "history/night.json": lambda path: history.nights(path.parents[1]),
     "cells/0123456789ab-1.json": lambda path: Store(path.parents[1]).attempts(),
     "cells": lambda path: Store(path.parent).attempts(),
+    **dict.fromkeys(("runs.csv", "runs.jsonl", "runs.parquet"), read_table),
+    "cells/0123456789ab-2.json": lambda path: texts_of(Store(path.parents[1]), "0123456789ab"),
+    "url": lambda path: given_url(None, {FILE_VARIABLE: str(path)}),
 }
 
 
@@ -133,9 +138,20 @@ def test_every_reader_refuses_at_once_what_is_no_file(tmp_path, kind, name):
         READERS[name](path)
     assert time.process_time() - began < 2
     (problem,) = refused.value.problems
-    assert refused.value.code == (2 if name == "study.py" else 3)
+    assert refused.value.code == (2 if name in ("study.py", "url") else 3)
     assert "not a file" in problem.what or "Not a directory" in problem.what
     assert str(path) in problem.where
+
+
+@pytest.mark.parametrize("kind", PLACED)
+def test_who_reads_a_lock_or_the_page_of_a_neighbour_goes_on_without(tmp_path, kind):
+    for name in (lock.WHOLE, "report.md"):
+        PLACED[kind](tmp_path / name)
+    began = time.process_time()
+    assert lock.began(tmp_path) is None
+    assert (page_of(tmp_path), out_of_reach(tmp_path)) == (None, {})
+    assert "another process" in lock._busy(tmp_path / lock.WHOLE).problems[0].what
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("part", [".json", ".npy"])
@@ -203,7 +219,11 @@ INNER = {
         "iter_batches",
         lambda at: open_dataset(f"parquet:{at}", resolution=8),
     ),
-    "table": (pd, "read_parquet", lambda at: read_table(at / "train.parquet")),
+    "table": (
+        pyarrow.parquet.ParquetFile,
+        "iter_batches",
+        lambda at: read_table(at / "train.parquet"),
+    ),
     "tensors": (torch, "load", lambda at: _pickled(at, io.BytesIO())),
 }
 

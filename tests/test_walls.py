@@ -34,7 +34,7 @@ OWNERS = {
     "psycopg": ("fairtrial.tuning.database_url",),
     "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),
-    "pyarrow": ("fairtrial.data.*",),
+    "pyarrow": ("fairtrial.parquet_reader", "fairtrial.data.*"),
     "rich": ("fairtrial.screen", "fairtrial.execution.display.displays"),
     "jinja2": ("fairtrial.reporting.*",),
     "mlflow": ("fairtrial.reporting.export_runs",),
@@ -62,6 +62,33 @@ WRITES = {
     "savez",
 }
 OS_WRITES = {"replace", "link", "rename", "symlink", "truncate", "open"}
+# Who may read what is in no user's hands; everybody else goes through plain_file, which waits for no pipe.
+SYSTEM = "/proc and /sys, which the system writes"
+PACKAGE = "files of the package"
+READERS = {
+    "fairtrial.plain_file": "the owner",
+    "fairtrial.execution.container": SYSTEM,
+    "fairtrial.execution.process_environment": SYSTEM,
+    "fairtrial.execution.suspension": SYSTEM,
+    "fairtrial.execution.worker": f"{SYSTEM}, and its own standard output",
+    "fairtrial.regression.benchmark_records": SYSTEM,
+    "fairtrial.signals": SYSTEM,
+    "fairtrial.storage.lock": SYSTEM,
+    "fairtrial.storage.provenance": f"{SYSTEM}, and new source files of the checkout it was loaded from",
+    "fairtrial.execution.worker_host": f"{PACKAGE}, and those that its worker has just written",
+    "fairtrial.kernels.compiler": f"{PACKAGE}, {SYSTEM}, and what the compiler has just written",
+    "fairtrial.reporting.claims.published": PACKAGE,
+    "fairtrial.reporting.claims.published_claims": PACKAGE,
+    "fairtrial.reporting.report.pdf_document": PACKAGE,
+    "fairtrial.cli.output": "os.devnull, in place of a closed stream",
+    "fairtrial.storage.atomic": "files that it has just made, and folders",
+    "fairtrial.storage.download": "an address of the network",
+    "fairtrial.data.archive": "members of an archive that plain_file has opened",
+    "fairtrial.data.archive_members": "an archive that plain_file has opened",
+    "fairtrial.data.decode": "bytes in memory",
+    "fairtrial.weights.npz": "members of an archive that plain_file has opened",
+    "fairtrial.execution.cell.run_cell": "a split of images, which is no file",
+}
 PICKLES = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 
 
@@ -116,7 +143,7 @@ def test_networks_know_no_study_seed_file_or_environment(name):
 
 @for_each([name for name in LIBRARY if name.startswith("fairtrial.kernels")])
 def test_kernels_know_tensors_and_the_cache_alone(name):
-    below = ("errors", "installation", "storage", "storage.atomic", "storage.user_cache")
+    below = ("errors", "installation", "plain_file", "storage", "storage.atomic", "storage.user_cache")
     found = {each for each in imports(name, anywhere=True) if each in files()}
     assert {each for each in found if not each.startswith("fairtrial.kernels")} <= {
         "fairtrial",
@@ -195,6 +222,39 @@ def test_writing_is_recognised():
         "figure.savefig(buffer)",
     )
     assert not any(writing(ast.parse(text).body[0].value) for text in texts)
+
+
+def reading(call):
+    """Whether a call may read a file; those of plain_file are called by their bare names."""
+    what = called(call)
+    if call.args and ast.unparse(call.args[0]) == "os.devnull":
+        return False
+    if what.endswith((".read_text", ".read_bytes")):
+        return True
+    return what in ("open", "os.fdopen") or (what.endswith(".open") and not writing(call))
+
+
+@for_each(LIBRARY)
+def test_files_are_read_by_their_owner(name):
+    """A pipe in place of a file hangs whoever just opens it, and /dev/zero has no end."""
+    found = [f"{called(call)} in line {call.lineno}" for call in calls(name) if reading(call)]
+    assert not found or name in READERS, found
+    assert found or name not in READERS, "it reads no file of its own any more"
+
+
+def test_reading_is_recognised():
+    """So that the wall above can fail."""
+    for text in (
+        "p.read_text()",
+        "p.read_bytes()",
+        "(a / b).read_text()",
+        "open(p)",
+        "p.open('rb')",
+        "io.open(p)",
+    ):
+        assert reading(ast.parse(text).body[0].value), text
+    for text in ("read_text(p, 64)", "read_file(p, 64)", "open_file(p)", "p.open('w')", "f.read()"):
+        assert not reading(ast.parse(text).body[0].value), text
 
 
 @for_each(ALL)

@@ -61,6 +61,14 @@ def read_file(path: Path, most: int) -> bytes:
     return data
 
 
+def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
+    """Return the text of a file of at most `most` bytes; an OSError also where it is none in UTF-8."""
+    try:
+        return read_file(path, most).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, f"byte {error.start:,} is no UTF-8 text", str(path)) from None
+
+
 def _refuse_other(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")

@@ -1,7 +1,9 @@
 """Parquet files: what opens, and what is refused with file and row."""
 
 import os
+import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from fairtrial.data import check_dataset, open_dataset, parquet_table  # noqa: E402
+from fairtrial import parquet_reader  # noqa: E402
+from fairtrial.data import check_dataset, open_dataset, parquet_labels, parquet_table  # noqa: E402
 from fairtrial.errors import BAD_INPUT, Fault  # noqa: E402
 from tests.data.making import encoded, picture, png, write_parquet  # noqa: E402
 
@@ -178,12 +181,12 @@ def test_labels_of_another_type_are_refused(tmp_path, labels, kind):
     assert f"holds {kind}" in problem.what and "row 0" in problem.where
 
 
-@pytest.mark.parametrize("spelling", ["string", "large_string", "dictionary"])
+@pytest.mark.parametrize("spelling", ["string", "large_string", "string_view", "dictionary"])
 def test_text_labels_are_classes_in_sorted_order_and_it_is_said(tmp_path, spelling):
     texts = {"train": ["owl", "cat", "caff\u00e8", "caff\u00e8"], "test": ["caffe\u0300", "owl", "cat"]}
 
     def column(rows):
-        made = pa.array(rows, pa.large_string() if spelling == "large_string" else pa.string())
+        made = pa.array(rows, pa.string() if spelling == "dictionary" else getattr(pa, spelling)())
         return made.dictionary_encode() if spelling == "dictionary" else made
 
     root = tmp_path / "mine"
@@ -220,6 +223,41 @@ def test_text_labels_beside_numbers_are_refused(tmp_path):
 def test_other_class_names_in_the_test_file_are_refused(tmp_path):
     path = write_parquet(tmp_path / "mine", names=["cat", "dog"], test_names=["dog", "cat"])
     assert "('cat', 'dog')" in refused(path).problems[0].what
+
+
+TWO_SPELLINGS = [unicodedata.normalize(form, "caff\u00e8") for form in ("NFC", "NFD")]
+
+
+def test_class_names_in_the_two_spellings_of_unicode_are_one(tmp_path):
+    composed, of_a_mac = TWO_SPELLINGS
+    path = write_parquet(tmp_path / "mine", names=[composed, "dog"], test_names=[of_a_mac, "dog"])
+    assert open_dataset(f"parquet:{path}").classes == (composed, "dog")
+    path = write_parquet(tmp_path / "other", names=[of_a_mac, "dog"])
+    assert open_dataset(f"parquet:{path}").classes == (composed, "dog")
+
+
+def test_text_labels_that_share_their_beginnings_are_read(tmp_path):
+    """As other writers encode them."""
+    path, labels = write_parquet(tmp_path / "mine"), [["cat", "car"] * 2, ["car", "cat"]]
+    for split, rows in zip(("train", "test"), labels, strict=True):
+        file = path / f"{split}.parquet"
+        table = pq.read_table(file).set_column(1, "label", pa.array(rows))
+        pq.write_table(table, file, use_dictionary=False, column_encoding={"label": "DELTA_BYTE_ARRAY"})
+    data = open_dataset(f"parquet:{path}")
+    assert (data.classes, data.train_labels.tolist()) == (("car", "cat"), [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("names", [TWO_SPELLINGS, ["cat", "cat"]])
+def test_two_classes_of_one_name_are_refused(tmp_path, names):
+    path = write_parquet(tmp_path / "mine", names=names)
+    problem = refused(path).problems[0]
+    assert f"classes 0 and 1 are both called {names[0]!r}" in problem.what
+    assert "(NFC, NFD)" in problem.what and problem.where == str(path / "train.parquet")
+
+
+def test_text_labels_that_are_all_missing_are_named_by_row(tmp_path):
+    path = write_parquet(tmp_path / "mine", ([None, None], [None]), label_type=pa.string())
+    assert [problem.what.rpartition("; ")[2] for problem in refused(path).problems] == ["got none"] * 3
 
 
 def test_a_named_class_without_training_images_is_refused(tmp_path):
@@ -373,15 +411,19 @@ def test_labels_from_1_beside_class_names_are_refused_as_that(tmp_path):
 # bombs: few bytes that stand for many
 
 
-@pytest.mark.parametrize("bomb", ["compressed", "dictionary", "rows"])
+@pytest.mark.parametrize("bomb", ["compressed", "dictionary", "rows", "few bytes", "texts", "a text"])
 def test_a_column_of_many_bytes_in_a_small_file_is_refused(tmp_path, monkeypatch, bomb):
-    monkeypatch.setattr(parquet_table, "FREE", 2**20)
-    monkeypatch.setattr(parquet_table, "MOST_ROWS", 10_000)
+    monkeypatch.setattr(parquet_reader, "FREE", 2**20)
+    monkeypatch.setattr(parquet_reader, "MOST_ROWS" if bomb == "rows" else "FREE_ROWS", 10_000)
+    monkeypatch.setattr(parquet_labels, "MOST_TEXT", 2**15)
     root = write_parquet(tmp_path / "mine")
     rows, labels = {
         "compressed": ([bytes(2**23)], [0]),
         "dictionary": ([encoded(picture(0, (100, 100)), "BMP")] * 400, [0, 1] * 200),
         "rows": ([None] * 20_000, [0] * 20_000),
+        "few bytes": ([None] * 20_000, [0] * 20_000),
+        "texts": ([None] * 40, [f"{row}".ljust(999) for row in range(40)]),
+        "a text": ([None] * 2, ["cat", "x" * 1001]),
     }[bomb]
     table = pa.table({"img": pa.array(rows, pa.binary()), "label": pa.array(labels)})
     pq.write_table(table, root / "train.parquet", compression="zstd", dictionary_pagesize_limit=2**30)
@@ -390,9 +432,47 @@ def test_a_column_of_many_bytes_in_a_small_file_is_refused(tmp_path, monkeypatch
     said = {
         "compressed": "bytes declared by",
         "dictionary": "bytes decoded of row group 0",
-        "rows": "20,000 rows",
+        "rows": "20,000 rows in one file",
+        "few bytes": "20,000 rows in a file of",
+        "texts": "more than 32,768 bytes of different texts as labels",
+        "a text": "a text of 1,001 characters as a label",
     }
     assert said[bomb] in problem.what and problem.where == str(root / "train.parquet")
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from fairtrial.data.parquet import source
+from fairtrial.errors import Fault
+import pyarrow.parquet
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        source(Path(path)).build(8)
+    except Fault as refused:
+        print(refused.problems[0].what)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_no_labels_take_300_mb(tmp_path):
+    """In a process of its own, as its memory never shrinks: two texts in all rows, and one more each row."""
+    rows, text, images = 320, "x" * 2**20, [png(0), png(1)] * 160
+    numbers = pa.array(np.arange(rows, dtype=np.int32) % 2)
+    few = pa.DictionaryArray.from_arrays(numbers, pa.array([f"{text}a", f"{text}b"]))
+    many = pa.array([f"{text}{row:03}" for row in range(rows)])
+    shared = {"use_dictionary": False, "column_encoding": {"label": "DELTA_BYTE_ARRAY"}}
+    usual = {"compression": "zstd", "dictionary_pagesize_limit": 2**30, "write_statistics": False}
+    for name, labels, how in (("few", few, usual), ("many", many, usual | shared)):
+        root = write_parquet(tmp_path / name, label_type=pa.int64())
+        pq.write_table(pa.table({"img": images, "label": labels}), root / "train.parquet", **how)
+        assert (root / "train.parquet").stat().st_size < 100_000
+    command = [sys.executable, "-c", GROWTH, *(str(tmp_path / name) for name in ("few", "many"))]
+    *told, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "a text of 1,048,577 characters as a label" in told[0]
+    assert "more than 4,194,304 bytes of different texts as labels" in told[1]
+    assert float(grown) < 300
 
 
 def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path):

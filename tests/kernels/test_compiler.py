@@ -264,6 +264,14 @@ def test_a_library_in_a_folder_that_others_write_to_is_ignored_with_a_line(kept,
     assert f"note: ignored the kernels of {path}: others may write to kernels" in capfd.readouterr().err
 
 
+def test_a_pipe_in_place_of_a_library_is_replaced_by_one(kept, compiler):
+    path = build()
+    path.unlink()
+    os.mkfifo(path)
+    assert not compiler_module._whole(path)
+    assert build() == path and path.is_file()
+
+
 @pytest.mark.parametrize("how", ["another owner", "a link"])
 def test_a_folder_that_is_not_the_users_own_is_refused(kept, planted, tmp_path, monkeypatch, how):
     path = build()

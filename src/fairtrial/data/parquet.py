@@ -27,7 +27,8 @@ def source(path: Path, download: bool = False) -> Source:
     files, notes = files_of(path)
     digests = _of_each(path, files, lambda opened: hashlib.file_digest(opened, "sha256").hexdigest())
     shards = "" if len(digests) == len(SPLITS) else f" {len(files['train'])} shards"
-    return Source(f"parquet 1 {digests}{shards}", partial(_build, files, notes))
+    # 2: class names in one spelling of Unicode
+    return Source(f"parquet 2 {digests}{shards}", partial(_build, files, notes))
 
 
 def class_counts(path: Path) -> dict[str, int]:
@@ -73,14 +74,14 @@ def _classes(tables: dict[str, list[Table]]) -> tuple[tuple[str, ...], int, tupl
     names, first, notes = every[0].names, 0, tuple[str, ...]()
     for table in every:
         _refuse_other_names(names, table)
-    if any(table.texts for table in every):
+    if any(table.given.are_texts for table in every):
         names = _name_texts(tables["train"], every)
         notes = (f"labels are texts: {len(names)} classes in sorted order",)
     train, test = (np.concatenate([one.labels for one in tables[split]]) for split in SPLITS)
     count = len(names) or max(1, min(int(train.max()) + 1, len(train)))
     if not names and _starts_at_1(train, test):
         first, count, notes = 1, int(train.max()), ("labels start at 1: the first class is called 1",)
-    if problems := [problem for table in every for problem in table.label_problems(first, count)]:
+    if problems := [problem for table in every for problem in table.given.problems(first, count)]:
         if every[0].names and _starts_at_1(train, test) and int(train.max()) == count:
             what = f"labels start at 1, up to {count}; the file names {count} classes, from 0 on"
             problems = [Problem(what, str(every[0].file), "subtract 1 from every label")]
@@ -90,13 +91,13 @@ def _classes(tables: dict[str, list[Table]]) -> tuple[tuple[str, ...], int, tupl
 
 def _name_texts(train: list[Table], every: list[Table]) -> tuple[str, ...]:
     """The classes of text labels, sorted; sets the labels of each table to their numbers."""
-    if other := [table for table in every if not table.texts]:
+    if other := [table for table in every if not table.given.are_texts]:
         what = f"expected text labels, as in {every[0].file.name}; {other[0].file.name} has numbers"
         raise fault(what, str(other[0].file), "write all files with one kind of labels", BAD_INPUT)
-    names = tuple(sorted({word for table in train for word in table.texts}))
+    names = tuple(sorted({word for table in train for word in table.given.texts}))
     numbers = {name: number for number, name in enumerate(names)}
     for table in every:
-        table.number(numbers)
+        table.given.number(numbers)
     return names
 
 

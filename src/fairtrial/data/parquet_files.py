@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 from fairtrial.data.split_arrays import listed
 from fairtrial.errors import BAD_INPUT, fault
@@ -98,6 +100,20 @@ def class_labels(metadata: dict[bytes, bytes]) -> list[str]:
 
 
 def names_of(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
-    """Class names of the label column as public hubs store them; empty when the file has none."""
+    """Class names of the label column as public hubs store them; empty when the file has none.
+
+    In one spelling of Unicode, as folders of images have: what looks alike in two files is one name.
+    """
     names = feature.get("names") if isinstance(feature := _features(metadata).get(label), dict) else None
-    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ()
+    return tuple(normalize("NFC", name) for name in names)
+
+
+def refuse_twins(names: tuple[str, ...], file: Path) -> None:
+    """Refuse class names of which two are one: a report could not tell such classes apart."""
+    if twins := [name for name, times in Counter(names).items() if times > 1]:
+        at = [number for number, name in enumerate(names) if name == twins[0]]
+        what = f"expected one name per class; classes {at[0]} and {at[1]} are both called {twins[0]!r}"
+        do = "give each class a name of its own, or join the two"
+        raise fault(f"{what}, in whatever spelling of Unicode (NFC, NFD)", str(file), do, BAD_INPUT)

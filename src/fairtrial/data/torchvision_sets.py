@@ -14,7 +14,7 @@ from fairtrial.data.archive import fill_folder
 from fairtrial.data.decode import MAX_ENCODED, opened
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, fault, refuse_shortage
-from fairtrial.plain_file import read_file
+from fairtrial.plain_file import open_file, read_file
 from fairtrial.storage import user_cache
 from fairtrial.storage.download import download_file
 from fairtrial.study.data_spec import TORCHVISION
@@ -69,7 +69,7 @@ def of_files(name: str, root: Path, files: list[Path]) -> Source:
     """A row of study.data_spec.TORCHVISION from the files below a root that torchvision takes."""
     stamp = hashlib.sha256()
     for file in files:
-        with file.open("rb") as stream:
+        with open_file(file) as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         stamp.update(f"{file.relative_to(root)}\n{digest}\n".encode())
     return Source(f"torchvision 1 {name} {stamp.hexdigest()}", partial(_build, name, root))
@@ -129,7 +129,7 @@ def _believed(name: str, part: Path, file: Path) -> bool:
 
 
 def _md5(file: Path) -> str:
-    with file.open("rb") as stream:
+    with open_file(file) as stream:
         return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 

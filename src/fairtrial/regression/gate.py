@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from fairtrial.errors import BAD_INPUT, DONE, INCOMPLETE, REGRESSION, USAGE, Fault, fault
 from fairtrial.installation import checkout
+from fairtrial.plain_file import read_text
 from fairtrial.regression import base_commit, baseline, decision, history
 from fairtrial.regression.base_commit import Base
 from fairtrial.regression.benchmark_records import folder_name
@@ -24,6 +25,7 @@ from fairtrial.regression.decision import Decision, Estimate, Plan, paired, unpa
 from fairtrial.regression.launch import BENCHES, Launch, Setup, Tree, run
 from fairtrial.storage.provenance import code_of
 
+_MOST: Final = 2**22  # bytes of a file of benches
 CODES: Final = {decision.FINE: DONE, decision.SLOWER: REGRESSION, decision.UNDECIDED: INCOMPLETE}
 PAIRED, STORED = 0.03, 0.05  # what is tolerated: in turns; against another night
 
@@ -150,7 +152,7 @@ def _other_work(base: Path, candidate: Path) -> list[str]:
 
 
 def _without_imports(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(read_text(path, _MOST))
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [each for each in body if not isinstance(each, ast.Import | ast.ImportFrom)]  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ _ADVICE: Final = {
 Writer = Callable[[BinaryIO], object]
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_MOVE_AWAY: Final = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
+MOVE_AWAY: Final = "move the file away with `fairtrial repair STUDY`, then run again what is missing"
 
 
 def publish(
@@ -189,11 +189,11 @@ def read_json(path: Path, *, cap: int = RECORD_CAP) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise fault(f"could not read: {error.strerror}", str(path), _MOVE_AWAY, BAD_INPUT) from None
+        raise fault(f"could not read: {error.strerror}", str(path), MOVE_AWAY, BAD_INPUT) from None
     return json_object(data, str(path))
 
 
-def json_object(data: bytes, where: str, do: str = _MOVE_AWAY) -> dict[str, Any]:
+def json_object(data: bytes, where: str, do: str = MOVE_AWAY) -> dict[str, Any]:
     """The JSON object that some bytes are; a Fault that says where they break off."""
     try:
         text = data.decode("utf-8")

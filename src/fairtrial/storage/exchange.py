@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
+from fairtrial.plain_file import read_text
 from fairtrial.storage import atomic
 from fairtrial.storage.integrity import unsealed
 from fairtrial.storage.record import SCHEMA, Attempt, parsed, read
@@ -28,7 +29,7 @@ def attempts_of(store: Store, cell: str) -> list[Attempt]:
 
 def texts_of(store: Store, cell: str) -> list[str]:
     """Return the texts of a cell's attempts, each a sealed record."""
-    return [path.read_text(encoding="utf-8") for path in files_of(store, cell).values()]
+    return [_text(path) for path in files_of(store, cell).values()]
 
 
 def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Attempt]:
@@ -42,7 +43,7 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
     }
     if any(attempt.cell != cell for attempt, _ in came.values()):
         raise fault(f"a record of another cell than {cell}", where, _REMOVE, BAD_INPUT)
-    known = {name: path.read_text(encoding="utf-8") for name, path in files_of(store, cell).items()}
+    known = {name: _text(path) for name, path in files_of(store, cell).items()}
     differing = [name for name, text in known.items() if name not in came or came[name][1] != text]
     mine = [attempt for attempt in attempts_of(store, cell) if attempt.evaluated]
     for attempt, _ in came.values():
@@ -53,6 +54,13 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
     for name, (_, text) in new.items():
         atomic.publish(store.folder / "cells" / name, text)
     return [attempt for attempt, _ in new.values()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, atomic.RECORD_CAP)
+    except OSError as error:
+        raise fault(f"could not read: {error.strerror}", str(path), atomic.MOVE_AWAY, BAD_INPUT) from None
 
 
 def _read(text: str, where: str) -> Attempt:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from fairtrial.errors import REFUSED, RESOURCES, Fault, fault
+from fairtrial.plain_file import read_text
 from fairtrial.storage.atomic import advice
 
 WHOLE: Final = ".lock"  # of a study's folder, while all of it is run
 _PART: Final = ".lock-part-"
 _START: Final = ".lock-start"  # held only while a driver looks at the others
+_SIGNED: Final = 4096  # bytes of what a holder writes, at most
 _STARTED: Final = "%Y-%m-%d %H:%M:%S %z"
 MOUNTS: Final = Path("/proc/self/mountinfo")  # proc_pid_mountinfo(5)
 _MOUNTED_AT: Final = 4  # field of a line
@@ -106,7 +108,7 @@ def began(folder: Path) -> float | None:
     signed = []
     for path in (folder / WHOLE, *_parts(folder)):
         with contextlib.suppress(OSError, ValueError):
-            text = path.read_text(encoding="utf-8").rpartition("started ")[2]
+            text = read_text(path, _SIGNED).rpartition("started ")[2]
             signed.append(datetime.strptime(text, _STARTED).timestamp())
     return min(signed, default=None)
 
@@ -155,7 +157,7 @@ def _busy(path: Path) -> Fault:
     # the holder signs just after it got the lock
     for _ in range(20):
         with contextlib.suppress(OSError):
-            holder = path.read_bytes()[:4096].decode(errors="replace")
+            holder = read_text(path, _SIGNED)
         if holder:
             break
         time.sleep(0.05)

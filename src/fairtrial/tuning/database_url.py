@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 from fairtrial.errors import REFUSED, Fault, fault
+from fairtrial.plain_file import read_text
 from fairtrial.storage import lock
 from fairtrial.study.identity import digest
 
@@ -28,6 +29,7 @@ _LOCK_S: Final = 10  # for a lock of the database
 # sqlite.org/faq.html#q5: their locks are often broken, and two processes write at once
 _SHARED_FILES: Final = ("nfs", "cifs", "smb", "sshfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs")
 _LONGEST: Final = 2000  # characters of a URL
+_MOST: Final = 2**14  # bytes of the file that holds one
 _SECRET: Final = re.compile(r"pass(word|wd|phrase)?$|pwd$|secret|token")
 
 
@@ -62,11 +64,11 @@ def given_url(option: str | None, environment: Mapping[str, str] = os.environ) -
         return read_url(text, VARIABLE)
     if path := environment.get(FILE_VARIABLE):
         try:
-            return read_url(Path(path).read_text(encoding="utf-8").strip(), f"{path} ({FILE_VARIABLE})")
-        except (OSError, UnicodeDecodeError):
-            raise fault(
-                "the file with the address cannot be read", path, f"set {FILE_VARIABLE} anew"
-            ) from None
+            text = read_text(Path(path), _MOST).strip()
+        except OSError as error:
+            what = f"the file with the address cannot be read: {error.strerror}"
+            raise fault(what, path, f"set {FILE_VARIABLE} anew") from None
+        return read_url(text, f"{path} ({FILE_VARIABLE})")
     return None
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, FAILED_CELLS, INCOMPLETE, USAGE, Fault
 from fairtrial.reporting import differences
+from fairtrial.reporting.comparison import table_file
 from fairtrial.reporting.comparison.compare_table import Asked, compare_table
 from fairtrial.reporting.comparison.table_columns import TableColumns
 
@@ -254,12 +255,15 @@ def test_csv_jsonl_and_parquet_are_one_table(tmp_path, capsys):
     ("name", "content", "says"),
     [
         ("runs.xlsx", b"PK", "no table is read from 'runs.xlsx'"),
-        ("runs.parquet", b"PAR1 cut", "the file is no parquet table"),
+        ("runs.parquet", b"PAR1 cut", "expected a whole parquet file"),
+        ("runs.csv", b"norm,seed,acc\n" + b"x" * 200_000 + b",1,2\n", "field larger than field limit"),
         ("runs.csv", b"norm,seed,acc\n\xff,1,2\n", "byte 14 is no UTF-8 text"),
         ("runs.csv", b"norm,seed,acc\n", "the table has no rows"),
         ("runs.csv", b"", "the table has no rows"),
         ("runs.jsonl", b'{"acc": 1}\n[1]\n', "line 2 is no JSON object"),
         ("runs.jsonl", b'{"acc": 1}\n{"acc"', "line 2 is no JSON object"),
+        ("runs.jsonl", b'{"a":' * 60 + b"1" + b"}" * 60, "more than 50 objects in one another"),
+        ("runs.jsonl", b"[" * 100_000, "line 1 is no JSON object"),
         ("gone/runs.csv", None, "expected a table: No such file or directory"),
     ],
 )
@@ -270,6 +274,32 @@ def test_a_file_that_is_no_table_is_named(name, content, says, tmp_path, capsys)
     assert main(["compare", str(path), "--treatment", "gn", "--control", "bn"]) == BAD_INPUT
     said = capsys.readouterr().err
     assert says in said and str(path) in said
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "no names", "parquet", "a large file"])
+def test_a_table_of_more_cells_than_its_bytes_can_mean_is_refused(kind, tmp_path, monkeypatch):
+    """A name of its own in each row makes a square of mostly nothing; a column of one value takes nothing."""
+    monkeypatch.setattr(table_file, "FREE_CELLS", 10_000)
+    monkeypatch.setattr(table_file, "MOST_BYTES", 2**16)
+    ends = {"no names": "jsonl", "a large file": "csv"}
+    path = tmp_path / f"runs.{ends.get(kind, kind)}"
+    if kind == "parquet":
+        pd.DataFrame({name: [0] * 5_000 for name in "abc"}).to_parquet(path)
+    elif kind == "jsonl":
+        path.write_text("".join(f'{{"a{row}":1}}\n' for row in range(200)))
+    elif kind == "no names":
+        monkeypatch.setattr(table_file, "MOST_CELLS", 10_000)
+        path.write_text("{}\n" * 10_001)
+    elif kind == "csv":
+        monkeypatch.setattr(table_file, "MOST_CELLS", 300)
+        path.write_text("norm,seed,acc\n" + "bn,1,2\n" * 101)
+    else:
+        path.write_text(RUNS * 1000)
+    with pytest.raises(Fault) as refused:
+        table_file.read_table(path)
+    (problem,) = refused.value.problems
+    most = {"csv": "300 cells", "a large file": "65,536 are expected"}.get(kind, "10,000 cells")
+    assert refused.value.code == BAD_INPUT and most in problem.what and problem.where == str(path)
 
 
 @pytest.mark.every_format

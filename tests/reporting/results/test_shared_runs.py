@@ -1,5 +1,6 @@
 """Runs that two studies share are named in both reports and in the whole one, and counted once."""
 
+import os
 import shutil
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_copy_of_one_study_alone_says_what_its_records_say(twins, tmp_path):
     page = copy / "report.md"
     page.write_text(page.read_text().replace("final weights stand", "final weights lie"))
     assert verify.check(copy).problems
+
+
+def test_a_page_that_is_no_text_is_a_finding_and_breaks_no_neighbour(twins):
+    first, second = twins
+    for store in twins:
+        study_report.build(store)
+    page = first.folder / "report.md"
+    page.write_bytes(b"\xff\xfe" + page.read_bytes())
+    study_report.build(second)
+    assert "report.md" in verify.check(first.folder).problems[0].where
+    page.write_bytes(b"\xff" * 100)
+    study_report.build(second)
+    assert NAMED.format("second (8)") in report(first)  # it said nothing, and was drawn anew
+    page.unlink()
+    os.mkfifo(page)
+    study_report.build(second)
+    assert page.is_fifo()
 
 
 def test_the_whole_report_names_pairs_and_counts_each_run_once(twins, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from fairtrial.plain_file import read_file
 from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.storage.store import Store
@@ -30,6 +31,7 @@ ICONS: Final = {
 }
 BEGIN: Final = "<!-- every primary contrast of the studies quoted here, by: python analysis/readme.py -->"
 END: Final = "<!-- end of the contrasts -->"
+_MOST: Final = 2**26  # bytes of a verdicts.json
 
 
 def every_contrast(studies: Sequence[RecordedStudy], claims: Iterable[ClaimEntry]) -> Table:
@@ -105,7 +107,7 @@ def _recorded_rows(folder: Path, results: Path, page: str) -> list[dict[str, str
     path = folder / "verdicts.json"
     if not path.is_file():
         return []
-    contrasts = json.loads(path.read_text(encoding="utf-8"))["contrasts"]
+    contrasts = json.loads(read_file(path, _MOST))["contrasts"]
     place = f"results/{folder.relative_to(results).as_posix()}/"
     if place not in page and not any(contrast["sentence"] in page for contrast in contrasts):
         return []

@@ -67,8 +67,9 @@ def build(store: Store, *, allow_partial: bool = False, pdf: bool = False) -> Re
 
 def _name_in(neighbour: Path) -> None:
     """Draw a neighbour's report anew where it does not name the runs that it shares; only a sound one."""
-    shared, page = shared_runs.beside(neighbour, shared_runs.of_summary(neighbour)), neighbour / "report.md"
-    if not page.is_file() or shared_runs.words(shared) in page.read_text(encoding="utf-8"):
+    shared = shared_runs.beside(neighbour, shared_runs.of_summary(neighbour))
+    page = shared_runs.page_of(neighbour)
+    if page is None or shared_runs.words(shared) in page:
         return
     try:
         study = judge_study(Store(neighbour))

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.errors import BAD_INPUT, Shortage, fault
 from fairtrial.plain_file import read_file
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import listed
 from fairtrial.storage.study_folders import is_study
 
 SUMMARY_CAP: Final = 2**28  # bytes of a summary.csv
+PAGE_CAP: Final = 2**26  # bytes of a report.md
 TERM: Final = "shared runs"
 Shared = Mapping[str, int]  # another study -> how many runs of this one it has too
 _COLUMN: Final = "weights_sha256"
@@ -56,7 +57,8 @@ def of_summary(folder: Path) -> list[str]:
         return []
     except (OSError, ValueError, csv.Error) as error:
         what = f"not a table of a report: {getattr(error, 'strerror', None) or error}"
-        do = f"draw it again: fairtrial report {folder}"
+        # two damaged neighbours could not be drawn before one another
+        do = f"remove it, then draw it again: fairtrial report {folder}"
         raise fault(what, str(path), do, BAD_INPUT) from None
 
 
@@ -70,10 +72,22 @@ def words(shared: Shared) -> str:
 
 def out_of_reach(folder: Path) -> dict[str, int]:
     """Return what the report of a study says of neighbours that are not beside it, such as in a copy."""
-    page = folder / "report.md"
-    lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    lines = (page_of(folder) or "").splitlines()
     told = next((line for line in lines if line.startswith(f"- {TERM}: ")), "")
     return {name: int(runs) for name, runs in _TOLD.findall(told) if not is_study(folder.parent / name)}
+
+
+def page_of(folder: Path) -> str | None:
+    """Return the text of a study's report.md; None where it has none that can be read.
+
+    What is no text in it stands as such: whoever compares pages finds it, and no other report fails by it.
+    """
+    try:
+        return read_file(folder / "report.md", PAGE_CAP).decode("utf-8", errors="replace")
+    except Shortage:
+        raise
+    except OSError:
+        return None
 
 
 def distinct(studies: Sequence[Results]) -> int:
