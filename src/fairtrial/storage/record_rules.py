@@ -6,7 +6,6 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from fairtrial.errors import shown
@@ -46,8 +45,9 @@ def contradictions(record: Attempt) -> Iterator[str]:
     kept, own = measured.checkpoint, f"{record.cell}-{record.number}.safetensors"
     if kept is not None and kept.file != own:
         yield f"measured.checkpoint.file is {kept.file}, the cell's own is {own}"
-    if record.drawn.way and not is_way(record.drawn.way):
-        yield f"drawn: expected a known layout with known kernels, or neither; got {record.drawn.way}"
+    drawn = record.drawn
+    if not (drawn.layout is drawn.kernels is None or is_way(drawn.way)):
+        yield f"drawn: expected a known layout with known kernels, or neither; got {drawn.way}"
 
 
 def is_way(way: Mapping[str, Any]) -> bool:
@@ -89,7 +89,7 @@ def _images(packed: str, measured: Measured) -> Iterator[str]:
 
 def _curve(name: str, at: list[int], steps: int) -> Iterator[str]:
     """Say where the steps of a curve go back, or beyond the last one."""
-    if any(later <= step for step, later in pairwise(at)):
+    if at != sorted(set(at)):
         yield f"{name}: its steps do not rise: {', '.join(map(str, at[:20]))}"
     if at[-1] > steps:
         yield f"{name}: it ends at step {at[-1]}, and {steps} were taken (spent.steps)"
