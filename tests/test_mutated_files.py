@@ -5,6 +5,7 @@ zeros at every offset and single bits; and records of another shape under a righ
 refused, and never break what asks them next.
 """
 
+import base64
 import hashlib
 import io
 import json
@@ -37,6 +38,7 @@ from fairtrial.reporting.comparison.table_file import read_table
 from fairtrial.reporting.results.record_checks import problems
 from fairtrial.reporting.results.shared_runs import of_summary
 from fairtrial.reporting.results.timings import read_file as read_timings
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.calibrations import chosen_ways, read_calibration, sessions_of
 from fairtrial.storage.integrity import sealed
@@ -44,7 +46,8 @@ from fairtrial.storage.lease import read_lease
 from fairtrial.storage.outcomes import failures, outcomes
 from fairtrial.storage.record import cell_message, read
 from fairtrial.storage.store import Store
-from fairtrial.study.study import Study
+from fairtrial.study.identity import arm_key
+from fairtrial.study.study import Contrast, Study
 from fairtrial.training.loop import State
 from fairtrial.training.optimizer import SGD
 from fairtrial.training.timing import Ledger
@@ -52,7 +55,7 @@ from fairtrial.weights import checkpoint, load, npz, save
 from fairtrial.weights.weights_source import held
 from tests.data.making import png, write_folder, write_parquet
 from tests.support.mutations import changed, damaged
-from tests.support.records import ORIGIN, publish
+from tests.support.records import ORIGIN, done, publish
 from tests.support.toy import toy_study
 
 pytestmark = pytest.mark.slow
@@ -60,6 +63,7 @@ pytestmark = pytest.mark.slow
 SEED = 20241127
 LONGEST_S = 2.0
 DATA = "0" * 64
+WAY = {"layout": "nhwc", "kernels": "torch"}
 LABELS = np.array([0, 1] * 4)
 NUMBERS = [500, pytest.param(10_000, marks=pytest.mark.soak)]
 # bytes in which every offset is tried, and single bits
@@ -127,7 +131,7 @@ def declaration(store, study):
 
 
 def calibration(store, study):
-    store.calibrate({"a": 0.1}, ORIGIN, rounds={"a": [0.1, 0.2]}, ways={"a": {"layout": "nchw"}})
+    store.calibrate({"a": 0.1}, ORIGIN, rounds={"a": [0.1, 0.2]}, ways={"a": WAY})
     (path,) = store.folder.glob("calibration-*.json")
 
     def ask(path):
@@ -415,6 +419,47 @@ def test_a_record_of_another_shape_is_read_or_refused(store, study, made, number
             assert error.code in (2, 3, 4)
         assert time.process_time() - began < LONGEST_S
     assert refused > number / 20
+
+
+def whole_result(cell):
+    """A run with a value in every field that verdicts look at."""
+    made = done(0.5 + cell.seed / 8, weights=cell.id)
+    curves = {"val_curve": [[4, 0.4, 1.0], [8, 0.5, 0.9]], "train_curve": [[4, 1.0], [8, 0.9]]}
+    images = {"test_n": 8, "correct": base64.b64encode(bytes([(1 << 4 + cell.seed) - 1])).decode()}
+    made["measured"] |= curves | images | {"val_acc": 0.5, "val_n": 20, "train_loss": 0.9, "test_ece": 0.1}
+    made["spent"] |= {"calibrated_step_s": 1.0, "train_s": 8.0 + cell.seed / 100, "parameters": 7}
+    made["drawn"] |= {"subset": "s", "order": str(cell.seed), "init": "i", **WAY}
+    return made
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_record_of_another_shape_is_judged_or_refused(tmp_path, number):
+    """What verdicts rest on, in a study whose every record has every part: layout, curves, single images."""
+    contrast = Contrast("first", {"norm": "gn"}, {"norm": "bn"})
+    study = toy_study(budget="8s", val_per_class=2, primary=contrast, aa={"norm": "gn"})
+    store = Store.of(study, tmp_path)
+    store.declare(study)
+    arms = {arm_key(cell.settings) for cell in study.cells()}
+    rounds, ways = {arm: [1.0, 1.0] for arm in arms}, dict.fromkeys(arms, WAY)
+    store.calibrate(dict.fromkeys(arms, 1.0), ORIGIN, rounds=rounds, ways=ways)
+    for cell in study.cells():
+        publish(store, cell, 1, whole_result(cell), data_notes=["a note"], commit="c" * 40)
+    assert judge_study(store).results.sound
+    path = store.folder / "cells" / f"{study.cells()[0].id}-1.json"
+    record = json.loads(path.read_text())
+    del record["sha256"]
+    draws, refused = random.Random(SEED), 0
+    for _ in range(number):
+        body = changed(record, draws)
+        path.write_bytes(sealed(body).encode("utf-8", "surrogatepass"))
+        began = time.process_time()
+        try:
+            judge_study(store)
+        except Fault as error:
+            refused += 1
+            assert error.code == 3
+        assert time.process_time() - began < LONGEST_S
+    assert number / 2 < refused < number
 
 
 def test_what_has_happened_elsewhere_stays_untouched(store, study, tmp_path):

@@ -6,7 +6,7 @@ from fairtrial.planning.status import lines, status
 from fairtrial.storage.record import cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
-from tests.support.records import done, killed, publish
+from tests.support.records import diverged, done, killed, publish
 from tests.support.studies import study
 
 
@@ -29,7 +29,7 @@ def test_outcomes_are_counted_and_blocks_are_complete_seeds(tmp_path):
     made = study()
     store = started(made, tmp_path)
     for cell in made.cells()[:7]:
-        publish(store, cell, result={**done(train_s=2.0), "status": "diverged" if cell.seed == 1 else "done"})
+        publish(store, cell, result=(diverged if cell.seed == 1 else done)(train_s=2.0))
     found = status(made, store)
     assert found["counts"] == {"done": 4, "diverged": 3, "pending": 5}
     assert (found["complete_seeds"], found["device_s"]) == (1, 14.0)
@@ -111,7 +111,7 @@ def test_a_forecast_is_graded_by_what_was_spent(tmp_path):
     assert status(made, store)["forecast"] is None
     for cell, took in zip(cells[4:6], (2.0, 3.0), strict=True):
         publish(store, cell, result=done(train_s=took))
-    publish(store, cells[6], result={**done(train_s=9.0), "status": "diverged"})
+    publish(store, cells[6], result=diverged(train_s=9.0))
     found = status(made, store)
     assert found["forecast"] == {"forecast_s": 4.0, "spent_s": 5.0}
     said = "forecast  4 s for the rest, by each arm's first cell; the rest took 5 s (+25 %)"

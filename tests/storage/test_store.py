@@ -23,6 +23,7 @@ from tests.support.records import ORIGIN, done, killed, publish, trial
 from tests.support.toy import toy_study
 
 FIRST = Contrast("first", treatment={"norm": "gn"}, control={"norm": "bn"})
+WAY = {"layout": "nhwc", "kernels": "torch"}
 LATER = Contrast("later", treatment={"norm": "bn"}, control={"norm": "gn"})
 
 
@@ -59,7 +60,8 @@ def test_an_attempt_number_is_given_once_and_the_first_file_stands(store, study)
 
 
 def test_a_record_too_long_to_be_read_back_is_not_written(store, study):
-    long = done() | {"measured": done()["measured"] | {"correct": "A" * 70_000}}
+    images = {"test_n": 70_000 * 6, "correct": "A" * 70_000}
+    long = done(0.0) | {"measured": done(0.0)["measured"] | images}
     with pytest.raises(Fault, match="at most 65,536 are read back"):
         publish(store, study.cells()[0], 1, long)
     assert store.attempts() == []
@@ -227,10 +229,9 @@ def test_whatever_stands_in_a_field_is_read_or_refused():
 
 
 def test_a_trial_is_done_with_validation_images_alone(store, study):
-    body = publish(store, study.cells()[0]).as_json()
-    body["settings"] = body["settings"] | {"stage": "tuning"}
-    body["measured"] |= {"test_acc": None, "val_acc": 0.5}
-    only_file(store).write_text(sealed(body))
+    tuned = toy_study(val_per_class=2, tuning={})
+    body = publish(store, tuned.trial_cell(tuned.arms()[0], 0, {"lr": 0.1}), 1, trial()).as_json()
+    assert body["measured"].get("test_acc") is None
     assert store.attempts()[0].measured.val_acc == 0.5
     body["measured"]["val_acc"] = None
     only_file(store).write_text(sealed(body))
@@ -480,6 +481,17 @@ def test_a_sealed_declaration_that_no_study_has_is_damage_and_named(store, study
     assert len(store.set_aside()) == 1
 
 
+@pytest.mark.parametrize(
+    "way", [{"layout": "nhwc"}, WAY | {"layout": "nhw"}, WAY | {"lr": 0.1}, WAY | {"kernels": 1}]
+)
+def test_a_calibration_in_a_way_that_no_cell_is_computed_in_is_damage_and_named(store, way):
+    store.calibrate({"a": 0.1}, ORIGIN, ways={"a": way})
+    with pytest.raises(Fault, match="ways: expected a known layout with known kernels") as refused:
+        store.calibrations()
+    assert refused.value.code == 3
+    assert len(store.set_aside()) == 1 and store.calibrations() == []
+
+
 def test_a_copied_calibration_is_named_and_not_counted_twice(store):
     store.calibrate({"a": 0.1}, ORIGIN)
     (path,) = store.folder.glob("calibration-*.json")
@@ -528,7 +540,7 @@ def test_a_lease_says_what_a_later_driver_needs(store, study):
     [
         ("cell.id", "../../../precious", "cell: expected 12 hexadecimal digits; got '../../../precious'"),
         ("cell.id", None, "expected 12 hexadecimal digits"),
-        ("cell.id", "0" * 12, "the file is called"),
+        ("cell.id", "0" * 12, "are those of cell"),
         ("attempt", 2, "the file is called"),
         ("attempt", 0, "attempt: expected a whole number from 1 on; got 0"),
         ("attempt", "/../x", "expected a whole number from 1 on"),
@@ -592,9 +604,9 @@ def test_a_jump_of_the_wall_clock_does_not_reorder_calibrations(store, monkeypat
     now = time.time()
     record = {"schema": 1, "step_s": {"a": 0.1}, "origin": {**ORIGIN, "ended": now}}
     (store.folder / "calibration-1.json").write_text(sealed(record))  # from before they were counted
-    store.calibrate({"a": 0.2}, ORIGIN, ways={"a": {"layout": "nchw"}})
+    store.calibrate({"a": 0.2}, ORIGIN, ways={"a": WAY | {"layout": "nchw"}})
     monkeypatch.setattr(time, "time", lambda: now + jump)
-    store.calibrate({"a": 0.3}, ORIGIN, ways={"a": {"layout": "nhwc"}})
+    store.calibrate({"a": 0.3}, ORIGIN, ways={"a": WAY})
     assert [each.step_s["a"] for each in store.calibrations()] == [0.1, 0.2, 0.3]
 
 

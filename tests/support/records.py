@@ -38,6 +38,13 @@ def done(
     return {"status": "done", "spent": spent, "measured": measured, "drawn": {"data": data}}
 
 
+def diverged(**how: Any) -> Json:
+    """A result that has no score; fields as of `done`."""
+    made = done(**how)
+    made["measured"] |= {"test_acc": None, "test_loss": None, "test_reads": 0, "divergence_step": 3}
+    return made | {"status": "diverged"}
+
+
 def killed(where: str = "job", lost_s: float = 0.5) -> Json:
     """A result of an attempt whose job died."""
     return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)

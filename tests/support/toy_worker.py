@@ -62,17 +62,17 @@ def run_cell(cell, context, step_s=None):
     weight = draws.random()
     for _ in range(STEPS):
         weight -= 0.1 * (weight - draws.random())
+    steps = cell.budget.steps_for(settings.batch_size, step_seconds=step_s or 0.0)
     measured = {
         "classes": 10,
         "train_loss": float("nan") if act == "nan" else weight,
         "val_acc": 1 - weight if settings.stage == "tuning" else None,
-        "val_curve": [[STEPS, 1 - weight, weight]] if settings.stage == "tuning" else None,
+        "val_curve": [[steps, 1 - weight, weight]] if settings.stage == "tuning" else None,
         "test_acc": weight,
         "test_loss": 1 - weight,
         "test_reads": 1,
         "weights_sha256": hashlib.sha256(repr(weight).encode()).hexdigest(),
     }
-    steps = cell.budget.steps_for(settings.batch_size, step_seconds=step_s or 0.0)
     spent = {
         "steps": steps,
         "examples": steps * settings.batch_size,

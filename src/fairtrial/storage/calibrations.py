@@ -16,6 +16,7 @@ from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, sealed, unsealed
 from fairtrial.storage.json_fields import Check, Group, Whole, is_table, parse
 from fairtrial.storage.provenance import Provenance
+from fairtrial.storage.record_rules import is_way
 from fairtrial.study.identity import digest
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ def _is_looks(value: Any) -> bool:
     )
 
 
+def _is_ways(value: Any) -> bool:
+    """An arm that was timed as declared has an empty way."""
+    return isinstance(value, dict) and all(
+        is_table(way) and (not way or is_way(way)) for way in value.values()
+    )
+
+
 StepSeconds = Annotated[dict[str, float], Check("seconds above 0 of each arm", _is_step_s)]
-Ways = Annotated[
-    dict[str, dict[str, str]],
-    Check("layout and kernels of each arm", lambda v: isinstance(v, dict) and all(map(is_table, v.values()))),
-]
+Ways = Annotated[dict[str, dict[str, str]], Check("a known layout with known kernels of each arm", _is_ways)]
 Looks = Annotated[
     dict[str, dict[str, float]],
     Check(f"numbers above 0 of each arm: {', '.join(sorted(LOOKS))}", _is_looks),

@@ -16,6 +16,7 @@ Kind = TypeVar("Kind", bound="Group")
 _PLAIN: Final = {type(None), str, int, float, bool}
 # Beyond any sum, product or time that is measured; within them floats and the system's clock can hold all.
 _MOST: Final = 10**24
+_MANY: Final = 10**9  # beyond the images, and the classes, of any test split
 _LATEST: Final = 10**11  # seconds since 1970, and before: a clock may be that wrong
 _KEYS: Final = {"number": "attempt", "provenance": "origin"}  # field -> its name in the file
 
@@ -66,6 +67,7 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 Whole = Annotated[int, Check("a whole number from 0 on", _is_whole)]
 Ordinal = Annotated[int, Check("a whole number from 1 on", lambda v: _is_whole(v) and v >= 1)]
+Count = Annotated[int, Check(f"a whole number in 1..{_MANY:,}", lambda v: _is_whole(v) and 1 <= v <= _MANY)]
 Number = Annotated[float, Check("a finite number", _is_finite)]
 Amount = Annotated[float, Check("a finite number from 0 on", lambda v: _is_finite(v) and 0 <= v <= _MOST)]
 Moment = Annotated[float, Check("seconds since 1970", lambda v: _is_finite(v) and abs(v) <= _LATEST)]
@@ -103,6 +105,10 @@ class Group:
 
     def as_json(self) -> Json:
         """Return the object as it is written: without optional fields that are None."""
+        return self.known_json() | dict(self.other)
+
+    def known_json(self) -> Json:
+        """Return the same without what other versions write beside it, which may be called as a column is."""
         written: Json = {}
         for name, key, check, _, default in _known(cast(Any, type(self))):
             value = getattr(self, name)
@@ -110,7 +116,7 @@ class Group:
                 written[key] = value.as_json()
             elif value is not None or default is MISSING:
                 written[key] = check.write(value) if check and check.write else value
-        return written | dict(self.other)
+        return written
 
 
 class _Known(NamedTuple):

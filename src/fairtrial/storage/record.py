@@ -14,10 +14,11 @@ from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import PUT_BACK, unsealed
 
 from fairtrial.storage.json_fields import (  # isort: skip
-    Amount, CellId, Check, Curve, Fraction, Group, Json, Losses, Number, Object, Ordinal, PrintsName,
+    Amount, CellId, Check, Count, Curve, Fraction, Group, Json, Losses, Number, Object, Ordinal, PrintsName,
     Sha256, Table, Text, WeightsName, Whole, is_table, parse,
 )  # fmt: skip
 from fairtrial.storage.provenance import Provenance
+from fairtrial.storage.record_rules import contradictions
 from fairtrial.study.budget import is_budget
 from fairtrial.study.factors import setting_flaw, upgraded
 from fairtrial.study.failure_policy import STATUSES, is_failure
@@ -104,7 +105,7 @@ class Measured(Group):
     largest one; balanced_acc, the mean over classes of the share that is right in each.
     """
 
-    classes: Whole | None = None
+    classes: Count | None = None
     train_loss: Number | None = None
     train_curve: Losses | None = None
     val_curve: Curve | None = None
@@ -114,7 +115,7 @@ class Measured(Group):
     test_acc: Fraction | None = None
     test_loss: Number | None = None
     test_ece: Fraction | None = None
-    test_n: Whole | None = None
+    test_n: Count | None = None
     majority: Fraction | None = None
     balanced_acc: Fraction | None = None
     test_reads: Whole
@@ -225,11 +226,7 @@ def parsed(record: Json, where: str) -> Attempt:
     if attempt is not None and attempt.provenance.declaration is None and record.get("schema") == SCHEMA:
         flaws.append("the record lacks origin.declaration")
     if attempt is not None:
-        flaws += _setting_flaws(*_typed(newest["settings"]))
-    if attempt is not None and attempt.status == "done":
-        score = "val_acc" if attempt.settings.stage == "tuning" else "test_acc"
-        if getattr(attempt.measured, score) is None:
-            flaws.append(f"measured.{score}: expected a fraction in 0..1 in a cell that is done; got none")
+        flaws += _setting_flaws(*_typed(newest["settings"])) or contradictions(attempt)
     if attempt is None or flaws:
         raise Fault([Problem(flaw, where, PUT_BACK) for flaw in flaws], BAD_INPUT)
     return attempt

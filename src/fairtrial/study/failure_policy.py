@@ -14,6 +14,9 @@ OUTCOMES: Final = (DONE, DIVERGED)  # of the method: the same cell on the same m
 OOM: Final = "oom"
 FAILURES: Final = (OOM, "timeout", "error", "killed")  # of the run: the cell is missing, and is tried again
 INTERRUPTED: Final = "interrupted"
+# Ends of the cell itself, before its evaluation. A time-out, a kill or a signal comes from outside and may
+# come after it: then the attempt is an outcome all the same.
+UNEVALUATED: Final = (DIVERGED, OOM, "error")
 STATUSES: Final = (*OUTCOMES, *FAILURES, INTERRUPTED)
 MOST_FAILED: Final = 3  # attempts of one cell; after as many it is named, and tried again by --retry alone
 MISSING_LIMIT: Final = 0.2  # a contrast that has lost a larger share of its pairs is refused in any case

@@ -19,14 +19,14 @@ _CANONICAL: Final = json.JSONEncoder(
 
 def cell_id(settings: Settings, budget: Budget, seed: int, replica: int = 0) -> str:
     """Return 12 hex digits over all that changes the result; settings at their default are left out."""
-    # the text of the settings is made once: many cells share it
+    # canonical JSON, in the order of names: every record that is read asks, so nothing is encoded here
     texts = {
-        "settings": settings.identity_text,
-        "budget": canonical(str(budget)),
-        "seed": canonical(seed),
-        "replica": canonical(replica),
+        "budget": f'"{budget}"',
+        "replica": f"{replica:d}",
+        "seed": f"{seed:d}",
+        "settings": settings.identity_text,  # made once: many cells share it
     }
-    whole = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+    whole = ",".join([f'"{name}":{text}' for name, text in texts.items()])
     return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()[:12]
 
 

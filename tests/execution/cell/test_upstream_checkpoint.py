@@ -22,6 +22,7 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import Attempt, attempt_record
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
+from fairtrial.study.identity import cell_id
 from fairtrial.study.study import Cell, Study
 from tests.support.records import ORIGIN
 
@@ -225,7 +226,10 @@ def test_a_checkpoint_of_another_cell_under_this_name_is_refused(results):
 
 def test_two_checkpoints_of_one_arm_and_seed_are_not_chosen_between(results):
     record = records(results)[0, "gn"]
-    rewrite(results, replace(record, cell="0" * 12))
+    settings, kept = replace(record.settings, lr=0.5), record.measured.checkpoint
+    cell = cell_id(settings, Budget.parse(record.budget), record.seed)
+    measured = replace(record.measured, checkpoint=replace(kept, file=f"{cell}-1.safetensors"))
+    rewrite(results, replace(record, cell=cell, settings=settings, measured=measured))
     found = refused(results)
     assert found.code == 4 and "which one is meant" in found.problems[0].what
 

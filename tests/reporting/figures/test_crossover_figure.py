@@ -202,7 +202,11 @@ def test_a_diverged_run_has_chance_at_every_point_and_is_a_cross(make_study, pub
         [],
         [[768, 0.9, 0.5]],
         [[192, 0.6, 0.5], [384, 0.7, 0.5]],  # ends before the run does
-        [[384, 0.6, 0.5], [192, 0.7, 0.5], [768, 0.7, 0.5]],
+        [
+            [0, 0.6, 0.5],
+            [192, 0.7, 0.5],
+            [768, 0.7, 0.5],
+        ],  # before the first step; one that goes back is damage
     ],
 )
 def test_one_curve_that_cannot_be_read_and_nothing_is_drawn(make_study, publish, looks):

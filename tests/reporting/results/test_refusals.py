@@ -127,7 +127,7 @@ def test_a_row_under_another_seed_is_refused_even_with_a_fresh_seal(make_study, 
     record["seed"] += 1
     del record["sha256"]
     path.write_text(json.dumps(record | {"sha256": digest(record)}))
-    assert "those of another cell" in refused(store)
+    assert f"not of {record['cell']}" in refused(store)
 
 
 def test_seeds_that_change_nothing_are_refused(make_study, publish):

@@ -266,7 +266,7 @@ def _row(cell: Cell, attempt: Attempt | None, failed: Sequence[Attempt]) -> Reco
     row = {"cell": cell.id, "arm": cell.arm, "seed": cell.seed, "replica": cell.replica, **cell.levels}
     if attempt is None:
         return row | {"status": failed[-1].status if failed else "pending"}
-    return row | {"status": attempt.status, **attempt.spent.as_json(), **attempt.measured.as_json()}
+    return row | {"status": attempt.status, **attempt.spent.known_json(), **attempt.measured.known_json()}
 
 
 def _started(settings: Settings, row: Record, record: Attempt | None) -> Record:

@@ -1,9 +1,7 @@
-"""The records of a study held against their seals, and against what follows from themselves."""
+"""The records of a study held against their seals, and against what lies beside them."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import csv
 import hashlib
@@ -20,16 +18,14 @@ from fairtrial.storage.integrity import Record
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import DECLARATION
-from fairtrial.study.budget import Budget
 from fairtrial.study.factors import recorded_digest
-from fairtrial.study.identity import cell_id
 
 _PUT: Final = "put the file back from version control, or pre-train again"
 _BACK: Final = "put the file back from version control, or move it away with `fairtrial repair STUDY`"
 
 
 def problems(store: Store) -> Iterator[Problem]:
-    """Yield every record that is damaged or edited, or that contradicts itself."""
+    """Yield every record that cannot be trusted, and every network that is not the one of its record."""
     # a study.json that cannot be read is among the faults of the attempts
     with contextlib.suppress(Fault):
         yield from _declaration(store.declared(), store.folder / DECLARATION)
@@ -37,9 +33,6 @@ def problems(store: Store) -> Iterator[Problem]:
     for problem in (each for error in faults for each in error.problems):
         yield _pointed(problem, store.folder)
     for record in good:
-        path = store.folder / "cells" / f"{record.cell}-{record.number}.json"
-        for what in _contradictions(record):
-            yield Problem(what, str(path), _BACK)
         yield from _checkpoint(record, store.folder / "weights")
 
 
@@ -48,20 +41,6 @@ def _declaration(declared: Record, path: Path) -> Iterator[Problem]:
     if last != now:
         what = f"the declaration was edited: its hash is {now[:12]}..., its history says {last[:12]}..."
         yield Problem(what, str(path), _BACK)
-
-
-def _contradictions(record: Attempt) -> Iterator[str]:
-    """Say what one record says twice, and not the same."""
-    settings, measured = record.settings, record.measured
-    identity = cell_id(settings, Budget.parse(record.budget), record.seed, record.replica)
-    if identity != record.cell:
-        yield f"its settings, budget and seed are those of cell {identity}, not of {record.cell}"
-    for name, level in record.levels.items():
-        if (value := settings.record().get(name)) != level:
-            yield f"levels.{name} is {level!r}, settings.{name} is {value!r}"
-    right, n = _right(measured.correct), measured.test_n
-    if right is not None and n and measured.test_acc != right / n:
-        yield f"test_acc is {measured.test_acc}, but {right} of {n} images are right: {right / n}"
 
 
 def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
@@ -75,16 +54,6 @@ def _checkpoint(record: Attempt, folder: Path) -> Iterator[Problem]:
     if actual != kept.sha256:
         what = f"sha256 of the file is {actual[:12]}..., its record says {kept.sha256[:12]}..."
         yield Problem(what, str(path), _PUT)
-
-
-def _right(packed: str | None) -> int | None:
-    """Say how many images were classified right, of one bit per image."""
-    if packed is None:
-        return None
-    try:
-        return int.from_bytes(base64.b64decode(packed, validate=True)).bit_count()
-    except (binascii.Error, ValueError):
-        return -1
 
 
 def _pointed(problem: Problem, folder: Path) -> Problem:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.storage.record import Attempt, is_timing
-from fairtrial.study.budget import Budget
 from fairtrial.study.failure_policy import OUTCOMES
 from fairtrial.study.identity import cell_id, digest
 from fairtrial.study.study import Cell, Study
@@ -19,32 +18,20 @@ HARDWARE: Final = ("device", "cpu", "threads", "kernels")  # what seconds depend
 def flaws(study: Study, attempts: Iterable[Attempt], used: Mapping[str, Attempt]) -> tuple[str, ...]:
     """Return every reason to mistrust the records of a study; empty where there is none.
 
-    attempts: all of them; used: cell -> the attempt that counts. Seals are checked where files are read, and
-    missing cells are told by the table. Here: a record that is not of its cell, a cell with two outcomes,
-    recorded seeds that are left out, several versions of the code, several machines under a budget in
-    seconds, and seeds that change nothing.
+    attempts: all of them; used: cell -> the attempt that counts. Each record is checked by itself where files
+    are read, and missing cells are told by the table. Here: a cell with two outcomes, recorded seeds that are
+    left out, several versions of the code, several machines under a budget in seconds, and seeds that change
+    nothing.
     """
     records = list(attempts)
     cells = study.cells()
     return (
-        *_strangers(records),
         *_twice(records),
         *_left_out(cells, records),
         *_mixed_code(used),
         *(mixed_hardware(used) if study.budget.kind == "seconds" else ()),
         *_idle_seeds(cells, used),
     )
-
-
-def _strangers(records: list[Attempt]) -> Iterator[str]:
-    """Yield records whose settings, budget and seed are not those that their cell's id stands for."""
-    odd = sorted({r.cell for r in records if _identity(r) != r.cell})
-    if odd:
-        yield f"{_some(odd)}: the settings, budget or seed in the record are those of another cell"
-
-
-def _identity(record: Attempt) -> str:
-    return cell_id(record.settings, Budget.parse(record.budget), record.seed, record.replica)
 
 
 def _twice(records: list[Attempt]) -> Iterator[str]:
