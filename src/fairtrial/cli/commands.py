@@ -35,7 +35,7 @@ def report_all(given: Namespace) -> int:
         "missing": list(made.missing), "warnings": list(made.warnings),
     }  # fmt: skip
     told = f"{made.drawn} exhibits from {made.cells:,} cells of {made.studies} studies"
-    show(found, [*made.warnings, *made.missing, told, f"report: {made.path}"], given.json)
+    show(found, [*made.told, *made.missing, told, f"report: {made.path}"], given.json)
     return DONE if made.complete else INCOMPLETE
 
 

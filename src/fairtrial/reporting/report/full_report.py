@@ -17,6 +17,7 @@ from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import figure_registry, full_page, latex, study_page
 from fairtrial.reporting.report.contrast_tables import every_contrast, shared_table
+from fairtrial.reporting.report.merged_warnings import merged_warnings
 from fairtrial.reporting.report.missing_items import (
     CoveredItem,
     Drawings,
@@ -44,7 +45,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class FullReport:
-    """What was written, and what it could not show: 'F1.3 needs ...'."""
+    """What was written, and what it could not show: 'F1.3 needs ...'. told: the warnings in few lines."""
 
     path: Path
     cells: int
@@ -52,6 +53,7 @@ class FullReport:
     drawn: int
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    told: tuple[str, ...]
     complete: bool
 
 
@@ -86,6 +88,7 @@ def build(
         drawn=sum(item.drawn for item in covered),
         missing=tuple(f"{item.item.id} needs: {item.needs}" for item in covered if not item.drawn),
         warnings=tuple(warnings),
+        told=tuple(merged_warnings((study.label, study.verdicts) for study in studies)),
         complete=all(study.verdicts.results.complete for study in studies),
     )
 
