@@ -132,6 +132,14 @@ WALKS = {  # a command with its words -> what the screen then says
 }
 
 
+MOVES = {  # what it shows while it works
+    "replay small.py --sample 10%": "opening data and weights 0:00:0",
+    "repair small.py": "checking every record 0:00:0",
+    "merge results --results joined": "joining studies: 0 of 1 0:00:0",
+    "verify small.py": "making each report anew 0:00:0",
+}
+
+
 @pytest.mark.parametrize("words", [pytest.param(w, marks=LONG if w in SLOW else ()) for w in WALKS])
 def test_every_command_works_in_a_terminal(ran, commands, words):
     folder, _ = ran
@@ -144,6 +152,7 @@ def test_every_command_works_in_a_terminal(ran, commands, words):
     assert "Traceback" not in found.screen and "\\n" not in found.screen
     assert found.code in (0, 2, 3, 5), found.screen
     assert WALKS[words] in " ".join(found.lines())
+    assert MOVES.get(words, "") in " ".join(found.lines())
     if words == "status small.py":
         assert "boom" in found.screen and "test_acc" in found.screen
 

@@ -103,9 +103,9 @@ def step(change: Change) -> str:
 
 def caption(found: Sequence[Series], device: str) -> str:
     """What stands under the picture."""
-    count = max((len(one.nights) for one in found), default=0)
+    nights = plural(max((len(one.nights) for one in found), default=0), "night")
     return (
-        f"Time per call of the gate's benches over {plural(count, 'night')} on {clean(device)}. Grey dots are launches "
+        f"Time per call of the gate's benches over {nights} on {clean(device)}. Grey dots are launches "
         "(medians of their rounds), green dots the nightly medians, black lines the median between changes. "
         f"Dashed: the level changes (rank CUSUM with a permutation test, p <= {ALPHA:g} for each segment)."
     )

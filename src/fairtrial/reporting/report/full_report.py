@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -171,19 +171,24 @@ def in_processes(
     """Return function(each) in their order, in as many processes as there are cores."""
     jobs = min(jobs or os.cpu_count() or 1, len(given), MOST_PROCESSES)
     if jobs < 2 or multiprocessing.parent_process() is not None:
-        return [function(one) for one in given]
+        return _counted(map(function, given), len(given))
     # else each would take a queue.py of the current folder for the library's
     os.environ["PYTHONSAFEPATH"] = "1"
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, spawn, initializer=end_with_parent) as pool:
         with withheld():  # a signal to the whole group ends this process, which ends those
             answers = pool.map(function, given)
-        found = []
-        with working("parts", len(given)) as done:
-            for answer in answers:
-                found.append(answer)
-                done(len(found))
-        return found
+        return _counted(answers, len(given))
+
+
+def _counted(answers: Iterable[Answer], number: int) -> list[Answer]:
+    """Return answers as they come, and show how many of them there are by now."""
+    found = []
+    with working("parts", number) as done:
+        for answer in answers:
+            found.append(answer)
+            done(len(found))
+    return found
 
 
 def judge(task: DrawingTask) -> RecordedStudy:
