@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,13 @@ def test_a_preset_that_a_study_does_not_declare_is_refused_with_the_list(name):
         with pytest.raises(Fault, match=f"{name} has no preset '{preset}'") as refused:
             made.under(preset)
         assert refused.value.problems[0].do.startswith(f"choose one of: {', '.join(presets(name))};")
+
+
+def test_the_page_of_scope_names_preset_bit_or_its_lack_for_every_study():
+    text = (ROOT / "docs/scope.md").read_text(encoding="utf-8").partition("| `--preset bit` |")[2]
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    has = {name: "has none" not in said for names, said in rows for name in re.findall(r"`([\w-]+)`", names)}
+    assert has == {name: "bit" in presets(name) for name in known_studies()}
 
 
 # The ladder has no such size; under it shots has the curve, and BiT's own weights are the public ones.

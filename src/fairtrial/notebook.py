@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fairtrial.errors import did_you_mean, fault
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.plugins.registry import register
+from fairtrial.screen import working
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import find
@@ -59,7 +60,6 @@ def run(
     from fairtrial.cli import options
     from fairtrial.execution import runner
     from fairtrial.execution.run_options import Options
-    from fairtrial.reporting.report.study_report import build
     from fairtrial.reporting.verdicts.interim_analyses import ask_rule
     from fairtrial.tuning.schedule import whole_study
 
@@ -73,7 +73,7 @@ def run(
     store = Store.of(asked, Path(results))
     rule = None if asked.rule is None else lambda: ask_rule(store)
     runner.run(asked, Options(results=Path(results), **how), whole_study(asked, rule))
-    build(store)
+    report(store.folder)
     return verdicts(store.folder)
 
 
@@ -82,14 +82,16 @@ def verdicts(study: Named, results: str | Path = "results", *, allow_partial: bo
     from fairtrial.reporting.verdict_view import of_study
     from fairtrial.reporting.verdicts.study_verdicts import judge_study
 
-    return of_study(judge_study(_store(study, results), partial=allow_partial))
+    with working("judging the study"):
+        return of_study(judge_study(_store(study, results), partial=allow_partial))
 
 
 def report(study: Named, results: str | Path = "results", *, allow_partial: bool = False) -> Report:
     """Draw the report of a recorded study in its folder; `path` of the result is its page."""
     from fairtrial.reporting.report.study_report import build
 
-    return build(_store(study, results), allow_partial=allow_partial)
+    with working("drawing the report"):
+        return build(_store(study, results), allow_partial=allow_partial)
 
 
 def figure(
@@ -107,7 +109,8 @@ def figure(
     for file in plugins:
         if (own := picture(store, Path(file), name)) is not None:
             return own
-    drawn = {found: picture for found, _, picture in figures_of(judge_study(store))}
+    with working("drawing the figures"):
+        drawn = {found: picture for found, _, picture in figures_of(judge_study(store))}
     if name not in drawn:
         what = f"no figure is called {name!r}{did_you_mean(name, drawn)}"
         raise fault(what, f"the report of {store.name}", f"its figures: {', '.join(drawn)}")

@@ -42,6 +42,11 @@ def is_terminal() -> bool:
     return not asked and sys.stderr.isatty() and not (beside and beside.parent_process())
 
 
+def in_notebook() -> bool:
+    """Whether a notebook shows what is drawn."""
+    return "ipykernel" in sys.modules
+
+
 class _Steady:
     """A terminal to which writing never fails: it may be closed, or lack a character."""
 
@@ -77,11 +82,16 @@ def console() -> Console:
 
 
 @contextmanager
-def working(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal what is being done, for how long, and how much of it; nothing elsewhere.
+def working(what: str, total: int | None = None) -> Iterator[Callable[[int | str], None]]:
+    """Show on a terminal, or in a notebook, what is being done, for how long, and how much of it.
 
-    What is yielded takes how much is done by now. One inside another has a line below it.
+    Nothing is shown elsewhere. What is yielded takes how much is done by now, or what it is at in words. One
+    inside another has a line below it.
     """
+    if in_notebook():
+        with _notebook_bar(what, total) as tell:
+            yield tell
+        return
     if not is_terminal():
         yield lambda done: None
         return
@@ -95,8 +105,9 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
     bar = _shown[0]
     task = bar.add_task(what if total is None else f"{what}: 0 of {total}", total=total)
 
-    def take(done: int) -> None:
-        bar.update(task, description=f"{what}: {done} of {total}")
+    def take(done: int | str) -> None:
+        at = done if isinstance(done, str) else f"{done} of {total}"
+        bar.update(task, description=f"{what}: {at}")
 
     try:
         yield take
@@ -105,3 +116,22 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
         if not outer:
             _shown.clear()
             bar.stop()
+
+
+@contextmanager
+def _notebook_bar(what: str, total: int | None) -> Iterator[Callable[[int | str], None]]:
+    from tqdm.auto import tqdm
+
+    bar = tqdm(desc=what, total=total, leave=False)
+
+    def take(done: int | str) -> None:
+        if isinstance(done, str):
+            bar.set_postfix_str(done)
+        else:
+            bar.n = done
+            bar.refresh()
+
+    try:
+        yield take
+    finally:
+        bar.close()

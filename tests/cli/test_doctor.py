@@ -122,6 +122,15 @@ def test_data_of_uneven_sizes_says_what_would_be_used(tmp_path, capsys, monkeypa
     assert (uses["classes"], uses["sizes"]) == ({"cat": [3, 1], "dog": [4, 1]}, {"8x8": 7, "30x20": 2})
 
 
+def test_uneven_test_classes_are_told_with_what_the_largest_one_scores(tmp_path, capsys):
+    root = write_folder(tmp_path / "pets", ("cat", "dog"), train=2, test=1)
+    for number in (1, 2, 3):
+        (root / f"test/dog/{number}.png").write_bytes(png(60 + number))
+    assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{root}"]) == DONE
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "uneven: always answering dog scores 80.0 % on the test images" in said
+
+
 def test_a_name_in_data_cannot_write_to_the_terminal(tmp_path, capsys):
     write_folder(tmp_path / "odd", ("\x1b[31mred", "two\nlines", "\u202eright"), 1, 1)
     assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path / 'odd'}"]) == DONE

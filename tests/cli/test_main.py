@@ -96,12 +96,12 @@ def test_status_speaks_of_what_was_last_run_here_and_says_so(capsys, tmp_path):
     assert main(asked) == DONE
     out, err = capsys.readouterr()
     assert json.loads(out)["cells"] == 8
-    assert "as it was last run" in err and "another budget, seeds than in the study's file" in err
+    assert "as it was last run" in err and "not as in the study's file: budget, seeds" in err
     Store.of(small.under("mini"), tmp_path).declare(apply(small, preset="mini", seeds="4"))
     assert main([*asked, "--preset", "mini"]) == DONE
     out, err = capsys.readouterr()
     assert (json.loads(out)["study"], json.loads(out)["cells"]) == ("small-mini", 16)
-    assert "another seeds than" in err
+    assert "file: seeds" in err
     assert main([*asked, "--seeds", "4"]) == DONE
     assert json.loads(capsys.readouterr().out)["cells"] == 16
 

@@ -14,6 +14,8 @@ import termios
 import pytest
 
 from fairtrial.cli.parser import parser
+from fairtrial.regression import history
+from fairtrial.regression.benchmark_records import folder_name, identity
 from tests.support.studies import write
 from tests.support.terminal_commands import TerminalCommands
 from tests.support.toy import ROOT
@@ -117,14 +119,24 @@ WALKS = {  # a command with its words -> what the screen then says
     "merge results --results joined": "small",
     "compare runs.csv --treatment a --control b": "a beats b",
     "agree small other": "no recorded study is called 'other'",
-    "claims": "",
+    "agree small results/small --allow-partial": "small batch: small (embedded) refused, incomplete: 1 of 3",
+    "claims --allow-partial": "    Study small, gn: undecided, 0.0 % [0.0, 84.2] at 95 %, n = 2 seeds",
     "doctor": "torch",
-    "gate --history": "no gate of this device is recorded",
-    "fetch": "BiT-M-R50x1",
+    "gate --history": "no change of level in 1 night drawn: ",
+    "fetch": "BiT-M-R50x1              r50x1   imagenet21k",
+    "fetch BiT-M-R5Ox1": "no official file is called 'BiT-M-R5Ox1', did you mean 'BiT-M-R50x1'?",
     "init mine": "mine.py",
-    "networks": "",
-    "probe axes": "axes",
+    "networks": "wrote results/networks/networks.json",
+    "probe axes": "wrote results/probes/axes.json",
     "check my_figure.py": "figure blank: takes a frame and verdicts",
+}
+
+
+MOVES = {  # what it shows while it works
+    "replay small.py --sample 10%": "opening data and weights 0:00:0",
+    "repair small.py": "checking every record 0:00:0",
+    "merge results --results joined": "joining studies: 0 of 1 0:00:0",
+    "verify small.py": "making each report anew 0:00:0",
 }
 
 
@@ -133,10 +145,14 @@ def test_every_command_works_in_a_terminal(ran, commands, words):
     folder, _ = ran
     (folder / "runs.csv").write_text(TABLE)
     (folder / "my_figure.py").write_text(FIGURE)
+    device = folder / "results/bench" / folder_name(identity("cpu", 1))
+    if not device.exists():
+        history.append(device, [{"test_work": 0.001}] * 2, {"cpu": "x"}, {"commit": "0" * 40}, None)
     found = Terminal(folder, *words.split(), commands=commands)
-    assert "Traceback" not in found.screen
+    assert "Traceback" not in found.screen and "\\n" not in found.screen
     assert found.code in (0, 2, 3, 5), found.screen
     assert WALKS[words] in " ".join(found.lines())
+    assert MOVES.get(words, "") in " ".join(found.lines())
     if words == "status small.py":
         assert "boom" in found.screen and "test_acc" in found.screen
 

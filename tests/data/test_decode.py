@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from fairtrial.data import decode
-from fairtrial.data.decode import MAX_PIXELS, Unusable, pixels
+from fairtrial.data.decode import FORMATS, MAX_PIXELS, Unusable, pixels
 from tests.data.making import encoded, picture, png
 
 
@@ -252,6 +252,13 @@ def test_another_content_is_named(data, kind):
     with pytest.raises(Unusable) as caught:
         pixels(data, None)
     assert str(caught.value).endswith(f"the content is {kind}") or f"is an {kind}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_broken_header_is_damage_and_no_other_content(name):
+    data = encoded(picture(0), name)
+    with pytest.raises(Unusable, match=f"expected a whole image; got damaged {name} data"):
+        pixels(data[:16], None)
 
 
 def test_a_name_is_not_needed_to_know_the_format():

@@ -615,7 +615,7 @@ def test_what_cannot_be_opened_changes_no_declaration(toy, tmp_path, monkeypatch
     wrong = replace(toy_study(), fixed={**toy_study().fixed, "data": "folder:/nowhere"})
     with pytest.raises(Fault, match="the images cannot be read"):
         toy(tmp_path, wrong)
-    assert not (tmp_path / "toy" / "study.json").exists()
+    assert not (tmp_path / "toy").exists()
     assert toy(tmp_path, toy_study()) == 0
     declared = (tmp_path / "toy" / "study.json").read_bytes()
     with pytest.raises(Fault, match="the images cannot be read"):

@@ -94,5 +94,5 @@ def as_recorded(asked: Study, plain: Study, store: Store) -> Study:
     tables = [without_defaults(one) for one in (file, recorded)]
     flat = [{**one, **one["fixed"], "fixed": None} for one in tables]
     names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
-    announce(f"as it was last run in {store.folder}: another {', '.join(names)} than in the study's file")
+    announce(f"as it was last run in {store.folder}; not as in the study's file: {', '.join(names)}")
     return replace(Study.of(recorded), home=asked.home)

@@ -35,7 +35,7 @@ def report_all(given: Namespace) -> int:
         "missing": list(made.missing), "warnings": list(made.warnings),
     }  # fmt: skip
     told = f"{made.drawn} exhibits from {made.cells:,} cells of {made.studies} studies"
-    show(found, [*made.warnings, *made.missing, told, f"report: {made.path}"], given.json)
+    show(found, [*made.told, *made.missing, told, f"report: {made.path}"], given.json)
     return DONE if made.complete else INCOMPLETE
 
 
@@ -97,7 +97,11 @@ def merge(given: Namespace) -> int:
     if not studies:
         where = ", ".join(map(str, given.folders))
         raise fault("no study is recorded here", where, "name results folders, or folders of studies")
-    merged = [merge(each, into / name, allow_mixed=given.allow_mixed) for name, each in studies.items()]
+    merged = []
+    with working("joining studies", len(studies)) as done:
+        for name, each in studies.items():
+            merged.append(merge(each, into / name, allow_mixed=given.allow_mixed))
+            done(len(merged))
     return show({"studies": [vars(one) for one in merged]}, [one.line for one in merged], given.json)
 
 

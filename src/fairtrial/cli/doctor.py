@@ -23,6 +23,7 @@ from fairtrial.storage.atomic import refuse_without_links
 from fairtrial.storage.lock import hold
 from fairtrial.storage.provenance import code_of
 from fairtrial.study.data_spec import name_of
+from fairtrial.study.limits import majority
 from fairtrial.study.settings import FACTORS
 
 # extra -> the module that it brings, and what it is for
@@ -196,6 +197,9 @@ def _data_lines(name: str, uses: dict[str, Any]) -> Iterator[str]:
     yield f"          {len(classes)} classes, of each {_span(train)} training and {_span(test)} test images"
     if len(classes) <= MOST_CLASSES:
         yield "          " + ", ".join(f"{label} {n}+{m}" for label, (n, m) in classes.items())
+    if (share := majority(test)) is not None:
+        largest = max(classes, key=lambda label: classes[label][1])
+        yield f"          uneven: always answering {largest} scores {100 * share:.1f} % on the test images"
     if sizes := list(uses["sizes"].items()):
         shown = [f"{size} ({n:,})" for size, n in sizes[:MOST_SIZES]]
         more = ["..."] if len(sizes) > MOST_SIZES else []

@@ -293,7 +293,7 @@ def _build(store: Store, given: Namespace, *, pdf: bool = False) -> bool:
 def repair(study: Study, given: Namespace) -> int:
     """Move damaged records of a study away."""
     store = recorded(study, given)
-    with store.locked():
+    with working("checking every record"), store.locked():
         moved, left = store.set_aside(), store.sweep()
     found = {"moved": [str(path) for path in moved], "deleted": [str(path) for path in left]}
     words = [f"{done:8} {path}" for done, paths in found.items() for path in paths]

@@ -118,7 +118,9 @@ def opened(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError:
-        raise Unusable(f"expected an image ({', '.join(FORMATS)}); the content is {_type(data)}") from None
+        if (kind := _type(data)) in FORMATS:
+            raise Unusable(f"expected a whole image; got damaged {kind} data (in its header)") from None
+        raise Unusable(f"expected an image ({', '.join(FORMATS)}); the content is {kind}") from None
 
 
 def _type(data: bytes | Image.Image) -> str:

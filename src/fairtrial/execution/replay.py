@@ -15,7 +15,7 @@ from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
-from fairtrial.screen import announce
+from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.provenance import Provenance
@@ -113,7 +113,8 @@ def replay(
         for _, alike in groupby(ordered, key=lambda one: digest(_conditions(one.provenance))):
             group = list(alike)
             with _pool(study, group[0].provenance, own, store, download) as pool:
-                worker = pool.first_ready(stop)
+                with working("opening data and weights"):
+                    worker = pool.first_ready(stop)
                 for attempt in group:
                     cell = _cell(attempt, specs)
                     announce(f"again: {cell.arm}, seed {cell.seed}")
@@ -156,13 +157,16 @@ def _ran(pool: WorkerPool, worker: Worker, cell: Cell, attempt: Attempt, stop: S
         "weights_sha256": None,
     }
     pool.give(worker, cell, attempt.number, message)
-    while not stop:
-        for _, answer in pool.answers(POLL_S):
-            if isinstance(answer, Exit):
-                do = "read the lines above; `fairtrial doctor` may know more"
-                raise fault(f"the cell did not end: {answer.words}", cell.arm, do, REFUSED)
-            number, result = attempt.number, answer["result"]
-            return attempt_record(attempt.study, message["cell"], number, result, worker.origin)
+    with working(f"{cell.arm}, seed {cell.seed}") as tell:
+        while not stop:
+            for _, answer in pool.answers(POLL_S):
+                if isinstance(answer, Exit):
+                    do = "read the lines above; `fairtrial doctor` may know more"
+                    raise fault(f"the cell did not end: {answer.words}", cell.arm, do, REFUSED)
+                number, result = attempt.number, answer["result"]
+                return attempt_record(attempt.study, message["cell"], number, result, worker.origin)
+            if worker.doing:
+                tell(worker.doing)
     return None
 
 

@@ -27,7 +27,7 @@ from fairtrial.storage.integrity import PUT_BACK, Newer, Record, sealed
 from fairtrial.storage.lease import Lease, read_lease
 from fairtrial.storage.outcomes import has_outcome, outcomes
 from fairtrial.storage.record import Attempt, read
-from fairtrial.storage.study_folders import open_study, record_files
+from fairtrial.storage.study_folders import open_study, record_files, unmade
 from fairtrial.study.factors import recorded_digest, without_defaults
 from fairtrial.study.identity import canonical
 from fairtrial.study.study import Study
@@ -212,8 +212,8 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
-        open_study(self.folder)
-        with lock.hold_whole(self.folder):
+        new = open_study(self.folder)
+        with lock.hold_whole(self.folder), unmade(new):
             yield
 
     @contextlib.contextmanager
@@ -222,7 +222,7 @@ class Store:
 
         What is yielded is a Fault once its folder has moved.
         """
-        open_study(self.folder)
+        new = open_study(self.folder)
 
         def begin(alone: bool) -> None:
             if alone:
@@ -232,7 +232,7 @@ class Store:
                 self.declare(study, alone=alone)
 
         held = lock.hold_whole(self.folder) if part is None else lock.hold_part(self.folder, *part, begin)
-        with held as refuse_moved, lock.staying(self.folder):
+        with held as refuse_moved, unmade(new), lock.staying(self.folder):
             if part is None:
                 begin(True)
             yield refuse_moved

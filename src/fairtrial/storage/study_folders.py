@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
 from fairtrial.storage.atomic import make_folders, refuse_links
+from fairtrial.storage.lock import WHOLE
 
 # folders in a study's folder that hold no report
 PARTS: Final = ("cells", "checkpoints", "damaged", "leases", "superseded", "weights")
@@ -21,10 +23,31 @@ def is_study(folder: Path) -> bool:
     return (folder / DECLARATION).is_file()
 
 
-def open_study(folder: Path) -> None:
-    """Make a study's folder to write in; a Fault where it may not be, or where a part of it is a link."""
+def open_study(folder: Path) -> list[Path]:
+    """Make a study's folder to write in -> the folders that were not there, for `unmade`.
+
+    A Fault where it may not be, or where a part of it is a link.
+    """
+    new = [path for path in (folder, folder.parent) if not path.exists()]
     make_folders(folder)
     refuse_links(folder, PARTS)
+    return new
+
+
+@contextlib.contextmanager
+def unmade(new: Sequence[Path]) -> Iterator[None]:
+    """Delete a new folder again, while its lock is held, where the block left no file but locks in it."""
+    try:
+        yield
+    finally:
+        inside = [path for folder in new[:1] for path in folder.rglob("*")]
+        files = [path for path in inside if not path.is_dir()]
+        if all(path.name.startswith(WHOLE) for path in files):
+            with contextlib.suppress(OSError):
+                for path in files:
+                    path.unlink()
+                for path in (*sorted(set(inside) - set(files), reverse=True), *new):
+                    path.rmdir()
 
 
 def find_studies(places: Sequence[Path]) -> list[Path]:

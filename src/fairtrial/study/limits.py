@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ VAL_POINTS: Final = (0.25, 0.5, 0.75, 1.0)
 MIN_UNITS: Final = 3
 # Arms whose declared budgets differ by a larger share get no verdict (STATISTICS 7).
 PARITY_LIMIT: Final = 0.02
+UNEVEN: Final = 1.5  # times the mean size of a class, above which the largest one makes classes uneven
 
 
 def units(study: Study) -> int:
@@ -26,3 +28,10 @@ def units(study: Study) -> int:
     checkpoints = (len({arm.upstream_seed(seed) for seed in study.seeds}) for arm in arms)
     searches = () if study.tuning is None else (study.tuning.studies,)
     return min([len(study.seeds), *(number for number in (*checkpoints, *searches) if number > 1)])
+
+
+def majority(counts: Iterable[int]) -> float | None:
+    """Return the share of the largest class where classes are uneven, which always answering it scores."""
+    sizes = [count for count in counts if count]
+    largest, total = max(sizes, default=0), sum(sizes)
+    return largest / total if largest * len(sizes) > UNEVEN * total else None

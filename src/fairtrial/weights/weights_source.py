@@ -40,7 +40,7 @@ def readable(path: Path) -> Iterator[BufferedReader]:
     try:
         file = open_file(path)
     except OSError as error:
-        do = "check the path; docs/weights.md says how to get weights"
+        do = f"check the path; {shipped('docs') / 'weights.md'} says how to get weights"
         raise fault(f"could not read: {error.strerror}", str(path), do, BAD_INPUT) from None
     with file:
         yield file

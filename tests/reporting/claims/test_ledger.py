@@ -5,10 +5,12 @@ import json
 import pytest
 
 from fairtrial.cli.main import main
+from fairtrial.cli.output import show
 from fairtrial.reporting.claims.ledger import ledger, record, sentences
 from fairtrial.reporting.claims.published_claims import claims
-from fairtrial.reporting.claims.read_claims import Recorded, entries, read_benches
+from fairtrial.reporting.claims.read_claims import Recorded, answer_verdict, entries, read_benches
 from fairtrial.reporting.results import load
+from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
@@ -236,6 +238,27 @@ def test_claims_without_arguments_reads_studies_released_ones_and_benches(
     of_cost = next(claim for claim in told if claim["id"] == "gn-ws-costs-time")
     assert of_cost["answer"] == "supported"
     assert of_cost["parts"][0]["units"] == {"timing": 1}
+
+
+def test_a_command_prints_each_line_of_a_claim_on_a_line_of_its_own(planted, tmp_path, capsys):
+    planted(0.054, 0.056)
+    store = Store(tmp_path / "made-up")
+    show(None, answer_verdict(store, None)[1], False)
+    verdict = capsys.readouterr().out
+    assert main(["claims", "--results", str(tmp_path)]) == 0
+    for said in (verdict, capsys.readouterr().out):
+        assert "\\n" not in said
+        assert any(line.startswith("    Study made-up, gn+ws") for line in said.splitlines())
+
+
+def test_an_arm_that_a_study_fixes_is_named_too(make_study, publish, noise):
+    fixed = {"norm": "gn", "weight_std": True, "batch_size": 64}
+    dose = Contrast("dose", {"mixup": 0.1}, {"mixup": 0.0}, {})
+    study = make_study(factors={"mixup": (0.0, 0.1)}, fixed=fixed, primary=(dose,), aa={"mixup": 0.1})
+    entry = found(
+        load.load(publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "a"))), "gn-ws-halves-throughput"
+    )
+    assert [one.arms for one in entry.evidence] == ["gn+ws"]
 
 
 def test_the_table_has_every_claim_and_no_laptop_wears_the_name_of_bit(planted):

@@ -8,6 +8,7 @@ import pytest
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
+from fairtrial.reporting.tables.outcome_tables import arm_table
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.record import attempt_record, cell_message
@@ -169,6 +170,20 @@ def test_uneven_classes_are_told_with_what_the_largest_one_scores(make_study, pu
     def uneven(cell):
         return {"measured": {"test_acc": 0.8, "majority": 0.75, "balanced_acc": 0.6 + cell.seed / 100}}
 
-    (said,) = (w for w in judge_study(publish(make_study(seeds=range(3)), uneven)).warnings if "uneven" in w)
+    judged = judge_study(publish(make_study(seeds=range(3)), uneven))
+    (said,) = (warning for warning in judged.warnings if "uneven" in warning)
     assert "always answering the largest one scores 75.0 % accuracy" in said
     assert "bn, batch 4 61.0" in said and "(A/A) 61.0" in said
+    table = arm_table(judged.results, partial=False)
+    assert set(table.frame["balanced acc"]) == {"61.0"} and "balanced acc: its mean over" in table.caption
+
+
+def test_an_arm_that_never_ended_has_no_balanced_accuracy_and_even_classes_no_column(make_study, publish):
+    def uneven(cell):
+        measured = {"test_acc": 0.8, "majority": 0.75, "balanced_acc": 0.6}
+        return "diverged" if cell.settings.norm == "bn" else {"measured": measured}
+
+    frame = arm_table(judge_study(publish(make_study(seeds=range(3)), uneven)).results, partial=False).frame
+    assert set(zip(frame["failed"], frame["balanced acc"], strict=True)) == {("3", ""), ("0", "60.0")}
+    even = judge_study(publish(make_study(name="even", seeds=range(3)), lambda cell: 0.8)).results
+    assert "balanced acc" not in arm_table(even, partial=False).frame

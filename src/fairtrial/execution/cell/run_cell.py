@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from fairtrial.execution.cell.resume import Resumable
 from fairtrial.execution.cell.upstream_checkpoint import keep, refuse_change, start
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.models.resnet import ResNetV2
+from fairtrial.study.limits import majority
 from fairtrial.study.recipes import HyperRule, recipe_of, rule_of
 from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
@@ -27,8 +28,6 @@ from fairtrial.training.flops import flops_of_features, flops_of_step
 from fairtrial.training.loop import Outcome, evaluate, fit, weights_digest
 from fairtrial.training.precision import precision
 from fairtrial.training.timing import ledger_of
-
-UNEVEN: Final = 1.5  # times the mean size of a class, above which the largest one makes classes uneven
 
 __all__ = ["ExecutionContext", "Resumable", "bit_cell", "dataset_of", "run_cell", "tuned"]
 
@@ -246,7 +245,8 @@ def of_uneven_classes(correct: np.ndarray, labels: np.ndarray) -> dict[str, floa
     correct, labels: (n,), of the test images.
     """
     classes, counts = np.unique(labels, return_counts=True)
-    if counts.max() <= UNEVEN * counts.mean():
+    largest = majority(counts.tolist())
+    if largest is None:
         return {}
     recalls = [float(correct[labels == each].mean()) for each in classes]
-    return {"majority": float(counts.max() / len(labels)), "balanced_acc": sum(recalls) / len(recalls)}
+    return {"majority": largest, "balanced_acc": sum(recalls) / len(recalls)}

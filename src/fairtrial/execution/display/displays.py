@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from typing import Final, Protocol
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.display.grid_lines import grid_lines
 from fairtrial.execution.display.watch import Busy, Watch, score_of
-from fairtrial.screen import announce, console, is_terminal
+from fairtrial.screen import announce, console, in_notebook, is_terminal
 from fairtrial.storage.record import Attempt
 from fairtrial.study.failure_policy import attempt_words
 from fairtrial.study.study import Cell
@@ -43,7 +42,7 @@ def progress_for(
     """The display that suits where stderr goes, until the block ends; it never raises anything."""
     watch = Watch(cells, log, jobs, total_s)
     kind: Callable[[Watch], Progress] = Grid if is_terminal() else Lines
-    shown = Contained(watch, Bar if "ipykernel" in sys.modules else kind)
+    shown = Contained(watch, Bar if in_notebook() else kind)
     try:
         yield shown
     finally:
@@ -83,16 +82,21 @@ class Bar:
     def __init__(self, watch: Watch) -> None:
         from tqdm.auto import tqdm
 
-        self._watch = watch
+        self._watch, self._drawn = watch, -math.inf
         self._bar = tqdm(total=len(watch.cells), initial=watch.done(), unit="cell")
 
     def finished(self, record: Attempt, wall_s: float) -> None:
-        self._bar.set_postfix_str(f"{self._watch.arm_of[record.cell]}, seed {record.seed}", refresh=False)
         self._bar.n = self._watch.done()
         self._bar.refresh()
 
     def tick(self, busy: Busy) -> None:
-        """Nothing: tqdm shows the time itself."""
+        if not busy or time.monotonic() - self._drawn < DRAWN_S:
+            return
+        self._drawn = time.monotonic()
+        (worker, cell), *others = busy
+        doing = f", {worker.doing}" if worker.doing else ""
+        more = f"; {len(others)} more run" if others else ""
+        self._bar.set_postfix_str(f"{cell.arm}, seed {cell.seed}{doing}{more}")
 
     def expect(self, cells: Sequence[Cell]) -> None:
         self._watch.expect(cells)

@@ -129,7 +129,8 @@ def _of_arm(
         return
     cells = results.where(levels)
     cells = cells[cells["ended"].astype(bool)]
-    unit, label = unit_of(results, cells), clean(factors.label(levels))
+    # a study that fixes the whole arm has no level that names it
+    unit, label = unit_of(results, cells), clean(factors.label(levels or part.design["arm"]))
     scale = scale_of(claim, [results.study.settings(levels).record()])
     found = _measured(part, cells, unit) if results.sound or partial else None
     if found is None:

@@ -96,7 +96,7 @@ def answer_verdict(
         one = [texts[names.index(contrast)]]
         return {"sentences": one}, one, complete
     found = entries(Recorded([results], partial=allow_partial))
-    lines = [f"Claim: {text}" for text in sentences(found, bearing=True)]
+    lines = _split(f"Claim: {text}" for text in sentences(found, bearing=True))
     return {"sentences": texts, "claims": record(found, bearing=True)}, [*texts, *lines], complete
 
 
@@ -109,7 +109,12 @@ def answer_claims(where: Sequence[Path], *, allow_partial: bool = False) -> tupl
         raise fault("no study is recorded here", ", ".join(map(str, where)), do, BAD_INPUT)
     studies = [open_study(folder, partial=allow_partial) for folder in folders]
     found = entries(Recorded(studies, benches, allow_partial, read_probes(where)))
-    return {"claims": record(found)}, sentences(found)
+    return {"claims": record(found)}, _split(sentences(found))
+
+
+def _split(texts: Iterable[str]) -> list[str]:
+    """Return the lines of texts: a command writes out what would break a line of its own."""
+    return [line for text in texts for line in text.split("\n")]
 
 
 def read_probes(where: Iterable[Path]) -> dict[str, Record]:

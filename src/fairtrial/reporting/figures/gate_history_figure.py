@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_files import render, styled
-from fairtrial.reporting.wording import clean
+from fairtrial.reporting.wording import clean, plural
 from fairtrial.stats.change_points import Change, change_points
 
 ALPHA: Final = 0.01
@@ -103,9 +103,9 @@ def step(change: Change) -> str:
 
 def caption(found: Sequence[Series], device: str) -> str:
     """What stands under the picture."""
-    count = max((len(one.nights) for one in found), default=0)
+    nights = plural(max((len(one.nights) for one in found), default=0), "night")
     return (
-        f"Time per call of the gate's benches over {count} nights on {clean(device)}. Grey dots are launches "
+        f"Time per call of the gate's benches over {nights} on {clean(device)}. Grey dots are launches "
         "(medians of their rounds), green dots the nightly medians, black lines the median between changes. "
         f"Dashed: the level changes (rank CUSUM with a permutation test, p <= {ALPHA:g} for each segment)."
     )
@@ -119,4 +119,5 @@ def sentences(found: Sequence[Series]) -> list[str]:
         for one in found
         for change in one.changes
     ]
-    return said or [f"no change of level in {max((len(one.nights) for one in found), default=0)} nights"]
+    nights = max((len(one.nights) for one in found), default=0)
+    return said or [f"no change of level in {plural(nights, 'night')}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import FORMATS, figure_files
 from fairtrial.reporting.report import figure_registry, full_page, latex, study_page
 from fairtrial.reporting.report.contrast_tables import every_contrast, shared_table
+from fairtrial.reporting.report.merged_warnings import merged_warnings
 from fairtrial.reporting.report.missing_items import (
     CoveredItem,
     Drawings,
@@ -44,7 +45,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class FullReport:
-    """What was written, and what it could not show: 'F1.3 needs ...'."""
+    """What was written, and what it could not show: 'F1.3 needs ...'. told: the warnings in few lines."""
 
     path: Path
     cells: int
@@ -52,6 +53,7 @@ class FullReport:
     drawn: int
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
+    told: tuple[str, ...]
     complete: bool
 
 
@@ -86,6 +88,7 @@ def build(
         drawn=sum(item.drawn for item in covered),
         missing=tuple(f"{item.item.id} needs: {item.needs}" for item in covered if not item.drawn),
         warnings=tuple(warnings),
+        told=tuple(merged_warnings((study.label, study.verdicts) for study in studies)),
         complete=all(study.verdicts.results.complete for study in studies),
     )
 
@@ -168,19 +171,24 @@ def in_processes(
     """Return function(each) in their order, in as many processes as there are cores."""
     jobs = min(jobs or os.cpu_count() or 1, len(given), MOST_PROCESSES)
     if jobs < 2 or multiprocessing.parent_process() is not None:
-        return [function(one) for one in given]
+        return _counted(map(function, given), len(given))
     # else each would take a queue.py of the current folder for the library's
     os.environ["PYTHONSAFEPATH"] = "1"
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, spawn, initializer=end_with_parent) as pool:
         with withheld():  # a signal to the whole group ends this process, which ends those
             answers = pool.map(function, given)
-        found = []
-        with working("parts", len(given)) as done:
-            for answer in answers:
-                found.append(answer)
-                done(len(found))
-        return found
+        return _counted(answers, len(given))
+
+
+def _counted(answers: Iterable[Answer], number: int) -> list[Answer]:
+    """Return answers as they come, and show how many of them there are by now."""
+    found = []
+    with working("parts", number) as done:
+        for answer in answers:
+            found.append(answer)
+            done(len(found))
+    return found
 
 
 def judge(task: DrawingTask) -> RecordedStudy:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pandas as pd
+
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.wording import clean
@@ -74,6 +76,13 @@ def group_of(
     unit = unit_of(results, results.where(arm))
     mean = _interval(values, unit) if intervals else None
     return Group(arm, values, lost, unit, mean, identity(results.study, arm))
+
+
+def balanced_accuracy(results: Results, cells: pd.DataFrame) -> float | None:
+    """Return the mean over runs of the accuracy averaged over classes; None where classes are even."""
+    measured = [results.records[cell].measured for cell in cells["cell"] if cell in results.records]
+    known = [each.balanced_acc for each in measured if each.balanced_acc is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:

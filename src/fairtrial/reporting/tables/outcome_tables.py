@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fairtrial.reporting.report_item import STUDY, RegistryRow
-from fairtrial.reporting.results.arms import Group, gather, metric_of
+from fairtrial.reporting.results.arms import Group, balanced_accuracy, gather, metric_of
 from fairtrial.reporting.results.convergence import GAIN_LIMIT, LOSS_SHARE, convergence
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
@@ -39,15 +39,21 @@ def arm_table(results: Results, *, partial: bool) -> Table:
         f"not converged: mean last train loss over {100 * LOSS_SHARE:g} % of ln(classes), or mean validation "
         f"accuracy that rose by over {100 * GAIN_LIMIT:g} point in the last quarter (last gain, points)"
     )
+    uneven = balanced_accuracy(results, results.frame) is not None
+    last += (
+        "; classes are uneven: balanced acc is the mean over them, %, in runs that ended" if uneven else ""
+    )
     caption = f"{what}: {how}; {last}. {seeds(results)}. {provenance(results)}"
     rows = [_arm(group, scale, several) | _end(results, group) for group in groups]
-    return Table("arms", caption, pd.DataFrame(rows))
+    return Table("arms", caption, pd.DataFrame(rows).fillna(""))
 
 
 def _end(results: Results, group: Group) -> dict[str, str]:
     """Return what says whether an arm has converged."""
-    end = convergence(results, results.where(group.levels))
+    cells = results.where(group.levels)
+    end, balanced = convergence(results, cells), balanced_accuracy(results, cells)
     return {
+        **({} if balanced is None else {"balanced acc": fixed(100 * balanced, 1)}),
         "train loss": "" if end.train_loss is None else fixed(end.train_loss, 3),
         "last gain": "" if end.gain is None else fixed(100 * end.gain, 1),
         "converged": "yes" if end.converged else "NO",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
+from fairtrial.reporting.results.arms import balanced_accuracy
 from fairtrial.reporting.results.contrast_sides import overlap
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.refusals import seed_words
@@ -91,14 +90,11 @@ def _warnings(results: Results, found: Sequence[Finding], control: AACheck | Non
 
 def _uneven(results: Results) -> Iterator[str]:
     """Say of uneven classes what the largest one alone scores, and the balanced accuracy of each arm."""
-    arms: defaultdict[str, list[float]] = defaultdict(list)
-    names = dict(zip(results.frame["cell"], results.frame["arm"], strict=True))
     shares = {r.measured.majority for r in results.records.values() if r.measured.majority is not None}
-    for cell, record in results.records.items():
-        if record.measured.balanced_acc is not None:
-            arms[names[cell]].append(record.measured.balanced_acc)
     if shares:
-        told = ", ".join(f"{clean(arm)} {100 * fmean(values):.1f}" for arm, values in arms.items())
+        arms = results.frame.groupby("arm", sort=False)
+        means = {arm: balanced_accuracy(results, cells) for arm, cells in arms}
+        told = ", ".join(f"{clean(arm)} {100 * mean:.1f}" for arm, mean in means.items() if mean is not None)
         yield (
             f"classes are uneven: always answering the largest one scores {100 * max(shares):.1f} %"
             f" accuracy; balanced accuracy (the mean over classes) by arm, in %: {told}"
