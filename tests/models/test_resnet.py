@@ -368,10 +368,7 @@ def test_a_network_says_what_it_was_built_as():
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in ("mini", "r50x1") else pytest.mark.soak)
-        for name in MODELS
-    ],
+    [pytest.param(name, marks=() if name in ("mini", "r50x1") else pytest.mark.soak) for name in MODELS],
 )
 @pytest.mark.parametrize(("norm", "weight_std"), [("frn", True), ("evonorm_s0", False), ("none", "scaled")])
 def test_every_network_takes_every_kind_of_arm(name, norm, weight_std):

@@ -134,10 +134,7 @@ def filters(model: nn.Module) -> list[str]:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.soak if name in NIGHTLY else ())
-        for name in BATTERY
-    ],
+    params=[pytest.param(name, marks=pytest.mark.soak if name in NIGHTLY else ()) for name in BATTERY],
 )
 def kept(request):
     """One started network of each row, and the names that its start asked for."""

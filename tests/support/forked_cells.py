@@ -53,7 +53,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    from fairtrial.execution.cell import resume, run_cell  # noqa: F401: no child loads them
+    from fairtrial.execution.cell import run_cell
     from fairtrial.kernels.dispatch import choose
     from fairtrial.models.resnet import MODELS, Spec
 
