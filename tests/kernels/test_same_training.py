@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # on a busy machine
 BATCH = 16
 # (steps, how far a loss may be off): small differences grow with the steps, and each night has more of them.
 # Until the end the loss falls by a hundred times that.
-LENGTHS = [(40, 5e-5), pytest.param(200, 1e-3, marks=pytest.mark.soak)]
+LENGTHS = [(80, 1e-4), pytest.param(200, 1e-3, marks=pytest.mark.soak)]
 # The learning rate of a study is 0.025 at this batch, and there the network is chaotic: already at 0.003 a
 # change of 1e-7 in the weights of one layer, kernels untouched, moves a later loss by 4e-2; at 0.001 by 1e-3.
 # At 0.0006 losses stay within 1e-4 of each other, a tenth of what is asked for, and still the network learns.
@@ -54,8 +54,8 @@ def losses(steps: int, kernels: str, micro_batch: int | None = None) -> Tensor:
 @pytest.mark.parametrize(("steps", "close"), LENGTHS)
 def test_the_network_learns_in_these_steps(steps, close):
     """So that losses that never move do not pass for equal ones."""
-    found, part = losses(steps, "plain"), min(steps // 4, 20)
-    assert found[-part:].mean() < found[:part].mean() - 100 * close
+    found = losses(steps, "plain")
+    assert found[-20:].mean() < found[:20].mean() - 100 * close
 
 
 @pytest.mark.parametrize(
