@@ -310,7 +310,7 @@ def damages():
         yield pytest.param(part, how, marks=pytest.mark.soak if rare else [])
 
 
-@pytest.mark.parametrize(("part", "how"), damages())
+@pytest.mark.parametrize(("part", "how"), list(damages()))
 def test_a_damaged_checkpoint_is_passed_over_and_said(whole, killed, kept, goes_on, part, how):
     cell = cell_of()
     killed(cell, "step-k:8")
