@@ -33,8 +33,7 @@ def test_a_bench_of_one_side_alone_has_no_ratio():
 
 
 @pytest.mark.slow
-def test_the_benches_of_this_tree_run_in_turns(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", "")  # the bytecode that lies beside torch: none is compiled
+def test_the_benches_of_this_tree_run_in_turns(tmp_path):
     trees = [Tree("base", CHECKOUT), Tree("candidate", CHECKOUT, plant=100.0)]
     found = run(trees, Setup(CHECKOUT, tmp_path, rounds=8), 0)
     base, candidate = found.rounds
