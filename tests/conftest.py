@@ -62,6 +62,17 @@ def tables_as_before_each_file():
         yield
 
 
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """Our compiled kernels, where they lie on this machine; without a compiler the test is skipped."""
+    from fairtrial.kernels import compiler
+
+    try:
+        return compiler.build()
+    except compiler.Unavailable as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def fresh_kernels(tmp_path, monkeypatch):
     """Our kernels were never tried, compiled, loaded or complained about."""

@@ -26,11 +26,11 @@ CHECKS = (
     *tuned_claims.CHECKS,
 )
 CONTROLS = (*interim_claims.CONTROLS, *tuned_claims.CONTROLS, *wrong_methods.CONTROLS)
-# What `tox -e tests` runs of them: intervals, error rates, a rule of stopping, four wrong methods.
+# What `tox -e tests` runs of them: intervals, error rates, a rule of stopping, wrong methods.
 QUICK = (
-    "t of a mean, normal, n = 3", "paired t at r = .8", "subset means", "Clopper-Pearson at 0.9,",
+    "t of a mean, normal, n = 3", "subset means", "Clopper-Pearson at 0.9,",
     "TOST at the margin, n = 6", "sign flips at .05", "confidence sequence, any n", "a NaN is refused",
-    "swapped arms", "tuned",
+    "tuned",
     "z at", "percentile", "4 subsets", "one checkpoint",
 )  # fmt: skip
 
@@ -84,9 +84,10 @@ NORMAL = (student, "stdtrit", lambda df, q: ndtri(q))
     ("owner", "attribute", "broken", "name"),
     [
         (*NORMAL, "t of a mean, normal, n = 5"),
-        (*NORMAL, "paired interaction"),
-        (*NORMAL, "log ratio"),
-        (*NORMAL, "power of paired t, n = 5"),
+        *(
+            pytest.param(*NORMAL, name, marks=pytest.mark.soak)
+            for name in ("paired interaction", "log ratio", "power of paired t, n = 5")
+        ),
         (inputs, "_averaged", lambda values, labels: values, "subset means"),
         (hypothesis_tests, "_all_flips", lambda values, least: 1, "sign flips at .05"),
         (*NORMAL, "TOST"),

@@ -206,7 +206,6 @@ def test_files_laid_into_the_part_by_hand_need_no_network(svhn, home, shelf):
 
 PATCHED = """
 import sys
-from torchvision import datasets
 from fairtrial.data import open_dataset
 from fairtrial.data.torchvision_sets import DOWNLOADS
 server, one, two = sys.argv[1:]

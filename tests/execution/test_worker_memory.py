@@ -4,6 +4,7 @@ import json
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fairtrial.execution.process_environment import worker_environment
 from fairtrial.installation import isolated_python
 from fairtrial.storage.record import cell_message
 from fairtrial.storage.store import Store
+from fairtrial.study.budget import Budget
 from fairtrial.study.loader import find, load
 
 MOST_MB = 500
@@ -42,7 +44,7 @@ print(json.dumps({"status": status, "mb": memory, "loaded": loaded}))
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_worker_that_ran_a_cell_is_small_and_has_loaded_what_it_needs_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # the images are read anew
-    study = load(find("norm")).under("embedded")
+    study = replace(load(find("norm")).under("embedded"), budget=Budget(examples=128))  # of 2,048
     store = Store.of(study, tmp_path)
     store.declare(study)
     (cell, *_) = study.provisional().cells()

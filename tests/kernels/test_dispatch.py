@@ -13,7 +13,7 @@ from fairtrial.kernels import dispatch
 from fairtrial.kernels.dispatch import Choice, adopt, choose, own_kernels
 from fairtrial.kernels.standardization import BIT, standardize_all, way_of
 from fairtrial.models.resnet import create_model
-from tests.support.compilers import FAILING, failing, working
+from tests.support.compilers import FAILING, failing, quick
 from tests.support.filters import close, need, oracle, weights
 from tests.support.toy import gone, until
 
@@ -74,15 +74,20 @@ def test_without_a_compiler_the_reason_is_said_and_a_named_one_is_not_replaced(f
     assert choose("cpu") == Choice("torch", "CC names 'no-such-cc', which is not there")
 
 
-def test_a_cache_that_cannot_be_written_is_a_reason(fresh, monkeypatch):
-    working()
+@pytest.fixture
+def compiles(library, fresh, monkeypatch):
+    """There is a compiler, and it is quick."""
+    monkeypatch.setenv("CC", quick(library, fresh))
+
+
+def test_a_cache_that_cannot_be_written_is_a_reason(compiles, fresh, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(fresh / "file"))
     (fresh / "file").write_text("in the way")
     assert "cannot write" in choose("cpu").reason
 
 
-def test_what_was_ignored_is_said_to_the_user(fresh, capfd):
-    need("compiled")
+def test_what_was_ignored_is_said_to_the_user(compiles, fresh, capfd):
+    assert choose("cpu") == Choice("compiled")
     folder = fresh / "cache" / "fairtrial" / "kernels"
     folder.chmod(0o777)
     dispatch._chosen.clear()
@@ -160,9 +165,10 @@ def test_shapes_alone_need_no_kernels(fresh, monkeypatch, recwarn):
     assert not [warning for warning in recwarn if warning.category is dispatch.Slower]
 
 
-def test_importing_and_asking_loads_no_torch(fresh):
-    code = "import sys, fairtrial.kernels.dispatch as d; d.choose('cpu'); print('torch' in sys.modules)"
-    assert python(code).stdout == "False\n"
+def test_importing_and_asking_loads_no_torch(compiles):
+    code = "import sys, fairtrial.kernels.dispatch as d\n"
+    code += "print(d.choose('cpu').kernels, 'torch' in sys.modules)"
+    assert python(code).stdout == "compiled False\n"
 
 
 def test_building_a_network_compiles_nothing_and_says_nothing(fresh, monkeypatch, capfd, recwarn):

@@ -84,7 +84,7 @@ def assembly(module, name, constants, dtype):
     [
         *((*kernel, "fp32") for kernel in KERNELS),
         *(
-            pytest.param(*kernel, "bf16", marks=() if kernel[1] == "forward_kernel" else pytest.mark.soak)
+            pytest.param(*kernel, "bf16", marks=() if kernel is KERNELS[0] else pytest.mark.soak)
             for kernel in KERNELS
         ),
     ],

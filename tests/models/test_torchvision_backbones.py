@@ -62,12 +62,23 @@ BATTERY = [
 ]  # one of each family whose networks compute differently; the others are known by their shapes
 
 
-NIGHTLY = ("resnext50_32x4d", "efficientnet_b0", "regnet_y_400mf")  # all of their layers stand in others too
-MORE = ("vgg19_bn", "mobilenet_v2", "mnasnet0_5", "vit_b_32")
+NIGHTLY = {  # all of their layers stand in others too
+    f"{PREFIX}{name}"
+    for name in (
+        "resnext50_32x4d",
+        "alexnet",
+        "inception_v3",
+        "shufflenet_v2_x0_5",
+        "efficientnet_b0",
+        "regnet_y_400mf",
+        "densenet121",
+    )
+}
+MORE = {f"{PREFIX}{name}" for name in ("alexnet", "inception_v3", "vgg19_bn", "vit_b_32")}
 SHAPED = [
-    pytest.param(name, marks=() if name in (*BATTERY, *(f"{PREFIX}{m}" for m in MORE)) else pytest.mark.soak)
+    pytest.param(name, marks=() if name in {*BATTERY} - NIGHTLY | MORE else pytest.mark.soak)
     for name in BACKBONES
-]  # the deeper ones of each family take minutes together
+]  # one of each way in which they differ here; all of them take minutes together
 
 
 def theirs(name: str, num_classes: int = 1000, **options) -> nn.Module:
@@ -123,10 +134,7 @@ def filters(model: nn.Module) -> list[str]:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.soak if name.removeprefix(PREFIX) in NIGHTLY else ())
-        for name in BATTERY
-    ],
+    params=[pytest.param(name, marks=pytest.mark.soak if name in NIGHTLY else ()) for name in BATTERY],
 )
 def kept(request):
     """One started network of each row, and the names that its start asked for."""
@@ -379,7 +387,9 @@ def test_the_last_stage_of_resnet50_has_the_parameters_counted_by_hand():
     assert counted == unit(1024, True) + 2 * unit(2048, False) + 2048 * 10 + 10
 
 
-@pytest.mark.parametrize("name", [SMALL, f"{PREFIX}swin_t", f"{PREFIX}vit_b_32"])
+@pytest.mark.parametrize(
+    "name", [SMALL, pytest.param(f"{PREFIX}swin_t", marks=pytest.mark.soak), f"{PREFIX}vit_b_32"]
+)
 def test_multiply_accumulates_are_those_of_torchs_counter(name):
     """Forward and, of a network without groups, backward: as the price of a training step assumes."""
     model, side = shape_only(name, 10), max(97, BACKBONES[name].smallest_side)
@@ -536,8 +546,15 @@ def test_the_record_says_what_was_read(tmp_path, monkeypatch, good):
     assert "IMAGENET1K_V1" in source.notes[0]
 
 
+@pytest.fixture(scope="module")
+def small() -> Backbone:
+    """A started network for files that are refused, after which it is as it was."""
+    return started(SMALL)
+
+
 def refused(model: Backbone, folder: Path, **options) -> Fault:
     """The fault of a file that is not taken, after which the network is as it was."""
+    model.spec = BACKBONES[model.name]  # as the test has published it
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(Fault) as error:
         load_published(model, folder=folder, **({"download": False} | options))
@@ -549,8 +566,8 @@ def never(request):
     raise AssertionError(f"the network was asked for {request.full_url}")
 
 
-def test_a_missing_file_is_named_with_its_place_and_the_way_to_get_it(tmp_path):
-    fault = refused(started(SMALL), tmp_path, opener=never)
+def test_a_missing_file_is_named_with_its_place_and_the_way_to_get_it(tmp_path, small):
+    fault = refused(small, tmp_path, opener=never)
     file = "mobilenet_v3_small-047dcff4.pth"
     assert fault.code == 3
     assert f"of {SMALL} are not on this machine: {file}" in fault.block()
@@ -567,12 +584,12 @@ def test_without_a_folder_the_place_is_torch_hubs_cache(tmp_path, monkeypatch):
     assert f"where: {tmp_path / 'hub' / 'checkpoints' / 'mobilenet_v3_small'}-" in error.value.block()
 
 
-def test_a_file_of_another_digest_is_refused(tmp_path, monkeypatch, good):
+def test_a_file_of_another_digest_is_refused(tmp_path, monkeypatch, good, small):
     path = publish(monkeypatch, tmp_path, SMALL, good)
     damaged = bytearray(good)
     damaged[len(good) // 2] ^= 1
     path.write_bytes(damaged)
-    fault = refused(started(SMALL), tmp_path)
+    fault = refused(small, tmp_path)
     digits = hashlib.sha256(damaged).hexdigest()[:8]
     assert fault.code == 3
     assert f"sha256 begins {digits}; that of the published file begins {path.stem[-8:]}" in fault.block()
@@ -589,11 +606,11 @@ class Canary:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_w18_a_file_that_would_run_code_is_refused_and_runs_none(zipped, tmp_path, monkeypatch, state):
+def test_w18_a_file_that_would_run_code_is_refused_and_runs_none(zipped, tmp_path, monkeypatch, state, small):
     canary = tmp_path / "canary"
     content = saved({**state, "extra": Canary(canary)}, _use_new_zipfile_serialization=zipped)
     publish(monkeypatch, tmp_path, SMALL, content)
-    fault = refused(started(SMALL), tmp_path)
+    fault = refused(small, tmp_path)
     assert fault.code == 3 and "pickled objects, which are refused" in fault.block()
     assert not canary.exists()
     torch.load(io.BytesIO(content), weights_only=False)["extra"].close()
@@ -605,9 +622,9 @@ def test_w18_a_file_that_would_run_code_is_refused_and_runs_none(zipped, tmp_pat
     [b"", b"<html>404</html>", b"PK\x03\x04" + bytes(200), saved([1, 2]), saved({1: torch.ones(2)})],
     ids=["empty", "a page", "half a zip", "a list", "a number as name"],
 )
-def test_what_is_no_table_of_tensors_is_refused(content, tmp_path, monkeypatch):
+def test_what_is_no_table_of_tensors_is_refused(content, tmp_path, monkeypatch, small):
     publish(monkeypatch, tmp_path, SMALL, content)
-    fault = refused(started(SMALL), tmp_path)
+    fault = refused(small, tmp_path)
     assert fault.code == 3 and "not a table of plain tensors" in fault.block()
 
 
@@ -626,12 +643,12 @@ def test_what_is_no_table_of_tensors_is_refused(content, tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor")
-def test_a_file_of_another_network_is_refused(key, value, words, tmp_path, monkeypatch, state):
+def test_a_file_of_another_network_is_refused(key, value, words, tmp_path, monkeypatch, state, small):
     wrong = {**state, key: value}
     if value is None:
         del wrong[key]
     publish(monkeypatch, tmp_path, SMALL, saved(wrong))
-    fault = refused(started(SMALL), tmp_path)
+    fault = refused(small, tmp_path)
     assert fault.code == 3 and words in fault.block()
 
 
@@ -664,19 +681,19 @@ def test_download_fetches_once_and_only_what_is_missing(tmp_path, monkeypatch, g
     assert torch.equal(first.eval().features(images(2, 32)), again.eval().features(images(2, 32)))
 
 
-def test_a_download_that_breaks_off_or_is_another_file_leaves_nothing(tmp_path, monkeypatch, good):
+def test_a_download_that_breaks_off_or_is_another_file_leaves_nothing(tmp_path, monkeypatch, good, small):
     publish(monkeypatch, tmp_path, SMALL, good).unlink()
-    fault = refused(started(SMALL), tmp_path, download=True, opener=lambda _: Answer(good[:-1]))
+    fault = refused(small, tmp_path, download=True, opener=lambda _: Answer(good[:-1]))
     assert fault.code == 6 and f"{len(good) - 1:,} bytes came whose sha256 begins" in fault.block()
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize("error", [URLError("no route to host"), TimeoutError("timed out")], ids=str)
-def test_a_machine_without_a_network_says_what_was_wanted_and_where(error, tmp_path):
+def test_a_machine_without_a_network_says_what_was_wanted_and_where(error, tmp_path, small):
     def opener(request):
         raise error
 
-    fault = refused(started(SMALL), tmp_path, download=True, opener=opener)
+    fault = refused(small, tmp_path, download=True, opener=opener)
     assert fault.code == 6
     assert "could not fetch mobilenet_v3_small-047dcff4.pth: " in fault.block()
     assert f"for {tmp_path / 'mobilenet_v3_small-047dcff4.pth'}" in fault.block()

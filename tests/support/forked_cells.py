@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -54,13 +55,15 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    from fairtrial.execution.cell.run_cell import dataset_of
+    from fairtrial.execution.cell import run_cell
     from fairtrial.kernels.dispatch import choose
     from fairtrial.models.resnet import MODELS, Spec
 
     choose("cpu")  # each child would try the kernels anew, in a process of its own
     MODELS["mini"] = Spec((1, 1), 16, small_images=True)  # every kind of layer, in a third of the time
-    dataset_of("digits", 8, False)  # and each child would read them
+    images = run_cell.dataset_of("digits", 8, False)  # and each child would read them
+    few = {name: getattr(images, name)[:64] for name in ("test_images", "test_labels")}
+    run_cell.dataset_of = lambda *_: replace(images, **few)  # to look at all is a fifth of a cell
     for name in sys.argv[1:]:
         import_module(name)
     answers = os.fdopen(os.dup(1), "w")

@@ -10,7 +10,10 @@ from fairtrial.training.flops import flops_of_features, flops_of_step
 
 
 @pytest.mark.parametrize("side", [32, 57])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in ("mini", "r50x1") else pytest.mark.soak) for name in MODELS],
+)
 def test_the_count_is_that_of_torchs_counter(name, side):
     with torch.device("meta"):
         network = create_model(name, 10, "none", False)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from fairtrial.study.identity import cell_id
 from fairtrial.study.study import Cell, Study
 from tests.support.records import ORIGIN
 
+BN_MODES = ("updated", "frozen", "re-estimated")
 SMALL = {"resolution": 16, "shots": 5, "val_per_class": 2, "batch_size": 8}
 
 
@@ -118,8 +120,19 @@ def test_scratch_ignores_the_checkpoints_and_sees_the_same_images_in_the_same_or
     assert tuned["drawn"]["init"] != scratch["drawn"]["init"]
 
 
-@pytest.mark.parametrize("finetune", ["full", "last", "linear_probe"])
-@pytest.mark.parametrize("bn_mode", ["updated", "frozen", "re-estimated"])
+@pytest.mark.parametrize(
+    ("finetune", "bn_mode"),
+    [
+        *(("full", mode) for mode in BN_MODES),
+        ("last", "frozen"),
+        ("linear_probe", "re-estimated"),
+        *(
+            pytest.param(*both, marks=pytest.mark.soak)
+            for both in product(("last", "linear_probe"), BN_MODES)
+            if both not in (("last", "frozen"), ("linear_probe", "re-estimated"))
+        ),
+    ],
+)
 def test_every_mode_of_transfer_runs_and_repeats_itself(results, finetune, bn_mode):
     bn = {"norm": "bn", "weight_std": False, "finetune": finetune, "bn_mode": bn_mode}
     first, again = (run_cell(transfer(**bn), context(results)) for _ in range(2))

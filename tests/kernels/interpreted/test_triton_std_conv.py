@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -112,9 +114,13 @@ def test_the_scale_and_a_large_mean_of_the_filters_cost_no_digits(device):
     assert_right(tensors(arrays, device), tensors([draws(array.shape, 1) for array in arrays], device))
 
 
-@pytest.mark.parametrize("shape", [(4, 8, 3, 3), (4, 600, 3, 3)])
-@pytest.mark.parametrize("value", [0.0, 0.3, -1e6])
-@pytest.mark.parametrize("definition", ["bit", "big_vision"])
+@pytest.mark.parametrize(
+    ("definition", "value", "shape"),
+    [
+        pytest.param(*case, marks=[] if case[1] == 0.3 or case[2] == (4, 8, 3, 3) else pytest.mark.soak)
+        for case in product(["bit", "big_vision"], [0.0, 0.3, -1e6], [(4, 8, 3, 3), (4, 600, 3, 3)])
+    ],
+)
 def test_a_constant_filter_becomes_zero_and_keeps_a_finite_gradient(definition, value, shape, device):
     eps, options = DEFINITIONS[definition]
     array = draws(shape)
