@@ -32,10 +32,6 @@ _STAMP_WIDTH: Final = 60  # characters of a line of the stamp above a figure
 _LATER: Final = "arms that this release does not have"
 PLANNED: Final = (
     ReportItem(
-        "T1.5", "Main table", ("Q1",), NIGHTLY, "median, spread and interval beside the published tables",
-        "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
-    ),
-    ReportItem(
         "F5.4", "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
         f"{_LATER}: a detector that trains",
     ),
