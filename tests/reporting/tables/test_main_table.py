@@ -5,13 +5,16 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fairtrial.reporting.claims import published
+from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report.figure_registry import report_items, tabulate_study
 from fairtrial.reporting.report.missing_items import Drawings, cover
 from fairtrial.reporting.report.recorded_studies import RecordedStudy
 from fairtrial.reporting.tables.main_table import main_tables
+from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 
 UP = {"upstream": "upstream", "upstream_seeds": 3}
@@ -70,6 +73,10 @@ def test_published_rows_are_those_of_the_same_images_at_shots_of_the_study(made)
     assert values <= set(quoted["median"]) and "99.37" in set(quoted["median"])
     whole = quoted[quoted["images per class"] == "all"]
     assert whole["source"].tolist() == ["published: BiT, Table 1", *["published: BiT, Table 2"] * 2]
+    few = quoted[quoted["images per class"] == "5"]
+    assert set(few["source"]) == {
+        f"published: README, CIFAR few-shot and full, {name}" for name in ("tf2", "jax", "pytorch")
+    }
     assert whole["runs"].tolist() == ["3", "", ""] and whole["sd"].tolist() == ["0.06", "", ""]
     assert "SOTA" not in " ".join(quoted["network"])
     assert not quoted[["n", "n counts", "mean", "95 % low", "95 % high"]].any().any()
@@ -103,11 +110,27 @@ def test_without_a_checkpoint_or_a_fine_tuned_arm_there_is_no_table(make_study, 
     assert main_tables(probes) == []
 
 
-def test_the_report_over_all_studies_shows_it_and_says_of_which_study(made):
+def test_the_report_over_all_studies_shows_it_and_says_of_which_study(made, make_study, publish):
     verdicts = made()
-    study = RecordedStudy("made-up", "made-up", Path(), verdicts, tuple(tabulate_study(verdicts)))
-    drawings = {name: Drawings(name) for name in (*report_items(), "made-up")}
-    covered = {one.item.id: one for one in cover(report_items(), [study], drawings, [])}
+    tables = tuple(tabulate_study(verdicts))
+    scratch = make_study(factors={"norm": ("bn", "gn")}, primary=(), aa=None, seeds=range(3), name="other")
+    other = judge_study(publish(scratch, accuracy))
+    studies = [
+        RecordedStudy("made-up", "made-up", Path(), verdicts, tables),
+        RecordedStudy("other", "other", Path(), other, tables),  # its arms start from nothing: not the item's
+    ]
+    drawings = {name: Drawings(name) for name in (*report_items(), "made-up", "other")}
+    covered = {one.item.id: one for one in cover(report_items(), studies, drawings, [])}
     assert [table.name for table in covered["T1.5"].tables] == ["made-up-main-table"]
-    assert covered["T1.5"].drawn and covered["T1.5"].studies == (study.name,)
+    assert covered["T1.5"].drawn and covered["T1.5"].studies == (studies[0].name,)
     assert not covered["F1.1"].drawn and not covered["T2.1"].tables
+
+
+def test_a_table_shows_an_item_only_where_no_figure_of_its_name_does(made):
+    table = Table("sensitivity", "Rates.", pd.DataFrame([{"arm": "bn"}]))
+    study = RecordedStudy("a", "a", Path(), made(), (table,))
+    figure = RenderedFigure("a-sensitivity", "Rates.", {}, wide=False)
+    for figures, tables in (((figure,), []), ((), ["a-sensitivity"])):
+        drawings = {name: Drawings(name) for name in report_items()} | {"a": Drawings("a", figures)}
+        covered = {one.item.id: one for one in cover(report_items(), [study], drawings, [])}
+        assert [each.name for each in covered["FS.1"].tables] == tables and covered["FS.1"].drawn
