@@ -11,13 +11,20 @@ import numpy as np
 import pytest
 
 from fairtrial.reporting.figures import figure_files
+from fairtrial.reporting.results import load
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Cell, Contrast, Study
+from fairtrial.study.tuning_plan import Tuning
+from fairtrial.tuning.selection import advance
+from tests.support.records import outcome
 
 GN_WS = {"norm": "gn", "weight_std": True}
 BN = {"norm": "bn", "weight_std": False}
+TRIED = (0.01, 0.1, 1.0)  # rates of `tuned`
+# Of the first tuning seed; each later one is a point better at 0.1, and nowhere else. None: diverged.
+VAL_ACC = {"bn": (0.50, 0.90, None), "gn": (0.60, 0.80, 0.40)}
 ORIGIN = {
     "fairtrial": "0.1.0", "torch": "2.15", "device": "cpu", "threads": 1, "precision": "fp32",
     "commit": "0123456789abcdef", "dirty": None, "cpu": "made up",
@@ -150,5 +157,45 @@ def make_transfer(make_study: Callable[..., Study]) -> Callable[..., Study]:
             "aa": None,
         }
         return make_study(**{**fields, **changed})
+
+    return make
+
+
+@pytest.fixture
+def tuned(make_study: Callable[..., Study], tmp_path: Path) -> Callable[..., load.Results]:
+    """Results of a study whose trials have run: with its tuning seeds, without a confirmatory cell."""
+
+    def make(
+        seeds: int = 3,
+        *,
+        upto: int | None = None,
+        accuracy: Any = VAL_ACC,
+        losses: Any = None,
+        **changed: Any,
+    ) -> load.Results:
+        fields = {
+            "factors": {"norm": ("bn", "gn")},
+            "fixed": {"val_per_class": 2},
+            "primary": (Contrast("gn", {"norm": "gn"}, {"norm": "bn"}),),
+            "aa": None,
+            "tuning": Tuning({"lr": TRIED}, seeds=seeds, share=0.5),
+        }
+        study = make_study(**{**fields, **changed})
+        store = Store.of(study, tmp_path / str(len(list(tmp_path.iterdir()))))
+        store.folder.mkdir(parents=True)
+        store.declare(study)
+        first = study.tuning.seeds_of(0)[0]
+        for cell in advance(study, {}).cells[:upto]:
+            if callable(accuracy):
+                acc = accuracy(cell.settings)
+            else:
+                acc = accuracy[cell.settings.norm][TRIED.index(cell.settings.lr)]
+            better = 0.01 * (cell.seed - first) if cell.settings.lr == 0.1 else 0
+            loss = (losses or {}).get((cell.settings.norm, cell.settings.lr), 1 - (acc or 0) - better)
+            record = outcome(cell, None if acc is None else loss, store)
+            if acc is not None:
+                record = replace(record, measured=replace(record.measured, val_acc=acc + better))
+            store.publish(record)
+        return load.load(store)
 
     return make

@@ -105,7 +105,7 @@ def test_an_untouched_copy_of_a_released_study_is_fine(tmp_path):
 def test_a_whole_report_says_what_its_records_say(folder, anew):
     said = verify.compare_files(folder, anew)
     assert (said.problems, said.notes) == ((), ())
-    assert said.files == 2 + 2 + 3 * 6 + 3 * 10  # documents, data, figures, tables
+    assert said.files == 2 + 2 + 3 * 7 + 3 * 10  # documents, data, figures, tables
     assert said.numbers > 5000
 
 
@@ -314,7 +314,7 @@ def test_a_figure_that_is_missing_in_every_kind_is_named(folder, found):
     for kind in ("svg", "pdf", "png"):
         for path in (folder / "figures").glob(f"*.{kind}"):
             path.unlink()
-    assert len(found()) == 18
+    assert len(found()) == 21
 
 
 def test_a_line_too_much_and_a_line_too_few_are_named_alone(folder, found):

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fairtrial.stats import expected_best
+from fairtrial.stats import expected_best, expected_choice
 
 X = [0.61, 0.70, 0.55, 0.74, 0.70, 0.68]
 
@@ -55,3 +55,14 @@ def test_the_band_over_tuning_studies_covers_what_other_trials_would_give():
         got = expected_best(scores, rng=rng)
         inside += got.low[1] <= 2 / 3 <= got.high[1]  # the best of 2 uniform draws is 2/3 on average
     assert inside >= 32  # 38 expected; 95 % nominal, percentile bands are a little narrow
+
+
+def test_what_another_criterion_chooses_is_the_mean_over_all_subsets():
+    criterion = [0.4, 0.2, 0.9, 0.2, np.inf, 0.7]  # of the two at 0.2 the earlier one
+    want = []
+    for k in range(1, 7):
+        subsets = combinations(range(6), k)
+        want.append(np.mean([X[min(s, key=lambda i: (criterion[i], i))] for s in subsets]))
+    assert expected_choice(criterion, X) == pytest.approx(want)
+    with pytest.raises(ValueError, match="got 2 and 6"):
+        expected_choice([0.1, 0.2], X)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from fairtrial.stats.samples import clopper_pearson, mean_interval, sd_interval, trimmed_interval
     from fairtrial.stats.sequential import confidence_sequence
-    from fairtrial.stats.trials import expected_best
+    from fairtrial.stats.trials import expected_best, expected_choice
     from fairtrial.stats.verdicts import verdict
 
 # No file is called like a function in it: importing the file would put a module where the function stood.
@@ -62,6 +62,7 @@ _FILES = {
     "blocked_anova": "factorial",
     "shapley": "coalitions",
     "expected_best": "trials",
+    "expected_choice": "trials",
     "plateau": "robustness",
     "verdict": "verdicts",
 }

@@ -79,6 +79,20 @@ def expected_best(
     )
 
 
+def expected_choice(criterion: Values, scores: Values) -> np.ndarray:
+    """Return (K,): the expected score of the one of k = 1..K random trials with the least criterion.
+
+    criterion: (K,) lower is better, inf of a trial that failed; of equal ones the earlier trial is chosen.
+    scores: (K,) finite, of the same trials, from other runs than the criterion: what wins by luck in the one
+    is not lucky in the other. Exact, over all subsets of k. Raises ValueError for unequal lengths.
+    """
+    order = np.argsort(np.asarray(criterion, dtype=float), kind="stable")[::-1]
+    values = sample(scores, "scores")
+    if len(order) != len(values):
+        raise ValueError(f"each trial has a criterion and a score; got {len(order)} and {len(values)}")
+    return _best([values[order]], np.arange(1, len(values) + 1))[0]
+
+
 def _resampled(scores: np.ndarray, resamples: int, chance: np.random.Generator) -> np.ndarray:
     """(n,) sorted scores -> (resamples, n): drawn with replacement, each row sorted."""
     n = len(scores)

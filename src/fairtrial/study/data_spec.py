@@ -111,3 +111,8 @@ def is_missing(spec: str) -> bool:
 def name_of(spec: str) -> str:
     """The identity of the data regardless of its path: 'digits', 'cifar10', 'parquet:cifar10'."""
     return parse(spec).name
+
+
+def published_name(spec: str) -> str:
+    """Return what papers call the data, from any source: 'cifar10' of parquet:cifar10."""
+    return name_of(spec).rpartition(":")[2]

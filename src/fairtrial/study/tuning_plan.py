@@ -129,15 +129,19 @@ class Tuning:
         return seed % self.studies
 
     @property
+    def budget(self) -> str:
+        """ "the study's budget", or its share."""
+        return "the study's budget" if self.share == 1 else f"{100 * self.share:g} % of the study's budget"
+
+    @property
     def words(self) -> str:
         """'lr 0.03, 0.1, 0.3, 1, 3 at 2 tuning seeds, half the budget, by validation loss'."""
         space = "; ".join(f"{name} {_spelled(values)}" for name, values in self.space.items())
         effort = "" if self.trials is None else f"{self.trials} {self.sampler} trials of "
-        budget = "the study's budget" if self.share == 1 else f"{100 * self.share:g} % of the study's budget"
         score = {"val_loss": "validation loss", "val_acc": "validation accuracy"}[self.score]
         searches = "" if self.studies == 1 else f", {self.studies} independent searches"
         ties = ", ties on paired seeds" if self.paired_ties else ""
-        return f"{effort}{space} at {self.seeds} tuning seeds, {budget}, by {score}{ties}{searches}"
+        return f"{effort}{space} at {self.seeds} tuning seeds, {self.budget}, by {score}{ties}{searches}"
 
     def record(self) -> dict[str, Any]:
         """JSON-ready, for the declaration."""

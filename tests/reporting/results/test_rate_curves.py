@@ -13,49 +13,10 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.results.rate_curves import rate_contrasts, rate_curves
 from fairtrial.reporting.tables.sensitivity_tables import common_rate_table, sensitivity_table
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
-from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
-from fairtrial.study.tuning_plan import Tuning
-from fairtrial.tuning.selection import advance
-from tests.support.records import outcome
 
 RATES = (0.01, 0.1, 1.0)
 PLAIN = Contrast("gn", {"norm": "gn"}, {"norm": "bn"})
-# Of the first tuning seed; each later one is a point better at 0.1, and nowhere else. None: diverged.
-ACCURACY = {"bn": (0.50, 0.90, None), "gn": (0.60, 0.80, 0.40)}
-
-
-@pytest.fixture
-def tuned(make_study, tmp_path):
-    """Results of a study whose trials have run: with its tuning seeds, without a confirmatory cell."""
-
-    def make(seeds=3, *, upto=None, accuracy=ACCURACY, losses=None, **changed):
-        fields = {
-            "factors": {"norm": ("bn", "gn")},
-            "fixed": {"val_per_class": 2},
-            "primary": (PLAIN,),
-            "aa": None,
-            "tuning": Tuning({"lr": RATES}, seeds=seeds, share=0.5),
-        }
-        study = make_study(**{**fields, **changed})
-        store = Store.of(study, tmp_path / str(len(list(tmp_path.iterdir()))))
-        store.folder.mkdir(parents=True)
-        store.declare(study)
-        first = study.tuning.seeds_of(0)[0]
-        for cell in advance(study, {}).cells[:upto]:
-            if callable(accuracy):
-                acc = accuracy(cell.settings)
-            else:
-                acc = accuracy[cell.settings.norm][RATES.index(cell.settings.lr)]
-            better = 0.01 * (cell.seed - first) if cell.settings.lr == 0.1 else 0
-            loss = (losses or {}).get((cell.settings.norm, cell.settings.lr), 1 - (acc or 0) - better)
-            record = outcome(cell, None if acc is None else loss, store)
-            if acc is not None:
-                record = replace(record, measured=replace(record.measured, val_acc=acc + better))
-            store.publish(record)
-        return load.load(store)
-
-    return make
 
 
 def test_a_curve_has_a_row_per_tuning_seed_and_chance_where_it_diverged(tuned):

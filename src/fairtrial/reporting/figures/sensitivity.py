@@ -162,14 +162,13 @@ def _name(curve: RateCurve, axis: str | None) -> str:
 def _caption(tuning: Tuning, curves: Sequence[RateCurve]) -> str:
     n = len(curves[0].accuracy)
     bars = "95 % t intervals" if n >= MIN_UNITS else "from the lowest to the highest run, no intervals,"
-    share = "the study's budget" if tuning.share == 1 else f"{100 * tuning.share:g} % of the study's budget"
     crosses = "; crosses: diverged, scored as chance" if any(curve.diverged.any() for curve in curves) else ""
     name = _NAMES.get(tuning.names[0], tuning.names[0])
     chose = " and the loss that chose" if tuning.score == "val_loss" else ", which chose,"
     return (
         f"Validation accuracy{chose} against {name}. Bars: {bars} over n = "
-        f"{plural(n, 'tuning seed')}; dots: runs{crosses}; rings: chosen. Each trial had {share} and was "
-        f"scored on {curves[0].val_n} validation images."
+        f"{plural(n, 'tuning seed')}; dots: runs{crosses}; rings: chosen. Each trial had {tuning.budget} and "
+        f"was scored on {curves[0].val_n} validation images."
     )
 
 

@@ -1,8 +1,9 @@
-"""What more trials buy: the best of k trials of each arm, as a curve and as rows of a table."""
+"""What more trials buy: the best of k trials of each arm, sampled ones, and those of a grid over one rule."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
@@ -12,11 +13,12 @@ from matplotlib.axes import Axes
 
 from fairtrial.reporting.figures.curves import name_ends, within
 from fairtrial.reporting.figures.figure_layout import Figures, side_by_side
-from fairtrial.reporting.figures.style import Look, looks
-from fairtrial.reporting.report_item import STUDY, RegistryRow
+from fairtrial.reporting.figures.style import INK, QUIET, Look, looks
+from fairtrial.reporting.report_item import NIGHTLY, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.results.rule_gains import RuleGain, halved, rule_gains, rule_of
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import SCALES, clean
+from fairtrial.reporting.wording import SCALES, clean, plural
 from fairtrial.rng import ROOT
 from fairtrial.stats import expected_best
 from fairtrial.study import factors
@@ -24,6 +26,9 @@ from fairtrial.study.study import regime_of
 from fairtrial.study.tuning_plan import Tuning
 
 _SCALE: Final = SCALES["val_acc"]
+_MOST_NAMED: Final = 8  # arms; more of them are grey lines: their names would stand far from their ends
+_LONG: Final = (20, 36)  # letters of a name: beyond them over the whole width, or not named at all
+_SCORES: Final = {"val_loss": "validation loss", "val_acc": "validation accuracy"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,4 +112,62 @@ def _caption(tuning: Tuning, *, banded: bool) -> str:
     )
 
 
-ROWS = (RegistryRow(STUDY, best_of_k, rank=90),)
+def against_rule(verdicts: StudyVerdicts) -> Figures:
+    """Draw what the best of k tried rates gains over one rate for all arms, a thin line per arm."""
+    results, tuning = verdicts.results, verdicts.results.study.tuning
+    found = rule_gains(results)
+    if not found or tuning is None:
+        return
+    longest = max(len(each.curve.label) for each in found)
+    named = len(found) <= _MOST_NAMED and longest <= _LONG[1]
+    figure, (ax,) = side_by_side(1, 2.6, wide=named and longest > _LONG[0])
+    k = np.arange(1, len(found[0].gain) + 1)
+    ax.axhline(0, color=INK, linewidth=0.8, zorder=1.5)
+    ends = []
+    for each, look in zip(found, looks([each.curve.look for each in found]), strict=True):
+        how = {"color": look.color, "linestyle": look.dash} if named else {"color": QUIET, "alpha": 0.4}
+        ax.plot(k, each.gain * _SCALE.factor, linewidth=0.7, **how)
+        ends.append((each.curve.label, float(each.gain[-1]) * _SCALE.factor, look))
+    ax.plot(k, _mean(found) * _SCALE.factor, color=INK, linewidth=1.8, zorder=3)
+    ax.set_xlim(1, len(k))
+    ax.set_xticks(k)
+    ax.set_xlabel("rates k tried for an arm")
+    ax.set_ylabel(f"points gained over the rule, lr {rule_of(results):g}")
+    name_ends(ends if named else [], ax)
+    yield "rule-against-tuned", _rule_caption(results, tuning, found), figure
+
+
+def _mean(found: Sequence[RuleGain]) -> np.ndarray:
+    return np.mean([each.gain for each in found], axis=0)
+
+
+def _rule_caption(results: Results, tuning: Tuning, found: Sequence[RuleGain]) -> str:
+    n, last = len(found[0].curve.accuracy), [float(each.gain[-1]) for each in found]
+    share = f"half of the {n} tuning seeds" if halved(n) else f"{n - 1} of {n} tuning seeds"
+    mean, least, most = (_SCALE.show(value) for value in (_mean(found)[-1], min(last), max(last)))
+    return (
+        f"Validation accuracy that the best of k rates gains over the rule, lr {rule_of(results):g} in "
+        f"{plural(len(found), 'arm')}: chosen by {_SCORES[tuning.score]} on {share}, scored on the rest, "
+        f"the mean over all splits and subsets. Thin: arms; thick: their mean, no interval. "
+        f"All {len(found[0].gain)} rates: {mean} points, from {least} to {most}. Arms share tuning seeds and "
+        "images: they are no sample. Equal scores go to the smaller rate, and no other tie does. The study "
+        "chooses on all seeds, with less noise. A diverged run counts as chance. "
+        f"Each trial had {tuning.budget}. The rule is the study's fixed rate, at 64 images per update, which "
+        "pilots may have chosen; it is not BiT's HyperRule."
+    )
+
+
+ROWS = (
+    RegistryRow(STUDY, best_of_k, rank=90),
+    RegistryRow(STUDY, against_rule, rank=91, items=(
+        ReportItem(
+            "F1.4", "One rate for all arms against tuned ones", ("Q1",), NIGHTLY,
+            "what the best of k rates gains over one rate, on validation images of seeds that did not choose",
+            "fairtrial tune transfer; on a network of BiT: fairtrial tune shots --preset bit --device cuda "
+            "--set upstream=BiT-M-R50x1 --set recipe=own --set val_per_class=12 --space lr=0.01,0.03,0.1 "
+            "--tuning-seeds 4",
+            ("rule-against-tuned",), Cells(pretrained=True),
+            "networks of BiT; BiT's HyperRule sets more than a rate and is no arm here",
+        ),
+    )),
+)  # fmt: skip

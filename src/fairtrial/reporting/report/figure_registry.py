@@ -32,14 +32,6 @@ _STAMP_WIDTH: Final = 60  # characters of a line of the stamp above a figure
 _LATER: Final = "arms that this release does not have"
 PLANNED: Final = (
     ReportItem(
-        "F1.4", "HyperRule against tuned arms", ("Q1",), NIGHTLY,
-        "the regret of a rule against the best of k trials", "fairtrial tune norm --searches 3",
-    ),
-    ReportItem(
-        "T1.5", "Main table", ("Q1",), NIGHTLY, "median, spread and interval beside the published tables",
-        "fairtrial run shots --preset bit --device cuda, for each downstream set and upstream file",
-    ),
-    ReportItem(
         "F5.4", "A toy detector", ("Q5",), NIGHTLY, "average precision on drawn shapes",
         f"{_LATER}: a detector that trains",
     ),

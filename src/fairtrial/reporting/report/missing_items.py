@@ -47,7 +47,7 @@ class CoveredItem:
     item: ReportItem
     figures: tuple[tuple[str, RenderedFigure], ...]
     tables: tuple[Table, ...]
-    studies: tuple[str, ...]  # keys of those that it was drawn from
+    studies: tuple[str, ...]  # names of those that it was drawn from
     needs: str
 
     @property
@@ -67,14 +67,17 @@ def cover(
     for item, row in items.values():
         figures: list[tuple[str, RenderedFigure]] = []
         tables: list[Table] = []
-        keys: list[str] = []
+        sources: list[str] = []
         needs = ""
         if row is not None and row.source == STUDY:
             for study in studies:
                 fitting = item.cells.fits(study.verdicts.results.study)
                 own = drawings[study.key].figures_of(item) if fitting else []
                 figures += [(study.name, figure) for figure in own]
-                keys += [study.key] if own else []
+                # of a figure and a table with one name, the figure shows the item
+                shown = [t for t in study.tables if item.includes(t.name)] if fitting and not own else []
+                tables += [replace(table, name=f"{study.key}-{table.name}") for table in shown]
+                sources += [study.name] if own or shown else []
         elif row is not None and row.source == BENCH:
             for part in (replace(item, shows=(pattern,)) for pattern in item.shows):
                 for bench in (drawings[key] for key in benches):
@@ -85,7 +88,7 @@ def cover(
             figures, tables = [("without cells", figure) for figure in made.figures], list(made.tables)
             needs = made.needs
         needs = "" if figures or tables else needs or item.fill
-        covered.append(CoveredItem(item, tuple(figures), tuple(tables), tuple(keys), needs))
+        covered.append(CoveredItem(item, tuple(figures), tuple(tables), tuple(sources), needs))
     return covered
 
 
@@ -98,7 +101,7 @@ def coverage_table(covered: Sequence[CoveredItem]) -> Table:
             "serves": ", ".join(each.item.questions),
             "tier": each.item.tier,
             "state": ("drawn in part" if each.item.lacks else "drawn") if each.drawn else "not drawn",
-            "from": ", ".join(dict.fromkeys(label for label, _ in each.figures)),
+            "from": ", ".join(dict.fromkeys([*(label for label, _ in each.figures), *each.studies])),
             "needs": each.needs or _lacks(each.item),
         }
         for each in covered

@@ -44,7 +44,7 @@ def arm_table(results: Results, *, partial: bool) -> Table:
         "; classes are uneven: balanced acc is the mean over them, %, in runs that ended" if uneven else ""
     )
     caption = f"{what}: {how}; {last}. {seeds(results)}. {provenance(results)}"
-    rows = [_arm(group, scale, several) | _end(results, group) for group in groups]
+    rows = [{"arm": group.label} | outcome(group, scale, several) | _end(results, group) for group in groups]
     return Table("arms", caption, pd.DataFrame(rows).fillna(""))
 
 
@@ -60,10 +60,10 @@ def _end(results: Results, group: Group) -> dict[str, str]:
     }
 
 
-def _arm(group: Group, scale: Scale, several: bool) -> dict[str, str]:
+def outcome(group: Group, scale: Scale, several: bool) -> dict[str, str]:
+    """Return what an arm reached. several: whether n may count other things than seeds."""
     values, mean = sorted(group.values.values()), group.mean
     return {
-        "arm": group.label,
         "n": str(group.n),
         **({"n counts": group.unit.name, "runs": str(len(values))} if several else {}),
         "failed": str(len(group.failed)),

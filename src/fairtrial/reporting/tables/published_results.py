@@ -61,7 +61,7 @@ def _lines(
             "model": model,
             "upstream": upstream,
             "values": values_of(rows, named),
-            "source": f"{'BiT' if source == BIT else 'README'}, {table}",
+            "source": place_of(rows[0]),
             "rows": span([row["row"] for row in rows]),
         }
         for (model, upstream), rows in groups.items()
@@ -72,6 +72,11 @@ def model_of(setting: dict[str, Any]) -> str:
     """'BiT-L R50x1' where letter and architecture stand apart; else the model as it is called."""
     letter = setting.get("bit")
     return f"BiT-{letter} {setting['model']}" if letter else str(setting["model"])
+
+
+def place_of(row: PublishedRow) -> str:
+    """'BiT, Table 1', 'README, VTAB re-runs': where a row of BiT's authors is printed."""
+    return f"{'BiT' if BIT in row['source'] else 'README'}, {row['table']}"
 
 
 def values_of(rows: list[PublishedRow], named: tuple[str, ...]) -> str:

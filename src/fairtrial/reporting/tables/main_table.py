@@ -1,0 +1,136 @@
+"""T1.5: what each fine-tuned arm reached, beside what BiT's authors print on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Any, Final
+
+import pandas as pd
+
+from fairtrial.reporting.claims import published
+from fairtrial.reporting.claims.published import PublishedRow
+from fairtrial.reporting.claims.published_claims import SCALED
+from fairtrial.reporting.report_item import NIGHTLY, STUDY, Cells, RegistryRow, ReportItem, network_name
+from fairtrial.reporting.results.arms import Group, gather
+from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.tables.outcome_tables import outcome
+from fairtrial.reporting.tables.published_results import ASKED, OTHERS, model_of, place_of
+from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts.captions import counted, provenance, upstream_images
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
+from fairtrial.reporting.wording import SCALES, clean
+from fairtrial.study import factors
+from fairtrial.study.data_spec import published_name
+from fairtrial.study.settings import ALL, MODEL_NAMES, Settings
+
+_SCALE: Final = SCALES["test_acc"]
+_FULL: Final = "full"  # as published.json calls all training images
+# What has a column of its own, so that the arm's name leaves it out.
+_COLUMNS: Final = ("data", "shots", "upstream", "upstream_seeds", "model", "finetune")
+_WHOLE: Final = ("Table 1", "Table 2")  # of the paper: on all images, and beside any number of them
+
+
+def main_tables(verdicts: StudyVerdicts) -> list[Table]:
+    """Make a row per arm that is fine-tuned from a checkpoint, then one per published result."""
+    results = verdicts.results
+    study = results.study
+    every = gather(results, list(study.factors), "test_acc", intervals=results.sound or verdicts.partial)
+    arms = [(group, study.settings(group.levels)) for group in every]
+    arms = [(group, arm) for group, arm in arms if arm.starts_from_checkpoint and arm.finetune == "full"]
+    if not arms or study.cell:
+        return []
+    printed = _printed([arm for _, arm in arms])
+    rows = [*(_measured(results, group, arm) for group, arm in arms), *printed]
+    caption = _caption(results, arms, bool(printed))
+    return [Table("main-table", caption, pd.DataFrame(rows).fillna(""))]
+
+
+def _measured(results: Results, group: Group, arm: Settings) -> dict[str, str]:
+    images = upstream_images(results) if arm.start.kind == "study" else None
+    levels = {name: level for name, level in group.look.items() if name not in _COLUMNS}
+    return {
+        "source": "measured here",
+        "downstream": clean(published_name(arm.data)),
+        "images per class": str(arm.shots),
+        "network": clean(network_name(arm.model) if arm.model in MODEL_NAMES else arm.model),
+        "arm": clean(factors.label(levels)),
+        "upstream": clean(f"{images} (study {arm.start.name})" if images else arm.start.name),
+        "median": _SCALE.show(median(group.values.values())) if group.values else "",
+        **outcome(group, _SCALE, several=True),
+    }
+
+
+def _printed(arms: Sequence[Settings]) -> list[dict[str, str]]:
+    """Return the rows on the downstream sets of these arms: all images, and as many as an arm has."""
+    shots = {_FULL if arm.shots == ALL else arm.shots for arm in arms}
+    return [
+        _published(row)
+        for name in dict.fromkeys(published_name(arm.data) for arm in arms)
+        for row in _quoted(name)
+        if row["table"] in _WHOLE or row["setting"]["shots"] in shots
+    ]
+
+
+def _quoted(downstream: str) -> Iterator[PublishedRow]:
+    """Yield the results of BiT's own networks on a downstream set, in the order of T5.1."""
+    for _, source, table, metric, _ in ASKED:
+        if metric == "top1_pct":
+            rows = published.rows(source, table, metric, downstream=downstream)
+            yield from (row for row in rows if not model_of(row["setting"]).startswith(OTHERS))
+
+
+def _published(row: PublishedRow) -> dict[str, str]:
+    setting: dict[str, Any] = row["setting"]
+    shots = setting.get("shots", _FULL)
+    framework = f", {setting['framework']}" if "framework" in setting else ""
+    return {
+        "source": f"published: {place_of(row)}{framework}",
+        "downstream": setting["downstream"],
+        "images per class": ALL if shots == _FULL else str(shots),
+        "network": model_of(setting),
+        "upstream": str(setting.get("upstream") or ""),
+        "median": str(row["value"]),
+        "runs": str(setting.get("runs") or setting.get("subsamples") or ""),
+        **{name: str(row[name]) for name in ("sd", "min", "max") if row.get(name) is not None},
+    }
+
+
+def _caption(results: Results, arms: Sequence[tuple[Group, Settings]], printed: bool) -> str:
+    units = {group.unit.name: group.unit for group, _ in arms}
+    several = len(units) > 1
+    rows = [(unit, f" in rows that count {name}s" * several) for name, unit in units.items()]
+    told = [
+        "Test accuracy of each fine-tuned arm, %. Median, min and max are over runs; the mean with its "
+        "95 % t interval and the sd are over what n counts; diverged runs score chance",
+        *(_beside([arm for _, arm in arms]) if printed else ()),
+        counted(results, rows),
+        provenance(results),
+    ]
+    return ". ".join(told)
+
+
+def _beside(arms: Sequence[Settings]) -> tuple[str, str]:
+    """Return what published rows are, and what may be compared with them."""
+    if any(arm.start.bit for arm in arms):
+        ours = f"An arm of another network, upstream file or recipe is {SCALED}"
+    else:
+        ours = f"Ours is {SCALED}, another network from other upstream images"
+    return (
+        "Published rows are quoted, their spread is over runs; where runs is empty, neither their number nor "
+        "that it is a median is recorded",
+        f"{ours}: the difference from a published row is no effect of what the row names",
+    )
+
+
+ROWS = (
+    RegistryRow(STUDY, main_tables, rank=95, items=(
+        ReportItem(
+            "T1.5", "Main table", ("Q1",), NIGHTLY,
+            "median, spread and interval of each fine-tuned arm; nothing about the published rows beside",
+            "fairtrial run transfer; on CIFAR-10: fairtrial run shots-curve --data parquet:DIR",
+            ("main-table",), Cells(pretrained=True),
+            "BiT's networks, for each downstream set and upstream file",
+        ),
+    )),
+)  # fmt: skip
