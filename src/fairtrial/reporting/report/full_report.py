@@ -132,7 +132,7 @@ def report_files(
         files[f"{page.slug}.md"] = full_page.markdown(page)
     for study in studies:
         content = study_page.facts(study.verdicts, study.shared), drawings[study.key].figures, study.tables
-        files[f"study-{study.key}.html"] = study_page.html(*content, study.verdicts.warnings)
+        files[f"study-{study.key}.html"] = study_page.html(*content, study.verdicts.warnings, key=study.key)
     files |= figure_files(figure for drawn in drawings.values() for figure in drawn.figures)
     files |= table_files([*overview, *(table for drawn in drawings.values() for table in drawn.tables)])
     for study in studies:
@@ -187,7 +187,7 @@ def judge(task: DrawingTask) -> RecordedStudy:
     """Read the study of a task and make its tables; a record that cannot be trusted is a Fault."""
     verdicts = judge_study(Store(task.folder), partial=task.partial)
     tables = tuple(figure_registry.tabulate_study(verdicts))
-    return RecordedStudy(task.key, task.label, task.folder, verdicts, tables)
+    return RecordedStudy(task.key, task.label, verdicts, tables)
 
 
 def draw(task: DrawingTask) -> Drawings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import fairtrial
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
 from fairtrial.reporting.report import study_page
-from fairtrial.reporting.report.page_model import split_caption
+from fairtrial.reporting.report.page_model import split_caption, title_of, without_provenance
 from fairtrial.reporting.report.pdf_document import (
     Bullets,
     Document,
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 
 MAKER: Final = f"fairtrial {fairtrial.__version__}, {MADE_BY}"
 _BESIDE: Final = ("arms",)  # tables that stand with the figures; the others follow at the end
-_TITLES: Final = {
-    "contrasts": "Declared contrasts",
-    "sensitivity": "Sensitivity to the learning rate",
-    "crossover": "Who leads at each step and each second",
-    "norm-by-weight-std": "Norm and weight standardization, crossed",
-    "arms": "Accuracy of each arm",
-    "pairing": "What pairing buys",
-    "variance": "Where the spread comes from",
-    "budget-parity": "What each arm spent",
-    "fairness": "Fairness checks",
-    "tuning": "How the rates were chosen",
-    "common-rate": "The contrasts at one common rate",
-    "anova": "Analysis of variance",
-}
 _WORKS: Final = {  # of a factor: keys of references.bib
     "norm": ("bn", "gn"),
     "weight_std": ("ws",),
@@ -134,26 +120,15 @@ def _background(results: Results) -> tuple[Line, ...]:
 
 
 def _picture(figure: RenderedFigure, results: Results) -> tuple[Picture, Note]:
-    caption, notes = split_caption(_without_provenance(figure.caption, results))
-    return Picture(figure.name, figure, title_of(figure.name), caption), Note(figure.name, notes)
+    caption, notes = split_caption(without_provenance(figure.caption, provenance(results)))
+    return Picture(figure.name, figure, f"{title_of(figure.name)}.", caption), Note(figure.name, notes)
 
 
 def _tabular(table: Table, results: Results) -> Tabular:
-    caption = _without_provenance(table.caption, results)
-    return Tabular(f"table-{table.name}", table, title_of(table.name), caption)
+    caption = without_provenance(table.caption, provenance(results))
+    return Tabular(f"table-{table.name}", table, f"{title_of(table.name)}.", caption)
 
 
 def pointers_to(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
     """Return the figures and tables of the document by number, with their titles."""
     return Pointers(lead, tuple((block.title.removesuffix("."), block.name) for block in blocks))
-
-
-def _without_provenance(caption: str, results: Results) -> str:
-    """Return a caption without what the facts say once."""
-    return caption.removesuffix(provenance(results)).rstrip()
-
-
-def title_of(name: str) -> str:
-    """Return the title of a figure or table: 'Test accuracy by batch size.'."""
-    title = _TITLES.get(name) or name.replace("-", " ").replace(" acc ", " accuracy ").capitalize()
-    return f"{title}."

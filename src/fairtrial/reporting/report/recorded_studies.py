@@ -25,7 +25,6 @@ class RecordedStudy:
 
     key: str
     label: str
-    folder: Path
     verdicts: StudyVerdicts
     tables: tuple[Table, ...]
     shared: Shared = field(default_factory=dict)

@@ -1,27 +1,44 @@
-"""Report -> one self-contained page: no script, nothing loaded, every string escaped."""
+"""The report of one study as one self-contained page: no script, nothing loaded, every string escaped.
+
+First the answer and the figure that shows it, then the verdicts, then everything else in folds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
+from fairtrial.reporting.report import answers
+from fairtrial.reporting.report.page_model import TERMS, split_caption, title_of, without_provenance
+from fairtrial.reporting.report.recorded_studies import RecordedStudy
 from fairtrial.reporting.results.replication_units import ReplicationUnit
 from fairtrial.reporting.results.shared_runs import TERM, Shared, words
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
-from fairtrial.reporting.verdicts.captions import commits, failures, preset, units, upstream_images
+from fairtrial.reporting.verdicts.captions import (
+    commits,
+    failures,
+    preset,
+    provenance,
+    units,
+    upstream_images,
+)
 from fairtrial.reporting.verdicts.sentences import grounds
 from fairtrial.reporting.wording import clean, plural
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
     from fairtrial.study.study import Study
+
+_MOST_CARDS: Final = 12  # verdicts on the page; further ones are in a fold
+_IN_PROVENANCE: Final = ("study", "preset", "budget", "code", "failed")
+_UNASKED: Final = "This study declares no contrast, so it has no verdict."
 
 
 def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
@@ -45,26 +62,32 @@ def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
         ("pilots", clean(results.pilots) or "none named"),
         *(((TERM, words(shared)),) if shared else ()),
     ]
-    cards = [
-        {
-            "name": clean(finding.contrast.name),
-            "verdict": finding.verdict,
-            "word": finding.verdict.replace("_", " "),
-            "sentence": sentence,
-            "grounds": _capital(grounds(finding)),
-            "warnings": [_capital(clean(warning)) for warning in finding.warnings],
-            "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
-        }
-        for finding, sentence in zip(verdicts.findings, verdicts.sentences, strict=True)
-    ]
+    said = answers.said_of(RecordedStudy(clean(study.name), clean(study.name), verdicts, ()))
     return {
         "question": clean(study.question),
+        "answer": answers.answer(said, own=True) or (_UNASKED,),
+        "provenance": provenance(results),
         "name": clean(study.name),
         "complete": results.sound,
         "progress": results.unsound,
         "facts": about,
-        "cards": cards,
+        "run": [(name, value) for name, value in about if name not in _IN_PROVENANCE],
+        "cards": [_card(one) for one in said],
         "aa": verdicts.control,
+    }
+
+
+def _card(said: answers.Said) -> dict[str, Any]:
+    finding = said.finding
+    return {
+        "name": clean(finding.contrast.name),
+        "verdict": finding.verdict,
+        "word": finding.verdict.replace("_", " "),
+        "plain": answers.plain(finding),
+        "sentence": said.sentence,
+        "grounds": "" if finding.verdict == "refused" else _capital(grounds(finding)),
+        "warnings": [_capital(clean(warning)) for warning in finding.warnings],
+        "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
     }
 
 
@@ -86,18 +109,44 @@ def html(
     figures: Sequence[RenderedFigure],
     tables: Sequence[Table],
     warnings: Sequence[str],
+    *,
+    key: str = "",
 ) -> str:
-    """Return the page; figures stand in it as SVG."""
+    """Return the page; figures stand in it as SVG. key: of the study within a report over all of them."""
+    drawn = [
+        {**about, "wide": figure.wide, "svg": Markup(figure.svg)}
+        for figure, about in zip(figures, _figures(figures, key), strict=True)
+    ]
+    cards = content["cards"]
     return render_page(
         "study_page.html",
-        **content,
-        figures=[
-            {"name": f.name, "caption": f.full_caption, "wide": f.wide, "svg": Markup(f.svg)} for f in figures
-        ],
-        tables=[table_content(table) for table in tables],
+        **content | {"cards": cards[:_MOST_CARDS]},
+        more_cards=cards[_MOST_CARDS:],
+        main=drawn[:1],
+        figures=drawn[1:],
+        tables=[table_content(table) | _told(content, table) for table in tables],
         warnings=warnings,
+        terms=TERMS,
         made=MADE_BY,
+        whole=bool(key),
     )
+
+
+def _figures(figures: Sequence[RenderedFigure], key: str = "") -> list[dict[str, Any]]:
+    """Return the number, title, caption and notes of each figure; where it comes from the page says once."""
+    told = []
+    for number, figure in enumerate(figures, 1):
+        caption, notes = split_caption(figure.caption)
+        title = title_of(figure.name.removeprefix(f"{key}-"))
+        told.append({"number": number, "title": title, "caption": caption, "notes": notes})
+    return told
+
+
+def _told(content: dict[str, Any], table: Table) -> dict[str, str]:
+    return {
+        "title": title_of(table.name),
+        "caption": without_provenance(table.caption, content["provenance"]),
+    }
 
 
 def render_page(template: str, **content: Any) -> str:
@@ -135,17 +184,39 @@ def markdown(
 ) -> str:
     """Return the same page for a repository or a notebook; figures are linked."""
     lines = [f"# {text(content['question'])}", ""]
-    if (control := content["aa"]) is not None:
-        lines += [f"**{text(control.sentence)}**" if control.alarm else text(control.sentence), ""]
+    if (control := content["aa"]) is not None and control.alarm:
+        lines += [f"**{text(control.sentence)}**", ""]
     if not content["complete"]:
         lines += [f"**{text(content['progress'])}**", ""]
-    lines += [f"- **{text(card['word'])}**: {text(card['sentence'])}" for card in content["cards"]]
-    lines += ["", *(f"- {name}: {text(value)}" for name, value in content["facts"])]
-    for number, figure in enumerate(figures, 1):
-        caption = text(f"Figure {number}: {figure.full_caption}")
-        lines += ["", f"![{figure.name}](figures/{figure.name}.svg)", "", caption]
+    lines += [f"- {text(said)}" for said in content["answer"]]
+    drawn = list(zip(figures, _figures(figures), strict=True))
+    lines += [
+        *_drawn(drawn[:1]),
+        "",
+        text(f"Study {content['name']}. {content['provenance']}"),
+        "",
+        "## Verdicts",
+        "",
+    ]
+    for card in content["cards"]:
+        lines += [f"- **{text(card['word'])}**: {text(card['plain'])}", f"  - {text(card['sentence'])}"]
+    if control is not None and not control.alarm:
+        lines += ["", text(control.sentence)]
+    lines += ["", "## What was run", "", *(f"- {name}: {text(value)}" for name, value in content["run"])]
+    if drawn[1:]:
+        lines += ["", "## Further figures", *_drawn(drawn[1:])]
     for table in tables:
-        lines += ["", f"## {text(table.name)}", "", text(table.caption), "", table.markdown().rstrip()]
+        told = _told(content, table)
+        lines += ["", f"## {text(told['title'])}", "", text(told["caption"]), "", table.markdown().rstrip()]
     if warnings:
         lines += ["", "## Warnings", "", *(f"- {text(warning)}" for warning in warnings)]
+    lines += ["", "## Terms used here", "", *(f"- {text(term)}: {text(means)}" for term, means in TERMS)]
     return "\n".join(lines) + "\n"
+
+
+def _drawn(figures: Sequence[tuple[RenderedFigure, dict[str, Any]]]) -> Iterator[str]:
+    for figure, told in figures:
+        caption = f"Figure {told['number']}: {told['title']}. {told['caption']}"
+        yield from ("", f"![{figure.name}](figures/{figure.name}.svg)", "", text(caption))
+        if told["notes"]:
+            yield from ("", f"How to read figure {told['number']}: {text(told['notes'])}")
