@@ -241,7 +241,7 @@ def test_a_new_figure_is_one_file(make_study, publish, tmp_path, monkeypatch):
         item, row = report_items()["F1.9"]
         assert list(report_items())[4:6] == ["T1.5", "F1.9"] and row.fits(verdicts.results.study)
         assert not item.cells.fits(verdicts.results.study)
-        studies = [RecordedStudy("a", "a", verdicts, ())]
+        studies = [RecordedStudy("a", "a", tmp_path, verdicts, ())]
         drawings = {name: Drawings(name) for name in (*report_items(), "a")}
         (missing,) = (each for each in cover(report_items(), studies, drawings, []) if each.item is item)
         assert not missing.drawn and missing.needs == "fairtrial run toy"

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
@@ -15,8 +15,8 @@ from fairtrial.reporting.wording import clean, fixed, listed, plural
 
 if TYPE_CHECKING:
     from fairtrial.reporting.report.questions import Question
-    from fairtrial.reporting.report.recorded_studies import RecordedStudy
     from fairtrial.reporting.verdicts.rulings import Finding
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
     from fairtrial.study.contrast import Contrast
 
 # Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
@@ -32,6 +32,13 @@ _COUNTED: Final = {
 }  # fmt: skip
 
 
+class Source(NamedTuple):
+    """The study that says it. key: as pages name it; name: with its preset."""
+
+    key: str
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Said:
     """One finding of a study on a question, with its statistical sentence.
@@ -39,7 +46,7 @@ class Said:
     alone: `Question.alone`. settled: nothing leaves open whether its arms had their best settings.
     """
 
-    study: RecordedStudy
+    study: Source
     finding: Finding
     sentence: str
     primary: bool
@@ -52,17 +59,17 @@ class Said:
         return self.finding.verdict in _DECIDED and self.finding.n >= ENOUGH
 
 
-def said_of(study: RecordedStudy, question: Question | None = None) -> list[Said]:
+def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None = None) -> list[Said]:
     """Return the findings of a study that speak of a question; without one, every finding."""
-    declared = study.verdicts.results.study
+    declared = verdicts.results.study
     primary = {contrast.name for contrast in declared.primary_contrasts}
     found = []
-    for finding, sentence in zip(study.verdicts.findings, study.verdicts.sentences, strict=True):
+    for finding, sentence in zip(verdicts.findings, verdicts.sentences, strict=True):
         contrast = finding.contrast
         if question is None or question.about(declared, contrast):
             alone = question is None or question.alone(declared, contrast)
-            settled = not any(open_choices(study.verdicts.results, contrast, finding.margin))
-            found.append(Said(study, finding, sentence, contrast.name in primary, alone, settled))
+            settled = not any(open_choices(verdicts.results, contrast, finding.margin))
+            found.append(Said(source, finding, sentence, contrast.name in primary, alone, settled))
     return found
 
 

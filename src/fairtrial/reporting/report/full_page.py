@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup
 
 from fairtrial.reporting.report.page_model import TERMS
+from fairtrial.reporting.report.page_templates import render_page, table_content
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.study_page import render_page, table_content
 from fairtrial.reporting.tables.table import markdown_text as text
 
 if TYPE_CHECKING:

@@ -187,7 +187,7 @@ def judge(task: DrawingTask) -> RecordedStudy:
     """Read the study of a task and make its tables; a record that cannot be trusted is a Fault."""
     verdicts = judge_study(Store(task.folder), partial=task.partial)
     tables = tuple(figure_registry.tabulate_study(verdicts))
-    return RecordedStudy(task.key, task.label, verdicts, tables)
+    return RecordedStudy(task.key, task.label, task.folder, verdicts, tables)
 
 
 def draw(task: DrawingTask) -> Drawings:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import fairtrial
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
-from fairtrial.reporting.report import study_page
 from fairtrial.reporting.report.page_model import split_caption, title_of, without_provenance
 from fairtrial.reporting.report.pdf_document import (
     Bullets,
@@ -24,7 +23,7 @@ from fairtrial.reporting.report.pdf_document import (
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.wording import clean
 
 if TYPE_CHECKING:
@@ -68,12 +67,14 @@ def of_study(
     study: StudyVerdicts, figures: Sequence[RenderedFigure], tables: Sequence[Table], shared: Shared
 ) -> Document:
     """Return the written report of one study. shared: runs that the studies beside it have too."""
-    facts, results = study_page.facts(study, shared), study.results
+    results = study.results
+    name, preset = clean(results.study.name), clean(results.study.preset)
     drawn = [_picture(figure, results) for figure in figures]
     pictures, notes = [picture for picture, _ in drawn], [note for _, note in drawn if note.text]
     numbered = {table.name: _tabular(table, results) for table in tables}
     beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
-    answers = [Line(card["sentence"], f"{card['word'].capitalize()}:") for card in facts["cards"]]
+    pairs = zip(study.findings, study.sentences, strict=True)
+    answers = [Line(said, f"{finding.verdict.replace('_', ' ').capitalize()}:") for finding, said in pairs]
     control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
     pointers = (
         pointers_to("Shown:", (*pictures, *beside)),
@@ -82,14 +83,14 @@ def of_study(
     sections = [
         Section("Answer", (Bullets(tuple(answers)), *control)),
         Section("Results", (*pictures[:1], *beside, *pictures[1:], *pointers)),
-        Section("What was run", (Facts(tuple(facts["facts"])), *_background(results))),
+        Section("What was run", (Facts(tuple(study_facts(results, shared))), *_background(results))),
     ]
     if study.warnings:
         sections.append(Section("Warnings", (Bullets(tuple(Line(text) for text in study.warnings)),)))
     sections.append(HOW_TO_READ)
     return Document(
-        title=facts["question"],
-        subtitle=f"Study {facts['name']}, preset {clean(results.study.preset)}. {dated([results])}",
+        title=clean(results.study.question),
+        subtitle=f"Study {name}, preset {preset}. {dated([results])}",
         made=latest([results]),
         maker=MAKER,
         alarms=() if results.sound else (results.unsound,),

@@ -58,7 +58,13 @@ def _page(
     on_page: Sequence[tuple[str, str]],
 ) -> QuestionPage:
     question = QUESTIONS[key]
-    said = answers.in_order([one for study in studies for one in answers.said_of(study, question)])
+    said = answers.in_order(
+        [
+            one
+            for study in studies
+            for one in answers.said_of(study.verdicts, answers.Source(study.key, study.name), question)
+        ]
+    )
     order = list(dict.fromkeys(one.study.key for one in said))
     items = {item.item.id: item for item in covered}
     figures = _figures(on_page, items, order)

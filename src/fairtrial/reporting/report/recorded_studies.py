@@ -25,6 +25,7 @@ class RecordedStudy:
 
     key: str
     label: str
+    folder: Path
     verdicts: StudyVerdicts
     tables: tuple[Table, ...]
     shared: Shared = field(default_factory=dict)

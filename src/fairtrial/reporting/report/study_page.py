@@ -6,63 +6,33 @@ First the answer and the figure that shows it, then the verdicts, then everythin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
 from fairtrial.reporting.report import answers
 from fairtrial.reporting.report.page_model import TERMS, split_caption, title_of, without_provenance
-from fairtrial.reporting.report.recorded_studies import RecordedStudy
-from fairtrial.reporting.results.replication_units import ReplicationUnit
-from fairtrial.reporting.results.shared_runs import TERM, Shared, words
+from fairtrial.reporting.report.page_templates import render_page, table_content
+from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
-from fairtrial.reporting.verdicts.captions import (
-    commits,
-    failures,
-    preset,
-    provenance,
-    units,
-    upstream_images,
-)
+from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.verdicts.sentences import grounds
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-    from fairtrial.study.study import Study
 
 _MOST_CARDS: Final = 12  # verdicts on the page; further ones are in a fold
-_IN_PROVENANCE: Final = ("study", "preset", "budget", "code", "failed")
+_IN_PROVENANCE: Final = ("study", "preset", "budget", "code")
 _UNASKED: Final = "This study declares no contrast, so it has no verdict."
 
 
 def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
     """Return what both the HTML and the Markdown page say. shared: runs that another study has too."""
     results, study = verdicts.results, verdicts.results.study
-    arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
-    about = [
-        ("study", f"{clean(study.name)}, hash {results.hash}"),
-        ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
-        ("budget", f"{study.budget.words} per run"),
-        ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
-        *(
-            ("n counts", f"{unit.describe(unit.seeds)}{arms}")
-            for unit, arms in units(results)
-            if _split(unit)
-        ),
-        *((("stopping", study.rule.words),) if study.rule else ()),
-        ("code", commits(results)),
-        ("failed", failures(results) or "no run failed"),
-        ("tuning", f"{plural(results.trial_runs, 'trial run')} recorded: {_tuned(study)}"),
-        ("pilots", clean(results.pilots) or "none named"),
-        *(((TERM, words(shared)),) if shared else ()),
-    ]
-    said = answers.said_of(RecordedStudy(clean(study.name), clean(study.name), verdicts, ()))
+    said = answers.said_of(verdicts, answers.Source(clean(study.name), clean(study.name)))
     return {
         "question": clean(study.question),
         "answer": answers.answer(said, own=True) or (_UNASKED,),
@@ -70,8 +40,7 @@ def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
         "name": clean(study.name),
         "complete": results.sound,
         "progress": results.unsound,
-        "facts": about,
-        "run": [(name, value) for name, value in about if name not in _IN_PROVENANCE],
+        "run": [fact for fact in study_facts(results, shared) if fact[0] not in _IN_PROVENANCE],
         "cards": [_card(one) for one in said],
         "aa": verdicts.control,
     }
@@ -89,15 +58,6 @@ def _card(said: answers.Said) -> dict[str, Any]:
         "warnings": [_capital(clean(warning)) for warning in finding.warnings],
         "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
     }
-
-
-def _tuned(study: Study) -> str:
-    return "one rule for all arms" if study.tuning is None else study.tuning.words
-
-
-def _split(unit: ReplicationUnit) -> bool:
-    """Whether seeds alone would not say what n counts."""
-    return unit.checkpoints is not None or unit.groups is not None
 
 
 def _capital(text: str) -> str:
@@ -146,33 +106,6 @@ def _told(content: dict[str, Any], table: Table) -> dict[str, str]:
     return {
         "title": title_of(table.name),
         "caption": without_provenance(table.caption, content["provenance"]),
-    }
-
-
-def render_page(template: str, **content: Any) -> str:
-    """Fill a template; every string in it is escaped."""
-    return _environment().get_template(template).render(**content) + "\n"
-
-
-@cache
-def _environment() -> Environment:
-    """Templates, each compiled once: that takes longer than to fill it."""
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def table_content(table: Table) -> dict[str, Any]:
-    """Return a table as templates read it; columns are (name, whether a reader must not miss it)."""
-    return {
-        "name": table.name,
-        "caption": table.caption,
-        "columns": [(column, column in table.marked) for column in table.frame.columns],
-        "rows": table.frame.astype(str).values.tolist(),
     }
 
 
