@@ -11,6 +11,7 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.reporting.report import study_page, study_report
 from fairtrial.reporting.report.page_model import LONGEST_CAPTION
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
 from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
@@ -239,6 +240,23 @@ def test_a_page_begins_with_the_answer_and_says_each_verdict_in_plain_words_firs
     for plain, statistical in cards:
         assert plain.endswith(".") and not re.search(r"\bn = |Holm|\[", plain)
         assert re.search(r"\bn = \d", statistical)
+
+
+def test_the_answer_begins_with_what_was_declared_first_whatever_came_of_it(make_study, publish, noise):
+    """Of the study of norms on CIFAR-10, which asks of small batches, the larger batch led by its p."""
+    first, second = (Contrast(f"at {b}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": b}) for b in (4, 64))
+    study = make_study(**PLAIN | {"primary": (first, second), "seeds": range(8)})
+
+    def outcome(cell):
+        gain = 0.1 if cell.levels == {"norm": "gn", "batch_size": 64} else 0.0
+        return 0.7 + gain + noise(cell, "acc") / 100
+
+    told = study_page.facts(judge_study(publish(study, outcome)), {})["answer"]
+    assert told[0].startswith("These runs cannot tell whether GN or BN is better at batch 4 (8 seeds, ")
+    assert re.match(
+        r"GN gets (9|10)\.\d more of 100 test images right than BN at batch 64 \(8 seeds, ", told[1]
+    )
+    assert told[2] == 'In all, 2 primary contrasts: 1 better and 1 undecided; "at 64" decides.'
 
 
 def test_captions_are_short_and_where_the_numbers_come_from_is_said_once(page):
