@@ -45,7 +45,7 @@ class Verdicts:
     def _repr_html_(self) -> str:
         """Return the table that Jupyter shows; every string in it is escaped."""
         # pages load jinja2, which a command that prints a sentence does not need
-        from fairtrial.reporting.report.study_page import render_page
+        from fairtrial.reporting.report.page_templates import render_page
 
         rows = [
             {

@@ -10,10 +10,14 @@ import pytest
 
 from fairtrial.errors import Fault
 from fairtrial.reporting.report import study_page, study_report
+from fairtrial.reporting.report.page_model import LONGEST_CAPTION
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import clean
 from fairtrial.study.study import Contrast
 from tests.support.browser import Browser
 
+ROOT = Path(__file__).parents[3]
+TITLE_WORDS = 12
 TEMPLATE = Path(study_page.__file__).parent / "templates" / "study_page.html"
 HOSTILE = (
     "<script>window.acted = 1</script>",
@@ -96,6 +100,11 @@ def test_hostile_strings_are_text_in_a_browser(browser, make_study, publish, noi
     assert {f"data: {clean(text)}" for text in HOSTILE} <= set(texts(browser, "main li"))
 
 
+def unfold(browser: Browser) -> None:
+    """Open every fold of a page."""
+    browser.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+
+
 def texts(browser: Browser, selector: str) -> list[str]:
     """What the elements of a page say."""
     return browser.run(f"[...document.querySelectorAll('{selector}')].map(each => each.textContent)")
@@ -134,6 +143,7 @@ def test_only_tables_and_figures_scroll_sideways(browser, page, make_study, publ
     boxes = f"{wide}.filter(each => getComputedStyle(each).overflowX === 'auto')"
     for width in (360, 768, 1280):
         browser.open(page, width=width)
+        unfold(browser)
         assert browser.run("document.documentElement.scrollWidth") <= width
         named = "each.ariaLabel || each.getAttribute('aria-labelledby')"
         reached = browser.run(f"{boxes}.map(each => each.tabIndex === 0 && !!({named}))")
@@ -142,6 +152,7 @@ def test_only_tables_and_figures_scroll_sideways(browser, page, make_study, publ
 
 def test_the_verdict_of_a_contrast_stays_in_view_however_far_its_table_is_scrolled(browser, page):
     browser.open(page, width=390)
+    unfold(browser)
     box, cell = "document.querySelector('.scroll:has(table.contrasts)')", "document.querySelector('td.kept')"
     assert browser.run(f"{box}.scrollWidth > {box}.clientWidth")
     for scrolled in (0, 10_000):
@@ -156,13 +167,14 @@ def test_the_keyboard_reaches_the_verdicts_and_every_table(browser, page):
     assert browser.run("document.activeElement.textContent") == "Skip to the verdicts"
     assert browser.run("getComputedStyle(document.activeElement).clipPath") == "none"
     assert browser.run("document.querySelector(document.activeElement.hash).textContent") == "Verdicts"
+    unfold(browser)
     seen = []
-    for _ in range(12):
+    for _ in range(40):
         browser.press_tab()
         outline = browser.run("getComputedStyle(document.activeElement).outlineStyle")
         seen.append(browser.run("document.activeElement.getAttribute('aria-labelledby')"))
         assert outline == "solid" or browser.run("document.activeElement === document.body")
-    tables = browser.run("[...document.querySelectorAll('h3[id]')].map(e => e.id)")
+    tables = browser.run("[...document.querySelectorAll('summary[id]')].map(e => e.id)")
     assert tables and set(tables) <= set(seen)
 
 
@@ -190,6 +202,102 @@ def test_dark_is_dark_and_light_is_light(browser, page):
     assert set(browser.run(turned)) == {"invert(0.88) hue-rotate(180deg)"}
     assert luminance(*map(int, re.findall(r"\d+", light))) > 0.9
     assert luminance(*map(int, re.findall(r"\d+", browser.run(paper)))) < 0.05
+
+
+def test_a_page_takes_few_screens_until_a_fold_is_opened(browser, make_study, publish, noise):
+    """Of a study of 20 contrasts: the answer and its figure, then at most 12 verdicts, then folds."""
+    many = tuple(
+        Contrast(f"norm {n}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": (4, 64)[n % 2]})
+        for n in range(20)
+    )
+    store = publish(make_study(**PLAIN | {"primary": many}), lambda cell: 0.8 + noise(cell, "acc") / 100)
+    made = study_report.build(store).path
+    assert made.stat().st_size < 2_000_000
+    browser.open(made)
+    screens = "document.documentElement.scrollHeight / 800"
+    assert browser.run(screens) < 8
+    shown = "[...document.querySelectorAll('.card, figure')].filter(each => each.checkVisibility())"
+    assert browser.run(f"{shown}.map(each => each.tagName)") == ["FIGURE", *["SECTION"] * 12]
+    unfold(browser)
+    assert browser.run(screens) > 8 and len(browser.run(f"{shown}.map(each => each.tagName)")) > 21
+
+
+def test_a_page_begins_with_the_answer_and_says_each_verdict_in_plain_words_first(page):
+    text = page.read_text()
+    places = (
+        "<h1>",
+        "<summary>Terms used here",
+        '<div class="answer">',
+        "<figure>",
+        ">Verdicts</h2>",
+        "<table",
+    )
+    assert sorted(places, key=text.index) == list(places)
+    answer = re.findall("<p>(.+)</p>", text.partition('<div class="answer">')[2].partition("</div>")[0])
+    assert 1 <= len(answer) <= 3 and answer[-1].startswith("In all, 1 primary contrast: ")
+    cards = re.findall(r"</span></p>\n<p>([^<]+)</p>\n<p class=\"small\">([^<]+)</p>", text)
+    assert len(cards) == text.count('<section class="card') == 1
+    for plain, statistical in cards:
+        assert plain.endswith(".") and not re.search(r"\bn = |Holm|\[", plain)
+        assert re.search(r"\bn = \d", statistical)
+
+
+def test_the_answer_begins_with_what_was_declared_first_whatever_came_of_it(make_study, publish, noise):
+    """Of the study of norms on CIFAR-10, which asks of small batches, the larger batch led by its p."""
+    first, second = (Contrast(f"at {b}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": b}) for b in (4, 64))
+    study = make_study(**PLAIN | {"primary": (first, second), "seeds": range(8)})
+
+    def outcome(cell):
+        gain = 0.1 if cell.levels == {"norm": "gn", "batch_size": 64} else 0.0
+        return 0.7 + gain + noise(cell, "acc") / 100
+
+    told = study_page.facts(judge_study(publish(study, outcome)), {})["answer"]
+    assert told[0].startswith("These runs cannot tell whether GN or BN is better at batch 4 (8 seeds, ")
+    assert re.match(
+        r"GN gets (9|10)\.\d more of 100 test images right than BN at batch 64 \(8 seeds, ", told[1]
+    )
+    assert told[2] == 'In all, 2 primary contrasts: 1 better and 1 undecided; "at 64" decides.'
+
+
+def test_captions_are_short_and_where_the_numbers_come_from_is_said_once(page):
+    text = page.read_text()
+    captions = re.findall(r"<figcaption>Figure \d+: [^.]+\. ([^<]*)</figcaption>", text)
+    assert len(captions) > 1 and all(0 < len(each.split()) <= LONGEST_CAPTION for each in captions)
+    assert text.count("tudy hash") == text.count("Commit ") == text.count("not a BiT result") == 1
+    assert text.count("tudy hash", 0, text.index("</header>")) == 1
+
+
+def test_a_phone_shows_a_figure_whole_and_a_tap_enlarges_it(browser, page):
+    """Names of arms stand at its left, verdicts at its right: neither may be out of view."""
+    browser.open(page, width=390)
+    unfold(browser)
+    wide = "[...document.querySelectorAll('.wide')]"
+    assert browser.run(f"{wide}.length") > 1
+    assert browser.run(f"{wide}.every(each => each.scrollWidth <= each.clientWidth + 1)")
+    assert browser.run(
+        "[...document.querySelectorAll('svg')].every(s => s.getBoundingClientRect().right <= 390)"
+    )
+    browser.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    browser.run(f"{wide}[0].focus()")
+    assert browser.run(f"{wide}[0].scrollWidth > {wide}[0].clientWidth + 200")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("results/**/report.md")), ids=lambda path: path.parent.name)
+def test_the_released_pages_keep_to_what_a_reader_takes(path):
+    """Their texts: the answer, then one figure, then the verdicts; captions short, provenance once."""
+    if not (path.parent / "study.json").exists():
+        return
+    text = path.read_text()
+    head, _, rest = text.partition("\n![")
+    assert 1 <= len(re.findall("^- ", head, re.M)) <= 3
+    assert rest.index("\nFigure 1: ") < rest.index("\n## Verdicts\n") < rest.index("\n![")
+    verdicts = re.findall(r"^- \*\*[a-z ]+\*\*: (.+)\n  - (.+)", rest, re.M)
+    assert len(verdicts) == rest.count("\n- **")
+    for plain, statistical in verdicts:
+        assert plain.endswith(".") and not re.search(r"\bn = |Holm", plain) and "n = " in statistical
+    captions = re.findall(r"^Figure \d+: (.+)", text, re.M)
+    assert captions and all(len(each.split()) <= LONGEST_CAPTION + TITLE_WORDS for each in captions)
+    assert text.count("tudy hash") == 1
 
 
 def luminance(*rgb: int) -> float:

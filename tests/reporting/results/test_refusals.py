@@ -160,8 +160,11 @@ def test_with_allow_partial_every_verdict_figure_and_table_carries_the_reason(ma
     assert all("mixed code" in each for each in report.sentences[:1])
     assert any("mixed code" in each for each in report.warnings)
     assert "mixed code" in judge_study(store, partial=True).alarms[0]
-    captions = [line for line in (store.folder / "report.md").read_text().splitlines() if "tudy hash" in line]
-    assert captions and all("ixed code" in line for line in captions)
+    (origin,) = (
+        line for line in (store.folder / "report.md").read_text().splitlines() if "tudy hash" in line
+    )
+    tables = [path.read_text() for path in report.tables if path.suffix == ".tex"]
+    assert tables and all("ixed code" in text for text in (origin, *tables))
     drawn = [path.read_text() for path in report.figures if path.suffix == ".svg"]
     assert drawn and all("mixed code" in text for text in drawn)
 

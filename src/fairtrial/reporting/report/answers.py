@@ -1,31 +1,42 @@
-"""Findings of several studies on one question -> plain sentences in order, and how they fit together."""
+"""Findings on one question, or of one study -> plain sentences in order, and how they fit together."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
-from fairtrial.reporting.wording import fixed, listed, plural
+from fairtrial.reporting.wording import clean, fixed, listed, plural
 
 if TYPE_CHECKING:
-    from fairtrial.reporting.report.recorded_studies import RecordedStudy
+    from fairtrial.reporting.report.questions import Question
     from fairtrial.reporting.verdicts.rulings import Finding
+    from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
     from fairtrial.study.contrast import Contrast
 
 # Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
 ENOUGH: Final = 6
 _ABBREVIATED: Final = re.compile(r"\b(bn|gn|ln|ws|sws|frn)\b")
 _TURNED: Final = {"better": "worse", "worse": "better"}
-_DECIDED: Final = ("better", "worse", "equivalent", "different_but_negligible")
+_SIZED: Final = ("better", "worse", "different_but_negligible")  # verdicts whose plain sentence has a size
+_DECIDED: Final = (*_SIZED, "equivalent")
+_MOST_NAMED: Final = 3  # contrasts of one study; more are counted
 _COUNTED: Final = {
     "better": "better", "worse": "worse", "equivalent": "equivalent",
     "different_but_negligible": "negligible", "inconclusive": "undecided", "refused": "refused",
 }  # fmt: skip
+
+
+class Source(NamedTuple):
+    """The study that says it. key: as pages name it; name: with its preset."""
+
+    key: str
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +46,7 @@ class Said:
     alone: `Question.alone`. settled: nothing leaves open whether its arms had their best settings.
     """
 
-    study: RecordedStudy
+    study: Source
     finding: Finding
     sentence: str
     primary: bool
@@ -46,6 +57,20 @@ class Said:
     def decides(self) -> bool:
         """Whether it settles something, with enough units that one of them cannot."""
         return self.finding.verdict in _DECIDED and self.finding.n >= ENOUGH
+
+
+def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None = None) -> list[Said]:
+    """Return the findings of a study that speak of a question; without one, every finding."""
+    declared = verdicts.results.study
+    primary = {contrast.name for contrast in declared.primary_contrasts}
+    found = []
+    for finding, sentence in zip(verdicts.findings, verdicts.sentences, strict=True):
+        contrast = finding.contrast
+        if question is None or question.about(declared, contrast):
+            alone = question is None or question.alone(declared, contrast)
+            settled = not any(open_choices(verdicts.results, contrast, finding.margin))
+            found.append(Said(source, finding, sentence, contrast.name in primary, alone, settled))
+    return found
 
 
 def in_order(said: Sequence[Said]) -> list[Said]:
@@ -61,16 +86,21 @@ def in_order(said: Sequence[Said]) -> list[Said]:
     return sorted(said, key=rank)
 
 
-def answer(said: Sequence[Said]) -> tuple[str, ...]:
-    """Return at most three sentences: what leads, what is said beside it, and how all of it fits together."""
-    primary = [one for one in in_order(said) if one.primary]
+def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
+    """Return at most three sentences: what leads, what is said beside it, and how all of it fits together.
+
+    own: for the page of their one study, where contrasts have names and the study needs none. What it declared
+    first is what its question asks, and leads whatever came of it.
+    """
+    primary = [one for one in (said if own else in_order(said)) if one.primary]
     if not primary:
         return ()
     first = primary[0]
     beside = [one for one in primary[1:] if one.alone]
     told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
     second = (told or [one for one in beside if _topic(one)[:3] != _topic(first)[:3]])[:1]
-    return (*(f"{plain(one.finding)[:-1]} ({_proof(one)})." for one in (first, *second)), summary(primary))
+    led = (f"{plain(one.finding)[:-1]} ({_proof(one, own)})." for one in (first, *second))
+    return (*led, summary(said if own else primary, own=own))
 
 
 def plain(finding: Finding) -> str:
@@ -97,11 +127,12 @@ def _plain(finding: Finding) -> str:
         return f"It makes no difference that matters{at} whether {treatment} or {control} is used."
     size = _size(finding)
     trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
-    if finding.scale.factor == 100:
+    if images := _images(finding):
         more = "more" if helps(finding) else "fewer"
-        text = f"{treatment} gets {size} {more} of 100 test images right than {control}{at}"
+        text = f"{treatment} gets {size} {more} of 100 {images} right than {control}{at}"
     else:
-        text = f"{treatment} has a {'lower' if helps(finding) else 'higher'} loss than {control}{at}"
+        lower = "lower" if helps(finding) else "higher"
+        text = f"{treatment} has a {lower} {finding.scale.name} than {control}{at}"
     return f"{text}{trifle}."
 
 
@@ -115,10 +146,16 @@ def _plain_interaction(finding: Finding) -> str:
         return f"{what} is worth as much {first} as {second}{at}, or the difference is too small to matter."
     than = "more" if helps(finding) else "less"
     trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
-    if finding.scale.factor != 100:
-        return f"{what} lowers the loss {than} {first} than {second}{at}{trifle}."
-    size = _size(finding)
-    return f"{what} is worth {size} of 100 test images {than} {first} than {second}{at}{trifle}."
+    images = _images(finding)
+    if not images:
+        return f"{what} lowers the {finding.scale.name} {than} {first} than {second}{at}{trifle}."
+    return f"{what} is worth {_size(finding)} of 100 {images} {than} {first} than {second}{at}{trifle}."
+
+
+def _images(finding: Finding) -> str:
+    """Return the images that a metric counts: 'test images'; nothing for a metric that counts none."""
+    kind, accuracy, _ = finding.scale.name.partition(" accuracy")
+    return f"{kind} images" if accuracy else ""
 
 
 def _size(finding: Finding) -> str:
@@ -126,16 +163,16 @@ def _size(finding: Finding) -> str:
     return fixed(abs(finding.interval.estimate) * finding.scale.factor, 1)
 
 
-def _proof(one: Said) -> str:
-    """Return 'study batch-steps, 10 seeds, 95 % interval 7.9 to 18.8'."""
+def _proof(one: Said, own: bool) -> str:
+    """Return 'study batch-steps, 10 seeds, 95 % interval 7.9 to 18.8'; of its own page without the study."""
     finding = one.finding
     unit = finding.unit.name
-    words = f"study {one.study.key}, {plural(finding.n, unit)}"
+    words = ("" if own else f"study {one.study.key}, ") + plural(finding.n, unit)
     decided = finding.decided_by
     if decided is None or finding.interval is None or not math.isfinite(decided.low):
         return words
     low, high = decided.low * finding.scale.factor, decided.high * finding.scale.factor
-    if finding.interval.estimate <= 0:
+    if finding.interval.estimate <= 0 and finding.verdict in _SIZED:
         low, high = -high, -low
     digits = finding.scale.digits
     level = 100 * (decided.level or 0.95)
@@ -149,27 +186,43 @@ def _topic(one: Said) -> tuple[str, str, bool, str]:
     return treatment, control, bool(one.finding.contrast.by), one.finding.verdict
 
 
-def summary(said: Sequence[Said]) -> str:
-    """Return how the evidence fits together: what decides, what is small, what disagrees with what."""
-    counts = Counter(one.finding.verdict for one in said)
-    kinds = [f"{counts[verdict]} {word}" for verdict, word in _COUNTED.items() if counts[verdict]]
-    number = len({one.study.key for one in said})
-    studies = f"{number} studies" if number > 1 else "1 study"
-    parts = [f"In all, {plural(len(said), 'primary contrast')} of {studies}: {listed(kinds)}"]
-    if deciding := _named(said, lambda one: one.decides):
-        parts.append(f"{listed(deciding)} decide{'s' if len(deciding) == 1 else ''}")
-    elif counts.keys() & set(_DECIDED):
+def summary(said: Sequence[Said], *, own: bool = False) -> str:
+    """Return how the evidence fits together: what decides, what is small, what disagrees with what.
+
+    own: as `answer` has it; contrasts that are not primary are counted apart.
+    """
+    primary, others = [one for one in said if one.primary], [one for one in said if not one.primary]
+    number = len({one.study.key for one in primary})
+    of = "" if own else f" of {number} studies" if number > 1 else " of 1 study"
+    parts = [f"In all, {plural(len(primary), 'primary contrast')}{of}: {_kinds(primary)}"]
+    if others:
+        parts.append(f"{len(others)} secondary: {_kinds(others)}")
+    deciding, alone = _named([one for one in said if one.decides], own)
+    if deciding:
+        parts.append(f"{deciding} decide{'s' if alone else ''}")
+    elif any(one.finding.verdict in _DECIDED for one in said):
         parts.append("none decides alone")
-    if small := _named(said, lambda one: one.finding.n < ENOUGH):
-        verb = "is" if len(small) == 1 else "are"
-        parts.append(f"{listed(small)} {verb} small (fewer than {ENOUGH} units), to be read with care")
+    few = [one for one in said if one.finding.n < ENOUGH and one.finding.verdict != "refused"]
+    small, alone = _named(few, own)
+    if small:
+        verb = "is" if alone else "are"
+        parts.append(f"{small} {verb} small (fewer than {ENOUGH} units), to be read with care")
     if torn := _torn(said):
         parts.append(f"the verdict on {torn} depends on the setting")
     return "; ".join(parts) + "."
 
 
-def _named(said: Sequence[Said], which: Callable[[Said], bool]) -> list[str]:
-    return list(dict.fromkeys(one.study.key for one in said if which(one)))
+def _kinds(said: Sequence[Said]) -> str:
+    """Return '2 better and 1 undecided'."""
+    counts = Counter(one.finding.verdict for one in said)
+    return listed([f"{counts[verdict]} {word}" for verdict, word in _COUNTED.items() if counts[verdict]])
+
+
+def _named(said: Sequence[Said], own: bool) -> tuple[str, bool]:
+    """Return the studies of findings, or their contrasts on the page of one study; whether that is one."""
+    keys = dict.fromkeys(f'"{clean(one.finding.contrast.name)}"' if own else one.study.key for one in said)
+    counted = own and len(keys) > _MOST_NAMED
+    return f"{len(keys)} contrasts" if counted else listed([*keys]), len(keys) == 1
 
 
 def _torn(said: Sequence[Said]) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
+from fairtrial.reporting.report.page_model import TERMS
+from fairtrial.reporting.report.page_templates import render_page, table_content
 from fairtrial.reporting.report.questions import QUESTIONS
-from fairtrial.reporting.report.study_page import render_page, table_content
 from fairtrial.reporting.tables.table import markdown_text as text
 
 if TYPE_CHECKING:
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
     from fairtrial.reporting.tables.table import Table
 
 TITLE: Final = "Big Transfer: what the recorded trials say"
-TERMS: Final = (  # the legend of each page
-    (
-        "BN, GN, WS",
-        "BatchNorm, GroupNorm, Weight Standardization: ways to keep the numbers in a network in range",
-    ),
-    ("seed", "one repetition with its own images, order and initial weights; all arms share them"),
-    ("arm", "one way to train, such as gn+ws; a contrast compares two arms"),
-    ("points", "of 100 test images, how many more are recognized"),
-    (
-        "[low, high]",
-        "where the mean difference lies: 95 of 100 such intervals hold it, or as many as is named",
-    ),
-    ("n", "how many independent repetitions the interval is made of"),
-    ("better, worse", "the interval leaves out 0"),
-    ("equivalent", "the difference is shown to be too small to matter"),
-    ("undecided", "neither could be shown with these runs; inconclusive in the table"),
-    (
-        "Holm p",
-        "how surprising the difference would be if there were none, corrected for all contrasts of a study",
-    ),
-    ("embedded, mini", "small settings for a laptop; neither is BiT itself"),
-)
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,7 +135,7 @@ def report_files(
         files[f"{page.slug}.md"] = full_page.markdown(page)
     for study in studies:
         content = study_page.facts(study.verdicts, study.shared), drawings[study.key].figures, study.tables
-        files[f"study-{study.key}.html"] = study_page.html(*content, study.verdicts.warnings)
+        files[f"study-{study.key}.html"] = study_page.html(*content, study.verdicts.warnings, key=study.key)
     files |= figure_files(figure for drawn in drawings.values() for figure in drawn.figures)
     files |= table_files([*overview, *(table for drawn in drawings.values() for table in drawn.tables)])
     for study in studies:

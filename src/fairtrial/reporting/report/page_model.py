@@ -10,6 +10,46 @@ if TYPE_CHECKING:
     from fairtrial.reporting.figures.figure_files import RenderedFigure
     from fairtrial.reporting.tables.table import Table
 
+TITLES: Final = {  # of the figures and tables of a study
+    "contrasts": "Declared contrasts",
+    "sensitivity": "Sensitivity to the learning rate",
+    "crossover": "Who leads at each step and each second",
+    "norm-by-weight-std": "Norm and weight standardization, crossed",
+    "ladder": "What each step earns",
+    "arms": "Accuracy of each arm",
+    "pairing": "What pairing buys",
+    "variance": "Where the spread comes from",
+    "budget-parity": "What each arm spent",
+    "fairness": "Fairness checks",
+    "tuning": "How the rates were chosen",
+    "common-rate": "The contrasts at one common rate",
+    "anova": "Analysis of variance",
+}
+TERMS: Final = (  # the legend of each page
+    (
+        "BN, GN, WS",
+        "BatchNorm, GroupNorm, Weight Standardization: ways to keep the numbers in a network in range",
+    ),
+    ("seed", "one repetition with its own images, order and initial weights; all arms share them"),
+    ("arm", "one way to train, such as gn+ws; a contrast compares two arms"),
+    ("points", "of 100 test images, how many more are recognized"),
+    (
+        "[low, high]",
+        "where the mean difference lies: 95 of 100 such intervals hold it, or as many as is named",
+    ),
+    ("margin", "the smallest difference that matters, declared before the runs"),
+    ("n", "how many independent repetitions the interval is made of"),
+    ("better, worse", "the interval leaves out 0"),
+    ("equivalent", "the difference is shown to be too small to matter"),
+    ("undecided", "neither could be shown with these runs; inconclusive in the table"),
+    (
+        "Holm p",
+        "how surprising the difference would be if there were none, corrected for all contrasts of a study",
+    ),
+    ("A/A", "one arm run twice, with other draws: a check that equal arms come out equal"),
+    ("confirmatory", "declared before the runs; exploratory is what was asked afterwards"),
+    ("embedded, mini", "small settings for a laptop; neither is BiT itself"),
+)
 LONGEST_CAPTION: Final = 60  # words that stand under a figure; the rest is its notes
 _SENTENCE_END: Final = re.compile(r"(?<=[.?])\s+(?=[A-Z0-9])")
 
@@ -108,3 +148,13 @@ def split_caption(caption: str) -> tuple[str, str]:
     if len(short) > LONGEST_CAPTION:
         part, rest = " ".join(short[:LONGEST_CAPTION]) + " ...", caption
     return part if part.endswith((".", "...")) else f"{part}.", rest
+
+
+def title_of(name: str) -> str:
+    """Return the title of a figure or table of a study: 'Test accuracy by batch size'."""
+    return TITLES.get(name) or re.sub("[-_]", " ", name).replace(" acc ", " accuracy ").capitalize()
+
+
+def without_provenance(caption: str, provenance: str) -> str:
+    """Return a caption without what its page says once."""
+    return caption.removesuffix(provenance).rstrip()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import fairtrial
 from fairtrial.reporting.figures.figure_files import MADE_BY, RenderedFigure
-from fairtrial.reporting.report import study_page
-from fairtrial.reporting.report.page_model import split_caption
+from fairtrial.reporting.report.page_model import split_caption, title_of, without_provenance
 from fairtrial.reporting.report.pdf_document import (
     Bullets,
     Document,
@@ -24,7 +23,7 @@ from fairtrial.reporting.report.pdf_document import (
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.verdicts.captions import provenance
+from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.wording import clean
 
 if TYPE_CHECKING:
@@ -32,20 +31,6 @@ if TYPE_CHECKING:
 
 MAKER: Final = f"fairtrial {fairtrial.__version__}, {MADE_BY}"
 _BESIDE: Final = ("arms",)  # tables that stand with the figures; the others follow at the end
-_TITLES: Final = {
-    "contrasts": "Declared contrasts",
-    "sensitivity": "Sensitivity to the learning rate",
-    "crossover": "Who leads at each step and each second",
-    "norm-by-weight-std": "Norm and weight standardization, crossed",
-    "arms": "Accuracy of each arm",
-    "pairing": "What pairing buys",
-    "variance": "Where the spread comes from",
-    "budget-parity": "What each arm spent",
-    "fairness": "Fairness checks",
-    "tuning": "How the rates were chosen",
-    "common-rate": "The contrasts at one common rate",
-    "anova": "Analysis of variance",
-}
 _WORKS: Final = {  # of a factor: keys of references.bib
     "norm": ("bn", "gn"),
     "weight_std": ("ws",),
@@ -82,12 +67,14 @@ def of_study(
     study: StudyVerdicts, figures: Sequence[RenderedFigure], tables: Sequence[Table], shared: Shared
 ) -> Document:
     """Return the written report of one study. shared: runs that the studies beside it have too."""
-    facts, results = study_page.facts(study, shared), study.results
+    results = study.results
+    name, preset = clean(results.study.name), clean(results.study.preset)
     drawn = [_picture(figure, results) for figure in figures]
     pictures, notes = [picture for picture, _ in drawn], [note for _, note in drawn if note.text]
     numbered = {table.name: _tabular(table, results) for table in tables}
     beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
-    answers = [Line(card["sentence"], f"{card['word'].capitalize()}:") for card in facts["cards"]]
+    pairs = zip(study.findings, study.sentences, strict=True)
+    answers = [Line(said, f"{finding.verdict.replace('_', ' ').capitalize()}:") for finding, said in pairs]
     control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
     pointers = (
         pointers_to("Shown:", (*pictures, *beside)),
@@ -96,14 +83,14 @@ def of_study(
     sections = [
         Section("Answer", (Bullets(tuple(answers)), *control)),
         Section("Results", (*pictures[:1], *beside, *pictures[1:], *pointers)),
-        Section("What was run", (Facts(tuple(facts["facts"])), *_background(results))),
+        Section("What was run", (Facts(tuple(study_facts(results, shared))), *_background(results))),
     ]
     if study.warnings:
         sections.append(Section("Warnings", (Bullets(tuple(Line(text) for text in study.warnings)),)))
     sections.append(HOW_TO_READ)
     return Document(
-        title=facts["question"],
-        subtitle=f"Study {facts['name']}, preset {clean(results.study.preset)}. {dated([results])}",
+        title=clean(results.study.question),
+        subtitle=f"Study {name}, preset {preset}. {dated([results])}",
         made=latest([results]),
         maker=MAKER,
         alarms=() if results.sound else (results.unsound,),
@@ -134,26 +121,15 @@ def _background(results: Results) -> tuple[Line, ...]:
 
 
 def _picture(figure: RenderedFigure, results: Results) -> tuple[Picture, Note]:
-    caption, notes = split_caption(_without_provenance(figure.caption, results))
-    return Picture(figure.name, figure, title_of(figure.name), caption), Note(figure.name, notes)
+    caption, notes = split_caption(without_provenance(figure.caption, provenance(results)))
+    return Picture(figure.name, figure, f"{title_of(figure.name)}.", caption), Note(figure.name, notes)
 
 
 def _tabular(table: Table, results: Results) -> Tabular:
-    caption = _without_provenance(table.caption, results)
-    return Tabular(f"table-{table.name}", table, title_of(table.name), caption)
+    caption = without_provenance(table.caption, provenance(results))
+    return Tabular(f"table-{table.name}", table, f"{title_of(table.name)}.", caption)
 
 
 def pointers_to(lead: str, blocks: Iterable[Picture | Tabular]) -> Pointers:
     """Return the figures and tables of the document by number, with their titles."""
     return Pointers(lead, tuple((block.title.removesuffix("."), block.name) for block in blocks))
-
-
-def _without_provenance(caption: str, results: Results) -> str:
-    """Return a caption without what the facts say once."""
-    return caption.removesuffix(provenance(results)).rstrip()
-
-
-def title_of(name: str) -> str:
-    """Return the title of a figure or table: 'Test accuracy by batch size.'."""
-    title = _TITLES.get(name) or name.replace("-", " ").replace(" acc ", " accuracy ").capitalize()
-    return f"{title}."

@@ -18,10 +18,9 @@ from fairtrial.reporting.report.page_model import (
     QuestionPage,
     split_caption,
 )
-from fairtrial.reporting.report.questions import QUESTIONS, Question
+from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
-from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import clean, p_value
 
@@ -59,7 +58,13 @@ def _page(
     on_page: Sequence[tuple[str, str]],
 ) -> QuestionPage:
     question = QUESTIONS[key]
-    said = answers.in_order(_said(question, studies))
+    said = answers.in_order(
+        [
+            one
+            for study in studies
+            for one in answers.said_of(study.verdicts, answers.Source(study.key, study.name), question)
+        ]
+    )
     order = list(dict.fromkeys(one.study.key for one in said))
     items = {item.item.id: item for item in covered}
     figures = _figures(on_page, items, order)
@@ -98,21 +103,6 @@ def _unanswered(asked: Sequence[CoveredItem]) -> str:
     drawn = [item.item.title for item in asked if item.drawn]
     text = "No recorded study declares a contrast on this question, so it has no verdict"
     return f"{text}; what can be counted is shown: {', '.join(drawn)}." if drawn else f"{text}."
-
-
-def _said(question: Question, studies: Sequence[RecordedStudy]) -> list[Said]:
-    """Return the findings that speak of a question, of every study."""
-    found = []
-    for study in studies:
-        declared = study.verdicts.results.study
-        primary = {contrast.name for contrast in declared.primary_contrasts}
-        for finding, sentence in zip(study.verdicts.findings, study.verdicts.sentences, strict=True):
-            contrast = finding.contrast
-            if question.about(declared, contrast):
-                alone, first = question.alone(declared, contrast), contrast.name in primary
-                settled = not any(open_choices(study.verdicts.results, contrast, finding.margin))
-                found.append(Said(study, finding, sentence, first, alone, settled))
-    return found
 
 
 def _figures(

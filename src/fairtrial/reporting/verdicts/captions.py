@@ -7,7 +7,8 @@ from typing import Final
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
-from fairtrial.reporting.wording import clean, listed, share
+from fairtrial.reporting.results.shared_runs import TERM, Shared, words
+from fairtrial.reporting.wording import clean, listed, plural, share
 from fairtrial.stats import clopper_pearson
 from fairtrial.study import initial_checkpoint
 from fairtrial.study.backbone_names import backbone
@@ -31,6 +32,38 @@ def provenance(results: Results) -> str:
         parts.insert(0, results.unsound)
     rate = failures(results)
     return ". ".join(part[0].upper() + part[1:] for part in [*parts, *([rate] if rate else [])]) + "."
+
+
+def study_facts(results: Results, shared: Shared) -> list[tuple[str, str]]:
+    """Return what was run, as pairs for a list. shared: runs that another study has too."""
+    study = results.study
+    arms = plural(len(study.arms()), "arm") + (" and the A/A arm" if study.aa else "")
+    return [
+        ("study", f"{clean(study.name)}, hash {results.hash}"),
+        ("preset", preset(study, upstream_images(results)).removeprefix("preset ")),
+        ("budget", f"{study.budget.words} per run"),
+        ("runs", f"{results.progress}: {plural(len(results.seeds), 'seed')} crossed with {arms}"),
+        *(
+            ("n counts", f"{unit.describe(unit.seeds)}{arms}")
+            for unit, arms in units(results)
+            if _split(unit)
+        ),
+        *((("stopping", study.rule.words),) if study.rule else ()),
+        ("code", commits(results)),
+        ("failed", failures(results) or "no run failed"),
+        ("tuning", f"{plural(results.trial_runs, 'trial run')} recorded: {_tuned(study)}"),
+        ("pilots", clean(results.pilots) or "none named"),
+        *(((TERM, words(shared)),) if shared else ()),
+    ]
+
+
+def _tuned(study: Study) -> str:
+    return "one rule for all arms" if study.tuning is None else study.tuning.words
+
+
+def _split(unit: ReplicationUnit) -> bool:
+    """Whether seeds alone would not say what n counts."""
+    return unit.checkpoints is not None or unit.groups is not None
 
 
 def seeds(results: Results) -> str:
