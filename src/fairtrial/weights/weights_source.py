@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault
+from fairtrial.installation import shipped
 from fairtrial.plain_file import open_file
 from fairtrial.storage.atomic import publish, read_json
 

@@ -89,8 +89,8 @@ def in_order(said: Sequence[Said]) -> list[Said]:
 def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
     """Return at most three sentences: what leads, what is said beside it, and how all of it fits together.
 
-    own: for the page of their one study, where contrasts have names and the study needs none. What it declared
-    first is what its question asks, and leads whatever came of it.
+    own: for the page of their one study, where contrasts have names and the study needs none. What it
+    declared first is what its question asks, and leads whatever came of it.
     """
     primary = [one for one in (said if own else in_order(said)) if one.primary]
     if not primary:
