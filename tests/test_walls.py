@@ -41,7 +41,7 @@ OWNERS = {
     "tensorboard": ("fairtrial.reporting.export_runs",),
     "wandb": ("fairtrial.reporting.export_runs",),
     "typst": ("fairtrial.reporting.report.pdf_document",),
-    "tqdm": ("fairtrial.execution.display.displays",),
+    "tqdm": ("fairtrial.screen", "fairtrial.execution.display.displays"),
     "triton": ("fairtrial.kernels.*",),
     "ray": ("fairtrial.execution.ray_engine",),
 }

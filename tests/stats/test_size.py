@@ -43,6 +43,7 @@ CALLS = {
     "blocked_anova": lambda: stats.blocked_anova(np.stack([A, B]), {"order": range(N)}),
     "shapley": lambda: stats.shapley({frozenset(): X, frozenset({"ws"}): Y}),
     "expected_best": lambda: stats.expected_best([A, B], rng=1),
+    "expected_choice": lambda: stats.expected_choice(A, B),
     "plateau": lambda: stats.plateau(range(1, N + 1), B.tolist()),
     "verdict": lambda: stats.verdict(stats.paired_interval(X, Y), stats.paired_interval(X, Y, 0.9), 0.01),
 }

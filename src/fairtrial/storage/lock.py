@@ -130,22 +130,22 @@ def _is_free(path: Path) -> bool:
 @contextlib.contextmanager
 def staying(folder: Path) -> Iterator[None]:
     """Say so (exit code 6) where the block fails because its folder was deleted or renamed meanwhile."""
-    handle = None
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY) if folder.is_dir() else None
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         yield
     except (Fault, OSError):
-        _refuse_moved(folder, handle, folder)
+        if handle is not None:
+            _refuse_moved(folder, handle, folder)
         raise
     finally:
         if handle is not None:
             os.close(handle)
 
 
-def _refuse_moved(path: Path, handle: int | None, folder: Path) -> None:
+def _refuse_moved(path: Path, handle: int, folder: Path) -> None:
     """Refuse to go on where what was opened is no longer at its path: others may lock what is there now."""
     with contextlib.suppress(FileNotFoundError):
-        if handle is not None and os.path.samestat(path.stat(), os.fstat(handle)):
+        if os.path.samestat(path.stat(), os.fstat(handle)):
             return
     what = f"the folder {folder.name} was deleted or renamed while it was worked in"
     do = "put it back, or start anew: the same command runs what is missing"

@@ -159,7 +159,8 @@ def test_a_drawing_keeps_two_decimals_of_places_and_every_one_of_scales():
     assert re.search(r"\.\d{3}", " ".join(places[0])) and not re.search(r"\.\d{3}", " ".join(places[1]))
     assert len(places[0]) == len(places[1])
     assert re.findall(r"scale\([^)]*\)", whole) == re.findall(r"scale\([^)]*\)", drawn) != []
-    assert "<!--" in whole and "<!--" not in drawn and len(drawn) < 0.9 * len(whole)
+    assert re.findall("<!--.*?-->", whole) == re.findall("<!--.*?-->", drawn) != []  # verify reads them
+    assert len(drawn) < 0.95 * len(whole)
 
 
 def test_no_id_of_a_drawing_depends_on_how_a_processor_rounds():

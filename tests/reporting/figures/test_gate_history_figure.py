@@ -54,7 +54,7 @@ def test_the_picture_is_drawn_and_the_same_each_time(tmp_path, count):
     first = [path.read_bytes() for path in paths]
     gate_history_figure.draw(found, "a device", tmp_path)
     assert [path.read_bytes() for path in paths] == first
-    assert f"over {count} nights on a device" in caption
+    assert f"over {count} night{'s' * (count > 1)} on a device" in caption
 
 
 def test_the_command_draws_what_is_recorded(tmp_path, capsys):
@@ -62,5 +62,5 @@ def test_the_command_draws_what_is_recorded(tmp_path, capsys):
     history.append(folder, [{"a": 0.001}, {"a": 0.0011}], {}, {}, None)
     assert main(["gate", "--history", "--results", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["changes"] == ["no change of level in 1 nights"]
+    assert found["changes"] == ["no change of level in 1 night"]
     assert (folder / "history.svg").exists()

@@ -178,7 +178,7 @@ def test_uneven_classes_are_told_with_what_the_largest_one_scores(make_study, pu
     assert "always answering the largest one scores 75.0 % accuracy" in said
     assert "bn, batch 4 61.0" in said and "(A/A) 61.0" in said
     table = arm_table(judged.results, partial=False)
-    assert set(table.frame["balanced acc"]) == {"61.0"} and "balanced acc: its mean over" in table.caption
+    assert set(table.frame["balanced acc"]) == {"61.0"} and "balanced acc is the mean over" in table.caption
 
 
 def test_an_arm_that_never_ended_has_no_balanced_accuracy_and_even_classes_no_column(make_study, publish):

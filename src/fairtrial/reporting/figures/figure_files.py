@@ -25,7 +25,7 @@ FORMATS: Final = tuple(_METADATA)
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
 _HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
-_SPARE: Final = re.compile(rb"<!--.*?-->|(?<=\n) +", re.DOTALL)
+_INDENTS: Final = re.compile(rb"(?<=\n) +")
 _PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
 _DECIMALS: Final = re.compile(rb"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
 
@@ -82,11 +82,13 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
 
 
 def _lean(svg: bytes) -> bytes:
-    """Return a drawing without comments, indents and spare digits, an eighth of its size; ids count up.
+    """Return a drawing without indents and spare digits; ids count up.
+
+    Comments stay: they hold the texts of the drawing, which `verify` reads (`differences`).
 
     matplotlib makes ids of hashed places, which another processor rounds anew.
     """
-    svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _SPARE.sub(b"", svg))
+    svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _INDENTS.sub(b"", svg))
     numbers: dict[bytes, int] = {}
 
     def renamed(found: re.Match[bytes]) -> bytes:
