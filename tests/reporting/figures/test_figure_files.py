@@ -177,3 +177,17 @@ def test_no_id_of_a_drawing_depends_on_how_a_processor_rounds():
         f'<a id="p{code}"/> <b clip-path="url(#p{code})"/>'.encode() for code in ("0" * 10, "f" * 10)
     )
     assert _lean(first) == _lean(other) == first.replace(b"0" * 10, b"0")
+
+
+def test_marks_of_a_series_have_their_style_once_unless_it_blends_them():
+    def series(*styles):
+        marks = "".join(f'<use xlink:href="#m0" x="{n}"{style}/>\n' for n, style in enumerate(styles))
+        return f'<g clip-path="url(#p0)">\n{marks}</g>'.encode()
+
+    red, blue, pale = (
+        f' style="{how}"' for how in ("fill: red; fill-opacity: 0.5", "fill: blue", "opacity: 0.5")
+    )
+    once = series("", "").replace(b'p0)"', b'p0)"' + red.encode())
+    assert _lean(series(red, red)) == once
+    for as_it_is in ((red, blue), (red, ""), (pale, pale), (red,)):
+        assert _lean(series(*as_it_is)) == series(*as_it_is)

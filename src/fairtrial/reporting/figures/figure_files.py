@@ -25,7 +25,12 @@ FORMATS: Final = tuple(_METADATA)
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
 _HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
-_INDENTS: Final = re.compile(rb"(?<=\n) +")
+_SPARE: Final = re.compile(
+    rb"(?<=\n) +|(?<=<g) id=\"(?:line2d|text|patch|[xy]tick)_\d+\""
+)  # indents, names of parts
+_ALIKE: Final = re.compile(rb'<g( clip-path="[^"]*")?>\n((?:<use [^>]*/>\n){2,})</g>')  # marks of one series
+_STYLE: Final = re.compile(rb' style="[^"]*"')
+_BLENDED: Final = re.compile(rb"(?<!-)opacity")  # which blends a group as one mark
 _PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
 _DECIMALS: Final = re.compile(rb"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
 
@@ -82,19 +87,27 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
 
 
 def _lean(svg: bytes) -> bytes:
-    """Return a drawing without indents and spare digits; ids count up.
+    """Return a drawing without indents, spare digits and what each mark of a series repeats; ids count up.
 
-    Comments stay: they hold the texts of the drawing, which `verify` reads (`differences`).
-
-    matplotlib makes ids of hashed places, which another processor rounds anew.
+    Comments stay: they hold the texts of the drawing, which `verify` reads (`differences`). matplotlib makes
+    ids of hashed places, which another processor rounds anew.
     """
-    svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _INDENTS.sub(b"", svg))
+    svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _SPARE.sub(b"", svg))
+    svg = _ALIKE.sub(_styled_once, svg)
     numbers: dict[bytes, int] = {}
 
     def renamed(found: re.Match[bytes]) -> bytes:
         return b"%b%b%d" % (found[1], found[2][:1], numbers.setdefault(found[2], len(numbers)))
 
     return _HASHED.sub(renamed, svg)
+
+
+def _styled_once(marks: re.Match[bytes]) -> bytes:
+    """Return marks with one style, which they inherit from their group, or as they are."""
+    styles = _STYLE.findall(marks[2])
+    if len(set(styles)) != 1 or len(styles) < marks[2].count(b"<use ") or _BLENDED.search(styles[0]):
+        return marks[0]
+    return b"<g%b%b>\n%b</g>" % (marks[1] or b"", styles[0], _STYLE.sub(b"", marks[2]))
 
 
 @contextmanager
