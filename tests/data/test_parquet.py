@@ -480,3 +480,19 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path):
     (root / "test.parquet").unlink()
     os.mkfifo(root / "test.parquet")
     assert "a named pipe, not a file" in refused(root).problems[0].what
+
+
+def test_of_many_wrong_labels_a_thousand_are_named_and_all_are_counted(tmp_path, monkeypatch):
+    """16 million of them in 16 MB would take gigabytes of sentences."""
+    monkeypatch.setattr(parquet_labels, "_MOST_TOLD", 3)
+    root = write_parquet(tmp_path / "mine")
+    table = pq.read_table(root / "train.parquet")
+    labels = pa.array([-1 - row for row in range(table.num_rows)])
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("label"), "label", labels), root / "train.parquet"
+    )
+    with pytest.raises(Fault) as refused:
+        open_dataset(f"parquet:{root}", resolution=8)
+    first, *named = refused.value.problems
+    assert f"{table.num_rows} rows have others" in first.what
+    assert [one.what.rpartition(" ")[2] for one in named][:3] == ["-1", "-2", "-3"] and len(named) < 6

@@ -11,8 +11,9 @@ import threading
 
 import pytest
 
-from fairtrial.errors import Fault
+from fairtrial.errors import REFUSED, Fault
 from fairtrial.storage import lock
+from fairtrial.storage.store import Store
 
 HOLD = """
 import sys, time
@@ -95,3 +96,19 @@ def test_whoever_waits_gets_it_when_the_holder_ends(tmp_path, holder):
     with lock.hold(tmp_path / ".lock", wait=True):
         assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
     timer.join()
+
+
+def test_who_ends_beside_another_that_began_at_the_same_path_deletes_nothing_of_it(tmp_path):
+    """Its folder was renamed amid the block, and the path is another driver's by now."""
+    folder = tmp_path / "results" / "study"
+    with Store(folder).locked():
+        folder.parent.rename(tmp_path / "elsewhere")
+        other = Store(folder).locked()
+        other.__enter__()
+    try:
+        with pytest.raises(Fault) as refused, Store(folder).locked():
+            pass
+        assert refused.value.code == REFUSED
+    finally:
+        other.__exit__(None, None, None)
+    assert not folder.parent.exists() and (tmp_path / "elsewhere").exists()

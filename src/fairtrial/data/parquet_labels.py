@@ -12,6 +12,7 @@ from fairtrial.parquet_reader import ParquetReader
 
 MOST_TEXT: Final = 2**22  # bytes of all different texts of a file; 20,000 classes take a fifth of it
 LONGEST: Final = 1000  # characters of one text
+_MOST_TOLD: Final = 1000  # rows named one by one: all of a file of many would take gigabytes
 _BATCH: Final = 2**16  # rows decoded at once, at most
 _MANY: Final = 2**31  # labels from here on are no labels
 
@@ -47,14 +48,17 @@ class Labels:
     def problems(self, first: int, count: int) -> list[Problem]:
         """Rows whose label is missing or outside first..first+count-1."""
         expected = "one of the texts of training" if self.are_texts else f"in {first}..{first + count - 1}"
-        return [
-            Problem(
-                f"expected a label {expected}; got {self._told(row)}",
-                f"{self._where}, row {row}",
-                "correct the label, or remove the row",
-            )
-            for row in np.flatnonzero((self.numbers < first) | (self.numbers >= first + count)).tolist()
+        do = "correct the label, or remove the row"
+        rows = np.flatnonzero((self.numbers < first) | (self.numbers >= first + count))
+        told = [
+            Problem(f"expected a label {expected}; got {self._told(row)}", f"{self._where}, row {row}", do)
+            for row in rows[:_MOST_TOLD].tolist()
         ]
+        if len(rows) > _MOST_TOLD:
+            told.insert(
+                0, Problem(f"expected labels {expected}; {len(rows):,} rows have others", self._where, do)
+            )
+        return told
 
     def _told(self, row: int) -> str:
         if self.are_texts:
@@ -114,6 +118,7 @@ class Labels:
         inside = compute.and_(compute.greater_equal(column, 0), compute.less(column, _MANY))
         kept = compute.fill_null(compute.if_else(inside, column, None).cast("int64"), -1)
         numbers = kept.to_numpy(zero_copy_only=False)
-        given = ((row, column[row].as_py()) for row in np.flatnonzero(numbers < 0).tolist())
+        room = _MOST_TOLD - len(self._odd)
+        given = ((row, column[row].as_py()) for row in np.flatnonzero(numbers < 0)[:room].tolist())
         self._odd |= {at + row: value for row, value in given if value is not None}
         return numbers

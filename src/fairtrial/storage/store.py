@@ -213,7 +213,7 @@ class Store:
     def locked(self) -> Iterator[None]:
         """Be the only driver of this study."""
         new = open_study(self.folder)
-        with lock.hold_whole(self.folder), unmade(new):
+        with lock.hold_whole(self.folder) as refuse_moved, unmade(new, refuse_moved):
             yield
 
     @contextlib.contextmanager
@@ -232,7 +232,7 @@ class Store:
                 self.declare(study, alone=alone)
 
         held = lock.hold_whole(self.folder) if part is None else lock.hold_part(self.folder, *part, begin)
-        with held as refuse_moved, unmade(new), lock.staying(self.folder):
+        with held as refuse_moved, unmade(new, refuse_moved), lock.staying(self.folder):
             if part is None:
                 begin(True)
             yield refuse_moved

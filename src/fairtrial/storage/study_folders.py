@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from fairtrial.errors import BAD_INPUT, did_you_mean, fault
+from fairtrial.errors import BAD_INPUT, Fault, did_you_mean, fault
 from fairtrial.storage.atomic import make_folders, refuse_links
 from fairtrial.storage.lock import WHOLE
 
@@ -35,15 +35,19 @@ def open_study(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def unmade(new: Sequence[Path]) -> Iterator[None]:
-    """Delete a new folder again, while its lock is held, where the block left no file but locks in it."""
+def unmade(new: Sequence[Path], refuse_moved: Callable[[], None]) -> Iterator[None]:
+    """Delete a new folder again, while its lock is held, where the block left no file but locks in it.
+
+    refuse_moved: a Fault once what is there now is another folder: others may hold it.
+    """
     try:
         yield
     finally:
-        inside = [path for folder in new[:1] for path in folder.rglob("*")]
-        files = [path for path in inside if not path.is_dir()]
-        if all(path.name.startswith(WHOLE) for path in files):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Fault):
+            refuse_moved()
+            inside = [path for folder in new[:1] for path in folder.rglob("*")]
+            files = [path for path in inside if not path.is_dir()]
+            if all(path.name.startswith(WHOLE) for path in files):
                 for path in files:
                     path.unlink()
                 for path in (*sorted(set(inside) - set(files), reverse=True), *new):

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from fairtrial import Budget, Study
 from fairtrial.execution.cell import resume
-from fairtrial.execution.cell.own_state import OwnState, packed, unpacked
+from fairtrial.execution.cell.own_state import TAKES, OwnState, packed, unpacked
 from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.storage import cell_checkpoints
@@ -239,3 +240,37 @@ def test_streams_taken_before_the_steps_go_on_where_they_stood_and_others_start_
     again.go_on()
     now = [first.random(), second.random(), torch.rand(1, generator=third).item(), random.random()]
     assert now == then
+
+
+def test_a_full_device_is_no_damage_and_the_checkpoint_stays(tmp_path, eager):
+    """Hours of training were thrown away where a GPU was full for a moment."""
+    own = OwnState(CPU, step=1)
+    own.give({"w": torch.ones(2)})
+    Keeper(Resumable(tmp_path, 1, {}), "0" * 12, Ledger()).after_step(own)
+    again = OwnState(CPU)
+
+    def full(arrays, facts):
+        raise torch.OutOfMemoryError("out of memory")
+
+    again.take = full
+    with pytest.raises(torch.OutOfMemoryError):
+        Keeper(Resumable(tmp_path, 2, {}), "0" * 12, Ledger()).begin(again)
+    assert [one.step for one in listed(tmp_path)] == [1]
+
+
+def test_a_later_state_that_cannot_be_kept_is_told_and_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "LEAST_S", -1.0)
+    monkeypatch.setattr(resume, "SHARE", 10.0)
+    own, keeper = OwnState(CPU), Keeper(Resumable(tmp_path, 1, {}), "0" * 12, Ledger(), now=count().__next__)
+    for own.step, best in enumerate((None, {1, 2}, np.array(["a text"]), {3}), 1):
+        own.give({"best": best})
+        keeper.after_step(own)
+    assert [line.partition("kept: ")[2] for line in keeper.lines] == [
+        f"cell.save takes {TAKES}; got set", f"cell.save takes {TAKES}; got an array of <U6"
+    ]  # fmt: skip
+
+
+def test_an_array_of_another_byte_order_is_kept_by_its_values():
+    arrays = {}
+    back = unpacked(packed(np.array([1.5, -2.0], dtype=">f4"), arrays), arrays, CPU)
+    assert back.tolist() == [1.5, -2.0]

@@ -9,9 +9,11 @@ from itertools import count
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from scipy.stats import t as student
 
 from fairtrial.reporting import verify
+from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.crossover_figure import draw_crossovers
 from fairtrial.reporting.figures.style import ALARM, look_of_norm
 from fairtrial.reporting.report import study_report
@@ -257,6 +259,7 @@ def test_seconds_of_two_machines_or_without_a_common_one_are_not_compared(make_s
     (crossover,) = find_crossovers(results, False)
     ((_, caption, figure),) = draw_crossovers(judge_results(results))
     assert [curve.clock for curve in crossover.curves] == [STEPS] and len(figure.axes) == 1
+    assert figure.get_figwidth() == style.COLUMN
     assert "not shown by seconds: no second lies within the curves of both arms" in caption
 
 
@@ -346,3 +349,11 @@ def test_a_crossing_between_two_points_is_covered_at_least_as_often():
     low, high = bands(np.array([1.0, 0.5, -0.5, -1.0]), 5, np.random.default_rng(22))
     middle = [side[:, 1:3].mean(axis=-1) for side in (low, high)]
     assert ((middle[0] <= 0) & (middle[1] >= 0)).mean() > 0.95
+
+
+def test_who_leads_is_told_by_two_colours_where_both_sides_have_one_norm(planted_curves, make_study, publish):
+    batches = Contrast("batches", {"batch_size": 4}, {"batch_size": 64})
+    study = make_study(primary=batches, factors={"batch_size": (4, 64)}, fixed=BN, aa=None)
+    ((_, _, figure),) = draw_crossovers(judge_results(load.load(publish(study, planted()))))
+    leads = [text for text in figure.findobj(Text) if "leads" in text.get_text()]
+    assert len(leads) == 2 and len({text.get_color() for text in leads}) == 2

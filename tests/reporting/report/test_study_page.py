@@ -322,3 +322,32 @@ def test_every_colour_of_a_text_can_be_read():
         for name in ("ink", "quiet", "alarm", "better", "worse", "equivalent", "focus"):
             assert contrast(colors[name], colors["paper"]) >= 4.5, name
             assert contrast(colors[name], colors["card"]) >= 4.5, name
+
+
+def test_a_page_whose_contrasts_are_all_secondary_opens_with_the_first_of_them(make_study, publish, noise):
+    """It said that no contrast was declared, above a verdict."""
+    contrast = Contrast("at 4", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": 4})
+    study = make_study(**PLAIN | {"primary": (), "secondary": (contrast,), "seeds": range(8)})
+    store = publish(study, lambda cell: 0.7 + noise(cell, "acc") / 100)
+    told = study_page.facts(judge_study(store), {})["answer"]
+    assert told[0].startswith("These runs cannot tell whether GN or BN is better at batch 4 (8 seeds, ")
+    assert told[-1] == "In all, 1 secondary contrast: 1 undecided."
+
+
+def test_the_second_sentence_speaks_of_another_comparison_before_another_setting_of_the_first(
+    make_study, publish, noise
+):
+    gn, bn = {"norm": "gn"}, {"norm": "bn"}
+    primary = (
+        Contrast("at 4", gn, bn, {"batch_size": 4}),
+        Contrast("at 64", gn, bn, {"batch_size": 64}),
+        Contrast("batch", {"batch_size": 4}, {"batch_size": 64}, bn),
+    )
+
+    def outcome(cell):
+        gain = {("gn", 4): 0.1, ("gn", 64): -0.1}.get((cell.levels["norm"], cell.levels["batch_size"]), 0.0)
+        return 0.7 + gain - 0.1 * (cell.levels == {"norm": "bn", "batch_size": 4}) + noise(cell, "acc") / 100
+
+    study = make_study(**PLAIN | {"primary": primary, "seeds": range(8)})
+    told = study_page.facts(judge_study(publish(study, outcome)), {})["answer"]
+    assert told[1].startswith("Batch 4 gets ") and "than batch 64 with BN" in told[1]

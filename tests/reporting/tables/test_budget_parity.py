@@ -92,3 +92,15 @@ def test_networks_of_another_shape_or_head_are_not_held_against_each_other(
         again = replace(made, name=f"again-{spoiled}".lower())
         results.append(fairness(load.load(publish(again, outcome))).frame)
     assert [row(frame, "same start")["holds"] for frame in results] == ["yes", "NO"]
+
+
+def test_arms_from_checkpoints_are_not_said_to_start_alike(make_transfer, publish):
+    """Each arm of a study of norms starts from a checkpoint of its own: none of 50 blocks was equal."""
+    told = []
+    for norms in (("bn", "gn"), ("bn",)):
+        study = make_transfer(name=f"of-{len(norms)}", factors={"norm": norms, "shots": (1, 5)}, primary=())
+        store = publish(study, lambda cell: 0.9)
+        told.append(row(fairness(load.load(store)).frame, "same start").iloc[2])
+    alike = "arms that start from one checkpoint have equal weights in "
+    assert all(shown.startswith(alike) for shown in told) and "digests" not in "".join(told)
+    assert [shown.endswith("start from checkpoints of their own") for shown in told] == [True, False]

@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
-from fairtrial.reporting.verdicts.sentences import grounds, sentence, title
+from fairtrial.reporting.verdicts.sentences import arms, grounds, sentence, title
 from fairtrial.study.budget import Budget
 from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.study import Contrast
@@ -426,3 +426,14 @@ def test_an_arm_that_was_hardly_trained_is_stamped(make_study, publish, noise, l
     stamps = tuple(one for one in finding.stamps if "converged" in one)
     assert stamps == ((stamp,) if stamp else ())
     assert finding.verdict == "better" and (stamp or "gn+ws beats") in text
+
+
+def test_images_per_statistic_are_no_part_of_the_name_of_a_norm_that_has_none():
+    gn, bn = ({"norm": norm, "stat_batch": count} for norm, count in (("gn", 64), ("bn", 2)))
+    assert arms(Contrast("few", gn, bn)) == ("gn", "bn, statistics batch 2", "")
+    assert arms(Contrast("other way", bn, gn))[:2] == ("bn, statistics batch 2", "gn")
+    counts = ({"stat_batch": count} for count in (2, 64))
+    assert arms(Contrast("of BN", *counts, {"norm": "bn"}))[:2] == (
+        "statistics batch 2",
+        "statistics batch 64",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,7 @@ class OwnState:
     given: Mapping[str, Any] | None = None
     taken: dict[str, Any] | None = None
     _streams: dict[str, np.random.Generator | torch.Generator] = field(default_factory=dict)
+    _alike: Counter[str] = field(default_factory=Counter)  # streams of one kind and name
     _stood: dict[str, Any] | None = None  # the chance of the earlier attempt
     _tried: bool = False
 
@@ -37,7 +39,10 @@ class OwnState:
         return self.given is not None
 
     def give(self, state: Mapping[str, Any]) -> None:
-        """Take what the code gives at this step; a TypeError, at its first step, for what cannot be kept."""
+        """Take what the code gives at this step; a TypeError, at its first step, for what cannot be kept.
+
+        What cannot be kept at a later step is not kept, and the run says so.
+        """
         if not isinstance(state, Mapping):
             raise TypeError(f"cell.save takes a dict; got {type(state).__name__}")
         if not self._tried:
@@ -67,7 +72,10 @@ class OwnState:
         if not isinstance(given, dict):
             raise ValueError("it holds no dict of own training code")
         # on generators of nobody's: what none of them takes is refused here, not amid the cell
-        torch.Generator().set_state(chance["torch"])
+        try:
+            torch.Generator().set_state(chance["torch"])
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
         random.Random().setstate(chance["python"])
         np.random.MT19937().state = chance["numpy"]
         self.step, self.taken, self._stood = facts["step"], given, chance
@@ -77,8 +85,8 @@ class OwnState:
     def handed(self, name: str, stream: Any) -> Any:
         """Remember a stream that the code got before its steps -> the stream."""
         base = f"{type(stream).__name__} {name}"
-        number = sum(key.rpartition(" ")[0] == base for key in self._streams)
-        self._streams[f"{base} {number}"] = stream
+        self._streams[f"{base} {self._alike[base]}"] = stream
+        self._alike[base] += 1
         return stream
 
     def _chance(self) -> dict[str, Any]:
@@ -129,7 +137,7 @@ def packed(value: Any, arrays: dict[str, Tensor]) -> Any:
         return items if isinstance(value, list) else {"tuple": items}
     kind = "array" if isinstance(value, np.ndarray) else "cpu"
     if kind == "array":
-        value = torch.from_numpy(np.array(value, order="C"))
+        value = _tensor(value)
     if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized:
         raise TypeError(f"cell.save takes {TAKES}; got {type(value).__name__}")
     if value.dtype == torch.complex128:
@@ -137,6 +145,14 @@ def packed(value: Any, arrays: dict[str, Tensor]) -> Any:
     number = str(len(arrays))
     arrays[number] = value
     return {kind if value.device.type == "cpu" else "device": number}
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    try:
+        # torch knows the bytes of this machine's order alone
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
+    except (TypeError, ValueError):
+        raise TypeError(f"cell.save takes {TAKES}; got an array of {array.dtype}") from None
 
 
 def unpacked(value: Any, arrays: Mapping[str, Tensor], device: torch.device) -> Any:

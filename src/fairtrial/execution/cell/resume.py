@@ -27,9 +27,7 @@ SHARE: Final = 0.01  # of the time so far, checkpoints included: half of the 2 %
 TELL_S: Final = 1.0  # between two words of how far the training is
 SLOWEST: Final = 50e6  # bytes a second: what the first checkpoint is taken to cost before one is measured
 # what a state that is none does to those who take it
-_DAMAGE: Final = (
-    SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RuntimeError,
-)  # fmt: skip
+_DAMAGE: Final = (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 class Kept(Protocol):
@@ -111,8 +109,15 @@ class Keeper:
     def after_step(self, state: Kept) -> None:
         """Write a checkpoint when it is due."""
         failpoint(STEP, state.step)
-        if state.ready and self.now() - self._last >= LEAST_S and self._affordable(state):
-            self._write(state)
+        if not state.ready or self.now() - self._last < LEAST_S:
+            return
+        try:
+            if self._affordable(state):
+                self._write(state)
+        except (SafetensorError, TypeError, ValueError) as error:
+            line = f"cell {self.cell}: its state is not kept: {error}"
+            self.lines += [line] if line not in self.lines else []
+            self._last = self.now()
 
     def _affordable(self, state: Kept) -> bool:
         """Whether checkpoints stay within their share of the time so far, with one more of them."""
@@ -123,20 +128,19 @@ class Keeper:
 
     def _write(self, state: Kept) -> None:
         start = self.now()
-        with self.ledger.book("checkpoint"):
-            # copies: safetensors refuses tensors that share their memory
-            how: dict[str, Any] = {"copy": True, "memory_format": torch.contiguous_format}
-            arrays = {name: value.detach().to("cpu", **how) for name, value in state.arrays().items()}
-            record = {"made": self.where.made, "state": state.facts(), "seconds": dict(self.ledger.seconds)}
-            saved = Saved(self.cell, self.where.attempt, state.step, self.where.folder)
-            try:
+        try:
+            with self.ledger.book("checkpoint"):
+                # copies: safetensors refuses tensors that share their memory
+                how: dict[str, Any] = {"copy": True, "memory_format": torch.contiguous_format}
+                arrays = {name: value.detach().to("cpu", **how) for name, value in state.arrays().items()}
+                seconds = dict(self.ledger.seconds)
+                record = {"made": self.where.made, "state": state.facts(), "seconds": seconds}
+                saved = Saved(self.cell, self.where.attempt, state.step, self.where.folder)
                 cell_checkpoints.write(saved, record, to_bytes(arrays))
-            except ValueError as error:
-                line = f"cell {self.cell}: its state is not kept: {error}"
-                self.lines += [line] if line not in self.lines else []
-        self._last = self.now()
-        self._cost_s = self._last - start
-        self._spent_s += self._cost_s
+        finally:
+            self._last = self.now()
+            self._cost_s = self._last - start
+            self._spent_s += self._cost_s
 
 
 class Steps:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures.curves import draw_line, name_ends
 from fairtrial.reporting.figures.figure_layout import Figures, Places, bars, side_by_side
-from fairtrial.reporting.figures.style import ALARM, INK, PAGE, QUIET, Look, looks
+from fairtrial.reporting.figures.style import ALARM, COLUMN, INK, PAGE, QUIET, Look, looks
 from fairtrial.reporting.report_item import FOUR_ARMS, NIGHTLY, REPORT, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import NORM, Group, combinations, group_of, identity
 from fairtrial.reporting.results.load import Results
@@ -49,7 +49,7 @@ def draw_crossovers(verdicts: StudyVerdicts) -> Figures:
     if not found:
         return
     columns = max(len(crossover.curves) for crossover in found)
-    size = (PAGE if columns > 1 else PAGE / 2, 0.4 + 2.2 * len(found))
+    size = (PAGE if columns > 1 else COLUMN, 0.4 + 2.2 * len(found))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(found), columns, squeeze=False, sharey="row")
     for crossover, row in zip(found, axes, strict=True):
@@ -100,7 +100,9 @@ def _looks(results: Results, crossover: Crossover) -> list[Look]:
     contrast = crossover.contrast
     shared = {name: level for name, level in contrast.at.items() if name in NORM}
     sides = [{**shared, **side} for side in (contrast.treatment, contrast.control)]
-    return looks([identity(results.study, side) for side in sides])
+    pair = looks([identity(results.study, side) for side in sides])
+    # tints of one colour do not say who leads
+    return pair if pair[0].name_color != pair[1].name_color else looks([{}, {}])
 
 
 def _panel(curve: LeadCurve, pair: Sequence[Look], ax: Axes) -> None:

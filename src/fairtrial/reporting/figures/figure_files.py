@@ -57,7 +57,7 @@ class RenderedFigure:
     def svg(self) -> str:
         """The drawing alone: no prolog, and ids that no other figure has."""
         text = self.formats["svg"].decode()
-        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
         for before in (' id="', 'href="#', "url(#"):
             text = text.replace(before, f"{before}{self.name}-")
         return text

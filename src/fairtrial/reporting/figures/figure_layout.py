@@ -81,7 +81,14 @@ def gathered(results: Results, names: Sequence[str], partial: bool) -> list[Grou
 
 def averaged(study: Study, names: Sequence[str]) -> str:
     """' Averaged within a seed over lr.'; or nothing."""
-    averaged = [name for name, levels in study.factors.items() if name not in names and len(levels) > 1]
+    found: dict[tuple, dict[str, set]] = {}
+    for arm in study.arms():
+        levels = found.setdefault(tuple(arm[name] for name in names if name in arm), {})
+        for name in arm.keys() - set(names):
+            levels.setdefault(name, set()).add(arm[name])
+    averaged = [
+        name for name in study.factors if any(len(levels.get(name, ())) > 1 for levels in found.values())
+    ]
     return f" Averaged within a seed over {', '.join(averaged)}." if averaged else ""
 
 

@@ -92,13 +92,14 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
     own: for the page of their one study, where contrasts have names and the study needs none. What it
     declared first is what its question asks, and leads whatever came of it.
     """
-    primary = [one for one in (said if own else in_order(said)) if one.primary]
+    primary = [one for one in (said if own else in_order(said)) if one.primary] or list(said if own else ())
     if not primary:
         return ()
     first = primary[0]
     beside = [one for one in primary[1:] if one.alone]
     told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
-    second = (told or [one for one in beside if _topic(one)[:3] != _topic(first)[:3]])[:1]
+    others = [one for one in beside if _topic(one)[:3] != _topic(first)[:3]]
+    second = ([one for one in told if one in others] or told or others)[:1]
     led = (f"{plain(one.finding)[:-1]} ({_proof(one, own)})." for one in (first, *second))
     return (*led, summary(said if own else primary, own=own))
 
@@ -194,9 +195,10 @@ def summary(said: Sequence[Said], *, own: bool = False) -> str:
     primary, others = [one for one in said if one.primary], [one for one in said if not one.primary]
     number = len({one.study.key for one in primary})
     of = "" if own else f" of {number} studies" if number > 1 else " of 1 study"
-    parts = [f"In all, {plural(len(primary), 'primary contrast')}{of}: {_kinds(primary)}"]
-    if others:
-        parts.append(f"{len(others)} secondary: {_kinds(others)}")
+    counted = ((primary, "primary"), (others, "secondary"))
+    (ones, kind), *rest = [(ones, kind) for ones, kind in counted if ones]
+    parts = [f"In all, {plural(len(ones), f'{kind} contrast')}{of}: {_kinds(ones)}"]
+    parts += [f"{len(ones)} {kind}: {_kinds(ones)}" for ones, kind in rest]
     deciding, alone = _named([one for one in said if one.decides], own)
     if deciding:
         parts.append(f"{deciding} decide{'s' if alone else ''}")
@@ -205,8 +207,7 @@ def summary(said: Sequence[Said], *, own: bool = False) -> str:
     few = [one for one in said if one.finding.n < ENOUGH and one.finding.verdict != "refused"]
     small, alone = _named(few, own)
     if small:
-        verb = "is" if alone else "are"
-        parts.append(f"{small} {verb} small (fewer than {ENOUGH} units), to be read with care")
+        parts.append(f"{small} rest{'s' if alone else ''} on fewer than {ENOUGH} units, to be read with care")
     if torn := _torn(said):
         parts.append(f"the verdict on {torn} depends on the setting")
     return "; ".join(parts) + "."

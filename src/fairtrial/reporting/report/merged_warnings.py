@@ -10,7 +10,8 @@ from typing import Final
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean, plural
 
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+# of units and of a level; others are parts of names, have signs, or belong to one contrast
+_NUMBER: Final = re.compile(r"(?<=\bn = )\d+|(?<=\blevel )\d+(?:\.\d+)?")
 
 
 def merged_warnings(studies: Iterable[tuple[str, StudyVerdicts]]) -> list[str]:
@@ -27,7 +28,7 @@ def merged_warnings(studies: Iterable[tuple[str, StudyVerdicts]]) -> list[str]:
         }
         for warning in verdicts.warnings:
             text = of_contrast.get(warning, warning)
-            key = _NUMBER.sub("#", text) if warning in of_contrast else text
+            key = _NUMBER.sub("\0", text) if warning in of_contrast else text
             alike.setdefault(key, []).append((label, warning, text))
     return [_line(list(dict.fromkeys(group))) for group in alike.values()]
 

@@ -133,17 +133,20 @@ def _start(records: Sequence[Attempt]) -> Check:
     def key(settings: Settings) -> tuple:
         scaled = settings.weight_std == "scaled"
         own = (settings.model, settings.norm, settings.block, settings.head, settings.data, scaled)
-        return (*own, settings.start_key, settings.finetune) if from_checkpoint else own
+        return (*own, settings.start_key, settings.finetune) if checkpoints else own
 
-    from_checkpoint = any(record.settings.starts_from_checkpoint for record in records)
+    checkpoints = {record.settings.start_key for record in records if record.settings.starts_from_checkpoint}
     blocks = _drawn(records, "init", key)
     if not blocks:
         return Check("same start", "no initial weights recorded", known=False)
     norms = list(dict.fromkeys(record.settings.norm for record in records))
-    shown = (
-        f"arms of one norm start from equal weights in {_equal(blocks)} of {len(blocks)} blocks of one seed"
-    )
-    if len(norms) > 1:
+    alike = "that start from one checkpoint have" if checkpoints else "of one norm start from"
+    shown = f"arms {alike} equal weights in {_equal(blocks)} of {len(blocks)} blocks of one seed"
+    if len(checkpoints) > 1:
+        shown += (
+            "; arms of another norm, weight standardization or network start from checkpoints of their own"
+        )
+    elif len(norms) > 1 and not checkpoints:
         shown += (
             f"; across norms ({listed(norms)}) digests cannot be compared, because the parameters differ: "
             "there the design draws each parameter from a stream named after it"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
@@ -96,10 +97,9 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
     shared = {name: level for name, level in treatment.items() if control[name] == level}
     at = {**contrast.at, **shared}
     normed = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & ({*treatment} - {*shared})}
-    both = [
-        _name({**normed, **{n: v for n, v in arm.items() if n not in at}}) for arm in (treatment, control)
-    ]
-    return both[0], both[1], _where(at)
+    own = ({**normed, **{n: v for n, v in arm.items() if n not in at}} for arm in (treatment, control))
+    first, second = map(_name, own)
+    return first, second, _where(at)
 
 
 def _where(levels: dict[str, Any]) -> str:
@@ -120,7 +120,9 @@ def _place(name: str, value: Any) -> str:
 def _name(levels: Any) -> str:
     """Return an arm in words, norm first whatever the order it was written in."""
     order = list(factors.FACTORS)
-    told = [name for name in levels if name != "upstream_seeds"] or levels  # how many there are, n says
+    mixes = (norm := levels.get("norm")) not in NORM_TABLE or NORM_TABLE[norm].mixes_batch
+    silent = {"upstream_seeds"} if mixes else {"upstream_seeds", "stat_batch"}  # n says how many there are
+    told = [name for name in levels if name not in silent] or levels
     names = sorted(told, key=lambda name: order.index(name) if name in order else len(order))
     return clean(factors.label({name: levels[name] for name in names}))
 
