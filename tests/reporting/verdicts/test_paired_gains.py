@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from fairtrial.reporting.figures.figure_layout import averaged
 from fairtrial.reporting.figures.gain_panels import gains
 from fairtrial.reporting.figures.style import looks
 from fairtrial.reporting.results import load
@@ -165,3 +166,15 @@ def test_a_failed_seed_is_a_cross(make_transfer, publish):
         list(line.get_ydata()) for line in ax.lines if line.get_marker() == "x" and len(line.get_ydata())
     ]
     assert crosses == [[pytest.approx(-20.0)]]  # chance, 10 %, minus 30 %
+
+
+def test_lines_whose_norms_have_networks_of_their_own_are_named_by_them_and_none_is_averaged(make_study):
+    """'bn' and 'gn+ws' stood for EfficientNet and for our network: it read as a verdict on norms."""
+    factors = {"norm": ("gn", "bn"), "model": ("mini", "r50x1"), "finetune": ("full", "linear_probe")}
+    fields = {"factors": factors | {"shots": SHOTS}, "fixed": UP, "primary": (), "aa": None}
+    apart = make_study(**fields, only=({"norm": "gn", "model": "mini"}, {"norm": "bn", "model": "r50x1"}))
+    crossed = make_study(**fields)
+    named = [[line.name for line in tunings(study)[0].lines] for study in (apart, crossed)]
+    assert named == [["gn, mini", "bn, r50x1"], ["gn", "bn"]]
+    told = [averaged(study, ["norm", "finetune", "shots"]) for study in (apart, crossed)]
+    assert told == ["", " Averaged within a seed over model."]

@@ -118,10 +118,13 @@ def norms(study: Study) -> list[GainPanel]:
 
 
 def _panel(study: Study, factor: str, treatment: Any, control: Any) -> GainPanel:
-    """Return one line per norm."""
+    """Return one line per norm; where each has a network of its own, that is named too."""
+    arms, networks = _arms(study), [name for name in (*NORM, "model") if name in study.factors]
+    if "model" in networks and len(own := combinations(study, networks)) == len(arms):
+        arms = own
     lines = [
         GainLine(_name(arm), {factor: treatment}, {factor: control}, arm, identity(study, arm))
-        for arm in _arms(study)
+        for arm in arms
     ]
     return GainPanel(f"{level(factor, treatment)} minus {level(factor, control)}", tuple(lines))
 
