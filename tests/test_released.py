@@ -241,7 +241,7 @@ def test_what_a_page_quotes_is_reconciled_in_a_line(pages):
     answer = pages["normalization.html"].partition('<div class="answer">')[2].partition("</div>")[0]
     summary = answer.rpartition("<p>")[2]
     assert re.search(r"In all, \d+ primary contrasts of \d+ studies: \d+ better, \d+ worse", summary)
-    assert "decide" in summary and "small (fewer than 6 units)" in summary
+    assert "decide" in summary and "on fewer than 6 units, to be read with care" in summary
     assert re.search(r"the verdict on .*GN\+WS against BN\b.* depends on the setting", summary)
     assert (
         "what GN+WS instead of BN is worth with another batch size" in summary
