@@ -10,7 +10,8 @@ from tests.data.making import write_folder, write_parquet
 def test_the_smallest_class_of_published_sets_is_that_of_the_images(real_data):
     assert int(open_dataset("digits", resolution=8).train_labels.bincount().min()) == SMALLEST["digits"]
     cifar = f"parquet:{real_data / 'cifar10'}"
-    assert [*class_counts(cifar).values()] == [SMALLEST["cifar10"]] * 10
+    counts = class_counts(cifar)
+    assert [*counts.values()] == [SMALLEST["cifar10"]] * 10
     told = [problem.what for problem in shortage(cifar, counts, 100_000, 2)]
     assert len(told) == 10 and "needs 100002 images of class 'airplane'; the training split" in told[0]
     assert not shortage(cifar, counts, None, 2)
