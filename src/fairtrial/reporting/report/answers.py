@@ -99,7 +99,7 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
     beside = [one for one in primary[1:] if one.alone]
     told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
     others = [one for one in beside if _topic(one)[:3] != _topic(first)[:3]]
-    second = ([one for one in told if one in others] or told or others)[:1]
+    second = in_order([one for one in told if one in others] or told or others)[:1]
     led = (f"{plain(one.finding)[:-1]} ({_proof(one, own)})." for one in (first, *second))
     return (*led, summary(said if own else primary, own=own))
 
