@@ -485,7 +485,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path):
 def test_of_many_wrong_labels_a_thousand_are_named_and_all_are_counted(tmp_path, monkeypatch):
     """16 million of them in 16 MB would take gigabytes of sentences."""
     monkeypatch.setattr(parquet_labels, "_MOST_TOLD", 3)
-    root = write_parquet(tmp_path / "mine")
+    root = write_parquet(tmp_path / "mine", ([0, 1] * 4, [1, 0]))
     table = pq.read_table(root / "train.parquet")
     labels = pa.array([-1 - row for row in range(table.num_rows)])
     pq.write_table(

@@ -345,7 +345,7 @@ def test_the_second_sentence_speaks_of_another_comparison_before_another_setting
     )
 
     def outcome(cell):
-        gain = {("gn", 4): 0.1, ("gn", 64): -0.1}.get((cell.levels["norm"], cell.levels["batch_size"]), 0.0)
+        gain = {("gn", 4): 0.1, ("gn", 64): -0.3}.get((cell.levels["norm"], cell.levels["batch_size"]), 0.0)
         return 0.7 + gain - 0.1 * (cell.levels == {"norm": "bn", "batch_size": 4}) + noise(cell, "acc") / 100
 
     study = make_study(**PLAIN | {"primary": primary, "seeds": range(8)})

@@ -25,9 +25,8 @@ FORMATS: Final = tuple(_METADATA)
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
 _HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
-_SPARE: Final = re.compile(
-    rb"(?<=\n) +|(?<=<g) id=\"(?:line2d|text|patch|[xy]tick)_\d+\""
-)  # indents, names of parts
+# indents, and names of parts
+_SPARE: Final = re.compile(rb'(?<=\n) +|(?<=<g) id="(?:line2d|text|patch|[xy]tick)_\d+"')
 _ALIKE: Final = re.compile(rb'<g( clip-path="[^"]*")?>\n((?:<use [^>]*/>\n){2,})</g>')  # marks of one series
 _STYLE: Final = re.compile(rb' style="[^"]*"')
 _BLENDED: Final = re.compile(rb"(?<!-)opacity")  # which blends a group as one mark

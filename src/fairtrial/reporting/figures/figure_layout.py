@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairtrial.reporting.figures import style
-from fairtrial.reporting.results.arms import Group, gather, metric_of
+from fairtrial.reporting.results.arms import Group, averaged_over, gather, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean
 from fairtrial.study.failure_policy import chance
@@ -81,15 +81,8 @@ def gathered(results: Results, names: Sequence[str], partial: bool) -> list[Grou
 
 def averaged(study: Study, names: Sequence[str]) -> str:
     """' Averaged within a seed over lr.'; or nothing."""
-    found: dict[tuple, dict[str, set]] = {}
-    for arm in study.arms():
-        levels = found.setdefault(tuple(arm[name] for name in names if name in arm), {})
-        for name in arm.keys() - set(names):
-            levels.setdefault(name, set()).add(arm[name])
-    averaged = [
-        name for name in study.factors if any(len(levels.get(name, ())) > 1 for levels in found.values())
-    ]
-    return f" Averaged within a seed over {', '.join(averaged)}." if averaged else ""
+    over = averaged_over(study, names)
+    return f" Averaged within a seed over {', '.join(over)}." if over else ""
 
 
 def balanced(study: Study, names: Sequence[str]) -> bool:

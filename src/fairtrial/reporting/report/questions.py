@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from fairtrial.reporting.results.arms import averaged_over
 from fairtrial.study.study import Contrast, Study
 
 _FEW: Final = 10  # images per class; the end of the few-shot curve
@@ -30,8 +31,8 @@ class Question:
         """
         asked = set(self.factors)
         stated = {*contrast.treatment, *contrast.control, *contrast.at, *contrast.by}
-        averaged = {name for name in asked - stated if len(study.factors.get(name, ())) > 1}
-        return not asked or (changed(contrast) - set(contrast.by) <= asked and not averaged)
+        mean = asked & {*averaged_over(study, stated)}
+        return not asked or (changed(contrast) - set(contrast.by) <= asked and not mean)
 
 
 def changed(contrast: Contrast) -> set[str]:

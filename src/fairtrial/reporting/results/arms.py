@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,6 +89,16 @@ def identity(study: Study, levels: Mapping[str, Any]) -> dict[str, Any]:
     """Return the levels of an arm with its norm, fixed or swept; without one that is averaged over."""
     settings = study.settings(levels)
     return {n: getattr(settings, n) for n in NORM if n not in study.factors or n in levels} | dict(levels)
+
+
+def averaged_over(study: Study, names: Iterable[str]) -> list[str]:
+    """Return the factors in which arms differ that are alike in `names`; not those that go with the arm."""
+    named, found = list(names), dict[tuple, dict[str, set]]()
+    for arm in study.arms():
+        levels = found.setdefault(tuple(arm[name] for name in named if name in arm), {})
+        for name in arm.keys() - set(named):
+            levels.setdefault(name, set()).add(arm[name])
+    return [name for name in study.factors if any(len(each.get(name, ())) > 1 for each in found.values())]
 
 
 def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:

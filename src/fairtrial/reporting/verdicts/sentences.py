@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fairtrial.norm_table import NORM_TABLE
+from fairtrial.reporting.results.arms import averaged_over
 from fairtrial.reporting.results.load import failure_words
 from fairtrial.reporting.results.replication_units import TUNING
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
@@ -36,7 +37,7 @@ def sentence(finding: Finding, study: Study) -> str:
     return compose(
         finding,
         chosen=how_chosen(study, finding.contrast),
-        averaged=[name.replace("_", " ") for name in study.factors if name not in named],
+        averaged=[name.replace("_", " ") for name in averaged_over(study, named)],
         parity=parity_words(finding.gap, study.budget.kind),
     )
 
@@ -93,12 +94,13 @@ def arms(contrast: Contrast) -> tuple[str, str, str]:
 
     A shared norm or weight_std is part of both arms' names where the other of the two differs.
     """
-    treatment, control = contrast.treatment, contrast.control
-    shared = {name: level for name, level in treatment.items() if control[name] == level}
+    shared = {name: level for name, level in contrast.treatment.items() if contrast.control[name] == level}
     at = {**contrast.at, **shared}
-    normed = {name: at.pop(name) for name in _NORM if name in at and {*_NORM} & ({*treatment} - {*shared})}
-    own = ({**normed, **{n: v for n, v in arm.items() if n not in at}} for arm in (treatment, control))
-    first, second = map(_name, own)
+    normed = {
+        name: at.pop(name) for name in _NORM if name in at and {*_NORM} & ({*contrast.treatment} - {*shared})
+    }
+    sides = (contrast.treatment, contrast.control)
+    first, second = (_name({**normed, **{n: v for n, v in arm.items() if n not in at}}) for arm in sides)
     return first, second, _where(at)
 
 
@@ -119,12 +121,11 @@ def _place(name: str, value: Any) -> str:
 
 def _name(levels: Any) -> str:
     """Return an arm in words, norm first whatever the order it was written in."""
-    order = list(factors.FACTORS)
     mixes = (norm := levels.get("norm")) not in NORM_TABLE or NORM_TABLE[norm].mixes_batch
-    silent = {"upstream_seeds"} if mixes else {"upstream_seeds", "stat_batch"}  # n says how many there are
+    silent = ("upstream_seeds", *(() if mixes else ("stat_batch",)))  # n says how many checkpoints there are
     told = [name for name in levels if name not in silent] or levels
-    names = sorted(told, key=lambda name: order.index(name) if name in order else len(order))
-    return clean(factors.label({name: levels[name] for name in names}))
+    names = dict.fromkeys((*factors.FACTORS, *told))
+    return clean(factors.label({name: levels[name] for name in names if name in told}))
 
 
 def levels_of_by(contrast: Contrast) -> tuple[str, str]:
@@ -290,9 +291,8 @@ def _more(finding: Finding, more: MoreSeeds) -> str:
     )
     before = "tuning" if finding.unit.outer == TUNING else "pre-training"
     besides = f", and their {before}" if finding.unit.groups is not None else ""
-    return units + (
-        "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
-    )
+    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
+    return units + cost
 
 
 def _about(number: int) -> str:
