@@ -19,7 +19,7 @@ import pytest
 from fairtrial.errors import REFUSED
 from fairtrial.storage.record import read
 from fairtrial.study.failure_policy import OUTCOMES, STATUSES
-from tests.support.toy import children, gone, leases, records, run, slay, start, store_of, table, until
+from tests.support.toy import gone, leases, records, run, slay, start, store_of, table, until, workers_of
 
 STUDY = {"seeds": 60}
 HOW = {"study": STUDY, "jobs": 4}
@@ -39,7 +39,7 @@ class Struck:
             if self.driver.returncode != REFUSED:
                 return False
             self._again()
-        if target == "worker" and (workers := children(self.driver.pid)):
+        if target == "worker" and (workers := workers_of(self.driver.pid)):
             victims = [self.draws.choice(workers)]
             with suppress(ProcessLookupError):  # its driver gives up, and has ended it
                 os.kill(victims[0], signal.SIGKILL)

@@ -15,7 +15,7 @@ from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from tests.support import toy
-from tests.support.toy import Forked, children, gone, leases, slay, store_of, table, toy_study, until
+from tests.support.toy import Forked, gone, leases, slay, store_of, table, toy_study, until
 
 pytestmark = pytest.mark.slow
 run, start = partial(toy.run, kind=Forked), partial(toy.start, kind=Forked)
@@ -181,7 +181,7 @@ def test_parts_share_a_folder_at_the_same_time(tmp_path):
 def test_what_must_not_run_beside_a_part_is_refused(tmp_path):
     """The same part, another division, the whole study, another declaration; another part may."""
     driver = start(tmp_path, study=STUDY, part="1/4", toy={"bn 0": "hang"})
-    until(lambda: children(driver.pid))
+    until(lambda: leases(tmp_path))
     for how in ({"part": "1/4"}, {"part": "2/3"}, {}, {"part": "2/4", "study": STUDY | {"seeds": 11}}):
         code, told = run(tmp_path, **{"study": STUDY, **how})
         assert code == REFUSED, (how, told)

@@ -16,7 +16,19 @@ import pytest
 from fairtrial.errors import INTERRUPTED, PREEMPTED
 from fairtrial.storage.cell_checkpoints import of_study
 from fairtrial.storage.record import read
-from tests.support.toy import HANG, children, gone, group, leases, records, run, start, store_of, table, until
+from tests.support.toy import (
+    HANG,
+    gone,
+    group,
+    leases,
+    records,
+    run,
+    start,
+    store_of,
+    table,
+    until,
+    workers_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +110,7 @@ def test_a_second_sigint_leaves_at_once_and_the_files_are_whole(tmp_path, whole)
     """The driver stands amid the record of a cell that the first one cut short."""
     driver = start(tmp_path, study=STUDY, toy={**HANG, "FAIRTRIAL_FAILPOINT": "result-half:sleep"})
     until(lambda: len(leases(tmp_path)) == 2 or driver.poll() is not None)
-    workers = children(driver.pid)
+    workers = workers_of(driver.pid)
     driver.send_signal(signal.SIGINT)
     until(lambda: list((tmp_path / "toy" / "cells").glob("*.tmp")) or driver.poll() is not None)
     assert driver.poll() is None, driver.communicate()[1]

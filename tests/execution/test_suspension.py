@@ -18,7 +18,7 @@ from fairtrial.storage.store import Store
 from fairtrial.training.timing import Ledger
 from tests.support import studies
 from tests.support.records import publish
-from tests.support.toy import children, gone, leases, run, start, store_of, table, until
+from tests.support.toy import gone, leases, run, start, store_of, table, until, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +63,7 @@ def test_a_suspended_study_goes_on_and_nothing_is_timed_out(tmp_path, who):
         tmp_path / "r", study=study, toy={"TOY_SLEEP_S": "1.5"}, cell_timeout_s=3.0, beat_s=0.3
     )  # fmt: skip
     until(lambda: leases(tmp_path / "r"))
-    early = children(driver.pid)
-    time.sleep(0.3)  # a process that only lives for a moment cannot be stopped
-    workers = [pid for pid in children(driver.pid) if pid in early]
+    workers = workers_of(driver.pid)
     pids = {"group": [driver.pid, *workers], "driver": [driver.pid], "worker": workers}[who]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -83,7 +81,7 @@ def test_a_suspended_study_goes_on_and_nothing_is_timed_out(tmp_path, who):
 def test_sigterm_ends_a_suspended_study_once_it_goes_on(tmp_path):
     driver = start(tmp_path, toy={"bn 0": "hang"}, jobs=1)
     until(lambda: leases(tmp_path))
-    workers = children(driver.pid)
+    workers = workers_of(driver.pid)
     os.killpg(driver.pid, signal.SIGSTOP)
     driver.terminate()
     os.killpg(driver.pid, signal.SIGCONT)
@@ -96,7 +94,7 @@ def test_a_results_folder_that_moves_ends_in_one_block(tmp_path, how):
     results = tmp_path / "r"
     driver = start(results, toy={"bn 0": "hang"}, jobs=1, beat_s=0.2)
     until(lambda: leases(results))
-    workers = children(driver.pid)
+    workers = workers_of(driver.pid)
     if how == "renamed":
         results.rename(tmp_path / "elsewhere")
     else:

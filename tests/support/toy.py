@@ -195,6 +195,19 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+def workers_of(driver: int) -> list[int]:
+    """The workers of a driver that are up; not a command that it runs for a moment, before its lock."""
+    found = []
+    for pid in children(driver):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"_worker.py" in command:
+            found.append(pid)
+    return found
+
+
 def group(session: int) -> list[int]:
     """The processes of a session that still run."""
     found = []

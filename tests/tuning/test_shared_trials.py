@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from fairtrial.errors import DONE, INCOMPLETE, REFUSED
 from fairtrial.tuning import shared_trials
 from tests.support import postgres
-from tests.support.toy import ROOT, Forked, children, gone, slay, start, store_of, until
+from tests.support.toy import ROOT, Forked, gone, slay, start, store_of, until, workers_of
 
 STUDY = {"seeds": 2, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3]}, "seeds": 2}}
 FEW = {"seeds": 1, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1]}, "seeds": 1}}
@@ -177,7 +177,7 @@ def test_a_driver_that_slept_too_long_is_superseded(toy, tmp_path, alone):
     """Beyond the grace period another driver runs its trial; the late result is kept, and does not count."""
     first = begin(tmp_path / "a", toy | {"TOY_SLEEP_S": "1"}, study=FEW)
     until(lambda: list((tmp_path / "a" / "toy" / "leases").glob("*.json")), 60)
-    processes = [first.pid, *children(first.pid)]
+    processes = [first.pid, *workers_of(first.pid)]
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     code, words = told(begin(tmp_path / "b", toy, study=FEW))
@@ -204,8 +204,8 @@ def test_a_signal_gives_the_trials_back_at_once(toy, tmp_path, alone):
 @pytest.mark.slow
 def test_the_password_is_nowhere_but_in_the_variable(toy, tmp_path):
     driver = begin(tmp_path / "a", toy, study=FEW, kind=subprocess.Popen)  # with a command line of its own
-    until(lambda: children(driver.pid), 60)
-    seen = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (driver.pid, *children(driver.pid))]
+    until(lambda: workers_of(driver.pid), 60)
+    seen = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (driver.pid, *workers_of(driver.pid))]
     code, words = told(driver)
     assert code == DONE
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
