@@ -1,11 +1,9 @@
 """What answers at once: `--help`, `plan` and `status` load nothing heavy and take little CPU."""
 
-import os
 import resource
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -93,4 +91,3 @@ def test_the_package_itself_is_light():
         "-c", "import sys; old = set(sys.modules); import fairtrial; print(set(sys.modules) - old)", cwd="/"
     )
     assert loaded.stdout.strip() == "{'fairtrial'}"
-    assert Path(os.environ.get("PYTHONPATH", "/")).exists()
