@@ -9,9 +9,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from fairtrial.reporting import figures
-from fairtrial.reporting.figures.style import look_of_norm, looks
+from fairtrial.reporting.figures.style import QUIET, look_of_norm, looks
 from fairtrial.reporting.report.figure_registry import draw_study, report_items, rows
 from fairtrial.reporting.report.missing_items import Drawings, cover
+from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.report.recorded_studies import RecordedStudy
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.report_item import STUDY
@@ -124,6 +125,43 @@ def test_an_arm_keeps_its_colour_in_every_figure(make_study, publish, noise):
             if line.get_marker() == mine.marker
         ]
         assert mine.color in solid and len(set(solid)) <= 2  # its own, and paler from scratch
+
+
+CURVE = {"finetune": ("full", "scratch"), "shots": (1, 5, 10)}
+
+
+@pytest.mark.parametrize("factors", [CURVE, {**NORMS, **CURVE}])
+def test_published_curves_stand_beside_ours_and_say_what_they_are(make_study, publish, noise, factors):
+    """On CIFAR-10 from a checkpoint; the numbers are those that the authors print."""
+    made = drawn(
+        make_study, publish, lambda c: 0.4 + 0.01 * noise(c, "acc"), factors, **UP, data="parquet:cifar10"
+    )
+    caption, figure = made["test-acc-by-shots"]
+    for ax in figure.axes:
+        grey = [line for line in ax.lines if line.get_color() == QUIET and line.get_marker() != "None"]
+        printed = {round(float(y), 1) for line in grey for y in line.get_ydata()}
+        assert {55.5, 82.7, 97.0} <= printed, "R50x1 at 1 and 5: means of 54.4 54.1 57.9 and 83.3 82.4 82.3"
+        assert len(grey) == 4 and ax.get_ylim()[1] > 97
+        assert {"BiT-M, published", "BiT-L, published"} <= {text.get_text() for text in ax.texts}
+    told, notes = split_caption(caption)
+    assert "published medians of BiT, larger networks on other upstream images: not comparable" in told
+    assert "README of google-research/big_transfer" in notes
+
+
+@pytest.mark.parametrize(
+    "factors, fixed",
+    [
+        (CURVE, UP),  # digits
+        ({"norm": ("bn", "gn"), "shots": (1, 5, 10)}, {"data": "parquet:cifar10"}),  # from scratch
+        ({"finetune": ("full", "scratch"), "batch_size": (4, 64)}, {**UP, "data": "parquet:cifar10"}),
+    ],
+)
+def test_published_curves_stand_beside_nothing_else(make_study, publish, noise, factors, fixed):
+    made = drawn(make_study, publish, lambda c: 0.4 + 0.01 * noise(c, "acc"), factors, 3, **fixed)
+    for caption, figure in made.values():
+        assert "published" not in caption + "".join(
+            text.get_text() for ax in figure.axes for text in ax.texts
+        )
 
 
 def test_many_lines_get_a_panel_per_way_of_tuning(make_study, publish, noise):

@@ -25,6 +25,7 @@ from fairtrial.reporting.figures.figure_layout import (
     side_by_side,
 )
 from fairtrial.reporting.figures.gain_panels import gains, how
+from fairtrial.reporting.figures.medians import PRINTED, draw_published, published_beside
 from fairtrial.reporting.report_item import (
     FOUR_ARMS,
     NIGHTLY,
@@ -43,6 +44,7 @@ from fairtrial.reporting.wording import SCALES, level
 from fairtrial.study.study import Study
 
 _MOST_LINES: Final = 6  # in one panel
+_TALL: Final = 3.4  # inches of a panel with published results, which lie far above ours
 _LONG: Final = 36  # characters of an arm's name that do not fit below an axis
 _BATCHES: Final = ("batch_size", "stat_batch")
 
@@ -61,7 +63,11 @@ def arm_curves(verdicts: StudyVerdicts) -> Figures:
             _faceted(results, groups, axis, facet) if facet else _panels(results, partial, groups, axis)
         )
         what, name = f"{SCALES[metric].name} against {factor_name(axis)}{more}", f"{metric}-by-{axis}"
-    yield name.replace("_", "-"), f"{capital(what)}. {RUNS}; {bars(groups)}. {seeds(results)}.", figure
+    runs = RUNS if any(group.failed for group in groups) else RUNS.partition(" (")[0]
+    told = [f"{capital(what)}.", f"{runs}; {bars(groups)}.", f"{seeds(results)}."]
+    if beside := published_beside(study, axis):
+        told = [*told[:2], beside, told[2], PRINTED]
+    yield name.replace("_", "-"), " ".join(told), figure
 
 
 def _alone(results: Results, groups: Sequence[Group]) -> Figure:
@@ -82,7 +88,9 @@ def _panels(results: Results, partial: bool, groups: Sequence[Group], axis: str)
     scale, near, gap = SCALES[metric], crowd(groups), norms(study) if axis in _BATCHES else []
     count, lines = 1 + bool(near) + len(gap), len(groups) / len(study.factors[axis])
     long = max(len(group.label) for group in groups) > 20
-    figure, axes = side_by_side(count, max(2.6, 0.8 + LINE * lines), wide=count > 1 or long)
+    least = _TALL if published_beside(study, axis) else 2.6
+    figure, axes = side_by_side(count, max(least, 0.8 + LINE * lines), wide=count > 1 or long)
+    draw_published(study, axis, axes[0])
     for ax, view in zip(axes, (None, near) if near else (None,), strict=False):
         curves(groups, axis, scale, chance_of(results, metric), ax, view)
     alone = [group for group in groups if sum(_same(group, other, axis) for other in groups) == 1]
@@ -119,6 +127,7 @@ def _faceted(results: Results, groups: Sequence[Group], axis: str, facet: str) -
     ends = []
     for ax, value in zip(axes, levels, strict=True):
         mine = [group for group in groups if group.levels[facet] == value]
+        draw_published(results.study, axis, ax)
         ends.append(draw_lines(mine, axis, scale, ax, without=facet))
         chance_line(mine, guess, scale, ax)
         ax.set_title(level(facet, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from fairtrial.reporting.claims import published
 from fairtrial.reporting.figures.curves import chance_line, dots, mark, name_ends, within
 from fairtrial.reporting.figures.figure_layout import (
     RUNS,
+    Axis,
     Figures,
     averaged,
     capital,
@@ -21,13 +22,14 @@ from fairtrial.reporting.figures.figure_layout import (
     gathered,
     side_by_side,
 )
-from fairtrial.reporting.figures.style import INK, QUIET, Look, look_of_norm, looks
+from fairtrial.reporting.figures.style import INK, MIXED, QUIET, Look, look_of_norm, looks
 from fairtrial.reporting.report_item import NIGHTLY, REPORT, RESULTS, STUDY, Cells, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import NORM, Group, metric_of
 from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale, clean
 from fairtrial.study import factors
+from fairtrial.study.data_spec import published_name
 from fairtrial.study.study import Study
 
 _SHOTS: Final = (1, 5)  # the panels of the figure in the paper
@@ -35,6 +37,10 @@ MODELS: Final = {"BiT-M-R50x1": "gn", "BiT-M-R101x3": "gn+ws", "BiT-M-R152x2": "
 SHOTS: Final = (1, 5)  # what the authors' re-runs print, besides all images
 TABLE: Final = "CIFAR few-shot and full"
 _APART: Final = 0.12  # of an example per class, between networks
+PRINTED: Final = (  # where the marks that `draw_published` makes come from
+    f"Published: {', '.join(MODELS)} at 1 and 5 images per class, means over frameworks of medians of at "
+    "least 5 runs (README of google-research/big_transfer); star: BiT-L R152x4 at 10, median of 5 (BiT)."
+)
 
 
 def shots_of(study: Study) -> list[Any]:
@@ -146,6 +152,57 @@ def published_points(model: str, shots: int) -> list[tuple[float, float, float]]
     return [(row["value"], row["min"], row["max"]) for row in rows]
 
 
+def published_beside(study: Study, axis: str | None) -> str:
+    """Return what a caption says of the published medians beside these arms; empty where none belong there.
+
+    They stand beside fine-tuned networks on the same test images. A network of another size, from other
+    images, has no level in common with them.
+    """
+    settings = [study.settings(levels) for levels in study.arms()]
+    data = {published_name(arm.data) for arm in settings}
+    known = axis == "shots" and data == {"cifar10"} and metric_of(study) == "test_acc"
+    if not known or not any(arm.starts_from_checkpoint for arm in settings):
+        return ""
+    own = any(arm.start.kind == "official" for arm in settings)
+    other = "" if own else ", larger networks on other upstream images: not comparable in level"
+    return f"Grey: published medians of BiT{other}."
+
+
+def draw_published(study: Study, axis: str | None, ax: Axes) -> None:
+    """Draw in grey, below all else, what BiT's authors print; nothing where it does not belong."""
+    if not published_beside(study, axis):
+        return
+    at = Axis("shots", study.factors["shots"]).at
+    look: dict[str, Any] = {
+        "color": QUIET, "linewidth": 0.8, "linestyle": MIXED, "markerfacecolor": "white", "markersize": 4,
+        "zorder": 1.8,
+    }  # fmt: skip
+    for model, norm in MODELS.items():
+        points = [(at[shots], _middle(model, shots)) for shots in SHOTS if shots in at]
+        ax.plot([x for x, _ in points], [y for _, y in points], marker=look_of_norm(norm).marker, **look)
+    best = _best()
+    if best["setting"]["shots"] in at:
+        ax.plot(at[best["setting"]["shots"]], best["value"], marker="*", **look)
+    named = [(SHOTS[-1], _middle(next(iter(MODELS)), SHOTS[-1]), "BiT-M"), (10, best["value"], "BiT-L")]
+    for shots, y, name in named:
+        if shots in at:
+            ax.annotate(
+                f"{name}, published", (at[shots], y), xytext=(5, 0), textcoords="offset points", va="center",
+                color=QUIET, fontstyle="italic", annotation_clip=False,
+            )  # fmt: skip
+
+
+def _middle(model: str, shots: int) -> float:
+    """Return the mean over frameworks of a network's printed medians, in percent."""
+    return fmean(middle for middle, _, _ in published_points(model, shots))
+
+
+def _best() -> published.PublishedRow:
+    """Return the one point of BiT-L that is printed as a number."""
+    (row,) = published.rows(table="Abstract (points of Fig 2)", downstream="cifar10", shots=10)
+    return row
+
+
 def published_curves(_results: Path) -> Figures:
     """Draw each network's published medians, with the range of their runs."""
     figure, (ax,) = side_by_side(1, 2.6, wide=False)
@@ -159,9 +216,9 @@ def published_curves(_results: Path) -> Figures:
             )
             medians = [median for median, _, _ in printed]
             ax.plot([x] * len(medians), medians, look.marker, color=look.color, markersize=3)
-            middles.append((x, sum(medians) / len(medians)))
+            middles.append((x, _middle(model, shots)))
         ax.plot(*zip(*middles, strict=True), color=look.color, linestyle=look.dash, label=model)
-    (best,) = published.rows(table="Abstract (points of Fig 2)", downstream="cifar10", shots=10)
+    best = _best()
     ax.plot(10, best["value"], "k*", label=best["setting"]["model"])
     ax.set_xticks([*SHOTS, 10])
     ax.set_xlabel("images per class")
