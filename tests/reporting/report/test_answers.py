@@ -14,7 +14,8 @@ WHOLE = {"primary": True, "alone": True, "settled": True, "verdict": "better", "
 def said(key, **lacks):
     is_ = WHOLE | lacks
     finding = SimpleNamespace(verdict=is_["verdict"], n=is_["n"], decided_by=SimpleNamespace(p=is_["p"]))
-    return Said(SimpleNamespace(key=key), finding, key, is_["primary"], is_["alone"], is_["settled"])
+    finding.open_choices = () if is_["settled"] else ("lr of bn chosen at the edge of its range",)
+    return Said(SimpleNamespace(key=key), finding, key, is_["primary"], is_["alone"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from fairtrial.reporting.figures.arm_curves import arm_curves
+from fairtrial.reporting.figures.sensitivity import sensitivity
+from fairtrial.reporting.tables.outcome_tables import arm_table
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen, in_doubt
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
@@ -24,12 +27,12 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None, spread=0.0, accuracy=None):
+    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,)):
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
             fixed={"val_per_class": 2},
-            primary=(EQUAL,),
+            primary=primary,
             aa=None,
             seeds=range(12),
             tuning=tuning or Tuning({"lr": RATES}),
@@ -99,13 +102,41 @@ def test_a_rate_that_loss_chose_and_accuracy_would_not_is_a_stamp(tuned, searche
     "accuracy",
     [
         more_accurate(0.01),  # the margin itself
-        more_accurate(0.078, noisy=True),  # within two standard errors
+        more_accurate(0.01, noisy=True),
         more_accurate(0.078, at=0.3),  # loss chose it too
     ],
 )
 def test_where_accuracy_agrees_or_cannot_tell_nothing_is_said(tuned, accuracy):
     store = tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}), accuracy=accuracy)
     assert "chosen at" not in judge_study(store).sentences[0]
+
+
+def test_a_tie_that_costs_more_than_the_margin_is_a_stamp_of_its_own(tuned):
+    """Within two standard errors the seeds cannot tell; a point of accuracy may be lost all the same."""
+    store = tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}), accuracy=more_accurate(0.078, noisy=True))
+    verdicts = judge_study(store)
+    higher = "validation accuracy is 7.8 points higher at 1, a tie: within two standard errors"
+    stamp = f"lr of gn+ws, batch 2 chosen at 0.3, but {higher}"
+    assert stamp in verdicts.findings[0].stamps and stamp in verdicts.sentences[0]
+    assert verdicts.findings[0].open_choices == (stamp,)
+    assert stamps_of_arms(verdicts) == {"bn, batch 2": "", "gn+ws, batch 2": higher}
+
+
+def stamps_of_arms(verdicts):
+    """The last column of the table of arms, by arm."""
+    frame = arm_table(verdicts.results, partial=False).frame
+    return dict(zip(frame["arm"], frame["stamps"], strict=True))
+
+
+def test_an_arm_of_no_contrast_is_marked_like_the_others(tuned):
+    """Its rate at the edge is told in the table of arms and below the figures that show the arm."""
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 100.0}, primary=()))
+    assert not verdicts.findings
+    stamp = "chosen at the edge of its range"
+    assert stamps_of_arms(verdicts) == {"bn, batch 2": "", "gn+ws, batch 2": f"lr {stamp}"}
+    told = {name: caption for draw in (arm_curves, sensitivity) for name, caption, _ in draw(verdicts)}
+    assert len(told) == 2
+    assert all(f" C{stamp[1:]}: lr of gn+ws, batch 2." in caption for caption in told.values())
 
 
 @pytest.mark.parametrize(("stability", "said"), [(0.5, True), (0.51, False)])

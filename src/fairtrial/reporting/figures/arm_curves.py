@@ -38,6 +38,7 @@ from fairtrial.reporting.report_item import (
 from fairtrial.reporting.results.arms import NORM, Group, axis_of, combinations, metric_of
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.chosen_settings import edge_words
 from fairtrial.reporting.verdicts.paired_gains import measure, norms
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, level
@@ -64,7 +65,7 @@ def arm_curves(verdicts: StudyVerdicts) -> Figures:
         )
         what, name = f"{SCALES[metric].name} against {factor_name(axis)}{more}", f"{metric}-by-{axis}"
     runs = RUNS if any(group.failed for group in groups) else RUNS.partition(" (")[0]
-    told = [f"{capital(what)}.", f"{runs}; {bars(groups)}.", f"{seeds(results)}."]
+    told = [f"{capital(what)}.", f"{runs}; {bars(groups)}.", f"{seeds(results)}.{edge_words(results)}"]
     if beside := published_beside(study, axis):
         told = [*told[:2], beside, told[2], PRINTED]
     yield name.replace("_", "-"), " ".join(told), figure

@@ -18,6 +18,7 @@ from fairtrial.reporting.figures.style import PAGE, Look, looks
 from fairtrial.reporting.report_item import REPORT, STUDY, RegistryRow, ReportItem
 from fairtrial.reporting.results.arms import axis_of
 from fairtrial.reporting.results.rate_curves import RateCurve, rate_curves, spread
+from fairtrial.reporting.verdicts.chosen_settings import edge_words
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES, Scale, clean, level, plural
 from fairtrial.study import factors
@@ -77,7 +78,7 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     beyond = by_loss and _loss_axis([curve for panel in panels for curve in panel], axes[1][0])
     note = f" Losses above {_FAR} times chance lie beyond the axis." if beyond else ""
     few = f" {len(shown)} of {len(every)} levels of {axis}." if len(shown) < len(every) else ""
-    yield "sensitivity", _caption(tuning, curves) + note + few, figure
+    yield "sensitivity", _caption(tuning, curves) + edge_words(results) + note + few, figure
 
 
 def _ticks_of(grid: Sequence[float], panels: int) -> Sequence[float]:

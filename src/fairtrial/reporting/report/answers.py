@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fairtrial.reporting.verdicts.chosen_settings import open_choices
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
 from fairtrial.reporting.wording import clean, fixed, listed, plural
 
@@ -43,7 +42,7 @@ class Source(NamedTuple):
 class Said:
     """One finding of a study on a question, with its statistical sentence.
 
-    alone: `Question.alone`. settled: nothing leaves open whether its arms had their best settings.
+    alone: `Question.alone`.
     """
 
     study: Source
@@ -51,7 +50,11 @@ class Said:
     sentence: str
     primary: bool
     alone: bool
-    settled: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing leaves open that its arms had their best settings."""
+        return not self.finding.open_choices
 
     @property
     def decides(self) -> bool:
@@ -68,8 +71,7 @@ def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None =
         contrast = finding.contrast
         if question is None or question.about(declared, contrast):
             alone = question is None or question.alone(declared, contrast)
-            settled = not any(open_choices(verdicts.results, contrast, finding.margin))
-            found.append(Said(source, finding, sentence, contrast.name in primary, alone, settled))
+            found.append(Said(source, finding, sentence, contrast.name in primary, alone))
     return found
 
 

@@ -18,12 +18,14 @@ from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.results.replication_units import SEED
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, seeds
+from fairtrial.reporting.verdicts.chosen_settings import arm_stamps
 from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.parity_checks import parity_words
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed
 from fairtrial.stats.components import VarianceComponents
+from fairtrial.study.study import regime_of
 
 
 def arm_table(results: Results, *, partial: bool) -> Table:
@@ -57,6 +59,11 @@ def _end(results: Results, group: Group) -> dict[str, str]:
         "train loss": "" if end.train_loss is None else fixed(end.train_loss, 3),
         "last gain": "" if end.gain is None else fixed(100 * end.gain, 1),
         "converged": "yes" if end.converged else "NO",
+        **(
+            {}
+            if results.tuning is None
+            else {"stamps": "; ".join(arm_stamps(results, regime_of(group.levels)))}
+        ),
     }
 
 

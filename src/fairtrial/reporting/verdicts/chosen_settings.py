@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence, Set
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 COMPUTED: Final = {"micro_batch", "precision", "layout", "kernels"}  # how an update is computed, not what
 _NAMED: Final = 3  # arms of one stamp; above, their number
+_EDGE: Final = "chosen at the edge of its range"
+_DOUBT: Final = "in doubt: half or more of resampled tuning seeds choose another"
+_TIE: Final = ", a tie: within two standard errors"
 _FIRM: Final = 0.5  # share of resampled tuning seeds that choose the same, up to which a sentence says so
 
 
@@ -46,63 +49,126 @@ def open_choices(results: Results, contrast: Contrast, margin: float) -> Iterato
 
 def at_the_edge(results: Results, contrast: Contrast) -> Iterator[str]:
     """Yield 'lr of gn+ws, batch 4 chosen at the edge of its range'; a grid counts as widened."""
-    study, stage = results.study, results.tuning
-    if study.tuning is None or stage is None:
-        return
-    for name, declared in study.tuning.space.items():
-        ends = stage.grid or declared
-        at = {arm for (_, arm), choice in stage.choices.items() if at_edge(choice.params[name], ends)}
+    for name, at in _at_edges(results).items():
         if who := _named(results, contrast, at):
-            yield f"{_without_underscores(name)} of {who} chosen at the edge of its range"
+            yield f"{name} of {who} {_EDGE}"
 
 
 def in_doubt(results: Results, contrast: Contrast) -> Iterator[str]:
     """Yield 'lr of bn in doubt: half or more of resampled tuning seeds choose another' (STATISTICS 17.1)."""
-    study, stage = results.study, results.tuning
-    if study.tuning is None or stage is None:
-        return
-    unsure = {arm for (_, arm), choice in stage.choices.items() if choice.stability <= _FIRM}
-    if who := _named(results, contrast, unsure):
-        name = listed([_without_underscores(name) for name in study.tuning.names])
-        yield f"{name} of {who} in doubt: half or more of resampled tuning seeds choose another"
+    if who := _named(results, contrast, {arm for arm, choice in _choices(results) if _unsure(choice)}):
+        yield f"{_names(results)} of {who} {_DOUBT}"
 
 
 def less_accurate(results: Results, contrast: Contrast, margin: float) -> Iterator[str]:
     """Yield 'lr of gn, 5-shot chosen at 0.03, but validation accuracy is 7.8 points higher at 0.3'.
 
-    By more than the margin, and by two standard errors of the paired tuning seeds: another score or a tie
-    has chosen. Several arms of a contrast are counted; of several searches the worst one is told.
+    By more than the margin: another score has chosen, or a tie, which is then said: one of at most two
+    standard errors of the paired tuning seeds. Several arms of a contrast are counted; of several searches
+    the worst one is told.
     """
-    study, stage = results.study, results.tuning
-    if study.tuning is None or stage is None or contrast.metric != "test_acc":
+    if contrast.metric != "test_acc":
         return
     arms = _arms(results, contrast)
-    found: dict[Regime, tuple[float, str, str]] = {}
-    for (search, arm), choice in stage.choices.items():
-        best = _most_accurate(stage.trials[search, arm], choice, margin) if arm in arms else None
-        if best and best > found.get(arm, (0.0, "", "")):
-            found[arm] = best
-    name = listed([_without_underscores(name) for name in study.tuning.names])
-    if len(found) < _NAMED:
-        for arm, (gain, here, there) in found.items():
-            higher = f"validation accuracy is {100 * gain:.1f} points higher at {there}"
-            yield f"{name} of {arms[arm]} chosen at {here}, but {higher}"
-    else:
-        gains = [gain for gain, _, _ in found.values()]
-        higher = f"{100 * min(gains):.1f} to {100 * max(gains):.1f} points higher at another"
-        yield f"{name} of {len(found)} arms chosen where validation accuracy is {higher}"
+    found = {arm: lost for arm in arms if (lost := _passed_over(results, arm, margin))}
+    for tie in (False, True):
+        those = {arm: lost for arm, lost in found.items() if lost.tie == tie}
+        if len(those) < _NAMED:
+            for arm, lost in those.items():
+                yield f"{_names(results)} of {arms[arm]} chosen at {lost.here}, but {lost.words}"
+        else:
+            gains = [lost.gain for lost in those.values()]
+            higher = f"{100 * min(gains):.1f} to {100 * max(gains):.1f} points higher at another"
+            many = f"{_names(results)} of {len(those)} arms"
+            yield f"{many} chosen where validation accuracy is {higher}{_TIE * tie}"
 
 
-def _most_accurate(trials: Sequence[Trial], choice: Choice, margin: float) -> tuple[float, str, str] | None:
+def arm_stamps(results: Results, regime: Regime) -> Iterator[str]:
+    """Yield what leaves open whether one arm was run at its best settings, of a contrast or not."""
+    for name, at in _at_edges(results).items():
+        if regime in at:
+            yield f"{name} {_EDGE}"
+    if any(arm == regime and _unsure(choice) for arm, choice in _choices(results)):
+        yield f"{_names(results)} {_DOUBT.partition(':')[0]}"
+    if lost := _passed_over(results, regime, results.study.margin):
+        yield lost.words
+
+
+def edge_words(results: Results) -> str:
+    """Return ' Chosen at the edge of its range: lr of linear probe, 1-shot.' of every arm; or nothing."""
+    told = []
+    for name, at in _at_edges(results).items():
+        if arms := [clean(factors.label(levels)) for levels, regime in results.regimes if regime in at]:
+            who = "; ".join(arms) if len(arms) <= _NAMED else f"{len(arms)} arms"
+            told.append(f" {_EDGE.capitalize()}: {name} of {who}.")
+    return "".join(told)
+
+
+def _choices(results: Results) -> list[tuple[Regime, Choice]]:
+    """What was chosen for each arm, once for each search; nothing where nothing was tuned."""
+    stage = results.tuning
+    return [] if stage is None else [(arm, choice) for (_, arm), choice in stage.choices.items()]
+
+
+def _at_edges(results: Results) -> dict[str, set[Regime]]:
+    """The arms whose choice lies at an end of what was tried, for each setting by its name."""
+    study, stage = results.study, results.tuning
+    if study.tuning is None or stage is None:
+        return {}
+    return {
+        _without_underscores(name): {
+            arm for arm, choice in _choices(results) if at_edge(choice.params[name], stage.grid or declared)
+        }
+        for name, declared in study.tuning.space.items()
+    }
+
+
+def _unsure(choice: Choice) -> bool:
+    return choice.stability <= _FIRM
+
+
+def _names(results: Results) -> str:
+    """'lr'; the settings that were tuned."""
+    tuning = results.study.tuning
+    return listed([_without_underscores(name) for name in tuning.names]) if tuning else ""
+
+
+class _PassedOver(NamedTuple):
+    """The chosen value, and another one with so much more validation accuracy; tie: seeds cannot tell."""
+
+    gain: float
+    here: str
+    there: str
+    tie: bool
+
+    @property
+    def words(self) -> str:
+        """'validation accuracy is 7.8 points higher at 0.3'."""
+        higher = f"validation accuracy is {100 * self.gain:.1f} points higher at {self.there}"
+        return f"{higher}{_TIE * self.tie}"
+
+
+def _passed_over(results: Results, arm: Regime, margin: float) -> _PassedOver | None:
+    """The best value that was not chosen for an arm, where it is better by more than the margin.
+
+    Of several searches the one that lost most, a sure loss before a tie.
+    """
+    stage = results.tuning
+    keys = [] if stage is None else [key for key in stage.choices if key[1] == arm]
+    lost = [_lost(stage.trials[key], stage.choices[key], margin) for key in keys] if stage else []
+    return max((each for each in lost if each), key=lambda each: (not each.tie, each), default=None)
+
+
+def _lost(trials: Sequence[Trial], choice: Choice, margin: float) -> _PassedOver | None:
     """How far the best validation accuracy is above the chosen trial's; what that trial has, and the best."""
     chosen = next(trial for trial in trials if trial.params == choice.params)
     best = max(trials, key=lambda trial: fmean(trial.accuracies))
     gains = [theirs - ours for theirs, ours in zip(best.accuracies, chosen.accuracies, strict=True)]
     gain = fmean(gains)
-    if len(gains) < 2 or gain <= max(margin + 1e-9, 2 * stdev(gains) / math.sqrt(len(gains))):
+    if len(gains) < 2 or gain <= margin + 1e-9:
         return None
     here, there = (listed([f"{value:g}" for value in each.params.values()]) for each in (chosen, best))
-    return gain, here, there
+    return _PassedOver(gain, here, there, tie=gain <= 2 * stdev(gains) / math.sqrt(len(gains)))
 
 
 def _named(results: Results, contrast: Contrast, regimes: Set[Regime]) -> str:

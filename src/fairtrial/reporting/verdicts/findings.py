@@ -34,7 +34,10 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
         finding
         if finding.ruling is None
         else with_checks(finding, results.inference, _stamps(results, finding), _resolution(results, finding))
-        for finding in decide(results, measured)
+        for finding in (
+            replace(one, open_choices=tuple(open_choices(results, one.contrast, one.margin)))
+            for one in decide(results, measured)
+        )
     )
 
 
@@ -122,7 +125,7 @@ def _stamps(results: Results, finding: Finding) -> Iterator[str]:
     if images:
         yield overlap_words(images)
     yield from unfinished(results, finding.contrast)
-    yield from open_choices(results, finding.contrast, finding.margin)
+    yield from finding.open_choices
     if finding.scale.factor == 100 and turns_on_the_logit(finding.sides, unit, results.test_images):
         yield "scale-dependent: the sign turns on the logit scale"
 

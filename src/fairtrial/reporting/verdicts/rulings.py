@@ -60,6 +60,7 @@ class Finding:
     ruling: Verdict | None = None
     stamps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    open_choices: tuple[str, ...] = ()  # of `stamps`: why its arms may have had better settings
     parts: int = 1
     analysis: str = ""
 
