@@ -31,7 +31,8 @@ class Trial:
     """One setting of one regime, at every tuning seed of one search.
 
     scores: one for each tuning seed, lower is better, inf where the run diverged. accuracies: on the same
-    validation images, chance where it diverged. number: in the order of the proposals, or of a grid.
+    validation images, chance where it diverged. number: in the order of the proposals, or of a grid. runs:
+    what they are of.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Trial:
     val_n: int | None
     device_s: float
     classes: int | None = None
+    runs: tuple[Attempt, ...] = ()
 
     @property
     def score(self) -> float:
@@ -208,6 +210,7 @@ def _trial(tuning: Tuning, number: int, params: Params, runs: Sequence[Attempt])
         val_n=runs[0].measured.val_n,
         device_s=sum(attempt.spent.device_s for attempt in runs),
         classes=next((run.measured.classes for run in runs if run.measured.classes), None),
+        runs=tuple(runs),
     )
 
 

@@ -27,7 +27,7 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,)):
+    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,), train_loss=lambda cell: 0.1):
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
@@ -46,10 +46,13 @@ def tuned(make_study, tmp_path, noise):
             for cell in pending:
                 value = getattr(cell.settings, name)
                 loss = abs(value - best[cell.settings.norm]) + spread * noise(cell, "loss")
-                known[cell.id] = outcome(cell, loss, store, accuracy(cell) if accuracy else 0.5)
+                ended = outcome(cell, loss, store, accuracy(cell) if accuracy else 0.5)
+                measured = replace(ended.measured, train_loss=train_loss(cell))
+                known[cell.id] = replace(ended, measured=measured)
                 store.publish(known[cell.id])
         for cell in study.tuned(advance(study, known).chosen).cells():
-            publish(store, cell, result=made_up(cell, 0.9 + 0.003 * noise(cell, "acc")))
+            measured = {"test_acc": 0.9 + 0.003 * noise(cell, "acc"), "train_loss": train_loss(cell)}
+            publish(store, cell, result=made_up(cell, {"measured": measured}))
         return store
 
     return make
@@ -137,6 +140,33 @@ def test_an_arm_of_no_contrast_is_marked_like_the_others(tuned):
     told = {name: caption for draw in (arm_curves, sensitivity) for name, caption, _ in draw(verdicts)}
     assert len(told) == 2
     assert all(f" C{stamp[1:]}: lr of gn+ws, batch 2." in caption for caption in told.values())
+
+
+UNTRAINED = 1.3  # half of ln(10) is 1.15
+ELSEWHERE = "converged at another lr tried, not at the chosen one"
+
+
+@pytest.mark.parametrize(
+    ("trained_at", "stamps", "arms"),
+    [
+        (
+            {"gn": 1.0},
+            ("control not converged at this budget", f"treatment {ELSEWHERE}"),
+            ["NO", "NO (yes at 1)"],
+        ),
+        ({"bn": 0.1, "gn": 1.0}, (f"both {ELSEWHERE}",), ["NO (yes at 0.1)", "NO (yes at 1)"]),
+        ({"bn": 0.3, "gn": 0.3}, ("neither converged at this budget",), ["NO", "NO"]),  # chosen: no other one
+    ],
+)
+def test_an_arm_that_converges_at_another_rate_does_not_lack_budget(tuned, trained_at, stamps, arms):
+    def losses(cell):
+        of_trial = cell.settings.stage == "tuning"
+        return 0.1 if of_trial and cell.settings.lr == trained_at.get(cell.settings.norm) else UNTRAINED
+
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, train_loss=losses))
+    assert verdicts.findings[0].stamps == stamps
+    assert verdicts.sentences[0].endswith(f"({'; '.join(stamps)}).")
+    assert arm_table(verdicts.results, partial=False).frame["converged"].tolist() == arms
 
 
 @pytest.mark.parametrize(("stability", "said"), [(0.5, True), (0.51, False)])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from statistics import fmean
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from fairtrial.reporting.results.load import Results
+from fairtrial.reporting.wording import listed
 from fairtrial.storage.record import Attempt
 from fairtrial.study.contrast import corners
-from fairtrial.study.study import Contrast
+from fairtrial.study.study import Contrast, regime_of
 
 LOSS_SHARE: Final = 0.5  # of ln(classes), the loss of a guess
 GAIN_LIMIT: Final = 0.01  # of validation accuracy
@@ -41,7 +43,10 @@ class Convergence:
 
 def convergence(results: Results, cells: pd.DataFrame) -> Convergence:
     """Return what the finished cells of one arm say."""
-    records = [results.records[cell] for cell in cells["cell"] if cell in results.records]
+    return _said([results.records[cell] for cell in cells["cell"] if cell in results.records])
+
+
+def _said(records: Sequence[Attempt]) -> Convergence:
     measured = [record.measured for record in records if record.status == "done"]
     limits = [LOSS_SHARE * math.log(one.classes) for one in measured if one.classes]
     return Convergence(
@@ -51,20 +56,42 @@ def convergence(results: Results, cells: pd.DataFrame) -> Convergence:
     )
 
 
+def converges_at(results: Results, levels: Mapping[str, Any]) -> str:
+    """Return '0.3', the most accurate setting not chosen at which an arm converges; empty where none is."""
+    stage, arm = results.tuning, regime_of(levels)
+    choices = (
+        {} if stage is None else {key: one.params for key, one in stage.choices.items() if key[1] == arm}
+    )
+    tried = [one for key in choices for one in stage.trials[key]] if stage else []
+    others = [one for one in tried if one.params not in choices.values() and not one.failed]
+    ended = [(one, _said(one.runs)) for one in others]
+    fit = [one for one, end in ended if end.train_loss is not None and end.converged]
+    best = max(fit, key=lambda trial: fmean(trial.accuracies), default=None)
+    return "" if best is None else listed([f"{value:g}" for value in best.params.values()])
+
+
 def unfinished(results: Results, contrast: Contrast) -> Iterator[str]:
-    """Yield 'control not converged at this budget' where an arm of a side was hardly trained."""
-    names = list(results.study.factors)
-    sides = [
-        all(
-            convergence(results, cells).converged
-            for _, cells in results.where(levels).groupby(names, dropna=False, sort=False)
-        )
-        for levels in corners(contrast)
-    ]
-    lacking = [name for name, i in (("treatment", 0), ("control", 1)) if not all(sides[i::2])]
-    if lacking:
-        who = "neither converged" if len(lacking) == 2 else f"{lacking[0]} not converged"
-        yield f"{who} at this budget"
+    """Yield 'control not converged at this budget' where an arm of a side was hardly trained.
+
+    Where each such arm of a side converges at another setting tried, it is not the budget that is too small:
+    'control converged at another lr tried, not at the chosen one'.
+    """
+    names, tuning = list(results.study.factors), results.study.tuning
+    lacking: dict[str, set[bool]] = {}  # side -> of its arms that did not converge, whether they do elsewhere
+    for corner, levels in enumerate(corners(contrast)):
+        for key, cells in results.where(levels).groupby(names, dropna=False, sort=False):
+            if not convergence(results, cells).converged:
+                elsewhere = bool(converges_at(results, dict(zip(names, key, strict=True))))
+                lacking.setdefault(("treatment", "control")[corner % 2], set()).add(elsewhere)
+    for elsewhere in (False, True):
+        sides = [side for side, kinds in lacking.items() if all(kinds) == elsewhere]
+        if sides and elsewhere and tuning is not None:
+            setting = listed(list(tuning.names)).replace("_", " ")
+            who = "both" if len(sides) == 2 else sides[0]
+            yield f"{who} converged at another {setting} tried, not at the chosen one"
+        elif sides:
+            who = "neither converged" if len(sides) == 2 else f"{sides[0]} not converged"
+            yield f"{who} at this budget"
 
 
 def _gain(record: Attempt) -> float | None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairtrial.reporting.report_item import STUDY, RegistryRow
 from fairtrial.reporting.results.arms import Group, balanced_accuracy, gather, metric_of
-from fairtrial.reporting.results.convergence import GAIN_LIMIT, LOSS_SHARE, convergence
+from fairtrial.reporting.results.convergence import GAIN_LIMIT, LOSS_SHARE, convergence, converges_at
 from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.paired_sides import has_limits
@@ -23,14 +23,14 @@ from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.parity_checks import parity_words
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import SCALES, Scale, clean, fixed
+from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, listed
 from fairtrial.stats.components import VarianceComponents
 from fairtrial.study.study import regime_of
 
 
 def arm_table(results: Results, *, partial: bool) -> Table:
     """One row per arm: mean, interval, spread, range, failures."""
-    metric = metric_of(results.study)
+    metric, tuning = metric_of(results.study), results.study.tuning
     scale = SCALES[metric]
     groups = gather(results, list(results.study.factors), metric, intervals=results.sound or partial)
     what = f"{scale.name[0].upper()}{scale.name[1:]} of each arm" + (", %" if scale.factor == 100 else "")
@@ -40,7 +40,7 @@ def arm_table(results: Results, *, partial: bool) -> Table:
     last = (
         f"not converged: mean last train loss over {100 * LOSS_SHARE:g} % of ln(classes), or mean validation "
         f"accuracy that rose by over {100 * GAIN_LIMIT:g} point in the last quarter (last gain, points)"
-    )
+    ) + (f"; yes at: the most accurate other {listed(list(tuning.names))} that converged" if tuning else "")
     uneven = balanced_accuracy(results, results.frame) is not None
     last += (
         "; classes are uneven: balanced acc is the mean over them, %, in runs that ended" if uneven else ""
@@ -54,11 +54,12 @@ def _end(results: Results, group: Group) -> dict[str, str]:
     """Return what says whether an arm has converged."""
     cells = results.where(group.levels)
     end, balanced = convergence(results, cells), balanced_accuracy(results, cells)
+    elsewhere = "" if end.converged else converges_at(results, group.levels)
     return {
         **({} if balanced is None else {"balanced acc": fixed(100 * balanced, 1)}),
         "train loss": "" if end.train_loss is None else fixed(end.train_loss, 3),
         "last gain": "" if end.gain is None else fixed(100 * end.gain, 1),
-        "converged": "yes" if end.converged else "NO",
+        "converged": "yes" if end.converged else f"NO (yes at {elsewhere})" if elsewhere else "NO",
         **(
             {}
             if results.tuning is None
