@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fairtrial.reporting.figures.forest import rows_of
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import aa_check
+from fairtrial.reporting.verdicts.findings import judge
 
 
 def compared(store, **options):
@@ -17,7 +19,21 @@ def test_an_arm_is_quiet_only_where_its_interval_lies_inside_the_margin(make_stu
     assert (found.state, found.holds) == ("quiet", True)
     assert -found.margin < found.inside.low and found.inside.high < found.margin
     assert found.sentence.startswith("A/A: quiet (gn+ws, batch 64: ")
-    assert found.sentence.endswith("n = 10; margin ±1.0 points).")
+    size = found.scale.gap(found.inside.estimate)
+    low, high = found.inside.low, found.inside.high
+    shown = f"{size} of test accuracy {found.scale.decided(low, high, found.margin)} (95 %)"
+    assert f": {shown}, n = 10 paired seeds; " in found.sentence
+    assert found.sentence.endswith("; margin ±1.0 points; alarm at 99 %).")
+
+
+def test_pairs_from_one_checkpoint_are_counted_as_what_they_are(make_study, publish, noise):
+    """Contrasts count checkpoints there: ten pairs without a name read as ten of them."""
+    study = make_study(fixed={"upstream": "upstream", "upstream_seeds": 2, "shots": 5})
+    results = load.load(publish(study, lambda cell: 0.9 + 0.005 * noise(cell, "acc")))
+    control = aa_check.compare(results)
+    assert ", n = 10 paired few-shot subsets; margin" in control.sentence
+    *_, twin = rows_of(judge(results), control)
+    assert (twin.name, twin.n) == ("A/A check", "10 subsets")
 
 
 def test_an_interval_wider_than_the_margin_is_no_alarm_and_says_how_wide_it_is(make_study, publish, noise):

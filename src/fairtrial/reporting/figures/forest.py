@@ -21,7 +21,7 @@ from fairtrial.reporting.verdicts.captions import seeds
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import Scale, clean
+from fairtrial.reporting.wording import SEED, Scale, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name
@@ -55,7 +55,7 @@ def rows_of(findings: Sequence[Finding], aa: AACheck | None) -> list[Row]:
         color = ALARM if aa.alarm else QUIET
         title = f"{clean(aa.arm)} against itself" + (f": thin {100 * LEVEL:g} %" if bounds else "")
         mean = sum(aa.differences.values()) / len(aa.differences)
-        n = str(len(aa.differences))
+        n = f"{len(aa.differences)} {SEED if aa.inside is None else aa.inside.unit.rpartition(' ')[2]}s"
         args = aa.scale, aa.differences, frozenset[int](), aa.margin, mean, n, bounds, whisker
         word = aa.words.partition(" (")[0]  # the thick bar shows the half-width
         found.append(Row("A/A check", title, word, color, *args))

@@ -11,7 +11,8 @@ from typing import Final
 import pandas as pd
 
 from fairtrial.reporting.results.load import Results, failure_words, per_seed
-from fairtrial.reporting.wording import SCALES, Scale, describe_interval
+from fairtrial.reporting.results.replication_units import unit_of
+from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
@@ -29,6 +30,7 @@ class AACheck:
 
     state: quiet where the 95 % interval (`inside`) lies within the margin; alarm where the 99 % interval
     excludes 0, or a run of the arm failed; no alarm between the two; undecided where nothing can be said yet.
+    n counts pairs of runs: they share their checkpoint, so contrasts may count something above them.
     """
 
     arm: str
@@ -70,7 +72,7 @@ class AACheck:
         if self.alarm:
             return f"A/A ALARM: {self.arm} {self.reason}; mistrust every verdict of this study."
         margin = f"margin ±{self.scale.gap(self.margin)}"
-        return f"A/A: {self.words} ({self.arm}: {self.reason}; {margin})."
+        return f"A/A: {self.words} ({self.arm}: {self.reason}; {margin}; alarm at {100 * LEVEL:g} %)."
 
 
 def compare(results: Results, *, partial: bool = False) -> AACheck | None:
@@ -96,7 +98,8 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
         same = "gave the same values in both runs: do the draws reach the network at all?"
         return AACheck(arm, scale, margin, ALARM, same, differences)
     sides = {s: twin[s] for s in seeds}, {s: own[s] for s in seeds}
-    wide, inside = (paired_interval(*sides, level) for level in (LEVEL, 0.95))
+    unit = unit_of(results, *runs).inner
+    wide, inside = (paired_interval(*sides, level, unit=unit) for level in (LEVEL, 0.95))
     if not math.isfinite(wide.low):
         return AACheck(arm, scale, margin, UNDECIDED, wide.warnings[0], differences)
     state, reason = _state(scale, margin, wide, inside)
@@ -114,7 +117,8 @@ def _state(scale: Scale, margin: float, wide: PairedInterval, inside: PairedInte
     if not wide.low <= 0 <= wide.high:
         return ALARM, f"differs from itself ({describe_interval(scale, wide)}, at {100 * LEVEL:g} %)"
     shown = scale.decided(inside.low, inside.high, margin)
-    reason = f"{scale.gap(inside.estimate)} {shown}, n = {inside.n}"
+    size = scale.gap(inside.estimate) + (f" of {scale.name}" if scale.unit == "points" else "")
+    reason = f"{size} {shown} (95 %), n = {plural(inside.n, f'paired {inside.unit}')}"
     if not inside.low <= 0 <= inside.high:
         wider = scale.decided(wide.low, wide.high, margin)
         reason += f"; 0 is excluded at 95 %, not at {100 * LEVEL:g} % {wider}"
