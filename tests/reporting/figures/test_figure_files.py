@@ -18,11 +18,13 @@ from fairtrial.reporting.figures.curves import crowd, curves
 from fairtrial.reporting.figures.figure_files import _lean, render, styled
 from fairtrial.reporting.figures.forest import contrast_forests, forest, rows_of
 from fairtrial.reporting.report.figure_registry import draw_study
+from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import axis_of, gather
 from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.reporting.wording import SCALES
+from fairtrial.study.study import Contrast
 
 
 def axes():
@@ -83,6 +85,19 @@ def test_no_words_of_the_forest_overlap(make_study, publish, noise):
         boxes = [text.get_window_extent() for ax in figure.axes for text in ax.texts]
     assert len(boxes) == 8
     assert not [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)]
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_forest_says_that_verdicts_rest_on_their_step_of_holm(make_study, publish, noise, several):
+    """Whiskers are at the level of Bonferroni, and the sentence beside them has another interval."""
+    contrasts = [Contrast(f"at {b}", {"norm": "gn"}, {"norm": "bn"}, {"batch_size": b}) for b in (4, 64)]
+    study = make_study(primary=tuple(contrasts[: 1 + several]))
+    results = load.load(publish(study, lambda cell: 0.8 + 0.02 * noise(cell, "acc")))
+    ((_, caption, _),) = contrast_forests(judge_results(results))
+    told, _ = split_caption(caption)
+    assert ("thin whiskers: 97.5 % (Bonferroni over 2 contrasts)." in told) == several
+    holm = "Verdicts rest on the interval of their step of Holm, which each sentence prints."
+    assert (holm in told) == several
 
 
 def test_far_arms_bring_an_enlarged_view_and_near_ones_do_not(make_study, publish, noise):

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fairtrial.reporting.figures.arm_curves import arm_curves
+from fairtrial.reporting.figures.forest import contrast_forests
 from fairtrial.reporting.figures.sensitivity import sensitivity
+from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.tables.outcome_tables import arm_table
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen, in_doubt
 from fairtrial.reporting.verdicts.interim_analyses import open_study
@@ -59,10 +61,13 @@ def tuned(make_study, tmp_path, noise):
 
 
 def test_a_tuned_study_says_so_in_each_sentence(tuned):
-    (text,) = sentences(open_study(tuned({"bn": 0.3, "gn": 0.3}).folder))
+    tuned_store = tuned({"bn": 0.3, "gn": 0.3})
+    (text,) = sentences(open_study(tuned_store.folder))
     assert text.startswith("each at its tuned rate, gn+ws and bn are equivalent at batch 2 within 1 point: ")
     assert "points [" in text and "n = 12 paired seeds, equal examples" in text
     assert "edge" not in text
+    ((_, caption, figure),) = contrast_forests(judge_study(tuned_store))
+    assert not any("choice" in words.get_text() for words in figure.axes[0].texts) and "choice" not in caption
 
 
 def test_a_choice_at_the_edge_of_the_widened_range_is_a_stamp(tuned):
@@ -91,6 +96,14 @@ def more_accurate(gain, at=1.0, noisy=False):
         return 0.5 + gain * (cell.seed % 2 * 2 if noisy else 1)
 
     return accuracy
+
+
+def test_the_figure_that_shows_a_verdict_has_its_open_choice_too(tuned):
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 100.0}))
+    ((_, caption, figure),) = contrast_forests(verdicts)
+    said = "Open choice: an arm may have a better setting, as the sentence says."
+    assert said in split_caption(caption)[0]
+    assert any(text.get_text().endswith("n = 12, open choice") for text in figure.axes[0].texts)
 
 
 @pytest.mark.parametrize("searches", [1, 3])

@@ -25,6 +25,7 @@ from fairtrial.reporting.wording import SEED, Scale, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name
+OPEN = "Open choice: an arm may have a better setting, as the sentence says."
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _row(finding: Finding) -> Row:
         failed=finding.failed_seeds,
         margin=finding.margin,
         mean=sum(means) / len(means) if means else None,
-        n=f"{finding.n}{finding.unit.short}",
+        n=f"{finding.n}{finding.unit.short}" + (", open choice" if finding.open_choices else ""),
         bounds=(interval.low, interval.high) if drawn and interval is not None else None,
         whisker=(whisker.low, whisker.high) if drawn and whisker is not None else None,
     )
@@ -211,16 +212,28 @@ def draw(
     figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
     for ax, view in zip(axes, (None, near), strict=False):
         forest(rows, ax, view, left=view is None, right=near is None or view is not None)
-    wide = f"{100 - 100 * rule.alpha / family:.4g}"
-    thin = f"thin whiskers {wide} % (Bonferroni over {family} contrasts); " if family > 1 else ""
-    thick = f"thick bars: {rule.name}, not adjusted; {thin}"
-    thick = thick if any(row.bounds for row in rows) else "no intervals; "
-    closer = "; right: the same, enlarged around 0" if near else ""
     means = "means" + next((f" over{f.unit.short}" for f in compared if f.unit.short), "")
+    closer = "; right: the same, enlarged around 0" if near else ""
+    told = [
+        f"Paired differences, treatment minus control, in {scale.name}.",
+        _intervals(rule, family) if any(row.bounds for row in rows) else "No intervals.",
+        *([OPEN] if any(finding.open_choices for finding in compared) else []),
+        f"Dots: one per seed (crosses: a run of that seed failed); diamonds: {means}; "
+        f"grey band: margin{closer}.",
+    ]
+    return " ".join(told), figure
+
+
+def _intervals(rule: InferenceRule, family: int) -> str:
+    """What the two bars of a row are, and what a verdict rests on where several are tested."""
+    if family == 1:
+        return f"Thick bars: {rule.name}."
+    wide = f"{100 - 100 * rule.alpha / family:.4g}"
     return (
-        f"Paired differences, treatment minus control, in {scale.name}. Dots: one per seed "
-        f"(crosses: a run of that seed failed); diamonds: {means}; {thick}grey band: margin{closer}."
-    ), figure
+        f"Thick bars: {rule.name}, not adjusted; "
+        f"thin whiskers: {wide} % (Bonferroni over {family} contrasts). "
+        "Verdicts rest on the interval of their step of Holm, which each sentence prints."
+    )
 
 
 ROWS = (RegistryRow(STUDY, contrast_forests, rank=1),)
