@@ -81,6 +81,25 @@ def told(curve):
     return describe_leads(curve, arms(curve.contrast)[:2])
 
 
+LONG = (
+    {**GN_WS, "model": "mini-x2", "block": "pre-activation", "stride_on": "3x3", "head": "zero"},
+    {**BN, "model": "mini", "block": "post-activation", "stride_on": "1x1", "head": "drawn"},
+)
+
+
+def test_arms_of_long_names_are_named_where_they_lead(make_study, publish):
+    """They were "the former" and "the latter", of a title of four lines."""
+    study = make_study(
+        factors={name: (LONG[1][name], LONG[0][name]) for name in LONG[0]},
+        only=LONG,
+        aa=None,
+        primary=(Contrast("ladder", *LONG),),
+    )
+    ((_, _, figure),) = draw_crossovers(judge_results(load.load(publish(study, planted()))))
+    said = [" ".join(text.get_text().split()) for ax in figure.axes for text in ax.texts]
+    assert said == ["gn+ws leads", "bn leads"]
+
+
 def test_sign_changes_by_hand():
     assert find_sign_changes([0, 1, 2], [1, -1, -3]) == [0.5]
     assert find_sign_changes([0, 1, 2, 4], [3, -1, -1, 1]) == [0.75, 3.0]

@@ -70,13 +70,21 @@ def _row(results: Results, crossover: Crossover, row: Sequence[Axes]) -> None:
         _panel(curve, pair, ax)
         ax.set_title(fill(f"{treatment} minus {control}{at}", 44))
     row[0].set_ylabel(fill(SCALE.gap_axis, 32))
-    names = (treatment, control) if len(treatment) + len(control) < _LONG else ("the former", "the latter")
-    for name, look, up in zip(names, pair, (1, -1), strict=True):
+    for name, look, up in zip(_short(treatment, control), pair, (1, -1), strict=True):
         row[-1].annotate(
             f"{fill(name, 14)}\nleads", (1, 0), xycoords=row[-1].get_yaxis_transform(),
             xytext=(4, 5 * up), textcoords="offset points", va="bottom" if up > 0 else "top",
             color=look.name_color, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
+
+
+def _short(treatment: str, control: str) -> tuple[str, str]:
+    """The names of both arms; of long ones, which the title has in full, the first part that differs."""
+    if len(treatment) + len(control) < _LONG:
+        return treatment, control
+    sides = treatment.split(", "), control.split(", ")
+    first, second = ([part for part in one if part not in other] for one, other in (sides, sides[::-1]))
+    return first[0] if first else treatment, second[0] if second else control
 
 
 def _shown(curve: LeadCurve) -> Iterator[float]:
