@@ -110,8 +110,9 @@ def test_without_two_seeds_or_a_rule_on_a_grid_of_rates_there_is_no_figure(tuned
 
 
 def test_the_figure_has_a_thin_line_per_arm_a_thick_mean_and_no_interval(tuned):
+    judged = judge_results(tuned(4))
     with styled():
-        ((name, caption, figure),) = against_rule(judge_results(tuned(4)))
+        ((name, caption, figure),) = against_rule(judged)
     (ax,) = figure.axes
     zero, bn, gn, mean = ax.lines
     assert name == "rule-against-tuned" and set(zero.get_ydata()) == {0}
@@ -121,6 +122,10 @@ def test_the_figure_has_a_thin_line_per_arm_a_thick_mean_and_no_interval(tuned):
     shown, notes = split_caption(caption)
     assert "rule, lr 0.1 in 2 arms: chosen by validation loss on half of the 4 tuning seeds" in shown
     assert "no interval" in shown and shown.endswith("All 3 rates: 0.0 points, from 0.0 to 0.0.")
+    images = judged.results.tuning.trials[0, judged.results.regimes[0][1]][0].val_n
+    assert shown.startswith(f"Accuracy on {images} validation images that the best of k rates gains over the")
+    assert "Regret at k: the right end of a line minus its height at k; k ends at 3, the rates" in notes
+    assert "rates that 1 search tried" in notes and "orders add no standard error" in notes
     assert "50 % of the study's budget" in notes and notes.endswith("it is not BiT's HyperRule.")
 
 

@@ -145,12 +145,19 @@ def _rule_caption(results: Results, tuning: Tuning, found: Sequence[RuleGain]) -
     n, last = len(found[0].curve.accuracy), [float(each.gain[-1]) for each in found]
     share = f"half of the {n} tuning seeds" if halved(n) else f"{n - 1} of {n} tuning seeds"
     mean, least, most = (_SCALE.show(value) for value in (_mean(found)[-1], min(last), max(last)))
+    images, rates = found[0].curve.val_n, len(found[0].gain)
+    searches = "1 search" if tuning.studies == 1 else f"{tuning.studies} searches"
     return (
-        f"Validation accuracy that the best of k rates gains over the rule, lr {rule_of(results):g} in "
-        f"{plural(len(found), 'arm')}: chosen by {_SCORES[tuning.score]} on {share}, scored on the rest, "
-        f"the mean over all splits and subsets. Thin: arms; thick: their mean, no interval. "
-        f"All {len(found[0].gain)} rates: {mean} points, from {least} to {most}. Arms share tuning seeds and "
-        "images: they are no sample. Equal scores go to the smaller rate, and no other tie does. The study "
+        f"Accuracy on {images} validation images that the best of k rates gains over the rule, "
+        f"lr {rule_of(results):g} in {plural(len(found), 'arm')}: "
+        f"chosen by {_SCORES[tuning.score]} on {share}, scored on the rest, "
+        "the mean over all splits and subsets. Thin: arms; thick: their mean, no interval. "
+        f"All {rates} rates: {mean} points, from {least} to {most}. "
+        "Regret at k: the right end of a line minus its height at k; "
+        f"k ends at {rates}, the rates that {searches} tried. "
+        "Every order of trying them counts, so orders add no standard error. "
+        "Arms share tuning seeds and images: they are no sample. "
+        "Equal scores go to the smaller rate, and no other tie does. The study "
         "chooses on all seeds, with less noise. A diverged run counts as chance. "
         f"Each trial had {tuning.budget}. The rule is the study's fixed rate, at 64 images per update, which "
         "pilots may have chosen; it is not BiT's HyperRule."
