@@ -93,12 +93,13 @@ def html(
 
 
 def _figures(figures: Sequence[RenderedFigure], key: str = "") -> list[dict[str, Any]]:
-    """Return the number, title, caption and notes of each figure; where it comes from the page says once."""
+    """Return what is said of each figure: number, title, caption, notes; verdicts: whether it shows them."""
     told = []
     for number, figure in enumerate(figures, 1):
         caption, notes = split_caption(figure.caption)
-        title = title_of(figure.name.removeprefix(f"{key}-"))
-        told.append({"number": number, "title": title, "caption": caption, "notes": notes})
+        name = figure.name.removeprefix(f"{key}-")
+        about = {"title": title_of(name), "caption": caption, "notes": notes}
+        told.append({"number": number, **about, "verdicts": name.startswith("contrasts")})
     return told
 
 
