@@ -153,6 +153,7 @@ def test_published_curves_stand_beside_ours_and_say_what_they_are(make_study, pu
     [
         (CURVE, UP),  # digits
         ({"norm": ("bn", "gn"), "shots": (1, 5, 10)}, {"data": "parquet:cifar10"}),  # from scratch
+        ({**CURVE, "shots": (5, 25)}, {**UP, "data": "parquet:cifar10"}),  # one mark is no curve
         ({"finetune": ("full", "scratch"), "batch_size": (4, 64)}, {**UP, "data": "parquet:cifar10"}),
     ],
 )

@@ -155,13 +155,15 @@ def published_points(model: str, shots: int) -> list[tuple[float, float, float]]
 def published_beside(study: Study, axis: str | None) -> str:
     """Return what a caption says of the published medians beside these arms; empty where none belong there.
 
-    They stand beside fine-tuned networks on the same test images. A network of another size, from other
+    They stand beside fine-tuned networks on the same test images, where a study has both ends of their lines,
+    for one mark is no curve and would stretch the axis of the others. A network of another size, from other
     images, has no level in common with them.
     """
     settings = [study.settings(levels) for levels in study.arms()]
-    data = {published_name(arm.data) for arm in settings}
-    known = axis == "shots" and data == {"cifar10"} and metric_of(study) == "test_acc"
-    if not known or not any(arm.starts_from_checkpoint for arm in settings):
+    asked = axis == "shots" and {*SHOTS} <= {*study.factors["shots"]} and metric_of(study) == "test_acc"
+    if not asked or {published_name(arm.data) for arm in settings} != {"cifar10"}:
+        return ""
+    if not any(arm.starts_from_checkpoint for arm in settings):
         return ""
     own = any(arm.start.kind == "official" for arm in settings)
     other = "" if own else ", larger networks on other upstream images: not comparable in level"
