@@ -150,10 +150,15 @@ def typeset(document: Document) -> bytes:
         shipped = {name: (_TEMPLATES / name).read_bytes() for name in _SHIPPED}
         write_files(folder, {**figures, **shipped, "content.json": text})
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # for what Typst's own fonts lack
-        return typst.compile(
-            str(folder / _SHIPPED[0]), root=str(folder), font_paths=[str(fonts)],
-            ignore_system_fonts=True,
-        )  # fmt: skip
+        how: dict[str, Any] = {"root": str(folder), "font_paths": [str(fonts)], "ignore_system_fonts": True}
+        try:
+            return typst.compile(str(folder / _SHIPPED[0]), **how)
+        except typst.TypstError as error:
+            # Typst 0.15 fails at tagging some layouts ("parent group", in tags/tree/build.rs); the same
+            # document can be made without tags for readers of screens
+            if "internal error" not in str(error):
+                raise
+            return typst.compile(str(folder / _SHIPPED[0]), pdf_tags=False, **how)
 
 
 def _content(document: Document) -> tuple[dict[str, Any], dict[str, bytes]]:
