@@ -21,6 +21,7 @@ from fairtrial.reporting.report.missing_items import Drawings
 from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, NumberedTable, QuestionPage
 from fairtrial.reporting.report.pdf_document import typeset
 from fairtrial.reporting.report.pdf_questions import of_questions
+from fairtrial.reporting.report.pdf_report import of_study
 from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report.study_report import report_files
 from fairtrial.reporting.report_item import STUDY
@@ -200,6 +201,37 @@ def test_a_figure_or_evidence_of_two_questions_stands_once_and_its_notes_follow(
     shown = "Shownin:One_title(Figure1),First:everyprimarycontrast(Table1)."
     assert text.count(shown) == 2 and text.count("Figure1.Therest.") == 1
     assert text.count("(studyup)") == 1 and "Table2" not in text
+
+
+def test_notes_stand_in_the_text_beside_the_last_figures(typst, built, tmp_path):
+    """In the appendix they left the page half white on which the last figures of shots-curve stand."""
+    data = (built / "figures" / "contrasts.pdf").read_bytes()
+    caption = "What is drawn. " + "One more thing is said of it. " * 30
+    figures = [RenderedFigure(f"drawn-{n}", caption, {"pdf": data}, wide=True) for n in range(7)]
+    document = of_study(judge_study(Store(built)), figures, [], {})
+    sheets = [squeezed(page.get_text_range()) for page in pages_of(document, tmp_path)]
+    text = "".join(sheets)
+    assert text.index("6Notesonthefigures") < text.index("References") and "ANotes" not in text
+    (last,) = [sheet for sheet in sheets if "Figure7.Drawn6.Whatisdrawn." in sheet]
+    assert last.count("Onemorethingissaidofit.") > 30  # of captions alone: 9 each
+
+
+def test_a_fault_of_typst_in_its_tags_costs_no_document(typst, built, tmp_path, monkeypatch):
+    """Of norm at mini an "internal error" was all that came of --pdf; what else it says is a fault."""
+    compiled, asked = typst.compile, []
+
+    def tried(*given, **how):
+        asked.append(how.get("pdf_tags", True))
+        if asked[-1] and said:
+            raise typst.TypstError(said)
+        return compiled(*given, **how)
+
+    monkeypatch.setattr(typst, "compile", tried)
+    document, said = of_questions([drawn_page(built)], []), "internal error: parent group (occurred at ...)"
+    assert "One_title" in pages_of(document, tmp_path)[0].get_text_range() and asked == [True, False]
+    said = "label `<a>` does not exist in the document"
+    with pytest.raises(typst.TypstError, match="does not exist"):
+        typeset(document)
 
 
 def test_what_moves_on_stands_above_the_text_and_the_answer_above_what_is_drawn(typst, built, tmp_path):

@@ -87,7 +87,8 @@ def of_study(
     ]
     if study.warnings:
         sections.append(Section("Warnings", (Bullets(tuple(Line(text) for text in study.warnings)),)))
-    sections.append(HOW_TO_READ)
+    # in the text: it fills the page that the last figures leave
+    sections += [HOW_TO_READ, Section("Notes on the figures", tuple(notes))]
     return Document(
         title=clean(results.study.question),
         subtitle=f"Study {name}, preset {preset}. {dated([results])}",
@@ -95,10 +96,7 @@ def of_study(
         maker=MAKER,
         alarms=() if results.sound else (results.unsound,),
         sections=tuple(sections),
-        appendix=(
-            Section("Notes on the figures", tuple(notes)),
-            Section("Tables", tuple(numbered.values())),
-        ),
+        appendix=(Section("Tables", tuple(numbered.values())),),
     )
 
 
