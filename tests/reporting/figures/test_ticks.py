@@ -1,4 +1,4 @@
-"""Names at an axis stand side by side, however many levels or rates a study has."""
+"""Names at an axis, and of axes, stand side by side, however many levels or rates a study has."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def joined(axis, room: float) -> list[tuple[str, str]]:
     return [(a, b) for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
 
 
+def joined_labels(figure) -> list[tuple[str, str]]:
+    """Pairs of labels of axes that run into each other."""
+    labels = [label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()]
+    boxes = [(label.get_text(), label.get_window_extent().padded(2)) for label in labels]
+    return [(a, b) for (a, first), (b, second) in combinations(boxes, 2) if first.overlaps(second)]
+
+
 @pytest.mark.parametrize("study", ["shots-curve", "bn-modes"])
 def test_no_names_at_an_axis_run_into_each_other(study):
     """At nine rates in four panels, `shots-curve` said 0.0001110010.010.1."""
@@ -31,6 +38,7 @@ def test_no_names_at_an_axis_run_into_each_other(study):
         for name, _, figure in figures_of(judge_study(Store(RELEASED / study))):
             figure.draw_without_rendering()
             found[name] = [pair for ax in figure.axes for pair in joined(ax.xaxis, 2) + joined(ax.yaxis, 0)]
+            found[name] += joined_labels(figure)
     assert len(found) > 3 and not any(found.values()), found
 
 

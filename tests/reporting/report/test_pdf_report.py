@@ -191,7 +191,7 @@ def pages_of(document, folder):
 
 
 def test_a_figure_or_evidence_of_two_questions_stands_once_and_its_notes_follow(typst, built, tmp_path):
-    frame = pd.DataFrame({"verdict": ["better"], "study": ["(study `up`)"]})
+    frame = pd.DataFrame({"verdict": ["better"], "study": ["(study up)"]})
     evidence = NumberedTable(1, "", "Plain.", Table("evidence", "Every contrast.", frame))
     page = drawn_page(built, table=evidence)
     document = of_questions([page, replace(page, slug="b", title="Second", alarms=("up: mixed code",))], [])

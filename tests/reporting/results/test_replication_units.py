@@ -325,7 +325,7 @@ def test_a_transfer_study_has_a_report_that_says_its_unit(make_transfer, publish
     text = made.path.with_suffix(".md").read_text().replace("\\", "")
     captions = [line for line in text.splitlines() if "Dots" in line]
     assert captions and all("n = 3 upstream checkpoints (15 few-shot subsets)" in line for line in captions)
-    assert "network pre-trained (study `upstream`) or trained from scratch; not a BiT result" in text
+    assert "network pre-trained (study upstream) or trained from scratch; not a BiT result" in text
     assert '"upstream_seeds"' in (made.path.parent / "verdicts.json").read_text()
 
 

@@ -22,17 +22,17 @@ OFFICIAL = {"upstream": "BiT-M-R50x1", "model": "r50x1"}
     "factors, fixed, says",
     [
         (TWO, {}, "mini network trained from scratch; not a BiT result"),
-        (TWO, {"upstream": "upstream"}, "mini network pre-trained (study `upstream`); not a BiT result"),
+        (TWO, {"upstream": "upstream"}, "mini network pre-trained (study upstream); not a BiT result"),
         (
             {"upstream": ("none", "upstream", "upstream-mini")},
             {},
-            "mini network pre-trained (study `upstream`) or pre-trained (study `upstream-mini`) or "
+            "mini network pre-trained (study upstream) or pre-trained (study upstream-mini) or "
             "trained from scratch; not a BiT result",
         ),
         (
             {"finetune": ("full", "scratch")},
             {"upstream": "upstream"},
-            "mini network pre-trained (study `upstream`) or trained from scratch; not a BiT result",
+            "mini network pre-trained (study upstream) or trained from scratch; not a BiT result",
         ),
         (
             TWO,
@@ -72,7 +72,7 @@ def test_a_caption_names_the_upstream_images_where_every_record_does(make_transf
         return {"drawn": {"upstream": drawn}}
 
     caption = provenance(load.load(publish(make_transfer(), outcome)))
-    assert "pre-trained on tiny-imagenet-32 (study `upstream`)" in caption
+    assert "pre-trained on tiny-imagenet-32 (study upstream)" in caption
     mixed = make_transfer(name="mixed")
     caption = provenance(load.load(publish(mixed, lambda cell: outcome(cell, "ab"[cell.seed % 2]))))
-    assert "pre-trained (study `upstream`)" in caption
+    assert "pre-trained (study upstream)" in caption

@@ -212,6 +212,8 @@ def draw(
     figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
     for ax, view in zip(axes, (None, near), strict=False):
         forest(rows, ax, view, left=view is None, right=near is None or view is not None)
+    if near:
+        axes[-1].set_xlabel("the same, enlarged")
     means = "means" + next((f" over{f.unit.short}" for f in compared if f.unit.short), "")
     closer = "; right: the same, enlarged around 0" if near else ""
     told = [

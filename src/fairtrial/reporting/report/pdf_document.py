@@ -24,7 +24,6 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SHIPPED: Final = ("written_report.typ", "references.bib")
 # letters after which a word without a space may be broken; no escape of JSON is torn
 _LONG_WORD: Final = re.compile(r'[^\s"\\]{24}(?=[^\s"\\])')
-_STUDY: Final = re.compile(r"\(study `([^`]*)`\)")  # as pages in Markdown write it
 _ROWS: Final = 14  # of a table that stands on one page, whatever its cells hold
 _CHARACTERS: Final = 3000
 
@@ -145,8 +144,7 @@ def typeset(document: Document) -> bytes:
     content, figures = _content(document)
     with tempfile.TemporaryDirectory(prefix="fairtrial-pdf-") as made:
         folder = Path(made)
-        text = _STUDY.sub(r"(study \1)", json.dumps(content, ensure_ascii=False))
-        text = _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
+        text = _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", json.dumps(content, ensure_ascii=False))
         shipped = {name: (_TEMPLATES / name).read_bytes() for name in _SHIPPED}
         write_files(folder, {**figures, **shipped, "content.json": text})
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # for what Typst's own fonts lack

@@ -146,7 +146,7 @@ def preset(study: Study, images: str | None = None) -> str:
 
 
 def _story(arms: Iterable[Settings], images: str | None = None) -> str:
-    """Return 'trained from scratch', 'pre-trained on tiny32 (study `up`)', 'from official ... weights'.
+    """Return 'trained from scratch', 'pre-trained on tiny32 (study up)', 'from official ... weights'.
 
     images: the name of the upstream images, where the records tell it.
     """
@@ -173,7 +173,7 @@ def _bit_name(settings: Settings) -> str:
 def _start_words(settings: Settings, images: str | None) -> str:
     start = settings.start
     if start.kind == "study":
-        return f"pre-trained{f' on {images}' if images else ''} (study `{start.name}`)"
+        return f"pre-trained{f' on {images}' if images else ''} (study {start.name})"
     return {
         initial_checkpoint.NONE: _SCRATCH,
         initial_checkpoint.TORCHVISION: "from torchvision's weights",
