@@ -1,15 +1,21 @@
 """Recorded cells that are run again: they agree bit for bit, or it is said why they may not."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from fairtrial.cli.main import main
+from fairtrial.execution import replay as replayed
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.runner import Options
 from fairtrial.storage.integrity import sealed
+from fairtrial.storage.provenance import Provenance, gather
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.tuning_plan import Tuning
@@ -151,6 +157,34 @@ def test_other_bits_after_another_commit_are_no_matter_of_the_machine(recorded, 
     edit(store, measured={"test_acc": 0.0}, origin={"commit": "f" * 40})
     code, _, (fault,) = replay()
     assert code == 3 and f"code: commit {'f' * 40}, here " in fault["what"]
+
+
+def test_a_processor_with_more_instructions_is_another_one(recorded, replay, monkeypatch):
+    """It is kept to those of the record, which gives the same bits on many; where not, no code is blamed."""
+    monkeypatch.setattr(replayed, "best_instructions", lambda: "AVX512")
+    store = recorded()
+    edit(store, measured={"test_acc": 0.0}, origin={"flags": {"instructions": "AVX2"}})
+    code, _, (fault,) = replay()
+    assert code == 4 and "was made elsewhere: instructions AVX2, here AVX512 held to AVX2" in fault["what"]
+
+
+def test_torch_and_its_onednn_are_held_to_the_instructions_of_the_record():
+    """oneDNN was not, and 22 of 22 cells of AVX2 came out otherwise where there is AVX512."""
+    place = Provenance(flags={"instructions": "AVX2"})
+    held = replayed._conditions(place)["environment"]
+    convolve = "import torch; torch.nn.functional.conv2d(torch.ones(2, 8, 8, 8), torch.ones(8, 8, 3, 3)); "
+    convolve += "print(torch.backends.cpu.get_cpu_capability())"
+    environment = {**os.environ, **held, "ONEDNN_VERBOSE": "1"}
+    said = subprocess.run([sys.executable, "-c", convolve], env=environment, capture_output=True, text=True)
+    assert re.search(r"cpu,isa:(.*)", said.stdout)[1] == "Intel AVX2", said
+    assert said.stdout.splitlines()[-1] == "AVX2"
+
+
+def test_variables_that_choose_instructions_are_in_the_record(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    found = gather("cpu", 1, {})["environment"]
+    assert found.items() >= {"ONEDNN_MAX_CPU_ISA": "AVX2", "NVIDIA_TF32_OVERRIDE": "1"}.items()
 
 
 def test_threads_and_kernels_are_those_of_the_record(recorded, replay):

@@ -18,15 +18,17 @@ from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
 from fairtrial.storage.outcomes import outcomes
-from fairtrial.storage.provenance import Provenance
+from fairtrial.storage.provenance import Provenance, best_instructions
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message, is_timing
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
 
-# flags.instructions -> the value of ATEN_CPU_CAPABILITY; torch takes the most that there is by itself
-_LOWERED: Final = {"NO AVX": "default", "DEFAULT": "default", "AVX2": "avx2"}
+# flags.instructions -> what keeps torch and its oneDNN to them; each takes the most there is by itself
+_FEW: Final = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+_AVX2: Final = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+_HELD: Final = {"NO AVX": _FEW, "DEFAULT": _FEW, "AVX2": _AVX2}
 
 Pair = tuple[Any, Any]  # as recorded, and now
 
@@ -125,9 +127,7 @@ def replay(
 
 def _conditions(place: Provenance) -> Json:
     """How a cell is started again."""
-    environment = place.set_environment
-    if lowered := _LOWERED.get((place.flags or {}).get("instructions", "")):
-        environment["ATEN_CPU_CAPABILITY"] = lowered
+    environment = _HELD.get(_instructions(place), {}) | place.set_environment
     device = "cpu" if place.device in (None, "cpu") else "cuda:0"
     threads, kernels = place.threads or 1, place.kernels
     return {"device": device, "threads": threads, "kernels": kernels, "environment": environment}
@@ -192,7 +192,7 @@ def compared(recorded: Attempt, now: Attempt, arm: str) -> Replayed:
         recorded,
         arm,
         _unequal(_results(recorded), _results(now)),
-        _unequal(_place(recorded), _place(now)),
+        _unequal(_place(recorded), _place(now)) | _held_back(recorded.provenance),
         _unequal(recorded.provenance.code, now.provenance.code),
     )
 
@@ -203,6 +203,17 @@ def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Pair]
         for name, value in then.items()
         if value is not None and value != now.get(name)
     }
+
+
+def _instructions(place: Provenance) -> str:
+    return (place.flags or {}).get("instructions", "")
+
+
+def _held_back(place: Provenance) -> dict[str, Pair]:
+    """What a processor with other instructions was kept from: it mostly gives the same bits, and need not."""
+    then, own = _instructions(place), best_instructions()
+    held = then in _HELD and own not in (None, then)
+    return {"instructions": (then, f"{own} held to {then}")} if held else {}
 
 
 def _results(attempt: Attempt) -> Json:

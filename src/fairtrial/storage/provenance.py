@@ -19,12 +19,15 @@ from fairtrial.storage.json_fields import Group, Number, Object, Table, Text, Te
 PACKAGES: Final = ("torch", "torchvision", "numpy", "scipy", "pandas", "optuna", "matplotlib", "pillow")
 # By their whole names: a prefix such as OMP_ would let OMP_SECRET into a record that is published.
 ENVIRONMENT: Final = (
-    "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_VISIBLE_DEVICES",
-    "GLIBC_TUNABLES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_BLOCKTIME", "MALLOC_ARENA_MAX", "MALLOC_CONF",
+    "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING",
+    "CUDA_VISIBLE_DEVICES", "DNNL_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "GLIBC_TUNABLES",
+    "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_BLOCKTIME", "MALLOC_ARENA_MAX", "MALLOC_CONF",
     "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_", "MKL_CBWR", "MKL_DYNAMIC",
-    "MKL_ENABLE_INSTRUCTIONS", "MKL_NUM_THREADS", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS", "OMP_NUM_THREADS",
-    "OMP_PLACES", "OMP_PROC_BIND", "OMP_SCHEDULE", "OMP_STACKSIZE", "OMP_THREAD_LIMIT", "OMP_WAIT_POLICY",
-    "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "SLURM_JOB_ID",
+    "MKL_ENABLE_INSTRUCTIONS", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "OMP_DYNAMIC",
+    "OMP_MAX_ACTIVE_LEVELS", "OMP_NUM_THREADS", "OMP_PLACES", "OMP_PROC_BIND", "OMP_SCHEDULE",
+    "OMP_STACKSIZE", "OMP_THREAD_LIMIT", "OMP_WAIT_POLICY", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "SLURM_JOB_ID",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )  # fmt: skip
 UNKNOWN: Final = "unknown"  # commit or dirty, where git refused to say
 LONGEST_S: Final = 120.0  # of one call of git
@@ -280,3 +283,17 @@ def cpu_model() -> str:
     import platform
 
     return platform.processor() or platform.machine()
+
+
+@cache
+def best_instructions() -> str | None:
+    """The vector instructions that torch takes here by itself, by its names; None: unknown.
+
+    As in aten/src/ATen/native/DispatchStub.cpp; a variable may keep a process from them.
+    """
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
+    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)
+    if flags is None or not flags >= {"avx2", "fma"}:
+        return None if flags is None else "DEFAULT"
+    return "AVX512" if flags >= {"avx512f", "avx512vl", "avx512bw", "avx512dq"} else "AVX2"
