@@ -40,7 +40,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study import loader
 from fairtrial.tuning.database_url import FILE_VARIABLE, given_url
 from fairtrial.weights import npz
-from fairtrial.weights.backbone_weights import _pickled
+from fairtrial.weights.state_dict import pickled
 from fairtrial.weights.weights_source import readable
 from tests.data.making import png, write_parquet
 from tests.support.records import publish
@@ -210,6 +210,12 @@ def arrays(path):
         archive.read("a")
 
 
+def tensors(path):
+    file = io.BytesIO()
+    torch.save({"a": torch.ones(1)}, file)
+    pickled(path, file, file.tell())
+
+
 INNER = {
     "image": (Image, "open", lambda _: pixels(png(1), 4)),
     "header": (npz.npy, "read_magic", arrays),
@@ -224,7 +230,7 @@ INNER = {
         "iter_batches",
         lambda at: read_table(at / "train.parquet"),
     ),
-    "tensors": (torch, "load", lambda at: _pickled(at, io.BytesIO())),
+    "tensors": (torch, "load", tensors),
 }
 
 

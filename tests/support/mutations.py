@@ -4,14 +4,59 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from fairtrial.errors import BAD_INPUT, REFUSED, USAGE, Fault
+from tests.support.memory import grows_by_less_than
+
+NUMBERS = [500, pytest.param(10_000, marks=pytest.mark.soak)]  # of files for each reader
+SEED = 20241127
+LONGEST_S = 2.0
+MOST_KB = 300 * 1024
 
 VALUES = (
     None, True, False, -1, 0, 1, 1.5, -0.2, 93.1, 1e308, 10**30, 10**400, "", "x", "1", "nan", "../../x", "é",
     "a" * 300, [], {}, [[1]], ["x"], {"a": {}}, [None], {"id": "../x"},
 )  # fmt: skip
 CHANGES = ("set", "drop", "rename", "twice", "swap")
+
+
+def tried(
+    paths: Path | list[Path],
+    ask: Callable[..., Any],
+    number: int,
+    damage: Callable[[bytes, random.Random], bytes] | None = None,
+) -> Iterator[Any]:
+    """Damage files, one at a time and each in turn -> what is read then, or the Fault that refuses it.
+
+    ask: what reads them, given the one that is damaged. Any other error fails, and what takes long or much.
+    """
+    files = [paths] if isinstance(paths, Path) else paths
+    whole, draws = [path.read_bytes() for path in files], random.Random(SEED)
+    with grows_by_less_than(MOST_KB):
+        for turn in range(number):
+            path, data = files[turn % len(files)], whole[turn % len(files)]
+            path.write_bytes((damage or damaged)(data, draws))
+            began = time.process_time()
+            try:
+                found = ask(path)
+            except Fault as error:
+                assert error.code in (USAGE, BAD_INPUT, REFUSED)
+                found = error
+            assert time.process_time() - began < LONGEST_S
+            yield found
+            if len(files) > 1:
+                path.write_bytes(data)
+
+
+def refusals(*how: Any, **more: Any) -> int:
+    """How many times a damaged file was refused; arguments of `tried`."""
+    return sum(isinstance(found, Fault) for found in tried(*how, **more))
 
 
 def damaged(data: bytes, draws: random.Random) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from fairtrial.models.torchvision_backbones import Backbone
 from fairtrial.plain_file import open_file
 from fairtrial.storage.download import Opener, download_file
 from fairtrial.study.backbone_names import TIMM, BackboneSpec
-from fairtrial.weights import bit, checkpoint, name_mapping
+from fairtrial.weights import bit, checkpoint, name_mapping, state_dict
 from fairtrial.weights.load_arrays import HEAD, compare, fill, not_finite
 from fairtrial.weights.official_files import ILSVRC
 from fairtrial.weights.weights_source import Source, readable
@@ -31,7 +30,6 @@ AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.")  # second heads of Inception
 COUNTER: Final = "num_batches_tracked"  # of BN; older files lack it, and nothing reads it
 SAFETENSORS: Final = ".safetensors"
 PICKLED: Final = (".pth", ".pt", ".bin", ".tar")  # torch.load with weights_only, which runs no code
-INSIDE: Final = ("state_dict", "model", "model_state_dict")  # where a training script keeps the weights
 WRAPPED: Final = ("module.", "_orig_mod.")  # by DataParallel, by torch.compile
 # names in published files -> names in the network of today
 _RENAMED: Final = (
@@ -57,7 +55,7 @@ def load_published(
         download_file(model.spec.url, path, partial(_check, model.spec), most=LARGEST, opener=opener)
     with readable(path) as file:
         size, sha256 = file.seek(0, 2), _must_be(model.spec, path, file)
-        state = _pickled(path, file)
+        state = state_dict.pickled(path, file, size)
     head = {name: (ILSVRC, *shape[1:]) for name, shape in model.published.items()}
     _fill(model, path, state, head)
     notes = (f"torchvision's {model.spec.weights}; the digest begins as the published name says",)
@@ -113,8 +111,8 @@ def load_file(model: Backbone | ResNetV2, path: Path) -> Source:
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        state = checkpoint.tensors(path, file, size) if path.suffix == SAFETENSORS else _pickled(path, file)
-    state = _bare(state)
+        read = checkpoint.tensors if path.suffix == SAFETENSORS else state_dict.pickled
+        state = _bare(read(path, file, size))
     if isinstance(model, ResNetV2):
         _fill_ours(model, path, state)
         return Source(path.name, size, sha256, model.built.model, None, None, ("a local file, by its names",))
@@ -211,31 +209,3 @@ def _must_be(spec: BackboneSpec, path: Path, file: Any) -> str:
         do = "move the file away, then add --download to the command to fetch it again"
         raise fault(what, str(path), do, BAD_INPUT)
     return sha256
-
-
-def _pickled(path: Path, file: Any) -> dict[str, Tensor]:
-    """Name -> tensor, through torch's reader that runs no code; a Fault for anything else in the file."""
-    try:
-        with warnings.catch_warnings():
-            # of an odd pickle torch asks its users to report it
-            warnings.simplefilter("ignore")
-            state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged or hostile file raises is open, and torch advises to trust it
-        refuse_shortage(error, str(path))
-        state = None
-    if isinstance(state, dict):
-        state = next((state[key] for key in INSIDE if isinstance(state.get(key), dict)), state)
-    if not isinstance(state, dict) or not state or not all(map(_is_plain, state, state.values())):
-        what = "not a table of plain tensors: damaged, or pickled objects, which are refused"
-        do = "save model.state_dict() alone, or take the file that torchvision publishes"
-        raise fault(what, str(path), do, BAD_INPUT)
-    return {name: value.detach() for name, value in state.items()}
-
-
-def _is_plain(name: object, value: object) -> bool:
-    return (
-        isinstance(name, str)
-        and isinstance(value, Tensor)
-        and (value.layout, value.device.type) == (torch.strided, "cpu")
-        and value.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
-    )

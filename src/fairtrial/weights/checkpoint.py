@@ -21,6 +21,7 @@ from fairtrial.errors import BAD_INPUT, USAGE, Fault, Problem, fault, shown
 from fairtrial.models.resnet import Built, ResNetV2
 from fairtrial.storage.atomic import publish
 from fairtrial.weights.load_arrays import HEAD, any_head, check_head, compare, fill, not_finite
+from fairtrial.weights.state_dict import plain
 from fairtrial.weights.weights_source import Source, held, readable, taken
 
 SCHEMA: Final = 1
@@ -34,7 +35,7 @@ SIDE: Final = 64  # pixels of the fingerprint's image; every network here leaves
 COUNT: Final = 8  # features in it
 # whatever a damaged header does to json, to us and to safetensors
 _DAMAGE: Final = (
-    SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError,
+    SafetensorError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError,
 )  # fmt: skip
 CLOSE: Final = 0.02  # of the largest feature: rounding of TF32 stays far below it, a wrong layout does not
 
@@ -136,7 +137,7 @@ def tensors(path: Path, file: BufferedReader, size: int) -> dict[str, torch.Tens
     """Name -> tensor of a safetensors file that anybody wrote; a Fault if it is unsound."""
     _header(path, file, size)
     try:
-        return load_file(path)
+        return plain(path, load_file(path))
     except _DAMAGE as error:
         raise _unreadable(path, error, "no safetensors") from None
 

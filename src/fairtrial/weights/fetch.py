@@ -85,7 +85,8 @@ def fetched(name: str, folder: Path | None) -> Row:
     with progress_of(folder / f"{name}.npz.part"):
         path = fetch(name, folder)
     side = read_json(side_of(path))
-    return _row(name) | {"file": str(path), **{key: side.get(key) for key in ("size", "sha256", "trust")}}
+    facts = {"file": str(path), "size": path.stat().st_size, "sha256": side.get("sha256")}
+    return _row(name) | facts | {"trust": side.get("trust")}
 
 
 def fetched_lines(row: Row) -> Iterator[str]:
@@ -117,7 +118,8 @@ def progress_of(part: Path) -> Iterator[None]:
 
 def _show(part: Path, ended: threading.Event) -> None:
     while not ended.wait(TICK_S):
-        with contextlib.suppress(OSError, Fault, KeyError):  # not there yet, or no longer
+        # not there yet, or no longer; or edited
+        with contextlib.suppress(OSError, Fault, KeyError, TypeError):
             have, size = part.stat().st_size, read_json(state_of(part))["size"]
             words = "checking it" if have == size else f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB"
             _draw(f"{part.name.removesuffix('.part')}  {words}")
