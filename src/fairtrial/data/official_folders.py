@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
+import math
 import re
+import struct
 import zlib
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from fairtrial.data import image_folder, torchvision_sets
+from fairtrial.data import image_folder, matlab, torchvision_sets
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault, refuse_shortage
 from fairtrial.plain_file import open_file, read_file
@@ -142,16 +143,12 @@ def _cifar(files: list[list[Path]], before: int, names: Path, resolution: int | 
         table = np.concatenate(rows)
         labels = table[:, before - 1].astype(np.int64)
         images = table[:, before:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-        splits.append(_split(images, labels, len(classes), split[0]))
+        splits.append(_split(images, labels, split[0]))
     return decoded(classes, splits[0], splits[1], resolution)
 
 
-def _split(images: np.ndarray, labels: np.ndarray, classes: int, file: Path) -> Split:
-    """images: (n, H, W) or (n, H, W, 3) uint8; a Fault names the first label that is none."""
-    if (wrong := np.flatnonzero(labels >= classes)).size:
-        where = f"{file}, image {wrong[0]} of its split"
-        what = f"expected a label in 0..{classes - 1}; got {labels[wrong[0]]}, in {wrong.size} images"
-        raise fault(what, where, "unpack the archive again", BAD_INPUT)
+def _split(images: np.ndarray, labels: np.ndarray, file: Path) -> Split:
+    """images: (n, H, W) or (n, H, W, 3) uint8."""
     return Split(
         labels,
         lambda row: Image.fromarray(np.ascontiguousarray(images[row])),
@@ -179,7 +176,7 @@ def _idx(name: str, pairs: list[list[Path]], resolution: int | None) -> Arrays:
         pictures, targets = _array(images, 3), _array(labels, 1).astype(np.int64)
         if len(pictures) != len(targets):
             raise _damaged(labels, f"{len(targets)} labels of {len(pictures)} images")
-        splits.append(_split(pictures, targets, len(classes), images))
+        splits.append(_split(pictures, targets, images))
     return decoded(classes, splits[0], splits[1], resolution)
 
 
@@ -188,11 +185,8 @@ def _array(file: Path, dims: int) -> np.ndarray:
     data = _bytes(file)
     start = 4 + 4 * dims
     shape = tuple(int(n) for n in np.frombuffer(data[4:start], ">u4")) if len(data) >= start else (0,)
-    if (
-        data[:4] != bytes([0, 0, 8, dims])
-        or not shape[0]
-        or len(data) - start != int(np.prod(shape, dtype=object))
-    ):
+    # without a length of 0 none can be longer than the file
+    if data[:4] != bytes([0, 0, 8, dims]) or not all(shape) or len(data) - start != math.prod(shape):
         raise _damaged(file, f"{len(data):,} bytes are no IDX file of {dims} dimensions")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
@@ -230,13 +224,10 @@ def _val_classes(path: Path, base: Path, flat: list[str]) -> dict[str, str]:
 
 def _devkit(kit: Path) -> list[str]:
     """The class of each validation image in the order of their names, by the development kit."""
-    from scipy.io import loadmat
-
     truth = _bytes(kit / "ILSVRC2012_validation_ground_truth.txt").split()
     try:
-        rows = loadmat(io.BytesIO(_bytes(kit / "meta.mat")), squeeze_me=True)["synsets"]
-        wnids = {int(row[0]): str(row[1]) for row in rows}
+        table = matlab.rows(_bytes(kit / "meta.mat"), "synsets", 2)
+        wnids = {int(number): str(wnid) for number, wnid in table}
         return [wnids[int(number)] for number in truth]
-    except Exception as error:  # whatever damage does to scipy's reader
-        refuse_shortage(error, str(kit))
+    except (ValueError, LookupError, OverflowError, struct.error, zlib.error) as error:
         raise _damaged(kit / "meta.mat", str(error)[:200]) from None

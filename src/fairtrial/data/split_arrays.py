@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fairtrial.data.decode import Unusable, pixels
-from fairtrial.errors import BAD_INPUT, Fault, Problem
+from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 
 SHOWN: Final = 20  # offenders in a message; the rest is counted
 
@@ -82,6 +82,8 @@ def decoded(
     classes: tuple[str, ...], train: Split, test: Split, resolution: int | None, notes: tuple[str, ...] = ()
 ) -> Arrays:
     """Decode both splits; every offender is collected before the Fault is raised."""
+    for title, split in (("training", train), ("test", test)):
+        _check_labels(len(classes), title, split)
     problems = _check_classes(classes, train)
     sizes = Counter[str]()
     images, prints = _decode((train, test), resolution, problems, sizes)
@@ -109,6 +111,17 @@ def listed(items: Sequence[object], joint: str = ", ") -> str:
     """The first of many, and how many more there are."""
     shown = joint.join(map(str, items[:SHOWN]))
     return shown if len(items) <= SHOWN else f"{shown}{joint}and {len(items) - SHOWN} more"
+
+
+def _check_labels(classes: int, title: str, split: Split) -> None:
+    """A Fault where a split has no image, or a label of no class."""
+    again = "write or unpack the data again"
+    if not len(split.labels):
+        raise fault("expected images; there are none", f"{title} split", again, BAD_INPUT)
+    wrong = np.flatnonzero((split.labels < 0) | (split.labels >= classes)).tolist()
+    if wrong:
+        what = f"expected a label in 0..{classes - 1}; got {split.labels[wrong[0]]}, in {len(wrong):,} images"
+        raise fault(what, split.where(wrong[0]), again, BAD_INPUT)
 
 
 def _check_classes(classes: tuple[str, ...], train: Split) -> list[Problem]:

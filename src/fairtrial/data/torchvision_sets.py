@@ -136,10 +136,10 @@ def _md5(file: Path) -> str:
 def _build(name: str, root: Path, resolution: int | None) -> Arrays:
     try:
         train, test = _open(name, root, download=False)
-    except _Refused as error:
+        first, second = _split(train, f"{name} train"), _split(test, f"{name} test")
+    except (_Refused, OverflowError) as error:  # a label of twenty digits
         raise _absent(name, root, f"torchvision refuses the files: {error}") from None
-    first, second = _split(train, f"{name} train"), _split(test, f"{name} test")
-    names = getattr(train, "classes", None) or range(int(first.labels.max()) + 1)  # SVHN has no names
+    names = getattr(train, "classes", None) or range(first.labels.max(initial=-1) + 1)  # SVHN has no names
     return decoded(tuple(map(str, names)), first, second, resolution)
 
 

@@ -51,7 +51,7 @@ def pickled(path: Path, file: Any, size: int) -> dict[str, Tensor]:
 def plain(path: Path, state: object) -> dict[str, Tensor]:
     """Return a table of names and tensors that a network could have; a Fault (exit code 3) for all others."""
     if not isinstance(state, Mapping) or not state or not all(map(_is_plain, state, state.values())):
-        what = "not a table of plain tensors: damaged, values of other types, or pickled objects, which are refused"
+        what = "not a table of plain tensors: damaged, of other types, or pickled objects, which are refused"
         do = "save model.state_dict() alone, or take the file that torchvision or timm publishes"
         raise fault(what, str(path), do, BAD_INPUT)
     return {name: value.detach() for name, value in state.items()}
