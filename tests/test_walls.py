@@ -29,8 +29,8 @@ HEAVY = {"numpy", "scipy", "pandas", "torch", "matplotlib", "optuna", "sklearn",
 
 # A library that is heavy to load or that one folder owns -> who may import it, at any depth.
 OWNERS = {
-    "optuna": ("fairtrial.tuning.optuna_sampler", "fairtrial.tuning.shared_trials"),
-    "sqlalchemy": ("fairtrial.tuning.database_url", "fairtrial.tuning.shared_trials"),
+    "optuna": ("fairtrial.tuning.*",),
+    "sqlalchemy": ("fairtrial.tuning.database_url", "fairtrial.tuning.database_answers"),
     "psycopg": ("fairtrial.tuning.database_url",),
     "matplotlib": ("fairtrial.reporting.*",),
     "sklearn": ("fairtrial.data.*",),

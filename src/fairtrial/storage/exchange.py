@@ -14,7 +14,7 @@ from fairtrial.storage.record import SCHEMA, Attempt, parsed, read
 from fairtrial.storage.store import Store
 
 SUPERSEDED: Final = "superseded"  # folder of attempts in whose place another driver's count
-_REMOVE: Final = "remove that trial"
+REMOVE: Final = "remove that trial"  # what to do about one in a database
 
 
 def files_of(store: Store, cell: str) -> dict[str, Path]:
@@ -42,7 +42,7 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
         f"{each.cell}-{each.number}.json": (each, text) for text in texts for each in [_read(text, where)]
     }
     if any(attempt.cell != cell for attempt, _ in came.values()):
-        raise fault(f"a record of another cell than {cell}", where, _REMOVE, BAD_INPUT)
+        raise fault(f"a record of another cell than {cell}", where, REMOVE, BAD_INPUT)
     known = {name: _text(path) for name, path in files_of(store, cell).items()}
     differing = [name for name, text in known.items() if name not in came or came[name][1] != text]
     mine = [attempt for attempt in attempts_of(store, cell) if attempt.evaluated]
@@ -66,8 +66,8 @@ def _text(path: Path) -> str:
 def _read(text: str, where: str) -> Attempt:
     data = text.encode(errors="surrogatepass")
     if len(data) > atomic.RECORD_CAP:
-        raise fault(f"a record of {len(data):,} bytes", where, _REMOVE, BAD_INPUT)
-    return parsed(unsealed(Path(where), atomic.json_object(data, where, _REMOVE), newest=SCHEMA), where)
+        raise fault(f"a record of {len(data):,} bytes", where, REMOVE, BAD_INPUT)
+    return parsed(unsealed(Path(where), atomic.json_object(data, where, REMOVE), newest=SCHEMA), where)
 
 
 def _refuse_difference(store: Store, came: Attempt, mine: Sequence[Attempt]) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from socket import gethostname
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from fairtrial.errors import REFUSED, fault
+from fairtrial.errors import BAD_INPUT, REFUSED, Fault, fault, shown
 from fairtrial.execution.runner import Schedule, Wanted
 from fairtrial.storage import exchange
 from fairtrial.storage.outcomes import outcomes
@@ -29,6 +29,7 @@ from fairtrial.study.factors import recorded_digest
 from fairtrial.study.failure_policy import MOST_FAILED
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
+from fairtrial.tuning.database_answers import NoAnswer, answers
 from fairtrial.tuning.database_url import CONNECT_S, DatabaseUrl, one_at_a_time, one_driver
 from fairtrial.tuning.optuna_sampler import FAILED
 from fairtrial.tuning.selection import Outcomes, score_of
@@ -40,10 +41,6 @@ PATIENCE_S = 60.0  # with a database that does not answer
 _RECORDS: Final = "records"  # user attributes of a trial
 _CELL: Final = "cell"
 _DRIVER: Final = "driver"
-
-
-class NoAnswer(Exception):
-    """The database did not do what it was asked; the message holds no secret."""
 
 
 @dataclass
@@ -74,13 +71,11 @@ class SharedTrials:
             if self.url.file is not None:
                 held.enter_context(one_driver(self.url.file))
             try:
-                with _answers(self.url):
+                with answers(self.url):
                     self._open()
-            except (NoAnswer, RuntimeError) as error:  # the latter: tables of another version of Optuna
+            except NoAnswer as error:
                 do = "check that the server runs, the user, the database and the password"
-                raise fault(
-                    f"the database refused: {self.url.hide(str(error))}", str(self.url), do, REFUSED
-                ) from None
+                raise fault(f"the database refused: {error}", str(self.url), do, REFUSED) from None
             held.callback(self.backend.remove_session)
             stop = threading.Event()
             beating = threading.Thread(target=self._beat, args=(stop,), daemon=True)
@@ -111,7 +106,7 @@ class SharedTrials:
         """Say at each interval that the claimed trials are being run; one that is lost stops no training."""
         while not stop.wait(HEARTBEAT_S):
             for trial in list(self.claimed.values()):
-                with contextlib.suppress(NoAnswer), _answers(self.url):
+                with contextlib.suppress(NoAnswer, Fault), answers(self.url):
                     self.backend.record_heartbeat(trial)
             self.backend.remove_session()
 
@@ -122,7 +117,7 @@ class SharedTrials:
             return Wanted(self._last.cells, waits=self._last.waits, held_up=self._last.held_up)
         self._looked = time.monotonic()
         try:
-            with _answers(self.url):
+            with answers(self.url):
                 self._last = self._look(known)
             self._silent_since = None
             return self._last
@@ -180,13 +175,20 @@ class SharedTrials:
         for trial in self._trials():
             if trial.number not in self._taken and _is_final(trial):
                 cell, texts = trial.user_attrs[_CELL], trial.user_attrs[_RECORDS]
-                where = f"trial {trial.number} of {self.shared.study_name}"
-                self._foreign += exchange.adopt(self.store, cell, texts, where)
+                self._foreign += exchange.adopt(self.store, cell, texts, self._where(trial))
                 self._taken.add(trial.number)
         return list(self._foreign)
 
     def _trials(self) -> Sequence[FrozenTrial]:
-        return self.shared.get_trials(deepcopy=False)
+        """Return all trials; a Fault (exit code 3) where one says of itself what no driver wrote."""
+        trials = self.shared.get_trials(deepcopy=False)
+        for trial in trials:
+            if flaw := _flaw(trial.user_attrs):
+                raise fault(flaw, self._where(trial), exchange.REMOVE, BAD_INPUT)
+        return trials
+
+    def _where(self, trial: FrozenTrial) -> str:
+        return f"trial {trial.number} of {self.shared.study_name}"
 
     def _offer(self, cells: Sequence[Cell]) -> dict[str, list[FrozenTrial]]:
         """Give every cell a trial that can be run or was; one planner at a time. Cell -> its trials."""
@@ -234,12 +236,23 @@ class SharedTrials:
     def _give_back(self) -> None:
         """Let others run at once what this driver claimed and did not end."""
         ended = outcomes(self.store.attempts(), self.study.failures)
-        with contextlib.suppress(NoAnswer), _answers(self.url):
+        with contextlib.suppress(NoAnswer), answers(self.url):
             for cell in list(self.claimed):
                 self._hand_in(cell, ended.get(cell))
             for trial in self.claimed.values():
                 with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
                     self.storage.set_trial_state_values(trial, TrialState.WAITING)
+
+
+def _flaw(attributes: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the attributes of a trial; one that names no cell is none of ours."""
+    cell, texts = attributes.get(_CELL, ""), attributes.get(_RECORDS)
+    if not isinstance(cell, str):
+        return f"{_CELL}: expected a text; got {shown(cell)}"
+    are_texts = isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+    if _RECORDS in attributes and not (cell and are_texts):
+        return f"{_RECORDS}: expected the texts of the attempts of a cell; got {shown(texts)}"
+    return None
 
 
 def _is_final(trial: FrozenTrial) -> bool:
@@ -254,16 +267,3 @@ def _is_open_or_final(trial: FrozenTrial) -> bool:
 def _is_offered(trials: Sequence[FrozenTrial]) -> bool:
     """Whether a cell has a trial that waits, runs or has ended, or lost its driver as often as is allowed."""
     return len(trials) >= MOST_FAILED or any(map(_is_open_or_final, trials))
-
-
-@contextlib.contextmanager
-def _answers(url: DatabaseUrl) -> Iterator[None]:
-    """Every failure of the database becomes a NoAnswer without secrets."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
-        words = str(getattr(cause, "orig", None) or cause).strip().splitlines()
-        raise NoAnswer(url.hide(words[0] if words else type(error).__name__)) from None
