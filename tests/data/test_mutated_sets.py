@@ -22,6 +22,8 @@ from tests.data import test_official_folders as whole
 from tests.data.making import picture, write_folder
 from tests.support.mutations import NUMBERS, refusals
 
+pytestmark = pytest.mark.slow
+
 HEADER = 512  # bytes of a tar's
 FIELDS = (0, 100, 108, 116, 124, 136, 156, 157, 257, 263, 297, 329, 337, 345)  # in it
 ODD = b"\0 /.\x30\x31\x37\x35LKxgSV\x80\xff"  # names, numbers, kinds, signs of base 256

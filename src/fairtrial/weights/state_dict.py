@@ -34,10 +34,10 @@ def pickled(path: Path, file: Any, size: int) -> dict[str, Tensor]:
     """
     state = None
     try:
-        _refuse_unread(file, size)
         with warnings.catch_warnings():
             # of an odd pickle torch asks its users to report it
             warnings.simplefilter("ignore")
+            _refuse_unread(file, size)
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is open, and torch advises to trust it
         asked = _ASKED.search(str(error))
