@@ -125,6 +125,10 @@ class AttemptLog:
         """The last failed attempt of a cell without an outcome; None where there is none."""
         return None if cell in self._counts else self._failure.get(cell)
 
+    def last_failures(self) -> dict[str, Attempt]:
+        """Cell -> its last failed attempt, of the cells that have no outcome."""
+        return {cell: last for cell, last in self._failure.items() if cell not in self._counts}
+
     def given_up_words(self, cells: Iterable[Cell]) -> list[str]:
         """Name each of these cells that was given up, with the reason of its last attempt."""
         given_up = [cell for cell in cells if cell.id in self._failure and self.given_up(cell.id)]

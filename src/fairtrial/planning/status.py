@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fairtrial.execution.attempt_log import AttemptLog
@@ -21,6 +23,19 @@ from fairtrial.study.study import Cell, Study
 from fairtrial.tuning.selection import expected_cells
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage alone meanwhile: what is read makes none, and every look through it takes longer."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_uncollected()
 def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, Any]:
     """The state of a study as data; `lines` puts it in words.
 
@@ -30,7 +45,7 @@ def status(study: Study, store: Store, asked: Asked | None = None) -> dict[str, 
     cells, trials = expected_cells(study, books.counted)
     ended = books.outcomes()
     left = {cell.id: "pending" if asked is None or cell.id in asked.cells else NOT_REQUIRED for cell in cells}
-    failed = {cell.id: last.status for cell in cells if (last := books.last_failure(cell.id))}
+    failed = {cell: last.status for cell, last in books.last_failures().items()}
     known = left | ended | failed
     counts = Counter(known[cell.id] for cell in cells)
     blocks = Counter(cell.seed for cell in cells if cell.id in ended)
@@ -72,8 +87,9 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 def _failed(cells: Iterable[Cell], books: AttemptLog) -> list[str]:
     """Name each cell whose last attempt failed and that will be tried again, with the reason."""
-    last = [(cell, books.last_failure(cell.id)) for cell in cells if not books.given_up(cell.id)]
-    return [attempt_words(cell.arm, cell.seed, one.status, one.error) for cell, one in last if one]
+    failed = books.last_failures()
+    again = [(cell, failed[cell.id]) for cell in cells if cell.id in failed and not books.given_up(cell.id)]
+    return [attempt_words(cell.arm, cell.seed, one.status, one.error) for cell, one in again]
 
 
 def _apart(cells: list[Cell], others: list[Attempt]) -> dict[str, list[Any]]:

@@ -150,25 +150,24 @@ def parse(kind: type[Kind], value: Any, at: str, flaws: list[str]) -> Kind | Non
         flaws.append(f"{at.rstrip('.')}: expected an object; got {shown(value)}")
         return None
     given: Json = {}
-    before, present, known = len(flaws), 0, _known(cast(Any, kind))
-    for name, key, check, group, default in known:
-        found = value.get(key, MISSING)
-        if found is MISSING:
-            if default is MISSING:
-                flaws.append(f"the record lacks {at}{key}")
+    before, (known, needed) = len(flaws), _by_key(cast(Any, kind))
+    for key, found in value.items():
+        if (one := known.get(key)) is None:
+            given.setdefault("other", {})[key] = found
+        elif found is None and one.default is None:
             continue
-        present += 1
-        if found is None and default is None:
-            continue
-        if check is None:
-            given[name] = parse(cast(Any, group), found, f"{at}{key}.", flaws)
+        elif (check := one.check) is None:
+            given[one.name] = parse(cast(Any, one.group), found, f"{at}{key}.", flaws)
         elif check.accepts(found):
-            given[name] = check.read(found) if check.read else found
+            given[one.name] = check.read(found) if check.read else found
         else:
             flaws.append(f"{at}{key}: expected {check.words}; got {shown(found)}")
-    if len(flaws) > before:
-        return None
-    if present < len(value):
-        keys = {each.key for each in known}
-        given["other"] = {key: found for key, found in value.items() if key not in keys}
-    return kind(**given)
+    flaws += [f"the record lacks {at}{key}" for key in needed if key not in value]
+    return kind(**given) if len(flaws) == before else None
+
+
+@cache
+def _by_key(kind: Any) -> tuple[dict[str, _Known], tuple[str, ...]]:
+    """The fields of a group by their keys in JSON, and the keys that no record may lack."""
+    known = {one.key: one for one in _known(kind)}
+    return known, tuple(key for key, one in known.items() if one.default is MISSING)
