@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from pathlib import Path
@@ -43,20 +44,26 @@ def study_of(cells: int) -> Study:
 def result_of(cell: Cell) -> dict[str, Any]:
     """What a cell might have ended with, as long as a real one."""
     draws = random.Random(cell.id)
+    wrong = draws.randrange(60)
+    right = int("0" * wrong + "1" * (IMAGES - wrong), 2) << -IMAGES % 8  # a bit an image, then none
+    correct = base64.b64encode(right.to_bytes(-(-IMAGES // 8))).decode()
     digests = (f"{draws.getrandbits(256):064x}" for _ in range(4))
     curve = [[step, 0.9 + draws.random() / 20, draws.random() / 4] for step in (128, 256, 384, 512)]
     spent = {"steps": 512, "examples": 2048, "flops": 25_826_426_880, "parameters": 219_482}
     seconds = {"train_s": 3 + draws.random(), "eval_s": draws.random() / 10, "load_s": 0.01, "lost_s": 0.0}
     measured = {
         "classes": 10, "train_loss": draws.random(), "val_curve": curve, "val_acc": curve[-1][1],
-        "test_acc": (IMAGES - draws.randrange(60)) / IMAGES, "test_loss": draws.random(), "test_n": IMAGES,
-        "test_reads": 1, "correct": "/" * 100, "weights_sha256": next(digests),
+        "test_acc": (IMAGES - wrong) / IMAGES, "test_loss": draws.random(), "test_n": IMAGES,
+        "test_reads": 1, "correct": correct, "weights_sha256": next(digests),
     }  # fmt: skip
     drawn = dict(zip(("subset", "init", "order"), digests, strict=True))
     return {"status": "done", "spent": {**spent, **seconds}, "measured": measured, "drawn": drawn}
 
 
-@pytest.fixture(scope="module", params=[400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(100, id="few"), pytest.param(10_000, id="many", marks=pytest.mark.slow)],
+)
 def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Store]:
     """A finished study of so many cells, with its report."""
     study = study_of(request.param)

@@ -14,6 +14,7 @@ CHEAP = {  # file -> the tests of it that are small
     "test_norms.py": "4x256x2x2",
     "test_step.py": "mini-2-1",
     "test_layouts.py": "4",
+    "test_size.py": "few",
 }
 
 
