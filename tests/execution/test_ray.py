@@ -23,6 +23,7 @@ from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.attempt_log import MACHINE, WORKER
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
+from fairtrial.execution.suspension import is_stopped
 from fairtrial.reporting.results.load import rows
 from fairtrial.storage.record import is_timing
 from fairtrial.storage.store import Store
@@ -89,8 +90,9 @@ def pid_of(lease):
 
 
 def pids(results):
-    """The processes of the workers that run a cell, by its lease."""
-    return [pid for pid in map(pid_of, leases(results)) if pid is not None]
+    """The processes of the workers that run a cell, by its lease; a record comes before its lease goes."""
+    ended = {path.name for path in records(results)}
+    return [pid for path in leases(results) if path.name not in ended and (pid := pid_of(path)) is not None]
 
 
 def texts(results):
@@ -127,9 +129,10 @@ def slay_amid_cells(driver, results):
 
     def handed_out():
         driver.send_signal(signal.SIGSTOP)  # or a cell could end before it is killed
-        if not pids(results):
+        until(lambda: is_stopped(driver.pid))
+        if not (at_work := pids(results)):
             driver.send_signal(signal.SIGCONT)
-        return pids(results)
+        return at_work
 
     until(handed_out, 60)
     slay(driver)
