@@ -19,9 +19,7 @@ from fairtrial.errors import BAD_INPUT, fault, refuse_shortage
 INSIDE: Final = ("state_dict", "model", "model_state_dict")  # where a training script keeps the weights
 DTYPES: Final = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 PICKLE_CAP: Final = 2**22  # bytes of all but the values; 0.4 MB for DenseNet-201 with its average and AdamW
-LONGEST: Final = (
-    4096  # characters of a word; torch searches its own errors in a time that goes with their square
-)
+LONGEST: Final = 4096  # characters of a word: torch searches its own errors, in the square of its length
 _ZIP: Final = b"PK\x03\x04"
 _IN_A_ROW: Final = 5  # pickles before the values, where torch < 1.6 saved them
 _ASKED: Final = re.compile(r"tried to allocate (\d+) bytes")
@@ -35,8 +33,7 @@ def pickled(path: Path, file: Any, size: int) -> dict[str, Tensor]:
     state = None
     try:
         with warnings.catch_warnings():
-            # of an odd pickle torch asks its users to report it
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of an odd pickle torch asks its users to report it
             _refuse_unread(file, size)
             state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is open, and torch advises to trust it
