@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fairtrial.storage.store import Store
-from tests.support.records import publish
+from tests.support.records import done, publish
 from tests.support.studies import study, write
 
 HEAVY = (
@@ -48,8 +48,8 @@ def results(tmp_path):
     store = Store.of(study(), tmp_path / "results")
     with store.locked():
         store.declare(study())
-    for cell in study().cells()[:6]:
-        publish(store, cell)
+    for cell in study().cells():  # enough seeds for an interval
+        publish(store, cell, result=done(0.5 + cell.seed / 100))
     return tmp_path
 
 

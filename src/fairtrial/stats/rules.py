@@ -9,6 +9,7 @@ from fairtrial.study.limits import MIN_UNITS
 
 FEW_UNITS: Final = f"no interval: fewer than {MIN_UNITS} replication units"
 NO_VARIANCE: Final = "no interval: zero observed variance"
+TINY: Final = 1e-12  # a spread below this share of the largest input is rounding, not variance
 
 Margin: TypeAlias = float | tuple[float, float]
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import Final
 
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Worker
 from fairtrial.screen import duration
+from fairtrial.stats.plain_interval import mean_limits, mean_of
 from fairtrial.storage.record import Attempt
 from fairtrial.study.factors import label
-from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Cell
 
 MARKS: Final = {"done": "■", "diverged": "D", "oom": "M", "timeout": "T", "error": "E", "killed": "K"}
@@ -43,17 +41,12 @@ class Arm:
         """The mean of the scores; of trials the best one; None where nothing is done."""
         if not self.scores:
             return None
-        return max(self.scores) if self.best else fmean(self.scores)
+        return max(self.scores) if self.best else mean_of(self.scores)
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the mean; None where there is none."""
-        if len(self.scores) < MIN_UNITS or self.best:
-            return None
-        from fairtrial.stats import mean_interval
-
-        found = mean_interval(self.scores)
-        return (found.low, found.high) if math.isfinite(found.low) else None
+        return None if self.best else mean_limits(self.scores)
 
     @property
     def words(self) -> tuple[str, str]:
@@ -78,7 +71,7 @@ class Watch:
         self.cells = list(cells)
         self._done, self._noted = 0, 0  # cells with an outcome, among so many attempts of the log
         self.arm_of = {cell.id: cell.arm for cell in cells}
-        self._one_of = {cell.arm: cell for cell in cells}
+        self._one_of = {self.arm_of[cell.id]: cell for cell in cells}
 
     def done(self) -> int:
         """How many declared cells have an outcome; attempts are looked at once."""
@@ -113,7 +106,8 @@ class Watch:
         tuning = not others or any(self.log.outcome(cell.id) is None for cell in trials)
         rows: dict[str, list[Cell]] = {}
         for cell in trials if tuning else others:
-            rows.setdefault(label(cell.levels) + (" (A/A)" if cell.replica else ""), []).append(cell)
+            name = label(cell.levels) + (" (A/A)" if cell.replica else "") if tuning else self.arm_of[cell.id]
+            rows.setdefault(name, []).append(cell)
         return [self._arm(name, cells, runs, best=tuning) for name, cells in rows.items()]
 
     def _arm(self, name: str, cells: list[Cell], runs: set[str], *, best: bool) -> Arm:
@@ -125,7 +119,7 @@ class Watch:
             marks += RUNS if cell.id in runs else PENDING if last is None else MARKS[last.status]
             if record and (score := score_of(record)) is not None:
                 scores[cell.arm if best else name].append(score)
-        every = map(fmean, scores.values()) if best else scores[name]
+        every = map(mean_of, scores.values()) if best else scores[name]
         return Arm(name, marks, ended, tuple(every), best)
 
 
