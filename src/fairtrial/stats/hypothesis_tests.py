@@ -18,6 +18,7 @@ MOST_PAIRS = 20  # 2^20 sign vectors are still counted one by one
 _RESAMPLES = 99_999
 _SIGNS = 2 * 10**8  # drawn at most: beyond 2000 values, by fewer sign vectors
 _BLOCK = 2**20  # numbers held at a time while drawing
+_PRODUCT = 2**15  # and multiplied at a time: for more, a BLAS starts threads that wait for one another
 _SLACK = 1e-12  # relative to the inputs, so that ties survive rounding
 
 
@@ -80,9 +81,12 @@ def _random_flips(values: np.ndarray, least: float, resamples: int, rng: np.rand
     hits, left = 0, resamples
     while left:
         rows = min(left, max(1, _BLOCK // len(values)))
-        signs = rng.integers(0, 2, size=(rows, len(values)), dtype=np.int8) * 2.0 - 1.0
-        hits += int(np.count_nonzero(np.abs(signs @ values) >= least))
+        drawn = rng.integers(0, 2, size=(rows, len(values)), dtype=np.int8)
         left -= rows
+        step = max(1, _PRODUCT // len(values))
+        for first in range(0, rows, step):
+            signs = drawn[first : first + step] * 2.0 - 1.0
+            hits += int(np.count_nonzero(np.abs(signs @ values) >= least))
     return hits
 
 

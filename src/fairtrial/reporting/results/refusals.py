@@ -72,7 +72,7 @@ def left_out(cells: list[Cell], records: list[Attempt]) -> list[int]:
     own = {cell.id for cell in cells}
     seeds = sorted({r.seed for r in records if r.cell not in own and r.status in OUTCOMES})
     declared = {cell.seed for cell in cells}
-    arms = {(cell.replica, str(cell.budget), digest(cell.settings.identity())): cell for cell in cells}
+    arms = {(cell.replica, str(cell.budget), cell.settings.identity_text): cell for cell in cells}
     known = {r.cell for r in records if r.status in OUTCOMES}
     return [
         seed
