@@ -210,7 +210,7 @@ def _instructions(place: Provenance) -> str:
 
 
 def _held_back(place: Provenance) -> dict[str, Pair]:
-    """What a processor with other instructions was kept from: it mostly gives the same bits, and need not."""
+    """What a processor with other instructions was kept from: it may give the same bits, and need not."""
     then, own = _instructions(place), best_instructions()
     held = then in _HELD and own not in (None, then)
     return {"instructions": (then, f"{own} held to {then}")} if held else {}
