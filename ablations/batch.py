@@ -31,7 +31,16 @@ STUDY = Study(
     margin=0.01,
     aa={"norm": "gn", "weight_std": True, "batch_size": 16},
     presets={
-        "mini": {"budget": Budget(examples=20_480), "seeds": range(5), "fixed": {"lr": 0.1}},
+        "mini": {
+            "factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2, 16, 64)},
+            "only": (BN, GN_WS),
+            "fixed": {"lr": 0.3, "layout": "nhwc", "kernels": "fused"},
+            "budget": Budget(examples=20_480),
+            "tuning": Tuning({"lr": (0.03, 0.1, 0.3, 1.0)}, seeds=4, score="val_acc", paired_ties=True),
+            "pilots": "that of the norm study, for budget, seeds and rates; those of the study of batch "
+            "statistics, for the score and the ties",
+            "seeds": range(1330, 1340),  # of no study or pilot before
+        },
         "bit": {
             "budget": Budget(examples=512_000),
             "seeds": range(5),

@@ -1,4 +1,4 @@
-"""What a process that computes is given by the one that starts it: threads, memory of malloc."""
+"""What a process that computes is given by the one that starts it: threads, instructions, malloc."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
+
+from fairtrial.storage.provenance import best_instructions
 
 MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quarter of a step at batch 64
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
@@ -21,17 +23,36 @@ _READ_ONLY: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-[-x]p \S+ \S+ [1-9]\d
 # they would put the threads of every worker on the same cores
 BINDING: Final = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_HW_SUBSET")
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# vector instructions, by torch's names -> what keeps torch and its oneDNN to them
+_FEW: Final = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+INSTRUCTIONS: Final = {
+    "NO AVX": _FEW,
+    "DEFAULT": _FEW,
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "DEFAULT"},
+}
+CHOOSING: Final = {"ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}
+PORTABLE: Final = "AVX2"  # that most processors have: with AVX512 the same seeds end in other last digits
 
 
 def worker_environment(threads: int, device: str) -> dict[str, str]:
-    """Return the variables of a worker process; what the user has set of malloc and cuBLAS stands."""
+    """Return the variables of a worker process; of malloc, instructions and cuBLAS the user's stand."""
     environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     drop_binding(environment)
     if "PYTHONPATH" in environment:  # an empty entry is the current folder, which nobody meant
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, environment["PYTHONPATH"].split(os.pathsep)))
     if device != "cpu":  # cuBLAS repeats itself only with a fixed workspace
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    elif not CHOOSING & environment.keys():
+        environment |= kept_to(PORTABLE)
     return environment
+
+
+def kept_to(instructions: str) -> dict[str, str]:
+    """Return what keeps torch and oneDNN to these; nothing where this processor lacks them, or is unknown."""
+    held, known = INSTRUCTIONS.get(instructions), list(INSTRUCTIONS)
+    best = best_instructions()
+    return dict(held) if held and best and known.index(instructions) <= known.index(best) else {}
 
 
 def drop_binding(environment: MutableMapping[str, str] = os.environ) -> None:

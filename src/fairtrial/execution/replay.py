@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
+from fairtrial.execution.process_environment import kept_to
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.screen import announce, working
@@ -24,11 +25,6 @@ from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import digest
 from fairtrial.study.study import Cell, Study
-
-# flags.instructions -> what keeps torch and its oneDNN to them; each takes the most there is by itself
-_FEW: Final = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-_AVX2: Final = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-_HELD: Final = {"NO AVX": _FEW, "DEFAULT": _FEW, "AVX2": _AVX2}
 
 Pair = tuple[Any, Any]  # as recorded, and now
 
@@ -127,7 +123,7 @@ def replay(
 
 def _conditions(place: Provenance) -> Json:
     """How a cell is started again."""
-    environment = _HELD.get(_instructions(place), {}) | place.set_environment
+    environment = kept_to(_instructions(place)) | place.set_environment
     device = "cpu" if place.device in (None, "cpu") else "cuda:0"
     threads, kernels = place.threads or 1, place.kernels
     return {"device": device, "threads": threads, "kernels": kernels, "environment": environment}
@@ -210,9 +206,12 @@ def _instructions(place: Provenance) -> str:
 
 
 def _held_back(place: Provenance) -> dict[str, Pair]:
-    """What a processor with other instructions was kept from: it may give the same bits, and need not."""
+    """What a processor with other instructions was kept from: it may give the same bits, and need not.
+
+    Records of late name the most that their processor has, and it is compared like all of their place.
+    """
     then, own = _instructions(place), best_instructions()
-    held = then in _HELD and own not in (None, then)
+    held = "processor" not in (place.flags or {}) and kept_to(then) and own != then
     return {"instructions": (then, f"{own} held to {then}")} if held else {}
 
 

@@ -148,6 +148,7 @@ class CellRunner:
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
             "instructions": torch.backends.cpu.get_cpu_capability(),
+            "processor": provenance.best_instructions(),  # it may be kept from some
             "cuda": torch.version.cuda,
         }
 
