@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
 from fairtrial.reporting.wording import clean, fixed, listed, plural
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.report.questions import Question
@@ -243,7 +244,7 @@ def _asked(contrast: Contrast) -> tuple[str, bool]:
     if not contrast.by:
         return " against ".join(arms(contrast)[:2]), False
     ((name, (first, second)),) = contrast.by.items()
-    change = f"what {change_words(contrast)} is worth with another {name.replace('_', ' ')}"
+    change = f"what {change_words(contrast)} is worth with another {spaced(name)}"
     if all(isinstance(level, (int, float)) for level in (first, second)):
         return change, first > second
     low, high = sorted((str(first), str(second)))

@@ -20,6 +20,7 @@ from fairtrial.reporting.tables.table import markdown_text as text
 from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.verdicts.sentences import grounds
 from fairtrial.reporting.wording import clean
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
@@ -51,7 +52,7 @@ def _card(said: answers.Said) -> dict[str, Any]:
     return {
         "name": clean(finding.contrast.name),
         "verdict": finding.verdict,
-        "word": finding.verdict.replace("_", " "),
+        "word": spaced(finding.verdict),
         "plain": answers.plain(finding),
         "sentence": said.sentence,
         "grounds": "" if finding.verdict == "refused" else _capital(grounds(finding)),
