@@ -342,3 +342,28 @@ def test_parity_of_pairs_is_held_in_one_place():
     # seed by seed, and for seconds by the interval of their ratio
     assert calling == {"fairtrial.reporting.verdicts.parity_checks", "fairtrial.stats.cost_parity"}
     assert users(LIBRARY, "contrast_checks") == {"fairtrial.reporting.verdicts.findings"}
+
+
+def test_the_t_distribution_has_one_home():
+    """Limits and p values ask it; the figures draw its density."""
+    asking = {name for name in LIBRARY if re.search(r"\bstdtr(it)?\b", text(name))}
+    assert asking == {"fairtrial.stats.student"}
+    # for a status, which loads no scipy, and for power
+    assert users(LIBRARY, "critical") == {"fairtrial.stats.student", "fairtrial.stats.noncentral"}
+
+
+def test_why_there_is_no_interval_is_decided_in_one_place():
+    found = {name for name in LIBRARY if "no interval: zero observed variance" in strings(name)}
+    assert found == {"fairtrial.stats.rules"}
+
+
+def test_names_lose_their_underscores_in_one_place():
+    homes = {name for name in LIBRARY for call in calls(name) if _spaces(call)}
+    figures = {name for name in homes if name.startswith("fairtrial.reporting.figures")}
+    assert homes - figures == {"fairtrial.study.factors"}
+
+
+def _spaces(call):
+    """`name.replace("_", " ")`."""
+    texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    return called(call).endswith(".replace") and texts == ["_", " "]
