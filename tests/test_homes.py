@@ -367,3 +367,13 @@ def _spaces(call):
     """`name.replace("_", " ")`."""
     texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
     return called(call).endswith(".replace") and texts == ["_", " "]
+
+
+def test_an_empty_entry_of_pythonpath_is_dropped_in_one_place():
+    splitting = {
+        name
+        for name in LIBRARY
+        for call in calls(name)
+        if called(call).endswith(".split") and "os.pathsep" in map(ast.unparse, call.args)
+    }
+    assert splitting == {"fairtrial.python_path"}

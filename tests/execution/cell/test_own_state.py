@@ -274,3 +274,20 @@ def test_an_array_of_another_byte_order_is_kept_by_its_values():
     arrays = {}
     back = unpacked(packed(np.array([1.5, -2.0], dtype=">f4"), arrays), arrays, CPU)
     assert back.tolist() == [1.5, -2.0]
+
+
+def test_a_state_is_packed_once_a_checkpoint(tmp_path, monkeypatch):
+    """A large one was walked through for its size, for its tensors and for the rest."""
+    monkeypatch.setattr(resume, "LEAST_S", -1.0)
+    monkeypatch.setattr(resume, "SHARE", 10.0)
+    own, keeper = OwnState(CPU), Keeper(Resumable(tmp_path, 1, {}), "0" * 12, Ledger(), now=count().__next__)
+    chance, asked = OwnState._chance, []
+    monkeypatch.setattr(OwnState, "_chance", lambda self: asked.append(self.step) or chance(self))
+    for own.step in (1, 2):
+        own.give({"w": torch.full((2,), float(own.step))})
+        keeper.after_step(own)
+        own.forget()
+    assert asked == [1, 2]
+    again = OwnState(CPU)
+    Keeper(Resumable(tmp_path, 2, {}), "0" * 12, Ledger()).begin(again)
+    assert again.taken["w"].tolist() == [2.0, 2.0]
