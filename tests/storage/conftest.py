@@ -1,0 +1,18 @@
+"""What tests of this folder share."""
+
+import pytest
+from fairtrial.storage.store import Store
+from tests.support.toy import toy_study
+from tests.storage.making import FIRST
+
+
+@pytest.fixture
+def study():
+    return toy_study(primary=FIRST)
+
+
+@pytest.fixture
+def store(study, tmp_path):
+    store = Store.of(study, tmp_path)
+    store.declare(study)
+    return store
