@@ -1,4 +1,4 @@
-"""Small pictures and data sets, made on the spot."""
+"""Small pictures and data sets, made on the spot, and the fault of opening one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from fairtrial.data import open_dataset
+from fairtrial.errors import BAD_INPUT, Fault
 
 
 def picture(seed: int, size: tuple[int, int] = (8, 8)) -> Image.Image:
@@ -73,3 +77,14 @@ def write_parquet(
             )
         pq.write_table(table, root / f"{split}.parquet")
     return root
+
+
+def fault_of(spec: str, code: int = BAD_INPUT, **options: Any) -> Fault:
+    """The Fault of opening a source; every problem has its three parts."""
+    with pytest.raises(Fault) as caught:
+        open_dataset(spec, **options)
+    assert caught.value.code == code
+    for problem in caught.value.problems:
+        assert problem.what and problem.where and problem.do
+        caught.value.block().encode()  # any terminal can show it
+    return caught.value
