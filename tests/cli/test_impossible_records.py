@@ -1,6 +1,6 @@
 """A sealed record of what cannot be is damage to every command: named with its file, exit 3; repair moves it.
 
-Each field of them is sound by itself; tests/storage/test_store.py has fields that are not.
+Each field of them is sound by itself; tests/storage/test_impossible_fields.py has fields that are not.
 """
 
 import base64

@@ -18,7 +18,8 @@ from fairtrial.models.torchvision_backbones import Backbone, create_backbone, in
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
 from fairtrial.training.augmentation import normalize
 from fairtrial.weights.backbone_weights import LARGEST
-from tests.support.torchvision_networks import BATTERY, CLASSES, NIGHTLY, SMALL, awake, default, draw, images, shape_only, started, theirs
+from tests.models.making import draw
+from tests.models.torchvision_networks import BATTERY, CLASSES, NIGHTLY, SMALL, awake, default, images, shape_only, started, theirs
 
 
 def usual(model: Backbone, count: int = 4) -> torch.Tensor:

@@ -16,7 +16,8 @@ from fairtrial.models.torchvision_backbones import Backbone, create_backbone
 from fairtrial.study.backbone_names import BACKBONES, PREFIX
 from fairtrial.training.augmentation import normalize
 from fairtrial.weights.backbone_weights import load_published
-from tests.support.torchvision_networks import SMALL, awake, default, draw, images, started, theirs
+from tests.models.making import draw
+from tests.models.torchvision_networks import SMALL, awake, default, images, started, theirs
 
 
 def values(name: str) -> dict[str, torch.Tensor]:

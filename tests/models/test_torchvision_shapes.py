@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from fairtrial.models.torchvision_backbones import last_stage, layer_macs
 from fairtrial.study.backbone_names import BACKBONES, PREFIX
-from tests.support.torchvision_networks import BATTERY, INCEPTION, NIGHTLY, SMALL, default, shape_only, theirs
+from tests.models.torchvision_networks import BATTERY, INCEPTION, NIGHTLY, SMALL, default, shape_only, theirs
 
 MORE = {f"{PREFIX}{name}" for name in ("alexnet", "inception_v3", "vgg19_bn", "vit_b_32")}
 SHAPED = [

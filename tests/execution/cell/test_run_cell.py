@@ -293,7 +293,7 @@ def test_a_network_of_timm_is_a_cell_like_any_other_and_its_declared_norm_is_hel
 
 
 def test_images_are_taken_from_a_file_of_lists_and_a_file_of_other_data_is_refused(tmp_path):
-    """D11: the setting `indices`; every other fault of such a file is in tests/data/test_indices.py."""
+    """D11: the setting `indices`; every other fault of such a file is in tests/data/test_index_file.py."""
     dataset = dataset_of("digits", 8, False)
     labels = dataset.train_labels.numpy()
     chosen = [int(i) for label in range(10) for i in np.flatnonzero(labels == label)[-5:]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 from functools import cache
-from zlib import crc32
 import numpy as np
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from torchvision.models import get_model, get_model_weights
 from fairtrial.models.timm_backbones import shaped
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone
 from fairtrial.study.backbone_names import PREFIX
+from tests.models.making import draw
 
 CLASSES = 7
 SMALL = f"{PREFIX}mobilenet_v3_small"
@@ -56,10 +56,6 @@ def theirs(name: str, num_classes: int = 1000, **options) -> nn.Module:
 
 def default(name: str):
     return get_model_weights(name.removeprefix(PREFIX)).DEFAULT
-
-
-def draw(name: str, seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng([seed, crc32(name.encode())])
 
 
 def started(name: str, num_classes: int = CLASSES) -> Backbone:
