@@ -20,8 +20,6 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.study import Contrast
 
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 UP = {"upstream": "upstream", "upstream_seeds": 3}
 NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
 
@@ -258,6 +256,7 @@ def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, p
 TOY = """
 from matplotlib.figure import Figure
 from fairtrial.reporting.report_item import SMOKE, STUDY, Cells, RegistryRow, ReportItem
+from tests.reporting.judging import BN, GN_WS
 
 def draw(verdicts):
     yield "toy", f"{len(verdicts.results.seeds)} seeds, drawn.", Figure(figsize=(2, 2))
