@@ -17,9 +17,8 @@ from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.cell_checkpoints import CAP, listed
-from fairtrial.storage.record import is_timing
 from fairtrial.training.timing import Ledger
-from tests.support.forked_cells import MADE, Cells
+from tests.support.forked_cells import MADE, Cells, repeats
 
 PAGE = (Path(__file__).parents[3] / "docs/plugins.md").read_text(encoding="utf-8")
 (TEXT,) = re.findall(r"^```python\n# my_long_train\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -67,11 +66,6 @@ def attempts(cells, tmp_path):
         return result
 
     return of
-
-
-def repeats(result):
-    spent = {name: value for name, value in result["spent"].items() if not is_timing(name)}
-    return {name: result[name] for name in ("status", "measured", "drawn", "arrays")} | {"spent": spent}
 
 
 @pytest.mark.slow
