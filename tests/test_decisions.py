@@ -2,8 +2,21 @@
 
 import ast
 import re
+
 from fairtrial.norm_table import NORM_TABLE
-from tests.support.house import ALL, LIBRARY, called, calls, for_each, imports, nodes, strings, text, tree, users
+from tests.support.house import (
+    ALL,
+    LIBRARY,
+    called,
+    calls,
+    for_each,
+    imports,
+    nodes,
+    strings,
+    text,
+    tree,
+    users,
+)
 
 HOME_OF_LIMITS = "fairtrial.study.limits"
 

@@ -2,8 +2,23 @@
 
 import ast
 import re
+
 import pytest
-from tests.support.house import ALL, LIBRARY, called, calls, for_each, imports, keyword, nodes, strings, text, tops, users
+
+from tests.support.house import (
+    ALL,
+    LIBRARY,
+    called,
+    calls,
+    for_each,
+    imports,
+    keyword,
+    nodes,
+    strings,
+    text,
+    tops,
+    users,
+)
 
 
 def test_files_get_their_final_name_in_one_place():

@@ -9,7 +9,9 @@ import base64
 import json
 import os
 import random
+
 import pytest
+
 from fairtrial.data import decoded_cache
 from fairtrial.errors import Fault
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
@@ -17,10 +19,10 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Contrast
+from tests.support.made_files import BYTES, PLAIN, RECORDS, SEALED, WAY, WRITTEN, attempt, lease
 from tests.support.mutations import NUMBERS, SEED, changed, refusals, tried
 from tests.support.records import ORIGIN, done, publish
 from tests.support.toy import toy_study
-from tests.support.made_files import BYTES, PLAIN, RECORDS, SEALED, WAY, WRITTEN, attempt, lease
 
 pytestmark = pytest.mark.slow
 # bytes in which every offset is tried, and single bits

@@ -1,6 +1,7 @@
 """What tests of this folder share."""
 
 import pytest
+
 from tests.support.studies import write
 
 

@@ -10,8 +10,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.request import urlopen
+
 import numpy as np
 import pytest
+
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, USAGE
 

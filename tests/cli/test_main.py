@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+
 import pytest
+
 from fairtrial import __version__
 from fairtrial.cli.main import drive, main
 from fairtrial.cli.options import apply

@@ -3,6 +3,7 @@
 import io
 import tarfile
 import zipfile
+
 from fairtrial.errors import BAD_INPUT
 from tests.data.making import fault_of, png
 

@@ -2,11 +2,13 @@
 
 import os
 import tarfile
+
 import pytest
+
 from fairtrial.data import archive, check_dataset, open_dataset
 from fairtrial.errors import BAD_INPUT, Fault
-from tests.data.making import png, write_folder
 from tests.data.archives import SUFFIXES, archives, entry, good, refused, write, write_tar
+from tests.data.making import png, write_folder
 
 pytestmark = pytest.mark.usefixtures("without_the_unpackers_of_python")
 

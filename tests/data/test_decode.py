@@ -2,9 +2,11 @@
 
 import io
 import struct
+
 import numpy as np
 import pytest
 from PIL import Image
+
 from fairtrial.data import decode
 from fairtrial.data.decode import Unusable, pixels
 from tests.data.making import encoded, picture, png

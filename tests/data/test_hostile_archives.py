@@ -3,11 +3,23 @@
 import gzip
 import tarfile
 import zipfile
-import pytest
-from fairtrial.data import archive_members
-from tests.data.making import png
-from tests.data.archives import SUFFIXES, archives, entry, failed, good, record, refused, write, write_tar, write_zip
 
+import pytest
+
+from fairtrial.data import archive_members
+from tests.data.archives import (
+    SUFFIXES,
+    archives,
+    entry,
+    failed,
+    good,
+    record,
+    refused,
+    write,
+    write_tar,
+    write_zip,
+)
+from tests.data.making import png
 
 pytestmark = pytest.mark.usefixtures("without_the_unpackers_of_python")
 LONG = "train/cat/" + "x" * 300

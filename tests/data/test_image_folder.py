@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairtrial.data import image_folder, open_dataset
-from tests.data.making import encoded, fault_of, picture, png, write_folder
+from tests.data.making import encoded, fault_of, picture, png
 
 
 def refused(path):

@@ -8,7 +8,6 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy.io import savemat
 from torchvision import datasets
 

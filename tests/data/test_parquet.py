@@ -2,6 +2,7 @@
 
 import os
 import sys
+
 import numpy as np
 import pytest
 
@@ -12,7 +13,6 @@ from fairtrial.data import check_dataset, open_dataset  # noqa: E402
 from fairtrial.errors import Fault  # noqa: E402
 from tests.data.making import encoded, picture, png, write_parquet  # noqa: E402
 from tests.data.parquet_sets import refused  # noqa: E402
-
 
 
 def test_images_and_labels_come_in_file_order(tmp_path):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import unicodedata
+
 import numpy as np
 import pytest
 
@@ -13,7 +14,6 @@ from fairtrial.data import open_dataset, parquet_labels, parquet_table  # noqa: 
 from fairtrial.errors import Fault  # noqa: E402
 from tests.data.making import png, write_parquet  # noqa: E402
 from tests.data.parquet_sets import refused, shards  # noqa: E402
-
 
 
 def test_labels_of_other_number_than_the_rows_are_damage(tmp_path):

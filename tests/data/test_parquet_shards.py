@@ -12,7 +12,6 @@ from tests.data.making import encoded, picture, png, write_parquet  # noqa: E402
 from tests.data.parquet_sets import refused, shards  # noqa: E402
 
 
-
 @pytest.mark.parametrize(
     "names",
     [

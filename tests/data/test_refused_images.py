@@ -5,9 +5,11 @@ import sys
 import time
 import warnings
 import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+
 from fairtrial.data.decode import FORMATS, MAX_PIXELS, Unusable, pixels
 from tests.data.making import encoded, picture
 from tests.data.pixels import raw_png, written

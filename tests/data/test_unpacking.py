@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+
 import pytest
+
 from fairtrial.data import archive, open_dataset
 from fairtrial.errors import RESOURCES, Fault
-from tests.data.making import png, write_folder
 from tests.data.archives import archives, entry, everything, failed, write, write_tar
+from tests.data.making import png, write_folder
 
 pytestmark = pytest.mark.usefixtures("without_the_unpackers_of_python")
 

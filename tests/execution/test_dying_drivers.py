@@ -6,12 +6,29 @@ import os
 import signal
 import threading
 import time
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.execution import worker_pool
 from fairtrial.storage import atomic
-from tests.support.studies import write
-from tests.support.toy import HANG, children, gone, leases, run, slay, start, statuses, store_of, table, toy_study, until, workers_of, acts, ends
+from tests.support.toy import (
+    HANG,
+    acts,
+    children,
+    ends,
+    gone,
+    leases,
+    run,
+    slay,
+    start,
+    statuses,
+    store_of,
+    table,
+    toy_study,
+    until,
+    workers_of,
+)
 
 pytestmark = pytest.mark.slow
 

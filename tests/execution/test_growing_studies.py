@@ -1,7 +1,9 @@
 """Studies that ask for more cells: grown ones, a stopping rule, tuning."""
 
 import json
+
 import pytest
+
 from fairtrial.cli.main import main
 from fairtrial.execution import worker_pool
 from fairtrial.execution.runner import Wanted

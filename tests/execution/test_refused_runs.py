@@ -5,7 +5,9 @@ import socket
 import time
 from collections import Counter
 from dataclasses import replace
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.execution import runner, worker_pool
 from fairtrial.execution.runner import Options, Wanted
@@ -15,7 +17,7 @@ from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from fairtrial.tuning.schedule import tuning_alone, whole_study
 from tests.support.records import done, origin_in
-from tests.support.toy import HANG, leases, run, slay, start, store_of, table, toy_study, until, acts, ends
+from tests.support.toy import HANG, acts, ends, leases, run, slay, start, store_of, table, toy_study, until
 
 pytestmark = pytest.mark.slow
 

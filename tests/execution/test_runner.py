@@ -3,7 +3,9 @@
 import json
 import os
 from collections import Counter
+
 import pytest
+
 from fairtrial.execution import runner
 from fairtrial.execution.attempt_log import MACHINE
 from fairtrial.execution.engine import Worker
@@ -11,7 +13,7 @@ from fairtrial.execution.runner import Options
 from fairtrial.signals import Stop
 from fairtrial.storage.record import cell_message, failure
 from tests.support.records import done, origin_in
-from tests.support.toy import gone, leases, statuses, store_of, table, toy_study, acts, ends
+from tests.support.toy import acts, ends, gone, leases, statuses, store_of, table, toy_study
 
 pytestmark = pytest.mark.slow
 

@@ -1,10 +1,13 @@
 """Networks and batches of the tests of this folder."""
 
 from __future__ import annotations
+
 from zlib import crc32
+
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights
 
 

@@ -1,11 +1,14 @@
 """Post-activation blocks, where the stride stands, and the drawn head: torchvision's ResNet-50."""
 
 from __future__ import annotations
+
 import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from fairtrial.layers import NORMS
 from fairtrial.models.blocks import Unit
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights

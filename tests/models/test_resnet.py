@@ -1,10 +1,12 @@
 """The networks: sizes and names as published, strides, units, groups."""
 
 from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from fairtrial.layers import NORMS, StdConv2d
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import Unit

@@ -1,11 +1,14 @@
 """One start for all arms, exact micro-batches, what a network refuses."""
 
 from __future__ import annotations
+
 import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from fairtrial.layers import CONVS, NORMS
 from fairtrial.models.resnet import MODELS, Built, create_model, init_weights
 from tests.models.making import awake, batch, draw, shape_only, started

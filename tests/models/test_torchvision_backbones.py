@@ -1,10 +1,12 @@
 """torchvision's networks as ours: one battery for every row."""
 
 from __future__ import annotations
+
 import math
 import os
 import subprocess
 import sys
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,25 @@ from torch import nn
 from torchvision import models
 from torchvision.models import list_models
 from torchvision.ops import StochasticDepth
+
 from fairtrial.layers import NORMS
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone, last_stage
 from fairtrial.study.backbone_names import BACKBONES, PREFIX, backbone
 from fairtrial.training.augmentation import normalize
 from fairtrial.weights.backbone_weights import LARGEST
 from tests.models.making import draw
-from tests.models.torchvision_networks import BATTERY, CLASSES, NIGHTLY, SMALL, awake, default, images, shape_only, started, theirs
+from tests.models.torchvision_networks import (
+    BATTERY,
+    CLASSES,
+    NIGHTLY,
+    SMALL,
+    awake,
+    default,
+    images,
+    shape_only,
+    started,
+    theirs,
+)
 
 
 def usual(model: Backbone, count: int = 4) -> torch.Tensor:

@@ -1,16 +1,19 @@
 """Published files of torchvision's networks: read, refused, fetched."""
 
 from __future__ import annotations
+
 import hashlib
 import io
 import math
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
 from torchvision.models import get_model
+
 from fairtrial.errors import Fault
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone
 from fairtrial.study.backbone_names import BACKBONES, PREFIX

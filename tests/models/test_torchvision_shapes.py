@@ -1,9 +1,11 @@
 """torchvision's networks by their shapes alone: what a row says, published sizes and counts."""
 
 from __future__ import annotations
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
 from fairtrial.models.torchvision_backbones import last_stage, layer_macs
 from fairtrial.study.backbone_names import BACKBONES, PREFIX
 from tests.models.torchvision_networks import BATTERY, INCEPTION, NIGHTLY, SMALL, default, shape_only, theirs

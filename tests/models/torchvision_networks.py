@@ -1,11 +1,14 @@
 """torchvision's networks as ours, for their tests."""
 
 from __future__ import annotations
+
 from functools import cache
+
 import numpy as np
 import torch
 from torch import nn
 from torchvision.models import get_model, get_model_weights
+
 from fairtrial.models.timm_backbones import shaped
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone
 from fairtrial.study.backbone_names import PREFIX

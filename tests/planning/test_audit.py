@@ -1,6 +1,7 @@
 """The audit of streams: what arms, the replica and other seeds share."""
 
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.planning import plan
 from fairtrial.planning.plan import EXTRAS

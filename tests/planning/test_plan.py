@@ -1,7 +1,9 @@
 """The plan: counts, what can be seen, what it will take; data that a run would refuse."""
 
 from dataclasses import replace
+
 import pytest
+
 from fairtrial.data import few_shot, open_dataset
 from fairtrial.data.class_counts import SMALLEST
 from fairtrial.errors import BAD_INPUT, Fault

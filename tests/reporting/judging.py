@@ -1,7 +1,9 @@
 """Findings of made-up results, with their sentences."""
 
 from __future__ import annotations
+
 import math
+
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.sentences import sentence

@@ -1,8 +1,10 @@
 """Released folders, ways to spoil a copy of one, and what verify says of it."""
 
 from __future__ import annotations
+
 import json
 from pathlib import Path
+
 from fairtrial.reporting import verify
 
 ROOT = Path(__file__).parents[2]

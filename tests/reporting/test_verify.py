@@ -1,13 +1,16 @@
 """A digit changed anywhere in a report, or in what it rests on, is found and named."""
 
 from __future__ import annotations
+
 import json
 import re
 import shutil
 from pathlib import Path
+
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT
 from fairtrial.reporting import verify

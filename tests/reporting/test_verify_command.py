@@ -1,11 +1,14 @@
 """Verification of small studies, benches, probes and networks, and the words of the command."""
 
 from __future__ import annotations
+
 import json
 import re
 import shutil
 from pathlib import Path
+
 import pytest
+
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, Fault
 from fairtrial.measurements import measurement_record as record

@@ -1,9 +1,10 @@
 """What tests of this folder share."""
 
 import pytest
+
 from fairtrial.storage.store import Store
-from tests.support.toy import toy_study
 from tests.storage.making import FIRST
+from tests.support.toy import toy_study
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 import json
 import os
 import time
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import cell_message

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import cell_message
@@ -10,9 +12,9 @@ from fairtrial.storage.store import Store
 from fairtrial.study.factors import recorded_digest
 from fairtrial.study.study import Contrast
 from fairtrial.study.tuning_plan import Tuning
+from tests.storage.making import FIRST, only_file
 from tests.support.records import ORIGIN, killed, publish, trial
 from tests.support.toy import toy_study
-from tests.storage.making import FIRST, only_file
 
 LATER = Contrast("later", treatment={"norm": "bn"}, control={"norm": "gn"})
 

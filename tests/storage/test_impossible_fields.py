@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import cell_message, parsed, read
 from fairtrial.storage.store import Store
 from fairtrial.study.factors import upgraded
 from fairtrial.study.settings import Settings
+from tests.storage.making import only_file
 from tests.support.records import ORIGIN, publish, trial
 from tests.support.toy import toy_study
-from tests.storage.making import only_file
 
 
 @pytest.mark.parametrize("schema", [None, "1", 0, True, 1.0])

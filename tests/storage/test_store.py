@@ -3,16 +3,17 @@
 import json
 import random
 from dataclasses import replace
+
 import pytest
+
 from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.reporting.results.load import rows
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import cell_message, is_timing
 from fairtrial.storage.store import Store
-from tests.support.records import ORIGIN, done, killed, publish
 from tests.storage.making import only_file
-
+from tests.support.records import ORIGIN, done, killed, publish
 
 # attempts
 

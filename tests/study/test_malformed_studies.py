@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import dataclass
+
 import pytest
+
 from fairtrial.errors import USAGE
+from tests.study.malformed import BUDGET, FIXED, LEVELS, SEEDS, SIZES, blocks, listing
 from tests.support.commands import Commands
 from tests.support.studies import TEXT, spoiled
-from tests.study.malformed import BUDGET, FIXED, LEVELS, SEEDS, SIZES, blocks, listing
 
 ELSEWHERE = {
     "C6": "any number of groups is taken: tests/models/test_resnet.py",

@@ -5,13 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
 import pytest
+
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, USAGE
 from fairtrial.storage.store import Store
 from fairtrial.study.loader import load
-from tests.support.studies import TEXT, study, write
 from tests.study.malformed import FIXED, LEVELS, SEEDS, SIZES, blocks, listing
+from tests.support.studies import TEXT, study, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,11 +3,13 @@
 import hashlib
 import io
 import json
+
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
 from safetensors.torch import save as to_bytes
+
 from fairtrial.data import decoded_cache, open_dataset
 from fairtrial.data.decode import Unusable, pixels
 from fairtrial.data.index_file import read_indices

@@ -1,7 +1,9 @@
 """Small networks, and the file of one."""
 
 from __future__ import annotations
+
 import torch
+
 from fairtrial.models.resnet import create_model
 
 METADATA = {"upstream": "tiny-imagenet-32", "seed": 3, "steps": 10_000, "by": "test"}

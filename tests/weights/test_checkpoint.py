@@ -1,12 +1,15 @@
 """Our checkpoints: a round trip of every arm, what is saved and what is not."""
 
 from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
+
 import pytest
 import torch
 from safetensors import safe_open
+
 from fairtrial.errors import Fault
 from fairtrial.layers import CONVS, NORMS
 from fairtrial.models.resnet import create_model

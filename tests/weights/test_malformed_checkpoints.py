@@ -1,12 +1,15 @@
 """Every way in which a checkpoint can be wrong is refused, and nothing is touched."""
 
 from __future__ import annotations
+
 import json
 import pickle
 from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+
 from fairtrial.errors import Fault
 from fairtrial.models.resnet import create_model
 from fairtrial.weights import checkpoint as header_module

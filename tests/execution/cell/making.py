@@ -1,6 +1,7 @@
 """Cells of a few images, and what they give."""
 
 from dataclasses import replace
+
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.study.budget import Budget
 from fairtrial.study.settings import Settings

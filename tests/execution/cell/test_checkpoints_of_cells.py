@@ -3,9 +3,11 @@
 import json
 import os
 from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save as to_bytes
+
 from fairtrial.errors import Fault
 from fairtrial.execution.cell import resume
 from fairtrial.execution.cell.resume import Keeper, Resumable

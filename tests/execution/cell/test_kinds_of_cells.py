@@ -1,11 +1,13 @@
-"""Cells of every kind: micro-batches, bf16, recipes, other networks, lists of images, other ways to compute."""
+"""Cells of every kind: micro-batches, bf16, recipes, other networks, lists of images, ways to compute."""
 
 import json
 from dataclasses import replace
 from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+
 from fairtrial.errors import Fault
 from fairtrial.execution.cell import run_cell as run_cell_module
 from fairtrial.execution.cell.prepare import build_model, build_task, dataset_of
@@ -15,9 +17,9 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Study
 from fairtrial.training import loop, precision
 from fairtrial.training.flops import flops_of_step
+from tests.execution.cell.making import cell, run, settings
 from tests.support.filters import need
 from tests.support.records import ORIGIN
-from tests.execution.cell.making import cell, run, settings
 
 pytestmark = pytest.mark.slow
 

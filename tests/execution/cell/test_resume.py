@@ -3,8 +3,10 @@
 import random
 import shutil
 from itertools import product
+
 import pytest
 import torch
+
 from fairtrial.errors import RESOURCES
 from fairtrial.failpoints import CHECKPOINT
 from fairtrial.storage import cell_checkpoints

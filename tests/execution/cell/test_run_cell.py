@@ -4,9 +4,11 @@ import base64
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+
 from fairtrial.data import Sealed
 from fairtrial.execution import step_times
 from fairtrial.execution.cell import calibration, prepare
@@ -18,8 +20,8 @@ from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.study.budget import Budget
 from fairtrial.training import optimizer
 from fairtrial.training.flops import flops_of_step
-from tests.support.records import ORIGIN
 from tests.execution.cell.making import cell, run, settings
+from tests.support.records import ORIGIN
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,9 @@
 """What tests of this folder share."""
 
 from __future__ import annotations
+
 import pytest
+
 from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
 from tests.reporting.report.pages import PLAIN

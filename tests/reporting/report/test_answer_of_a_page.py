@@ -1,9 +1,12 @@
 """What a study's page says first: its answer, each verdict in plain words, short captions."""
 
 from __future__ import annotations
+
 import re
 from pathlib import Path
+
 import pytest
+
 from fairtrial.reporting.report import study_page
 from fairtrial.reporting.report.page_model import LONGEST_CAPTION
 from fairtrial.reporting.verdicts.study_verdicts import judge_study

@@ -19,6 +19,7 @@ from fairtrial.reporting.report_item import STUDY
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import BN, GN_WS
 
 UP = {"upstream": "upstream", "upstream_seeds": 3}
 NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
@@ -256,7 +257,6 @@ def test_arms_with_long_names_are_rows_in_the_colour_of_their_norm(make_study, p
 TOY = """
 from matplotlib.figure import Figure
 from fairtrial.reporting.report_item import SMOKE, STUDY, Cells, RegistryRow, ReportItem
-from tests.reporting.judging import BN, GN_WS
 
 def draw(verdicts):
     yield "toy", f"{len(verdicts.results.seeds)} seeds, drawn.", Figure(figsize=(2, 2))

@@ -1,16 +1,19 @@
 """The page of a study in a real browser: hostile strings stay text; light, dark, phone and keyboard."""
 
 from __future__ import annotations
+
 import re
 from itertools import pairwise
 from pathlib import Path
+
 import pytest
+
 from fairtrial.errors import Fault
 from fairtrial.reporting.report import study_page, study_report
 from fairtrial.reporting.wording import clean
 from fairtrial.study.study import Contrast
-from tests.support.browser import Browser
 from tests.reporting.report.pages import PLAIN
+from tests.support.browser import Browser
 
 TEMPLATE = Path(study_page.__file__).parent / "templates" / "study_page.html"
 HOSTILE = (

@@ -1,8 +1,10 @@
 """Captions, tables, fairness and reports name what each n counts."""
 
 from __future__ import annotations
+
 import numpy as np
 import pytest
+
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.arms import gather

@@ -1,11 +1,14 @@
 """Where networks start from checkpoints, the checkpoint is what n counts, and every sentence says so."""
 
 from __future__ import annotations
+
 import math
 import re
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+
 from fairtrial.reporting.report.study_report import build
 from fairtrial.reporting.results import load
 from fairtrial.reporting.results.replication_units import unit_of
@@ -15,7 +18,6 @@ from fairtrial.study.initial_checkpoint import FILE
 from fairtrial.study.study import Contrast
 from tests.reporting.judging import judged
 from tests.reporting.results.nested import OF_CHECKPOINT, nested
-
 
 
 def test_differences_are_averaged_within_each_checkpoint_first(make_transfer, publish):

@@ -1,10 +1,12 @@
 """Planted truths get the right verdict, from the right cells, under the declared policy."""
 
 from __future__ import annotations
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from fairtrial.reporting.verdicts.sentences import arms, title
+
+from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.study import Contrast
 from tests.reporting.judging import AT_4, BN, GN_WS, judged, planted

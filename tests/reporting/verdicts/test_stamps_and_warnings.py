@@ -1,9 +1,12 @@
 """What a finding is refused for by its budgets, stamped with and warned of; the interval it prints."""
 
 from __future__ import annotations
+
 import re
+
 import numpy as np
 import pytest
+
 from fairtrial.reporting.verdicts.sentences import arms, grounds
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
