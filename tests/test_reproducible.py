@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from fairtrial.execution.process_environment import CHOOSING
+from fairtrial.storage.provenance import best_instructions
 from fairtrial.storage.store import Store
 
 STUDY = """
@@ -38,7 +40,8 @@ def run(folder, jobs, hash_seed, declared):
     """A driver in a process of its own, with real jobs -> cell id -> attempt."""
     folder.mkdir(exist_ok=True)
     (folder / "bits.py").write_text(STUDY.format(**declared))
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    own = {name: value for name, value in os.environ.items() if name not in CHOOSING}
+    environment = {**own, "PYTHONHASHSEED": hash_seed}
     command = [sys.executable, "-c", RUN, str(jobs)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -50,6 +53,10 @@ def test_measured_is_bit_identical_whatever_the_jobs_the_order_of_cells_and_the_
     plain = run(tmp_path / "plain", 1, "0", PLAIN)
     assert len(plain) == 8
     assert len({record.measured.weights_sha256 for record in plain.values()}) == 8  # each arm and seed counts
+    best = best_instructions()
+    for flags in (record.provenance.flags for record in plain.values()):
+        assert flags["processor"] == best
+        assert flags["instructions"] == ("AVX2" if best == "AVX512" else best or flags["instructions"])
     turned = run(tmp_path / "turned", 2, "1", TURNED)
     assert len(turned) == 12
     for cell, record in plain.items():

@@ -7,6 +7,7 @@ import re
 import zlib
 from dataclasses import replace
 from itertools import combinations
+from xml.etree import ElementTree
 
 import matplotlib
 import pytest
@@ -25,6 +26,8 @@ from fairtrial.reporting.verdicts import aa_check, findings
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.reporting.wording import SCALES
 from fairtrial.study.study import Contrast
+
+LINK = "{http://www.w3.org/1999/xlink}href"
 
 
 def axes():
@@ -176,6 +179,47 @@ def test_a_drawing_keeps_two_decimals_of_places_and_every_one_of_scales():
     assert re.findall(r"scale\([^)]*\)", whole) == re.findall(r"scale\([^)]*\)", drawn) != []
     assert re.findall("<!--.*?-->", whole) == re.findall("<!--.*?-->", drawn) != []  # verify reads them
     assert len(drawn) < 0.95 * len(whole)
+
+
+def marks(svg):
+    """Return what a drawing shows: each path and use with its place, and what it inherits, names resolved."""
+    root = ElementTree.fromstring(svg)
+    by_id = {each.get("id"): each for each in root.iter() if each.get("id")}
+
+    def shown(element, inherited):
+        kind = element.tag.partition("}")[2]
+        if kind in ("defs", "metadata"):
+            return
+        said = inherited + tuple(
+            sorted((k, v) for k, v in element.items() if k in ("style", "transform", "clip-path"))
+        )
+        if kind in ("path", "use"):
+            target = by_id[element.get(LINK, "#")[1:]] if kind == "use" else element
+            path = re.findall(r"[A-Za-z]|[-.\d]+", target.get("d", ""))
+            yield path, target.get("transform"), element.get("x"), element.get("y"), said
+        for part in element:
+            yield from shown(part, said)
+
+    return [re.sub(r"url\(#\w+\)|(\.\d\d)\d+", r"\1", repr(each)) for each in shown(root, ())]
+
+
+def test_a_lean_drawing_shows_what_the_whole_one_shows():
+    figure = Figure()
+    ax = figure.subplots()
+    ax.plot([0, 1, 2], [0, 1, 4], marker="o", label="gn $\\alpha$")
+    ax.scatter([0.5, 1.5], [1, 2], c=["red", "blue"])
+    ax.fill_between([0, 2], [0, 1], [1, 3], alpha=0.3)
+    ax.legend(title="of 10")
+    with styled():
+        drawn = render("a", "", figure, ()).formats["svg"]
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg")
+    whole = buffer.getvalue()
+    # a style is one for the marks of a series: see below
+    assert [re.sub(r"\('style'.*?'\), ", "", each) for each in marks(drawn)] == [
+        re.sub(r"\('style'.*?'\), ", "", each) for each in marks(whole)
+    ]
+    assert len(marks(drawn)) > 60 and len(drawn) < 0.9 * len(whole)
 
 
 def test_no_id_of_a_drawing_depends_on_how_a_processor_rounds():

@@ -24,14 +24,22 @@ FORMATS: Final = tuple(_METADATA)
 # how letters join and how formulas are set: a file in which each letter has its place needs neither, and
 # reading them takes half of the time of drawing a pdf
 _UNUSED_FONT_TABLES: Final = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
-_HASHED: Final = re.compile(rb'( id="|href="#|url\(#)((?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10})(?=[")])')
+# names of marks, clips and letters ("DejaVuSans-15")
+_NAME: Final = rb"(?:[mph]|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10}|[A-Z][A-Za-z]+[\w-]*-[0-9a-f]+"
+_NAMED: Final = re.compile(rb'( id="|href="#|url\(#)(%b)(?=[")])' % _NAME)
 # indents, and names of parts
 _SPARE: Final = re.compile(rb'(?<=\n) +|(?<=<g) id="(?:line2d|text|patch|[xy]tick)_\d+"')
 _ALIKE: Final = re.compile(rb'<g( clip-path="[^"]*")?>\n((?:<use [^>]*/>\n){2,})</g>')  # marks of one series
 _STYLE: Final = re.compile(rb' style="[^"]*"')
 _BLENDED: Final = re.compile(rb"(?<!-)opacity")  # which blends a group as one mark
-_PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"')  # of what is drawn; scales and turns keep their decimals
+# of what is drawn; scales and turns keep their decimals
+_PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"|translate\([^)]*\)')
 _DECIMALS: Final = re.compile(rb"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
+_PATH: Final = re.compile(rb'(?<= d=)"[^"]*"')
+_COMMAND: Final = re.compile(rb'\s*([MLHVCSQTAZz"])\s*')
+_BARE: Final = re.compile(
+    rb"<g>\n((?:(?!</?g[ >]).)*?)</g>\n", re.DOTALL
+)  # groups that say nothing, innermost first
 
 
 @dataclass(frozen=True)
@@ -86,19 +94,22 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
 
 
 def _lean(svg: bytes) -> bytes:
-    """Return a drawing without indents, spare digits and what each mark of a series repeats; ids count up.
+    """Return a drawing without indents, spare digits, needless groups and repeated styles; ids count up.
 
     Comments stay: they hold the texts of the drawing, which `verify` reads (`differences`). matplotlib makes
     ids of hashed places, which another processor rounds anew.
     """
     svg = _PLACES.sub(lambda found: _DECIMALS.sub(rb"\1", found[0]), _SPARE.sub(b"", svg))
-    svg = _ALIKE.sub(_styled_once, svg)
+    svg = _PATH.sub(lambda found: _COMMAND.sub(rb"\1", found[0]), _ALIKE.sub(_styled_once, svg))
+    bare = 1
+    while bare:
+        svg, bare = _BARE.subn(rb"\1", svg)
     numbers: dict[bytes, int] = {}
 
     def renamed(found: re.Match[bytes]) -> bytes:
         return b"%b%b%d" % (found[1], found[2][:1], numbers.setdefault(found[2], len(numbers)))
 
-    return _HASHED.sub(renamed, svg)
+    return _NAMED.sub(renamed, svg)
 
 
 def _styled_once(marks: re.Match[bytes]) -> bytes:
