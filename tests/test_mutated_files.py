@@ -16,12 +16,11 @@ from fairtrial.data import decoded_cache
 from fairtrial.errors import Fault
 from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.storage.integrity import sealed
-from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.study import Contrast
 from tests.support.made_files import BYTES, PLAIN, RECORDS, SEALED, WAY, WRITTEN, attempt, lease
 from tests.support.mutations import NUMBERS, SEED, changed, refusals, tried
-from tests.support.records import ORIGIN, done, publish
+from tests.support.records import ORIGIN, declared_store, done, publish
 from tests.support.toy import toy_study
 
 pytestmark = pytest.mark.slow
@@ -36,9 +35,7 @@ def study():
 
 @pytest.fixture
 def store(study, tmp_path):
-    store = Store.of(study, tmp_path)
-    store.declare(study)
-    return store
+    return declared_store(study, tmp_path)
 
 
 def plain(value):
@@ -130,8 +127,7 @@ def test_a_record_of_another_shape_is_judged_or_refused(tmp_path, number):
     """What verdicts rest on, in a study whose every record has every part: layout, curves, single images."""
     contrast = Contrast("first", {"norm": "gn"}, {"norm": "bn"})
     study = toy_study(budget="8s", val_per_class=2, primary=contrast, aa={"norm": "gn"})
-    store = Store.of(study, tmp_path)
-    store.declare(study)
+    store = declared_store(study, tmp_path)
     arms = {arm_key(cell.settings) for cell in study.cells()}
     rounds, ways = {arm: [1.0, 1.0] for arm in arms}, dict.fromkeys(arms, WAY)
     store.calibrate(dict.fromkeys(arms, 1.0), ORIGIN, rounds=rounds, ways=ways)

@@ -105,7 +105,7 @@ def publish(tmp_path: Path) -> Callable[..., Store]:
 
 
 def made_up(cell: Cell, said: Any) -> dict[str, Any]:
-    """A result as `trial.run_cell` gives it."""
+    """A result as `run_cell` gives it."""
     if isinstance(said, str):
         said = {"status": said}
     if not isinstance(said, dict):

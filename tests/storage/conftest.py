@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairtrial.storage.store import Store
 from tests.storage.making import FIRST
+from tests.support.records import declared_store
 from tests.support.toy import toy_study
 
 
@@ -14,6 +14,4 @@ def study():
 
 @pytest.fixture
 def store(study, tmp_path):
-    store = Store.of(study, tmp_path)
-    store.declare(study)
-    return store
+    return declared_store(study, tmp_path)

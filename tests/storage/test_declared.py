@@ -13,7 +13,7 @@ from fairtrial.study.factors import recorded_digest
 from fairtrial.study.study import Contrast
 from fairtrial.study.tuning_plan import Tuning
 from tests.storage.making import FIRST, only_file
-from tests.support.records import ORIGIN, killed, publish, trial
+from tests.support.records import ORIGIN, declared_store, killed, publish, trial
 from tests.support.toy import toy_study
 
 LATER = Contrast("later", treatment={"norm": "bn"}, control={"norm": "gn"})
@@ -177,8 +177,7 @@ def test_a_factor_that_is_added_later_declares_nothing_anew(store, study, monkey
 
 def test_a_contrast_declared_after_the_trials_but_before_the_first_result_has_seen_nothing(tmp_path):
     tuned = toy_study(val_per_class=2, primary=FIRST, tuning=Tuning({"lr": (0.1, 0.3)}))
-    store = Store.of(tuned, tmp_path)
-    store.declare(tuned)
+    store = declared_store(tuned, tmp_path)
     publish(store, tuned.trial_cell(tuned.arms()[0], tuned.tuning.seeds_of(0)[0], {"lr": 0.1}), 1, trial())
     store.declare(replace(tuned, secondary=LATER))
     publish(store, tuned.provisional().cells()[0])
