@@ -10,6 +10,7 @@ from tests.support.house import (
     LIBRARY,
     called,
     calls,
+    files,
     for_each,
     imports,
     keyword,
@@ -171,3 +172,12 @@ def test_an_empty_entry_of_pythonpath_is_dropped_in_one_place():
         if called(call).endswith(".split") and "os.pathsep" in map(ast.unparse, call.args)
     }
     assert splitting == {"fairtrial.python_path"}
+
+
+def test_what_a_page_may_load_is_said_in_one_place():
+    """And what stands in several pages is a macro."""
+    folder = files()["fairtrial.reporting.report.page_templates"].parent / "templates"
+    pages = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}
+    assert [name for name, page in pages.items() if "Content-Security-Policy" in page] == ["page_parts.html"]
+    whole = {name for name, page in pages.items() if "<!doctype html>" in page}
+    assert len(whole) > 1 and all("{{ head() }}" in pages[name] for name in whole)

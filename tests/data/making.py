@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +90,22 @@ def fault_of(spec: str, code: int = BAD_INPUT, **options: Any) -> Fault:
         assert problem.what and problem.where and problem.do
         caught.value.block().encode()  # any terminal can show it
     return caught.value
+
+
+def at_once(number: int, before: str, then: str, path: Path) -> set[str]:
+    """What so many processes print that run `then` behind one starting gun; both texts know `path`."""
+    gun = path.with_name("gun")
+    code = (
+        f"import sys, time; from pathlib import Path; path, gun = map(Path, sys.argv[1:])\n{before}\n"
+        "print('ready', flush=True)\n"
+        f"while not gun.exists(): time.sleep(0.001)\nprint({then})"
+    )
+    command = [sys.executable, "-c", code, str(path), str(gun)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(number)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    gun.touch()
+    printed = {child.communicate(timeout=60)[0].strip() for child in children}
+    assert [child.returncode for child in children] == [0] * number
+    return printed

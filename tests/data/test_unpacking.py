@@ -3,15 +3,13 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from fairtrial.data import archive, open_dataset
 from fairtrial.errors import RESOURCES, Fault
 from tests.data.archives import archives, entry, everything, failed, write, write_tar
-from tests.data.making import png, write_folder
+from tests.data.making import at_once, png, write_folder
 
 pytestmark = pytest.mark.usefixtures("without_the_unpackers_of_python")
 
@@ -98,21 +96,6 @@ def test_processes_that_unpack_one_archive_take_turns(tmp_path, cache_home):
         for split in ("train", "test")
         for n in range(150)
     }
-    path, gun = write(tmp_path / "pets.tgz", files), tmp_path / "gun"
-    code = (
-        "import sys, time; from pathlib import Path; from fairtrial.data import archive\n"
-        "print('ready', flush=True)\n"
-        "while not Path(sys.argv[2]).exists(): time.sleep(0.001)\n"
-        "print(archive.unpacked(Path(sys.argv[1])))"
-    )
-    command = [sys.executable, "-c", code, str(path), str(gun)]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    gun.touch()
-    found = {child.communicate(timeout=60)[0].strip() for child in children}
-    assert [child.returncode for child in children] == [0, 0, 0]
+    path = write(tmp_path / "pets.tgz", files)
+    found = at_once(3, "from fairtrial.data import archive", "archive.unpacked(path)", path)
     assert found == {str(archive.unpacked(path))}
-    assert len(archives(cache_home)) == 2
-    assert len([name for name in everything(archive.unpacked(path)) if name.endswith(".png")]) == 300
