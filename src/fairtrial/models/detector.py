@@ -18,7 +18,6 @@ from fairtrial.models.torchvision_backbones import count_macs
 
 CHANNELS: Final = 256  # of every level of the pyramid (Lin et al., 2017)
 CLASSES: Final = 80  # of COCO
-ANCHORS: Final = 9  # 3 sizes x 3 shapes
 LEVELS: Final = ("P3", "P4", "P5", "P6", "P7")
 SIDE: Final = 1024  # pixels, BiT App. E
 PARTS: Final = ("backbone", "fpn", "class head", "box head")
