@@ -30,14 +30,14 @@ def ledger(entries: Sequence[ClaimEntry]) -> Table:
     return Table("claims", caption, pd.DataFrame(rows), marked=("claim says", "scale"))
 
 
-def sentences(entries: Sequence[ClaimEntry], *, bearing: bool = False) -> list[str]:
-    """Return the ledger in words, several lines a claim. bearing: only claims that something bears on."""
-    return ["\n".join(_lines(entry)) for entry in entries if entry.evidence or not bearing]
+def sentences(entries: Sequence[ClaimEntry], *, with_evidence: bool = False) -> list[str]:
+    """Return the ledger in words, several lines a claim. with_evidence: no claim without."""
+    return ["\n".join(_lines(entry)) for entry in entries if entry.evidence or not with_evidence]
 
 
-def record(entries: Sequence[ClaimEntry], *, bearing: bool = False) -> list[dict[str, Any]]:
+def record(entries: Sequence[ClaimEntry], *, with_evidence: bool = False) -> list[dict[str, Any]]:
     """Return the ledger, ready for JSON."""
-    kept = [entry for entry in entries if entry.evidence or not bearing]
+    kept = [entry for entry in entries if entry.evidence or not with_evidence]
     return [
         {
             "id": entry.claim.id,

@@ -17,7 +17,7 @@ def by_look(arm: Mapping[str, Any], key: str) -> np.ndarray:
 
 
 def log_ratio(values: Mapping[str, Any], norm: str) -> MeanInterval:
-    """Return the interval over starts of log(WS / plain) of the gradient's change, itself a mean over looks."""
+    """Return the interval over starts of log(WS / plain) of the gradient's change, a mean over looks."""
     sides = {
         arm["weight_std"]: by_look(arm, "gradient_change") for arm in values["arms"] if arm["norm"] == norm
     }
