@@ -158,6 +158,13 @@ def test_names_lose_their_underscores_in_one_place():
     assert homes - figures == {"fairtrial.study.factors"}
 
 
+def test_a_capital_letter_is_set_in_one_place():
+    """Python's own would make the others small."""
+    homes = {name for name in LIBRARY if "[:1].upper()" in text(name)}
+    figures = {name for name in homes if name.startswith("fairtrial.reporting.figures")}
+    assert homes - figures == {"fairtrial.reporting.wording"}
+
+
 def _spaces(call):
     """`name.replace("_", " ")`."""
     texts = [each.value for each in call.args if isinstance(each, ast.Constant)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
+
+import numpy as np
 
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
@@ -27,3 +30,16 @@ def planted(noise, gain, sd=0.005):
         return 0.8 + mine + 0.02 * math.sin(cell.seed) + sd * noise(cell, "acc") / math.sqrt(2)
 
     return outcome
+
+
+def truth(cell, noise):
+    """GN earns 4 points, WS 1 alone and 3 more with GN, MixUp takes 2; seeds shift all alike."""
+    gn, ws = cell.levels["norm"] == "gn", cell.levels["weight_std"]
+    gain = 0.04 * gn + 0.01 * ws + 0.03 * (gn and ws) - 0.02 * bool(cell.levels["mixup"])
+    return 0.5 + gain + 0.001 * cell.seed + 1e-5 * noise(cell, "x")
+
+
+def recorded_bits(bits):
+    """What a run records that got these images right and the others wrong."""
+    packed = base64.b64encode(np.packbits(bits).tobytes()).decode()
+    return {"measured": {"test_acc": float(bits.mean()), "test_n": len(bits), "correct": packed}}

@@ -26,6 +26,15 @@ def declared_store(study: Study, folder: Path) -> Store:
     return store
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, by path, without hidden files: locks, and what stands for no outcome."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
 def done(
     acc: float = 0.9,
     *,

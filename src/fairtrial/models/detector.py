@@ -74,7 +74,7 @@ def create_detector(name: str, classes: int = CLASSES, *, side: int = SIDE, **ar
     side: pixels to which images in [0, 1] are resized. arm: norm, weight_std of `create_model`. Its parts are
     `backbone.body`, `backbone.fpn`, `head.classification_head` and `head.regression_head`.
     """
-    with torch.device("cpu"):  # see backbones.py: its import computes with numbers
+    with torch.device("cpu"):  # see torchvision_backbones.py: its import computes with numbers
         from torchvision.models.detection import RetinaNet
 
     network, spec = create_model(name, 1, **arm), MODELS[name]
