@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
-from fairtrial.reporting.wording import clean, fixed, listed, plural
+from fairtrial.reporting.wording import capital, clean, fixed, listed, plural
 from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
 
 def plain(finding: Finding) -> str:
     """Return a verdict as one sentence without statistics, for readers outside the field."""
-    text = _capitals(_plain(finding))
-    return text[:1].upper() + text[1:]
+    return capital(_capitals(_plain(finding)))
 
 
 def _capitals(text: str) -> str:
