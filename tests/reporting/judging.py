@@ -1,4 +1,4 @@
-"""Findings of made-up results, with their sentences."""
+"""Made-up truths, and what is found of made-up results, with its sentences."""
 
 from __future__ import annotations
 
