@@ -8,24 +8,11 @@ import numpy as np
 import pytest
 
 from fairtrial.data import image_folder, open_dataset
-from fairtrial.errors import BAD_INPUT, Fault
-from tests.data.making import encoded, picture, png, write_folder
-
-
-@pytest.fixture
-def pets(tmp_path):
-    return write_folder(tmp_path / "pets")
+from tests.data.making import encoded, fault_of, picture, png
 
 
 def refused(path):
-    """The Fault of opening a folder; every problem has its three parts."""
-    with pytest.raises(Fault) as caught:
-        open_dataset(f"folder:{path}")
-    assert caught.value.code == BAD_INPUT
-    for problem in caught.value.problems:
-        assert problem.what and problem.where and problem.do
-        caught.value.block().encode()  # any terminal can show it
-    return caught.value
+    return fault_of(f"folder:{path}")
 
 
 def only(path):

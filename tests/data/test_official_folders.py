@@ -8,14 +8,13 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy.io import savemat
 from torchvision import datasets
 
 from fairtrial.data import official_folders, open_dataset
-from fairtrial.errors import BAD_INPUT, USAGE, Fault
+from fairtrial.errors import BAD_INPUT, USAGE
 from fairtrial.study.data_spec import ON_DISK, name_of
-from tests.data.making import picture, png
+from tests.data.making import fault_of, picture, png
 
 CLASSES = ("airplane", "automobile", "bird")
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 3 * 32 * 32), np.uint8)
@@ -23,10 +22,7 @@ LABELS = np.arange(12) % 3
 
 
 def refused(spec: str, code: int = BAD_INPUT) -> str:
-    with pytest.raises(Fault) as caught:
-        open_dataset(spec, resolution=8)
-    assert caught.value.code == code
-    return caught.value.block()
+    return fault_of(spec, code, resolution=8).block()
 
 
 def write_python(root: Path, monkeypatch) -> Path:

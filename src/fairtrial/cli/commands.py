@@ -34,7 +34,7 @@ def report_all(given: Namespace) -> int:
         "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
         "missing": list(made.missing), "warnings": list(made.warnings),
     }  # fmt: skip
-    told = f"{made.drawn} exhibits from {made.cells:,} cells of {made.studies} studies"
+    told = f"{made.drawn} report items from {made.cells:,} cells of {made.studies} studies"
     show(found, [*made.told, *made.missing, told, f"report: {made.path}"], given.json)
     return DONE if made.complete else INCOMPLETE
 

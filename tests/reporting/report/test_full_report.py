@@ -151,7 +151,7 @@ def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
     assert not alone(study, Contrast("batch", {"batch_size": 32}, {"batch_size": 2}))
 
 
-def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
+def test_an_item_about_a_factor_needs_a_study_that_sweeps_it(make_study):
     cells = report_items()["F3.11"][0].cells
     arms = {"norm": ("bn", "gn"), "weight_decay": (0.0, 1e-4)}
     assert cells.fits(make_study(factors=arms, primary=(), aa=None))

@@ -15,10 +15,9 @@ import pytest
 
 from fairtrial.reporting.report import study_report
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import BN, GN_WS
 
 ROOT = Path(__file__).parents[3]
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 PAYLOADS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

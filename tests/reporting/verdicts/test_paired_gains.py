@@ -16,9 +16,8 @@ from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
 from fairtrial.reporting.wording import SCALES
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import BN, GN_WS
 
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 SHOTS = (1, 5)
 
 

@@ -1,10 +1,10 @@
-"""The interval of a status is the one of every other place."""
+"""Student's interval: what a status computes without scipy is the one of every other place."""
 
 import numpy as np
 import pytest
 
 from fairtrial.stats import mean_interval
-from fairtrial.stats.plain_interval import mean_limits
+from fairtrial.stats.student import mean_limits
 
 
 @pytest.mark.parametrize("n", [3, 4, 10, 100, 5000])
@@ -19,3 +19,7 @@ def test_the_limits_are_those_of_the_interval_of_a_mean(n, level):
 def test_there_are_none_where_that_has_none(values):
     assert mean_interval(values).warnings
     assert mean_limits(values) is None
+
+
+def test_there_are_none_of_nothing():
+    assert mean_limits([]) is None
