@@ -39,7 +39,9 @@ def test_the_images_of_a_cell_are_the_padded_ones_whatever_cells_came_before(lar
         task, subset, _ = build_task(chosen, data, seed, 0, CPU)
         assert task.pad == 1 and task.images.shape == whole.shape
         assert torch.equal(rows(task, subset), whole[torch.from_numpy(subset.train)])
-    others = np.setdiff1d(np.arange(len(whole)), [*subset.train, *build_task(chosen, data, 1, 0, CPU)[1].train])
+    others = np.setdiff1d(
+        np.arange(len(whole)), [*subset.train, *build_task(chosen, data, 1, 0, CPU)[1].train]
+    )
     assert len(others) and not task.images[torch.from_numpy(others)].any()
 
 
