@@ -59,8 +59,8 @@ def _load(entry: Path) -> tuple[Arrays, str]:
     # a pipe in its place would hang numpy
     with open_file(pictures) as opened:
         large = os.fstat(opened.fileno()).st_size >= room.LARGE
-    # Copy on write: pages are shared between workers, and torch gets memory that it may call writable. What may
-    # be written to counts against a limit of memory, so large images are read alone.
+    # Copy on write: pages are shared between workers, and torch gets memory that it may call writable. That
+    # counts against a limit of memory, so large images are read alone.
     images = np.load(pictures, mmap_mode="r" if large else "c", allow_pickle=False)
     labels = [np.array(record[f"{split}_labels"], np.int64) for split in ("train", "test")]
     count = len(labels[0])

@@ -87,5 +87,5 @@ def test_the_plan_says_what_large_images_take_on_the_disk_and_in_workers_togethe
 def test_a_gpu_that_is_too_small_is_refused(monkeypatch):
     small = type("Properties", (), {"total_memory": 10_000})
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: small)
-    with pytest.raises(Fault, match="1,797 images of 8x8 pixels take 0.5 MB in each worker"):
+    with pytest.raises(Fault, match=r"1,797 images of 8x8 pixels take 0\.5 MB in each worker"):
         build_task(settings(), dataset_of("digits", 8, False), 0, 0, torch.device("cuda"))
