@@ -34,6 +34,7 @@ _MOST_UNPACKED: Final = 2**26  # bytes of a stream of a pdf
 _MOST_PLACES: Final = 20  # of one file that are listed
 _PDF_NUMBER: Final = re.compile(rb"(-?\d+(?:\.\d+)?)")
 _NEAR: Final = 1e-4  # points; matplotlib writes ten decimals, of which another processor rounds the last anew
+_SHADES: Final = 2.5 / 255  # of a pixel, where another processor places an edge a 256th of it aside
 _AROUND: Final = 24  # characters shown around a place
 
 
@@ -101,7 +102,7 @@ def _texts_of(svg: str) -> str:
     return "\n".join(" ".join(text.split()) for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL))
 
 
-def _content(kind: str, data: bytes) -> object:
+def _content(kind: str, data: bytes) -> bytes | np.ndarray:
     """Return the pixels of a png, the unpacked streams of a pdf: another zlib packs them otherwise."""
     if kind == ".png":
         try:
@@ -109,15 +110,17 @@ def _content(kind: str, data: bytes) -> object:
         except Exception as error:  # whatever damage does to a decoder
             refuse_shortage(error, "the picture")
             return data
-        return pixels.shape, np.asarray(pixels).tobytes()
+        return np.asarray(pixels, np.float64)
     objects = re.sub(rb"/Length \d+|\d+ 0 obj\s+\d+\s+endobj", b"", data[: data.rfind(b"\nxref")])
     return re.sub(rb"(?<=stream\n)(.*?)(?=\nendstream)", _unpacked, objects, flags=re.DOTALL)
 
 
-def _alike(old: object, new: object) -> bool:
-    """Return whether two pictures show the same: of a pdf, with its numbers within _NEAR."""
-    if not isinstance(old, bytes) or not isinstance(new, bytes) or old == new:
-        return old == new
+def _alike(old: bytes | np.ndarray, new: bytes | np.ndarray) -> bool:
+    """Return whether two pictures show the same: places of a pdf, shades of a png as far as they are seen."""
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return old.shape == new.shape and bool(np.abs(old - new).max(initial=0) <= _SHADES)
+    if not isinstance(old, bytes) or not isinstance(new, bytes):
+        return False  # one of them is damaged
     (old_words, old_numbers), (new_words, new_numbers) = map(_words_and_numbers, (old, new))
     return old_words == new_words and np.allclose(old_numbers, new_numbers, rtol=0, atol=_NEAR)
 
