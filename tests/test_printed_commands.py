@@ -17,6 +17,8 @@ from fairtrial.cli.main import main
 from fairtrial.cli.parser import parser
 from fairtrial.errors import DONE, Fault
 from fairtrial.regression.gate import Outcome
+from fairtrial.reporting.report.figure_registry import report_items
+from fairtrial.reporting.report_item import STUDY
 from fairtrial.study.data_spec import parse as parse_data
 from fairtrial.study.loader import find, load
 from fairtrial.weights.official_files import OFFICIAL
@@ -216,6 +218,32 @@ def test_no_page_prints_levels_without_their_command():
     assert alone == []
     words = ["--set", "upstream=file:birds.pth"]
     assert any(param.values[0].split()[-4:-2] == words for param in printed())
+
+
+def filled(item):
+    """The studies that the commands of an exhibit make."""
+    found = [match[0].rstrip(" .,:;") for match in COMMAND.finditer(item.fill)]
+    for words in (
+        shlex.split(command.replace("DIR", "data").replace("cuda", "cpu"))[1:] for command in found
+    ):
+        if words[0] in ("run", "tune"):
+            given = parser().parse_args(words)
+            yield study_commands._asked(load(find(given.study)), given)[0]
+
+
+EXHIBITS = [name for name, (_, row) in report_items().items() if row is None or row.source == STUDY]
+
+
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_the_command_of_an_exhibit_makes_cells_that_it_is_drawn_from(name):
+    """Of the 13 that nothing could draw once, all but one say it: F5.4 would take a detector that trains."""
+    item, row = report_items()[name]
+    studies = list(filled(item))
+    if row is None:
+        assert (name, studies) == ("F5.4", [])
+        return
+    made = studies[1:] if name == "F1.3" else studies  # its first one pre-trains
+    assert made and all(row.fits(study) and item.cells.fits(study) for study in made)
 
 
 def test_official_weights_bring_their_network():
