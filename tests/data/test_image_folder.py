@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairtrial.data import image_folder, open_dataset
-from tests.data.making import encoded, fault_of, picture, png
+from tests.data.making import encoded, fault_of, picture, png, write_folder
 
 
 def refused(path):
@@ -204,3 +204,19 @@ def test_two_spellings_in_one_split_are_refused_as_that(tmp_path, split):
     problem = only(spelled(tmp_path / "mine", **names))
     assert "one name in two spellings of Unicode (NFC and NFD)" in problem.what
     assert "'caff\\xe8'" in problem.what and "'caffe\\u0300'" in problem.what
+
+
+@pytest.mark.parametrize("name", image_folder.VALIDATION)
+def test_without_a_test_split_validation_is_it_and_a_note_says_so(name, tmp_path):
+    """As of a hub's parquet: most people's folders are called train and val."""
+    pets, same = (write_folder(tmp_path / each) for each in ("pets", "same"))
+    (pets / "test").rename(pets / name)
+    spec = f"folder:{pets}"
+    data, other = open_dataset(spec, resolution=8), open_dataset(f"folder:{same}", resolution=8)
+    assert data.sha256 == other.sha256 and other.notes == ()
+    assert data.notes == (f"there is no test split: {name} is the test split",)
+    assert open_dataset(spec, resolution=8).notes == data.notes  # from the cache
+    (pets / name / "fox").mkdir()
+    assert f"where: {pets / name / 'fox'}" in fault_of(spec).block()
+    (same / "val").mkdir()  # beside a test split it is not read
+    assert open_dataset(f"folder:{same}", resolution=8).notes == ()

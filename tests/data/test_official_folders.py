@@ -71,8 +71,9 @@ def test_a_pickle_that_is_not_the_published_one_is_refused_before_it_is_read(tmp
     hostile = b"cos\nsystem\n(S'touch %s'\ntR." % str(canary).encode()
     for name in ("data_batch_1", "test_batch", "batches.meta"):
         (folder / name).write_bytes(hostile)
-    assert "torchvision refuses the files" in refused(f"torchvision:cifar10:{tmp_path}")
-    assert not canary.exists()
+    block = refused(f"torchvision:cifar10:{tmp_path}")
+    assert "torchvision refuses the files" in block and not canary.exists()
+    assert "do:    unpack the archive again" in block and "download" not in block  # which a folder never is
 
 
 def test_cifar100s_binary_version_has_the_fine_labels(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT
-from fairtrial.reporting import verify
+from fairtrial.reporting import differences, verify
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import MADE_BY
 from fairtrial.reporting.report import study_report
@@ -146,7 +148,7 @@ def test_the_last_digits_of_a_float_are_told_but_no_fault(folder, anew):
     (folder / "verdicts.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     said = verify.compare_files(folder, anew)
     assert said.problems == () and said.notes == (
-        "verdicts.json: 1 floats differ beyond their ninth digit, as versions of scipy do",
+        "verdicts.json: 1 floats differ beyond their ninth digit, as versions of scipy and processors do",
     )
 
 
@@ -168,6 +170,41 @@ def test_another_picture_under_the_same_name_is_named(folder, found, kind):
         f"figures/{first.name}": "one place is not what the records say: "
         "the picture is not the one that the records give"
     }
+
+
+def a_pdf(numbers: str) -> bytes:
+    """The part of a pdf that draws."""
+    head = f"1 0 obj\n<< /Creator ({MADE_BY}) >>\nstream\n".encode()
+    return head + zlib.compress(numbers.encode()) + b"\nendstream\nendobj\nxref"
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("1 0 -0 1 20.0004882813 0 cm BT", True),  # on another processor
+        ("1 0 0 1 20.00049 0\ncm BT", True),  # by five decimals, its lines broken elsewhere
+        ("1 0 0 1 20.001 0 cm BT", False),
+        ("1 0 0 1 20.00049 0 cm ET", False),
+        ("1 0 0 1 20.00049 0 0 cm BT", False),
+    ],
+)
+def test_numbers_of_a_pdf_are_compared_as_far_as_they_are_seen(other, same):
+    told = differences.compare(".pdf", a_pdf("1 0 -0 1 20.0004882812 0 cm BT"), a_pdf(other))
+    assert (told.places == ()) == same
+
+
+@pytest.mark.parametrize(("shade", "same"), [(1, True), (40, False)])
+def test_shades_of_a_png_are_compared_as_far_as_they_are_seen(shade, same):
+    """On another processor, 11 pixels of the noise of BN's statistics are a shade darker or lighter."""
+    told = []
+    for value in (100, 100 + shade):
+        file, info = io.BytesIO(), PngInfo()
+        info.add_text("Software", MADE_BY)
+        picture = Image.new("RGB", (4, 4), (100, 100, 100))
+        picture.putpixel((1, 2), (100, value, 100))
+        picture.save(file, "PNG", pnginfo=info)
+        told.append(file.getvalue())
+    assert (differences.compare(".png", *told).places == ()) == same
 
 
 def drawn_by(version: bytes, path: Path) -> None:
