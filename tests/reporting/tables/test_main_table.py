@@ -49,12 +49,12 @@ def test_an_arm_has_the_median_of_its_runs_and_the_interval_of_its_checkpoints(m
     runs = [0.5 + 0.01 * (seed % 3) + 0.002 * (seed // 3) ** 2 for seed in range(15)]
     assert row["accuracy, %"] == f"{100 * statistics.median(runs):.1f}" == "52.0"
     assert row["accuracy is"] == "median of 15 runs"
-    assert (row["lowest run, %"], row["highest run, %"]) == ("50.0", "55.2")
+    assert row["lowest to highest run, %"] == "50.0 to 55.2"
     # 0.002 * (0 + 1 + 4 + 9 + 16) / 5 = .012 above .50, .51 and .52: mean 52.2, sd 1.0
     assert (row["mean over n, %"], row["sd over n, points"], row["n"]) == ("52.2", "1.0", "3")
     half = 4.302653 * 1.0 / 3**0.5
     assert row["95 % t interval of the mean, %"] == f"{52.2 - half:.1f} to {52.2 + half:.1f}"
-    assert (row["downstream"], row["network"], row["arm"]) == ("digits", "mini", "gn+ws, fine-tuned, 1-shot")
+    assert (row["downstream"], row["arm"]) == ("digits", "mini, gn+ws, fine-tuned, 1-shot")
     assert row["n counts"] == "upstream checkpoint" and row["upstream"] == "upstream"
     assert "n = 3 upstream checkpoints (15 few-shot subsets), the replication unit" in caption
     assert "ublished" not in caption
@@ -82,7 +82,7 @@ def test_published_rows_are_those_of_the_same_images_at_shots_of_the_study(made)
     assert whole["accuracy is"].tolist() == ["median of 3 runs", "not said", "not said"]
     assert set(few["accuracy is"]) == {"median of >=5 runs"}
     assert whole["sd over runs, points"].tolist() == ["0.06", "", ""]
-    assert "SOTA" not in " ".join(quoted["network"])
+    assert "SOTA" not in " ".join(quoted["arm"])
     assert not quoted.loc[:, "failed runs":].any().any()  # what only our rows have
     assert not ours["sd over runs, points"].any() and set(ours["source"]) == {"measured here, scaled down"}
     assert "Ours is scaled down" in caption and "where it is not said what a value is" in caption
@@ -118,7 +118,7 @@ def test_arms_that_start_from_a_file_of_bit_are_not_all_called_scaled_down(made)
     start = {"upstream": "BiT-M-R50x1", "model": "r50x1", "resolution": 128}
     ours, _, caption = frame_of(made("cifar10", start=start))
     assert set(ours["source"]) == {"measured here"}
-    assert set(ours["upstream"]) == {"BiT-M-R50x1"} and set(ours["network"]) == {"R50x1"}
+    assert set(ours["upstream"]) == {"BiT-M-R50x1"} and ours["arm"].str.startswith("R50x1, ").all()
     assert "An arm of another network, upstream file or recipe is scaled down" in caption
     assert set(ours["n counts"]) == {"few-shot subset"} and "conditional on this checkpoint" in caption
 

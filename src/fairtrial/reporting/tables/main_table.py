@@ -27,9 +27,8 @@ from fairtrial.study.settings import ALL, MODEL_NAMES, Settings
 _SCALE: Final = SCALES["test_acc"]
 _FULL: Final = "full"  # as published.json calls all training images
 # The first column tells rows apart: a page too narrow for all columns repeats it before the others.
-_SETTING: Final = ("arm", "source", "downstream", "images per class", "network", "upstream")
-_SPREAD: Final = {"sd": "sd over runs, points", "min": "lowest run, %", "max": "highest run, %"}
-_RUNS: Final = ("accuracy, %", "accuracy is", "lowest run, %", "highest run, %", "sd over runs, points")
+_SETTING: Final = ("arm", "source", "downstream", "images per class", "upstream")
+_RUNS: Final = ("accuracy, %", "accuracy is", "lowest to highest run, %", "sd over runs, points")
 _UNITS: Final = (  # no published row has these
     "failed runs", "mean over n, %", "95 % t interval of the mean, %", "sd over n, points", "n", "n counts",
 )  # fmt: skip
@@ -55,17 +54,17 @@ def main_tables(verdicts: StudyVerdicts) -> list[Table]:
 def _measured(results: Results, group: Group, arm: Settings) -> dict[str, str]:
     images = upstream_images(results) if arm.start.kind == "study" else None
     own, runs = outcome(group, _SCALE, several=True), len(group.values)
+    network = clean(network_name(arm.model) if arm.model in MODEL_NAMES else arm.model)
+    levels = {name: level for name, level in group.look.items() if name != "model"}
     return {
-        "arm": clean(factors.label(group.look)),
+        "arm": f"{network}, {clean(factors.label(levels))}",
         "source": "measured here" if arm.start.bit else f"measured here, {SCALED}",
         "downstream": clean(published_name(arm.data)),
         "images per class": str(arm.shots),
-        "network": clean(network_name(arm.model) if arm.model in MODEL_NAMES else arm.model),
         "upstream": clean(f"{images} (study {arm.start.name})" if images else arm.start.name),
         "accuracy, %": _SCALE.show(median(group.values.values())) if runs else "",
         "accuracy is": f"median of {plural(runs, 'run')}" if runs else "",
-        "lowest run, %": own["min"],
-        "highest run, %": own["max"],
+        "lowest to highest run, %": f"{own['min']} to {own['max']}" if runs else "",
         "failed runs": own["failed"],
         "mean over n, %": own["mean"],
         "95 % t interval of the mean, %": f"{own['95 % low']} to {own['95 % high']}" if group.mean else "",
@@ -105,11 +104,11 @@ def _published(row: PublishedRow) -> dict[str, str]:
         "source": f"published: {place_of(row)}{framework}",
         "downstream": setting["downstream"],
         "images per class": ALL if shots == _FULL else str(shots),
-        "network": model_of(setting),
         "upstream": str(setting.get("upstream") or ""),
         "accuracy, %": str(row["value"]),
         "accuracy is": f"{setting['aggregate']} of {runs} runs" if runs else "not said",
-        **{column: str(row[name]) for name, column in _SPREAD.items() if row.get(name) is not None},
+        "lowest to highest run, %": f"{row['min']} to {row['max']}" if row.get("min") else "",
+        "sd over runs, points": str(row.get("sd") or ""),
     }
 
 
