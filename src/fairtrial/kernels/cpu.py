@@ -60,7 +60,7 @@ def standardize(
     root, slope = torch.empty(2, shapes.total, dtype=torch.float32, device="cpu")
     stream = sum(weight.numel() for weight in weights) > CACHED
     library().standardize_filters(
-        len(weights), _addresses(weights), _addresses(out), shapes.filters, shapes.lengths,
+        len(weights), addresses(weights), addresses(out), shapes.filters, shapes.lengths,
         root.data_ptr(), slope.data_ptr(), eps, outside, correction, stream,
     )  # fmt: skip
     return Standardized(out, root, slope)
@@ -73,7 +73,7 @@ def standardize_backward(gradients: Sequence[Tensor | None], made: Standardized)
     """
     shapes = Shapes.of(made.filters)
     library().standardize_filters_backward(
-        len(gradients), _addresses(gradients), _addresses(made.filters), shapes.filters, shapes.lengths,
+        len(gradients), addresses(gradients), addresses(made.filters), shapes.filters, shapes.lengths,
         made.root.data_ptr(), made.slope.data_ptr(),
     )  # fmt: skip
 
@@ -128,5 +128,6 @@ def _refuse_other_than_float32(*tensors: Tensor) -> None:
             raise ValueError(known)
 
 
-def _addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:
+def addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:
+    """Where the values of each tensor begin, for C; None as it is."""
     return (c_void_p * len(tensors))(*[None if each is None else each.data_ptr() for each in tensors])
