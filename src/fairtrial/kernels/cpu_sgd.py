@@ -1,4 +1,4 @@
-"""The update of SGD with momentum: by torch's operations, or on a CPU in one call of C that gives their bits."""
+"""The update of SGD with momentum: by torch's operations, or in one call of C that gives their bits."""
 
 from __future__ import annotations
 

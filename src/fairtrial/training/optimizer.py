@@ -14,9 +14,9 @@ from fairtrial.kernels.cpu_sgd import ForC, Rates, by_c, by_torch
 class SGD:
     """v <- momentum * v + (g + weight_decay * w);  w <- w - lr * v, with v = g at the first step.
 
-    The formula and the order of operations of torch.optim.SGD(foreach=True), to the bit (test), whoever computes
-    it (kernels/cpu_sgd.py). Our own,
-    because building torch's optimizer imports torch's compiler: 3.3 s in every job, the time of three cells.
+    The formula and the order of operations of torch.optim.SGD(foreach=True), to the bit (test), by whatever
+    computes it (kernels/cpu_sgd.py). Our own, because building torch's optimizer imports torch's compiler:
+    3.3 s in every job, the time of three cells.
     """
 
     def __init__(
