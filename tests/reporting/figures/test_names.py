@@ -94,7 +94,7 @@ def test_names_of_one_colour_have_a_piece_of_their_line():
     for styles, pieces in ((tints, 2), (others, 0)):
         ax = Figure(figsize=(7, 2.6)).subplots()
         name_ends([(f"line {number}", 0.5, look) for number, look in enumerate(styles)], ax)
-        stubs = [text.arrow_patch for text in ax.texts if not text.get_text()]
+        stubs = [text.arrow_patch for text in ax.texts if text.arrow_patch is not None]
         assert [to_hex(one.get_edgecolor()) for one in stubs] == [look.color for look in styles][:pieces]
 
 

@@ -218,14 +218,13 @@ def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes, *, each: bool =
     heights = spread([end for _, end, _ in shown], gap, (low, high))
     alike = len({look.name_color for _, _, look in shown}) < len(shown)
     for (name, _, look), y in zip(shown, heights, strict=True):
-        beside: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "annotation_clip": False}
-        if alike:  # a piece of the line says which of one colour it is
-            stub = {"color": look.color, "linestyle": look.dash, "shrinkA": 0, "shrinkB": 0}
-            how = {"arrowprops": {"arrowstyle": "-", **stub}, "textcoords": "offset points"}
-            ax.annotate("", (1, y), xytext=(_STUB, 0), **how, **beside)
+        # a piece of the line says which of one colour it is
+        piece = {"color": look.color, "linestyle": look.dash, "shrinkA": 3, "shrinkB": 0}
         ax.annotate(
-            name, (1, y), xytext=(_STUB + 3 if alike else 3, 0), textcoords="offset points", va="center",
-            color=look.name_color, fontweight="bold", **beside,
+            name, (1, y), xycoords=ax.get_yaxis_transform(), annotation_clip=False,
+            xytext=(_STUB + 3 if alike else 3, 0), textcoords="offset points", va="center",
+            color=look.name_color, fontweight="bold",
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), **piece} if alike else None,
         )  # fmt: skip
 
 
