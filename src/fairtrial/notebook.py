@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,10 +131,10 @@ def _store(study: Named, results: str | Path) -> Store:
 
 
 def compare(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | str | Path | Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]],
     *,
-    treatment: str | Sequence[str],
-    control: str,
+    treatment: Any,
+    control: Any,
     unit: str = "seed",
     pair: str = "",
     arm: str = "",
@@ -148,23 +148,43 @@ def compare(
 ) -> Verdicts:
     """Return the verdicts on a table of runs, as `fairtrial compare` gives them (docs/compare.md).
 
+    frame: a row for each run; a file as the command reads it, or what pandas makes a table of, will do.
     treatment: an arm, or several. margin: in points of an accuracy, else in the metric's unit. A Fault names
     what is wrong with the table, by row.
     """
     from fairtrial.reporting.comparison.compare_table import Asked, compare_table
-    from fairtrial.reporting.comparison.table_columns import TableColumns, label
+    from fairtrial.reporting.comparison.table_columns import TableColumns
 
-    named = any(name is not None for name in frame.index.names)
-    frame = frame.reset_index(drop=not named)
-    frame.columns = frame.columns.map(str)
-    levels = {name: label(level) for name, level in (at or {}).items()}
+    if at is not None and not isinstance(at, Mapping):
+        raise fault(f"at={at!r} names no level of a column", "at", 'write for example at={"batch_size": 4}')
+    several = isinstance(treatment, Iterable) and not isinstance(treatment, str)
     asked = Asked(
-        columns=TableColumns(arm, metric, unit, pair, levels, each),
-        treatments=[treatment] if isinstance(treatment, str) else list(treatment),
+        columns=TableColumns(arm, metric, unit, pair, at or {}, each),
+        treatments=list(treatment) if several else [treatment],
         control=control,
         margin=margin,
         scale=scale,
         lower_is_better=lower_is_better,
         allow_partial=allow_partial,
     )
-    return compare_table(frame, asked, "the table")
+    table, where = _table(frame)
+    return compare_table(table, asked, where)
+
+
+def _table(given: Any) -> tuple[pd.DataFrame, str]:
+    """Return a table of runs, and what it is called in faults; names of its index are columns."""
+    import pandas as pd
+
+    from fairtrial.reporting.comparison.table_file import read_table
+
+    if isinstance(given, (str, Path)):
+        return read_table(Path(given)), str(given)
+    try:
+        frame = given if isinstance(given, pd.DataFrame) else pd.DataFrame(given)
+    except (TypeError, ValueError) as error:
+        do = "give a DataFrame with a row for each run, or the path of a file"
+        raise fault(f"pandas makes no table of it: {error}", "the table", do) from None
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    frame = (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
+    frame.columns = frame.columns.map(str)
+    return frame, "the table"
