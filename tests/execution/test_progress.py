@@ -133,6 +133,23 @@ def test_the_grid_shows_each_arm_with_its_marks_and_mean_and_what_runs(log, cell
     ]
 
 
+def test_cells_that_run_are_told_apart_in_a_narrow_terminal(tmp_path):
+    """Two trials of an arm differ in the rate alone, which stands in the middle of a long name."""
+    made = toy_study(seeds=2, val_per_class=1, tuning={"seeds": 2})
+    store = Store.of(made, tmp_path)
+    store.declare(made)
+    cells, trials = expected_cells(made, {})
+    worker = Worker(since=CLOCK.now() - 12, doing="step 3 of 8")
+    busy = [(worker, trials[0]), (worker, trials[2])]
+    lines = grid_lines(Watch([*trials, *cells], AttemptLog(store), 2), busy, 40, 20)
+    assert lines[-4:] == [
+        "▸ bn (tuning, lr 0.1), seed 1000000",
+        "  12 s, step 3 of 8",
+        "▸ bn (tuning, lr 0.3), seed 1000000",
+        "  12 s, step 3 of 8",
+    ]
+
+
 def test_equal_scores_have_a_mean_and_no_infinite_interval(log, cells):
     for cell in cells[2:5:2]:
         log.note(publish(log.store, cell, 1, done(0.5)))
