@@ -63,7 +63,7 @@ def test_a_record_rebuilds_its_fault():
         ("nrom", "norm"),
         ("normalisation", "norm"),
         ("mixups", "mixup"),
-        ("NORM", None),
+        ("NORM", "norm"),
         ("zzz", None),
         (7, None),
     ],

@@ -4,12 +4,14 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 import fairtrial as ft
+from fairtrial import notebook
 from fairtrial.errors import Fault
 from fairtrial.execution.display.displays import Bar, progress_for
 from fairtrial.execution.engine import Worker
@@ -131,3 +133,81 @@ def test_a_notebook_says_what_it_waits_for(monkeypatch, capsys):
         done("the last")
     said = capsys.readouterr().err
     assert "2/3" in said and "the last" in said
+
+
+def test_a_notebook_shows_a_figure_that_pyplot_does_not_know(tmp_path):
+    """IPython asks an object for `_repr_png_`; matplotlib's own has none before pyplot is set up for it."""
+    figure = ft.figure("contrasts", RELEASED / "label-noise")
+    table = pd.DataFrame({"arm": list("aaabbb"), "seed": [0, 1, 2] * 2, "acc": [9, 8, 7, 6, 6, 5]})
+    for drawn in (figure, ft.compare(table, treatment="a", control="b").figure()):
+        assert isinstance(drawn, Figure)
+        assert drawn._repr_png_().startswith(b"\x89PNG") and len(drawn._repr_png_()) > 3_000
+
+
+def test_a_notebook_without_ipywidgets_gets_bars_and_no_warning(monkeypatch, recwarn, capsys):
+    kernel = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    for name in ("auto", "autonotebook", "notebook"):
+        monkeypatch.delitem(sys.modules, f"tqdm.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    with working("drawing the report"):
+        pass
+    assert [str(each.message) for each in recwarn] == []
+    said = capsys.readouterr().err
+    assert "drawing the report" in said and "?it/s" not in said
+
+
+def test_a_shell_completes_what_there_is():
+    assert {"load", "run", "verdicts", "figure", "compare", "Study"} <= {*dir(ft)}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `ft.run` hands to the runner, which runs nothing."""
+    seen = []
+
+    def run(study, how, schedule):
+        seen[:] = [study, how]
+        raise InterruptedError
+
+    monkeypatch.setattr("fairtrial.execution.runner.run", run)
+
+    def ask(**how):
+        with pytest.raises(InterruptedError):
+            ft.run("norm", **how)
+        return seen
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [(3, (0, 1, 2)), ("5..6", (5, 6)), ([7, 9], (7, 9)), (range(4), (0, 1, 2, 3))]
+)
+def test_seeds_of_a_notebook_are_a_count_a_text_or_the_numbers(given, seeds, asked):
+    assert tuple(asked(seeds=given)[0].seeds) == seeds
+    assert notebook._seeds([7]) == "7..7"  # that seed, not seven of them
+
+
+def test_a_level_alone_and_options_as_texts_are_taken(asked):
+    study, how = asked(levels={"norm": "bn", "batch_size": [4, 8]}, jobs="2", limit=5, cell_timeout_s=30)
+    assert (study.factors["norm"], study.factors["batch_size"]) == (("bn",), (4, 8))
+    assert (how.jobs, how.limit, how.cell_timeout_s, how.device) == (2, 5, 30.0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"sedes": 3}, "no option 'sedes'"),
+        ({"job": 2}, "no option 'job', did you mean 'jobs'?"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"limit": 0}, "limit 0 is not a whole number above 0"),
+        ({"jobs": 2.5}, "jobs 2.5 is not a whole number"),
+        ({"cell_timeout_s": "30m"}, "'30m' is not a number above 0"),
+        ({"seeds": [1.5, 2]}, "neither a count nor a list"),
+    ],
+)
+def test_what_run_cannot_take_is_refused_before_it_runs(given, says, monkeypatch):
+    monkeypatch.setattr("fairtrial.execution.runner.run", lambda *_: pytest.fail("it ran"))
+    with pytest.raises(Fault, match=says):
+        ft.run("norm", **given)

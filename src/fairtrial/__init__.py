@@ -40,6 +40,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """Return the public names, for a shell or a notebook that completes them."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     from importlib import import_module

@@ -74,13 +74,14 @@ def fault(what: str, where: str, do: str, code: int = USAGE) -> Fault:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """', did you mean ...?' when a known name begins the word, or is near; the empty text otherwise."""
+    """', did you mean ...?' when a known name begins the word, or is near, in capitals or not; else ''."""
     from difflib import get_close_matches
 
     text, names = str(word), list(known)
     begins = [name for name in names if len(name) > 2 and text.startswith(name)]
     cutoff = 0.5 if len(text) < 4 else 0.52  # one wrong letter of two is near, half a long word is not
-    near = begins or get_close_matches(text, names, n=1, cutoff=cutoff)
+    alike = [name for name in names if name.casefold() == text.casefold()]
+    near = begins or alike or get_close_matches(text, names, n=1, cutoff=cutoff)
     return f", did you mean {near[0]!r}?" if near else ""
 
 

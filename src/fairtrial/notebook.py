@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from fairtrial.execution.run_options import Options
     from fairtrial.reporting.report.study_report import Report
     from fairtrial.reporting.verdict_view import Verdicts
 
@@ -43,38 +45,75 @@ def run(
     *,
     preset: str | None = None,
     data: str | None = None,
-    seeds: str | int | None = None,
+    seeds: str | int | Iterable[int] | None = None,
     budget: str | None = None,
-    levels: Mapping[str, Sequence[Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
     cell: Callable[..., Any] | str = "",
     **how: Any,
 ) -> Verdicts:
     """Run what is missing of a study, write its report, and return its verdicts; a bar shows how far it is.
 
-    preset, data, seeds, budget: as the options of `fairtrial run`; levels: other levels of a factor, as
-    --set. plugins: files, as --plugin. cell: your own training code in place of the study's. how: fields of
-    `execution.run_options.Options`, such as device, jobs, limit. A run that was interrupted gives the verdict
-    "incomplete"; the same call goes on.
+    preset, data, seeds, budget: as the options of `fairtrial run`, and seeds as numbers too; levels: other
+    levels of a factor, as --set. plugins: files, as --plugin. cell: your own training code in place of the
+    study's. how: fields of `execution.run_options.Options`, such as device, jobs, limit. A run that was
+    interrupted gives the verdict "incomplete"; the same call goes on.
     """
     from fairtrial.cli import options
     from fairtrial.execution import runner
-    from fairtrial.execution.run_options import Options
     from fairtrial.reporting.verdicts.interim_analyses import ask_rule
     from fairtrial.tuning.schedule import whole_study
 
-    settings = [f"{name}={','.join(map(str, values))}" for name, values in (levels or {}).items()]
+    settings = [f"{name}={','.join(_texts(values))}" for name, values in (levels or {}).items()]
+    options_of_run = _options(results, how)
     for path in plugins:
         register(Plugin.read(Path(path)))
     given = study if isinstance(study, Study) else load_file(find(str(study)))
     given = replace(given, cell=cell) if cell else given
-    count = None if seeds is None else str(seeds)
-    asked = options.apply(given, preset=preset, data=data, budget=budget, seeds=count, settings=settings)
+    asked = options.apply(
+        given, preset=preset, data=data, budget=budget, seeds=_seeds(seeds), settings=settings
+    )
     store = Store.of(asked, Path(results))
     rule = None if asked.rule is None else lambda: ask_rule(store)
-    runner.run(asked, Options(results=Path(results), **how), whole_study(asked, rule))
+    runner.run(asked, options_of_run, whole_study(asked, rule))
     report(store.folder)
     return verdicts(store.folder)
+
+
+def _options(results: str | Path, how: Mapping[str, Any]) -> Options:
+    """Return how to run, checked as the command line checks it."""
+    from fairtrial.cli import options
+    from fairtrial.execution.run_options import Options
+
+    known = [one.name for one in fields(Options) if one.name != "results"]
+    if unknown := next((name for name in how if name not in known), ""):
+        raise fault(
+            f"no option {unknown!r}{did_you_mean(unknown, known)}", "ft.run", f"known: {', '.join(known)}"
+        )
+    side_by_side = partial(options.count, most=options.MOST_SIDE_BY_SIDE)
+    checks: dict[str, Callable[..., Any]] = {
+        "device": lambda text, _: options.device(text),
+        **dict.fromkeys(("jobs", "threads"), side_by_side),
+        "limit": options.count,
+        **dict.fromkeys(("total_budget_s", "cell_timeout_s"), options.positive),
+    }
+    given = [name for name in checks if how.get(name) is not None]
+    read = options.together(**{name: partial(checks[name], str(how[name]), name) for name in given})
+    return Options(results=Path(results), **{**how, **read})
+
+
+def _texts(values: Any) -> list[str]:
+    """Return the levels of a factor as --set writes them; one alone need not stand in a list."""
+    several = isinstance(values, Iterable) and not isinstance(values, str)
+    return list(map(str, values if several else [values]))
+
+
+def _seeds(given: Any) -> str | None:
+    """Return seeds as --seeds writes them: a count, a text of it, or the numbers themselves."""
+    if given is None or isinstance(given, (str, int)):
+        return None if given is None else str(given)
+    numbers = _texts(given)
+    return ",".join(numbers) if len(numbers) > 1 else "..".join(numbers * 2)
 
 
 def verdicts(study: Named, results: str | Path = "results", *, allow_partial: bool = False) -> Verdicts:
@@ -101,6 +140,7 @@ def figure(
 
     plugins: files with figures of your own, looked through first.
     """
+    from fairtrial.reporting.notebook_figure import for_notebook
     from fairtrial.reporting.report.figure_registry import figures_of
     from fairtrial.reporting.report.own_figures import picture
     from fairtrial.reporting.verdicts.study_verdicts import judge_study
@@ -108,13 +148,13 @@ def figure(
     store = _store(study, results)
     for file in plugins:
         if (own := picture(store, Path(file), name)) is not None:
-            return own
+            return for_notebook(own)
     with working("drawing the figures"):
         drawn = {found: picture for found, _, picture in figures_of(judge_study(store))}
     if name not in drawn:
         what = f"no figure is called {name!r}{did_you_mean(name, drawn)}"
         raise fault(what, f"the report of {store.name}", f"its figures: {', '.join(drawn)}")
-    return drawn[name]
+    return for_notebook(drawn[name])
 
 
 def _store(study: Named, results: str | Path) -> Store:
@@ -131,10 +171,10 @@ def _store(study: Named, results: str | Path) -> Store:
 
 
 def compare(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | str | Path | Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]],
     *,
-    treatment: str | Sequence[str],
-    control: str,
+    treatment: Any,
+    control: Any,
     unit: str = "seed",
     pair: str = "",
     arm: str = "",
@@ -148,23 +188,43 @@ def compare(
 ) -> Verdicts:
     """Return the verdicts on a table of runs, as `fairtrial compare` gives them (docs/compare.md).
 
+    frame: a row for each run; a file as the command reads it, or what pandas makes a table of, will do.
     treatment: an arm, or several. margin: in points of an accuracy, else in the metric's unit. A Fault names
     what is wrong with the table, by row.
     """
     from fairtrial.reporting.comparison.compare_table import Asked, compare_table
-    from fairtrial.reporting.comparison.table_columns import TableColumns, label
+    from fairtrial.reporting.comparison.table_columns import TableColumns
 
-    named = any(name is not None for name in frame.index.names)
-    frame = frame.reset_index(drop=not named)
-    frame.columns = frame.columns.map(str)
-    levels = {name: label(level) for name, level in (at or {}).items()}
+    if at is not None and not isinstance(at, Mapping):
+        raise fault(f"at={at!r} names no level of a column", "at", 'write for example at={"batch_size": 4}')
+    several = isinstance(treatment, Iterable) and not isinstance(treatment, str)
     asked = Asked(
-        columns=TableColumns(arm, metric, unit, pair, levels, each),
-        treatments=[treatment] if isinstance(treatment, str) else list(treatment),
+        columns=TableColumns(arm, metric, unit, pair, at or {}, each),
+        treatments=list(treatment) if several else [treatment],
         control=control,
         margin=margin,
         scale=scale,
         lower_is_better=lower_is_better,
         allow_partial=allow_partial,
     )
-    return compare_table(frame, asked, "the table")
+    table, where = _table(frame)
+    return compare_table(table, asked, where)
+
+
+def _table(given: Any) -> tuple[pd.DataFrame, str]:
+    """Return a table of runs, and what it is called in faults; names of its index are columns."""
+    import pandas as pd
+
+    from fairtrial.reporting.comparison.table_file import read_table
+
+    if isinstance(given, (str, Path)):
+        return read_table(Path(given)), str(given)
+    try:
+        frame = given if isinstance(given, pd.DataFrame) else pd.DataFrame(given)
+    except (TypeError, ValueError) as error:
+        do = "give a DataFrame with a row for each run, or the path of a file"
+        raise fault(f"pandas makes no table of it: {error}", "the table", do) from None
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    frame = (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
+    frame.columns = frame.columns.map(str)
+    return frame, "the table"

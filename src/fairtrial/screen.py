@@ -96,9 +96,11 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int | str
         yield lambda done: None
         return
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     outer = bool(_shown)
-    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    words = TextColumn("{task.description}", table_column=Column(overflow="fold"))  # never cut
+    columns = (words, TimeElapsedColumn())
     if not outer:
         _shown.append(Progress(*columns, console=console(), transient=True, refresh_per_second=2))
         _shown[0].start()
@@ -118,11 +120,21 @@ def working(what: str, total: int | None = None) -> Iterator[Callable[[int | str
             bar.stop()
 
 
+def notebook_bar(**how: Any) -> Any:
+    """Return a bar of tqdm; without ipywidgets, which few notebooks have, it is one of text."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that ipywidgets could be installed
+        from tqdm.auto import tqdm
+
+        return tqdm(**how)
+
+
 @contextmanager
 def _notebook_bar(what: str, total: int | None) -> Iterator[Callable[[int | str], None]]:
-    from tqdm.auto import tqdm
-
-    bar = tqdm(desc=what, total=total, leave=False)
+    form = {} if total else {"bar_format": "{desc} {postfix}"}  # what is not counted has no rate
+    bar = notebook_bar(desc=what, total=total, leave=False, **form)
 
     def take(done: int | str) -> None:
         if isinstance(done, str):

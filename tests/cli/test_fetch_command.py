@@ -1,12 +1,11 @@
 """`fairtrial fetch`: what is known, what it says of a file, what it refuses."""
 
+import contextlib
 import hashlib
 import importlib
 import io
 import json
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.request import urlopen
@@ -114,27 +113,15 @@ def test_a_damaged_file_is_refused_by_fetch(official, tmp_path, capsys):
     assert json.loads(capsys.readouterr().err)["what"].startswith("sha256: expected")
 
 
-def test_a_download_is_watched_on_a_terminal_and_nowhere_else(tmp_path, monkeypatch, capsys):
-    official_weights = importlib.import_module("fairtrial.weights.fetch")
+def test_fetch_shows_how_much_has_come(official, monkeypatch):
+    """On the terminal, as every command that takes long shows what it is at."""
+    told = []
 
-    part = tmp_path / "tiny-up.npz.part"
-    part.write_bytes(bytes(1_500_000))
-    part.with_name(f"{part.name}.json").write_text('{"size": 3000000}')
-    monkeypatch.setattr(official_weights, "TICK_S", 0.01)
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    told = ""
-    with official_weights.progress_of(part):
-        for size, words in ((1_500_000, "tiny-up.npz  2 of 3 MB"), (3_000_000, "tiny-up.npz  checking it")):
-            part.write_bytes(bytes(size))
-            for _ in range(500):
-                told += capsys.readouterr().err
-                if words in told:
-                    break
-                time.sleep(0.01)
-            assert words in told
-    assert capsys.readouterr().err.endswith("\r\x1b[K")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    with official_weights.progress_of(part):
-        time.sleep(0.1)
-    assert capsys.readouterr().err == ""
+    @contextlib.contextmanager
+    def working(what):
+        yield lambda words: told.append(f"{what}: {words}")
+
+    monkeypatch.setattr(importlib.import_module("fairtrial.weights.fetch"), "working", working)
+    assert main(["fetch", "tiny-up", "--to", "."]) == DONE
+    size = f"{len(official.body) / 1e6:,.0f}"
+    assert told == [f"fetching: 0 of {size} MB of tiny-up.npz", "fetching: checking tiny-up.npz"]

@@ -137,6 +137,7 @@ MOVES = {  # what it shows while it works
     "repair small.py": "checking every record 0:00:0",
     "merge results --results joined": "joining studies: 0 of 1 0:00:0",
     "verify small.py": "making each report anew 0:00:0",
+    "check my_figure.py": "my_figure.py: check 1 0:00:0",
 }
 
 

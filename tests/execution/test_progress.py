@@ -1,12 +1,15 @@
 """What a person sees: one line per cell in a log, a grid in a terminal, and never a reason to stop."""
 
 import io
+import re
 import sys
 from dataclasses import replace
 from itertools import product
 
 import pytest
+from rich.console import Console
 
+from fairtrial import screen
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.display import displays
 from fairtrial.execution.display.displays import Lines, progress_for
@@ -79,6 +82,22 @@ def test_a_terminal_that_closed_or_lacks_a_character_ends_nothing(monkeypatch):
     console().print("■ 5 of 6")
 
 
+def test_what_is_worked_at_is_shown_whole_in_a_narrow_terminal(monkeypatch):
+    drawn = io.StringIO()
+    narrow = Console(file=drawn, width=40, force_terminal=True)
+    monkeypatch.setattr(screen, "is_terminal", lambda: True)
+    monkeypatch.setattr(screen, "console", lambda: narrow)
+    with screen.working("opening data and weights") as tell:
+        tell("12 of 170 MB of cifar-10-python.tar.gz")
+        screen._shown[0].refresh()
+    lines = [
+        line.split("0:00:0")[0].strip()
+        for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "\n", drawn.getvalue()).splitlines()
+    ]
+    assert "opening data and weights: 12 of 170 MB of cifar-10-python.tar.gz" in " ".join(filter(None, lines))
+    assert max(map(len, lines)) <= 40
+
+
 def test_out_of_memory_ends_a_cell_where_memory_is_studied(log, cells):
     studied = AttemptLog(log.store, FailurePolicy("outcome"))
     assert [[arm.ended for arm in Watch(cells, each, 2).arms()] for each in (log, studied)] == [
@@ -110,6 +129,23 @@ def test_the_grid_shows_each_arm_with_its_marks_and_mean_and_what_runs(log, cell
         "gn   M··",
         "▸ bn, seed 2: 12 s, step 3 of 8",
         "M ran out of memory",
+    ]
+
+
+def test_cells_that_run_are_told_apart_in_a_narrow_terminal(tmp_path):
+    """Two trials of an arm differ in the rate alone, which stands in the middle of a long name."""
+    made = toy_study(seeds=2, val_per_class=1, tuning={"seeds": 2})
+    store = Store.of(made, tmp_path)
+    store.declare(made)
+    cells, trials = expected_cells(made, {})
+    worker = Worker(since=CLOCK.now() - 12, doing="step 3 of 8")
+    busy = [(worker, trials[0]), (worker, trials[2])]
+    lines = grid_lines(Watch([*trials, *cells], AttemptLog(store), 2), busy, 40, 20)
+    assert lines[-4:] == [
+        "▸ bn (tuning, lr 0.1), seed 1000000",
+        "  12 s, step 3 of 8",
+        "▸ bn (tuning, lr 0.3), seed 1000000",
+        "  12 s, step 3 of 8",
     ]
 
 

@@ -60,6 +60,15 @@ def test_a_fault_of_a_worker_is_raised_in_the_driver(team):
     assert (told.value.code, told.value.problems[0].do) == (3, "y")
 
 
+def test_what_a_worker_is_at_is_told_while_it_opens_data(team):
+    says = 'print(\'{"doing": "12 of 170 MB"}\', flush=True); time.sleep(1)'
+    one = team(f"import sys, time; input(); input(); {says}; print('{{}}', flush=True); sys.stdin.read()")
+    (worker,), told = one.workers, []
+    worker.doing = "loading my_norm.py"  # told before
+    assert one.look(worker, [], None, told.append)
+    assert set(told) == {"12 of 170 MB"}
+
+
 def test_a_worker_that_ends_itself_before_it_is_ready_is_refused_and_a_killed_one_the_third_time(team):
     one = team("raise SystemExit(3)")
     with pytest.raises(Fault, match="could not start: the worker ended with exit code 3") as refused:

@@ -3,6 +3,7 @@
 import pytest
 
 from fairtrial import Budget, Study
+from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, USAGE, Fault
 from fairtrial.execution.cell.check_plugin import check
 from fairtrial.execution.cell.load_plugins import load_plugins
@@ -57,6 +58,14 @@ def test_every_check_passes_a_sound_norm_and_a_false_claim_fails(rms):
     failed = {title: problem for title, problem in check(lie) if problem}
     assert [*failed] == ["norm lie: mixes_batch"]
     assert failed["norm lie: mixes_batch"].where == f"{lie}:7"
+
+
+def test_one_error_that_fails_several_checks_is_said_once(rms, capsys):
+    assert main(["check", str(rms(" * self.weight", " * self.weigth"))]) == USAGE
+    said = capsys.readouterr()
+    assert said.out.count("FAILS") > 3
+    blocks = said.err.split("error: ")[1:]
+    assert len(blocks) == len(set(blocks)) < said.out.count("FAILS")
 
 
 BROKEN = {  # what is replaced, by what -> the line that is named, and words of the sentence

@@ -67,6 +67,17 @@ def test_mlflow_holds_the_runs_once(recorded):
         assert run.data.metrics == expected
 
 
+@pytest.mark.parametrize("server", [True, False])
+def test_the_command_that_shows_mlflows_runs_needs_its_server(server, recorded, monkeypatch, capsys):
+    """The extra is mlflow-skinny: it writes, and its `mlflow ui` ends in a traceback."""
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    monkeypatch.setattr("fairtrial.reporting.export_runs.find_spec", lambda name: server or None)
+    assert export("mlflow") == DONE
+    said = capsys.readouterr().out
+    assert "mlflow ui --backend-store-uri sqlite:///out/mlflow.db" in said
+    assert ("pip install mlflow, then: " in said) == (not server)
+
+
 def test_tensorboard_reads_the_event_files(recorded):
     reading = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator",

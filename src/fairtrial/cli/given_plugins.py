@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from fairtrial.cli.output import show
-from fairtrial.errors import DONE, Fault
+from fairtrial.errors import DONE, Fault, Problem
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.plugins.registry import register
+from fairtrial.screen import working
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import is_study
 from fairtrial.study.loader import declared_name
@@ -39,13 +40,18 @@ def check(given: Namespace) -> int:
     from fairtrial.execution.cell.check_plugin import check as check_file
     from fairtrial.reporting.wording import plural
 
-    lines = []
-    for title, wrong in check_file(given.file):
-        lines.append((title, wrong))
+    lines, checks = list[tuple[str, Problem | None]](), check_file(given.file)
+    while True:
+        with working(f"{given.file.name}: check {len(lines) + 1}"):
+            line = next(checks, None)
+        if line is None:
+            break
+        lines.append(line)
+        title, wrong = line
         show(None, [] if given.json else [f"{'FAILS' if wrong else 'ok   '}  {title}"], False)
     problems = [each for _, each in lines if each]
     words = f"{plural(len(lines), 'check')}, {len(problems)} failed"
     show(as_json(lines), [words if lines else "the file adds nothing: it states no PLUGIN table"], given.json)
     if problems:
-        raise Fault(problems)
+        raise Fault(list(dict.fromkeys(problems)))  # one error may fail several checks
     return DONE

@@ -12,7 +12,7 @@ def compare_options(commands: Any) -> None:
     """Add the command compare."""
     says = "your own results: paired intervals and verdicts on a table of runs"
     parser = commands.add_parser("compare", help=says, description=says)
-    says = "csv, tsv, parquet or jsonl, with a row for each run"
+    says = "csv, tsv, parquet, jsonl or json, with a row for each run"
     parser.add_argument("table", type=Path, metavar="FILE", help=says)
     group = parser.add_argument_group("the contrasts; Holm's correction runs over all of them")
     says = "may be given for several arms"

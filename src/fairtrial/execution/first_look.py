@@ -56,9 +56,9 @@ def _looked(driver: Looking) -> list[Cell] | None:
     pending = driver.log.pending([*trials, *cells])
     if pending and driver.store.declared_as(driver.study) is None:
         pool = driver.start()
-        with working("opening data and weights"):
+        with working("opening data and weights") as tell:
             worker = pool.first_ready(driver.stop)
-            if worker is None or not pool.look(worker, one_of_each(pending), driver.stop):
+            if worker is None or not pool.look(worker, one_of_each(pending), driver.stop, tell):
                 return None
         driver.refuse_mixing(worker)
     return pending

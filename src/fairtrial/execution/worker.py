@@ -31,6 +31,7 @@ from fairtrial.kernels import dispatch
 from fairtrial.signals import end_with_parent
 from fairtrial.storage import provenance
 from fairtrial.storage.cell_checkpoints import of_study
+from fairtrial.storage.download import telling
 from fairtrial.storage.record import Json, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.identity import canonical
@@ -72,7 +73,8 @@ def main() -> None:
             does = {
                 "cell": runner.run, "look": runner.look, "calibrate": runner.calibrate, "looks": runner.looks
             }  # fmt: skip
-            _say(does[message["do"]](message), answer)
+            with telling(tell):  # of what is downloaded
+                _say(does[message["do"]](message), answer)
         except Fault as error:
             _say({"fault": error.record()}, answer)
 

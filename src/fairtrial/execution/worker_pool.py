@@ -185,13 +185,21 @@ class WorkerPool:
             tick()
         return None
 
-    def look(self, worker: Worker, cells: list[Message], stop: Stop) -> bool:
-        """Let a worker that waits open what cells need, whose Fault is raised; False after a signal."""
+    def look(
+        self, worker: Worker, cells: list[Message], stop: Stop, tell: Callable[[str], object] = str
+    ) -> bool:
+        """Let a worker that waits open what cells need, whose Fault is raised; False after a signal.
+
+        tell: takes what it is at, in words.
+        """
+        worker.doing = ""
         self._engine.give(worker, {"do": "look", "cells": cells})
         while not stop:
             # one that died of it ends the cell too, with its own reason
             if any(heard is worker for heard, _ in self.answers(POLL_S)):
                 return True
+            if worker.doing:
+                tell(worker.doing)
         return False
 
     def stop(self, worker: Worker | None = None, reason: str = "") -> None:

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,7 +127,9 @@ def _mlflow(runs: list[Run], study: str, out: Path) -> tuple[int, str]:
             params=[kinds.Param(name, value) for name, value in run.params.items()],
         )
         client.set_terminated(made, "FINISHED" if run.ended else "FAILED")
-    return len(new), f"mlflow ui --backend-store-uri sqlite:///{out / 'mlflow.db'}"
+    show = f"mlflow ui --backend-store-uri sqlite:///{out / 'mlflow.db'}"
+    # the extra installs what writes, not the server
+    return len(new), show if find_spec("flask") else f"{out / 'mlflow.db'}; pip install mlflow, then: {show}"
 
 
 def _points(run: Run) -> list[tuple[str, float, int]]:

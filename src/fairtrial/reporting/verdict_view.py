@@ -114,12 +114,13 @@ class Verdicts:
         # matplotlib is slow to load
         from fairtrial.reporting.figures import forest
         from fairtrial.reporting.figures.figure_files import styled
+        from fairtrial.reporting.notebook_figure import for_notebook
 
         with styled():
             metric = self.findings[0].contrast.metric
             shown = [finding for finding in self.findings if finding.contrast.metric == metric]
             rows = forest.rows_of(shown, self.aa)
-            return forest.draw(rows, shown, self.rule, family=len(self.findings))[1]
+            return for_notebook(forest.draw(rows, shown, self.rule, family=len(self.findings))[1])
 
     def drawn(self, form: str) -> bytes:
         """Return the figure as a file in this format; the same contrasts give the same bytes."""

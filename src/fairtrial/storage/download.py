@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import re
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -24,9 +28,23 @@ from fairtrial.storage.atomic import open_part, publish, publish_file, read_json
 
 CHUNK: Final = 2**20  # bytes
 TIMEOUT_S: Final = 60  # without a byte
+TOLD_S: Final = 0.3  # between two words on how much has come
 
 State = dict[str, Any]  # {"size": bytes, "etag": the server's name for this version}
 Opener = Callable[[Request], Any]  # Request -> an open response
+Tell = Callable[[str], object]
+
+_tell: ContextVar[Tell] = ContextVar("tell", default=str)
+
+
+@contextmanager
+def telling(tell: Tell) -> Iterator[None]:
+    """Tell in words how much of a file has come, of every download within the block."""
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
 
 
 class HttpsOnly(HTTPRedirectHandler):
@@ -69,6 +87,7 @@ def download_file(
         if path.exists():
             return False
         state = _Transfer(url, part, most, size).run(opener)
+        _tell.get()(f"checking {path.name}")
         try:
             check(part, state)
         except Shortage:
@@ -133,8 +152,12 @@ class _Transfer:
         return build_opener(*handlers).open(request, timeout=TIMEOUT_S)
 
     def _copy(self, response: Any, have: int, size: int) -> None:
+        tell, told, name = _tell.get(), -math.inf, self.part.name.removesuffix(".part")
         with open_part(self.part, append=have > 0) as file:
             while chunk := response.read(CHUNK):
+                if time.monotonic() - told >= TOLD_S:
+                    tell(f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB of {name}")
+                    told = time.monotonic()
                 have += len(chunk)
                 if have > size:
                     raise self._failed(f"more than the {size:,} bytes that were announced")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fairtrial.errors import USAGE, Fault, did_you_mean, fault
-from fairtrial.screen import is_terminal
+from fairtrial.errors import USAGE, did_you_mean, fault
+from fairtrial.screen import working
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import read_json
-from fairtrial.storage.download import Opener, download_file, state_of
+from fairtrial.storage.download import Opener, download_file, telling
 from fairtrial.weights.bit import LARGEST, read_all
 from fairtrial.weights.npz import opened
 from fairtrial.weights.official_files import OFFICIAL, Official
 from fairtrial.weights.weights_source import must_equal, side_of, write_side
 
-TICK_S: Final = 0.3  # between two readings of how much has come
 FIRST_USE: Final = "first use: no digest is published; later reads are held to this one"
 
 Row = dict[str, Any]
@@ -82,7 +78,7 @@ def fetched(name: str, folder: Path | None) -> Row:
     folder: None stands for `weights` in the cache folder. Faults are those of `fetch`.
     """
     folder = user_cache.folder() / "weights" if folder is None else folder
-    with progress_of(folder / f"{name}.npz.part"):
+    with working("fetching") as tell, telling(tell):
         path = fetch(name, folder)
     side = read_json(side_of(path))
     facts = {"file": str(path), "size": path.stat().st_size, "sha256": side.get("sha256")}
@@ -97,38 +93,6 @@ def fetched_lines(row: Row) -> Iterator[str]:
     yield f"upstream  {row['upstream']}"
     yield f"network   {row['model']}, {row['classes']} classes"
     yield f"trust     {row['trust']}"
-
-
-@contextlib.contextmanager
-def progress_of(part: Path) -> Iterator[None]:
-    """One line on a terminal, while a download grows; nothing in a log."""
-    if not is_terminal():
-        yield
-        return
-    ended = threading.Event()
-    thread = threading.Thread(target=_show, args=(part, ended), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        _draw("")
-
-
-def _show(part: Path, ended: threading.Event) -> None:
-    while not ended.wait(TICK_S):
-        # not there yet, or no longer; or edited
-        with contextlib.suppress(OSError, Fault, KeyError, TypeError):
-            have, size = part.stat().st_size, read_json(state_of(part))["size"]
-            words = "checking it" if have == size else f"{have / 1e6:,.0f} of {size / 1e6:,.0f} MB"
-            _draw(f"{part.name.removesuffix('.part')}  {words}")
-
-
-def _draw(words: str) -> None:
-    """Put words on the line of the terminal, which may be closed by now."""
-    with contextlib.suppress(OSError):
-        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
 def _row(name: str) -> Row:

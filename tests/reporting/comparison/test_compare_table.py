@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import fairtrial as ft
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, FAILED_CELLS, INCOMPLETE, USAGE, Fault
 from fairtrial.reporting import differences
@@ -319,3 +320,90 @@ def test_the_figure_is_drawn_and_drawn_again_the_same(form, tmp_path):
 def test_names_from_a_table_stay_text_in_a_notebook():
     html = compare(table(**{"<b>gn": [0.9, 0.8, 0.7], "bn": [0.8, 0.7, 0.65]}), ("<b>gn",))._repr_html_()
     assert "<b>gn" not in html and "&lt;b&gt;gn" in html and "<table" in html
+
+
+def test_numbers_that_pandas_wrote_as_floats_are_the_same_names(tmp_path, capsys):
+    """As soon as one cell of a column is empty, its whole numbers become 4.0; users still type 4."""
+    text = pd.read_csv(StringIO(RUNS)).assign(batch_size=4.0).to_csv(index=False)
+    text = text.replace("gn,3,", "gn,3.0,")
+    assert command(text, tmp_path, "--at", "batch_size=4", "--metric", "acc") == DONE
+    assert "n = 5 paired seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (RUNS.replace("gn", "GN"), "no column holds 'gn' and 'bn', did you mean 'GN'?"),
+        ("".join(f"{line}{'%' * (n > 0)}\n" for n, line in enumerate(RUNS.splitlines())), "acc is '0.901%'"),
+    ],
+)
+def test_what_is_nearly_right_is_named(text, says, tmp_path, capsys):
+    assert says in refused(text, tmp_path, capsys)
+
+
+def test_no_arm_is_compared_with_itself_or_twice(tmp_path, capsys):
+    """A second contrast of one arm would widen every interval of the family."""
+    same = ["--treatment", "bn"]
+    assert "both 'bn'" in refused(RUNS, tmp_path, capsys, *same, code=USAGE)
+    assert "'gn' is named twice" in refused(RUNS, tmp_path, capsys, "--treatment", "gn", code=USAGE)
+
+
+def test_a_list_of_objects_is_a_table_too(tmp_path, capsys):
+    frame = pd.read_csv(StringIO(RUNS))
+    as_list, as_lines = (frame.to_json(orient="records", lines=lines) for lines in (False, True))
+    found = []
+    for name, text in {"a.csv": RUNS, "b.json": as_list, "c.json": as_lines}.items():
+        assert command(text, tmp_path, name=name) == DONE
+        found.append(capsys.readouterr().out.splitlines()[1:])
+    assert found[0] == found[1] == found[2] != []
+    assert "object 2 is no JSON object: it is a int" in refused("[{}, 1]", tmp_path, capsys, name="d.json")
+    assert "is no list of JSON objects" in refused("[{}", tmp_path, capsys, name="e.json")
+
+
+FRAME = pd.read_csv(StringIO(RUNS))
+GIVEN = {  # what a notebook hands over -> the same verdict
+    "a file": lambda folder: folder / "runs.csv",
+    "the name of one": lambda folder: str(folder / "runs.csv"),
+    "a list of runs": lambda _: FRAME.to_dict("records"),
+    "a dict of columns": lambda _: FRAME.to_dict("list"),
+    "seeds as the index": lambda _: FRAME.set_index("seed"),
+    "seeds as both": lambda _: FRAME.set_index("seed", drop=False),
+    "arms and seeds as the index": lambda _: FRAME.set_index(["norm", "seed"]),
+    "an index that repeats": lambda _: FRAME.set_axis([0, 1, 2, 3, 4] * 2),
+    "categories": lambda _: FRAME.astype({"norm": "category"}),
+    "nullable columns": lambda _: FRAME.convert_dtypes(),
+    "seeds of float32": lambda _: FRAME.astype({"seed": "float32"}),
+}
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_what_a_notebook_hands_over_is_a_table(how, tmp_path):
+    (tmp_path / "runs.csv").write_text(RUNS)
+    found = ft.compare(GIVEN[how](tmp_path), treatment="gn", control="bn")
+    assert found.sentences == compare(FRAME).sentences
+
+
+def test_arms_of_a_notebook_may_be_numbers():
+    sizes, truth = FRAME.assign(batch=FRAME["norm"].map({"gn": 64, "bn": 4})), FRAME["norm"] == "gn"
+    by_size = ft.compare(sizes, treatment=64, control=4, arm="batch", metric="acc")
+    assert by_size.sentences[0].startswith("64 beats 4 by 2.8 points")
+    by_truth = ft.compare(FRAME.assign(norm=truth), treatment=True, control=False, metric="acc")
+    assert by_truth.sentences[0].startswith("True beats False by 2.8 points")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"scale": "percents"}, "unknown scale 'percents', did you mean 'percent'?"),
+        ({"at": "norm=gn"}, "at='norm=gn' names no level"),
+        ({"each": ["norm"]}, r"\['norm'\] is not the name of a column"),
+        ({"unit": ["seed", "norm"]}, "is not the name of a column"),
+        ({"control": "gn"}, "treatment and control are both 'gn'"),
+        ({"treatment": []}, "no treatment is named"),
+        ({"frame": 7}, "pandas makes no table of it"),
+        ({"frame": pd.concat([FRAME, FRAME[["acc"]]], axis=1)}, "two columns are called 'acc'"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_fault_in_a_notebook(given, says):
+    with pytest.raises(Fault, match=says):
+        ft.compare(**{"frame": FRAME, "treatment": "gn", "control": "bn", **given})

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.display.grid_lines import grid_lines
 from fairtrial.execution.display.watch import Busy, Watch, score_of
-from fairtrial.screen import announce, console, in_notebook, is_terminal
+from fairtrial.screen import announce, console, in_notebook, is_terminal, notebook_bar
 from fairtrial.storage.record import Attempt
 from fairtrial.study.failure_policy import attempt_words
 from fairtrial.study.study import Cell
@@ -80,10 +80,8 @@ class Bar:
     """One bar, in a notebook."""
 
     def __init__(self, watch: Watch) -> None:
-        from tqdm.auto import tqdm
-
         self._watch, self._drawn = watch, -math.inf
-        self._bar = tqdm(total=len(watch.cells), initial=watch.done(), unit="cell")
+        self._bar = notebook_bar(total=len(watch.cells), initial=watch.done(), unit="cell")
 
     def finished(self, record: Attempt, wall_s: float) -> None:
         self._bar.n = self._watch.done()

@@ -39,13 +39,14 @@ def _packed(words: Sequence[str], width: int) -> list[str]:
 
 
 def _running(busy: Busy, width: int, most: int) -> list[str]:
-    """Say which cells run, for how long, and what each is at."""
-    lines = []
+    """Say which cells run, for how long, and what each is at; in two lines each, if that fits better."""
+    texts = []
     for worker, cell in busy:
         doing = f", {worker.doing}" if worker.doing else ""
-        since = f": {duration(worker.ran_s())}{doing}"
-        name = _cut(f"{cell.arm}, seed {cell.seed}", max(LEAST, width - 2 - len(since)))
-        lines.append(f"{RUNS} {name}{since}")
+        texts.append((f"{cell.arm}, seed {cell.seed}", f"{duration(worker.ran_s())}{doing}"))
+    if 2 * len(texts) <= most and max((len(f"{RUNS} {name}: {at}") for name, at in texts), default=0) > width:
+        return [line for name, at in texts for line in (f"{RUNS} {_cut(name, width - 2)}", f"  {at}")]
+    lines = [f"{RUNS} {_cut(name, max(LEAST, width - 4 - len(at)))}: {at}" for name, at in texts]
     if len(lines) <= most:
         return lines
     return [*lines[: most - 1], f"{RUNS} {'and ' if most > 1 else ''}{len(lines) - most + 1} cells run"]

@@ -58,6 +58,7 @@ def compare_table(frame: pd.DataFrame, asked: Asked, where: str) -> Verdicts:
 
     where: what the table is called in faults. A Fault (exit code 3) names what is wrong with the table.
     """
+    asked = _with_names(asked)
     levels = [*asked.treatments, asked.control]
     columns = find_columns(frame, asked.columns, levels, where)
     rows = _rows(frame, columns, levels, where)
@@ -77,6 +78,18 @@ def compare_table(frame: pd.DataFrame, asked: Asked, where: str) -> Verdicts:
     about = f"{plural(len(rows), 'row')} of {where}: {columns.words}"
     names = tuple("/".join(key) for key in keys)
     return Verdicts(judged, tuple(map(compose, judged)), rule, about, keys=names)
+
+
+def _with_names(asked: Asked) -> Asked:
+    """Return what is asked with every level by its name; a Fault where no two arms are compared."""
+    treatments, control = list(map(label, asked.treatments)), label(asked.control)
+    if not treatments or control in treatments:
+        what = f"treatment and control are both {control!r}" if treatments else "no treatment is named"
+        raise fault(what, "treatment", "name two arms of the table")
+    if twice := next((one for one, n in Counter(treatments).items() if n > 1), None):
+        raise fault(f"treatment {twice!r} is named twice", "treatment", "name each arm once")
+    at = {name: label(level) for name, level in (asked.columns.at or {}).items()}
+    return replace(asked, treatments=treatments, control=control, columns=replace(asked.columns, at=at))
 
 
 def _rows(frame: pd.DataFrame, columns: TableColumns, levels: Sequence[str], where: str) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +21,7 @@ PERCENT: Final = "percent"
 PLAIN: Final = "plain"
 SCALE_NAMES: Final = (FRACTION, PERCENT, PLAIN)
 _ACCURACIES: Final = ("acc", "top1", "top5", "top-1", "top-5")
+_WHOLE: Final = re.compile(r"(-?[0-9]+)\.0+\Z")
 _LOSSES: Final = ("loss", "err", "nll", "perplexity", "ppl", "rmse", "mse", "mae", "seconds", "time")
 
 
@@ -45,10 +48,13 @@ class TableColumns:
 
 
 def label(value: Any) -> str:
-    """Return a cell as the name of a level or unit: 4, 4.0 and '4' are one."""
+    """Return a cell as the name of a level or unit: 4, 4.0, '4' and '4.0' are one.
+
+    pandas writes whole numbers as 4.0 as soon as one cell of their column is empty.
+    """
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return _WHOLE.sub(r"\1", str(value))
 
 
 def empty(value: Any) -> bool:
@@ -65,6 +71,7 @@ def find_columns(frame: pd.DataFrame, asked: TableColumns, levels: Sequence[str]
     it.
     """
     named = [asked.unit, asked.pair, asked.arm, asked.metric, asked.each, *(asked.at or {})]
+    _refuse_names(frame, named, where)
     missing = [name for name in dict.fromkeys(named) if name and name not in frame.columns]
     if missing:
         known = list(map(str, frame.columns))
@@ -80,6 +87,17 @@ def find_columns(frame: pd.DataFrame, asked: TableColumns, levels: Sequence[str]
     taken = {arm, asked.unit, asked.pair, asked.each, *(asked.at or {})}
     metric = asked.metric or _metric_column(frame, taken, where)
     return TableColumns(arm, metric, asked.unit, asked.pair, asked.at or {}, asked.each)
+
+
+def _refuse_names(frame: pd.DataFrame, named: Sequence[Any], where: str) -> None:
+    """Raise a Fault for a name that is no text, and for a table with two columns of one name."""
+    for name in named:
+        if not isinstance(name, str):
+            what = f"{shown(name)} is not the name of a column"
+            raise fault(what, where, "give one name, as a text; of several columns make one")
+    twice = [name for name, n in Counter(map(str, frame.columns)).items() if n > 1]
+    if twice:
+        raise fault(f"two columns are called {twice[0]!r}", where, "rename one of them", BAD_INPUT)
 
 
 def _arm_column(frame: pd.DataFrame, levels: Sequence[str], where: str) -> str:
@@ -112,8 +130,8 @@ def _like_number(value: Any) -> bool:
 
 
 def _with_point(value: Any) -> Any:
-    """Return a text with its commas as decimal points."""
-    return value.replace(",", ".") if isinstance(value, str) else value
+    """Return a text with its commas as decimal points, and without a sign of percent."""
+    return value.replace(",", ".").rstrip("% ") if isinstance(value, str) else value
 
 
 def _number(value: Any) -> float | None:
@@ -141,6 +159,8 @@ def numbers(rows: pd.DataFrame, metric: str, where: str) -> dict[Any, float]:
 
 def _no_number(metric: str, row: Any, value: Any, where: str) -> Problem:
     place = f"{where}, row {row}"
+    if isinstance(value, str) and value.endswith("%") and _number(_with_point(value)) is not None:
+        return Problem(f"{metric} is {shown(value)}", place, "write the number alone, without the sign")
     if isinstance(value, str) and "," in value and _number(_with_point(value)) is not None:
         do = "write it with a decimal point, and thousands without a separator"
         return Problem(f"{metric} is {shown(value)}: a decimal comma?", place, do)
@@ -157,6 +177,9 @@ def scale_of(
 
     asked: one of SCALE_NAMES, or empty: a column called accuracy is a fraction or percent by its values.
     """
+    if asked and asked not in SCALE_NAMES:
+        what = f"unknown scale {asked!r}{did_you_mean(asked, SCALE_NAMES)}"
+        raise fault(what, "scale", f"known: {', '.join(SCALE_NAMES)}")
     sizes = sorted(values)
     low, high = sizes[0], sizes[-1]
     kind = asked or (_kind(metric, sizes, where) if _is_accuracy(metric) else PLAIN)

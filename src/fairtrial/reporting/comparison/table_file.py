@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ MOST_BYTES: Final = 2**28  # of a file
 MOST_CELLS: Final = 2**24  # of a table: 160 columns of 100,000 runs
 FREE_CELLS: Final = 2**22  # that any table may have; more of them than its file has bytes are mostly empty
 DEEPEST: Final = 50  # objects in one another
-FORMS: Final = "csv, tsv, parquet, jsonl (one JSON object per line)"
+FORMS: Final = "csv, tsv, parquet, jsonl (one JSON object per line), json (a list of objects)"
 _BATCH: Final = 2**16  # rows of a parquet file decoded at once, at most
 _ADVICE: Final = Advice("export it again, or give it as csv", "export the table as csv")
 _SEPARATORS: Final = ",;\t"
@@ -31,7 +31,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Its index is the line of the file at which a row stands, or the row's number, so that errors can name it.
     """
     kind = path.suffix.lower()
-    if kind not in (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson"):
+    if kind not in (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json"):
         raise fault(f"no table is read from {path.name!r}", str(path), f"give one of: {FORMS}", BAD_INPUT)
     try:
         content = read_file(path, MOST_BYTES)
@@ -39,9 +39,6 @@ def read_table(path: Path) -> pd.DataFrame:
         do = "name the file of results that the other tool wrote"
         raise fault(f"expected a table: {error.strerror}", str(path), do, BAD_INPUT) from None
     frame = _parquet(content, path) if kind == ".parquet" else _text(content, path, kind)
-    twice = [name for name, n in Counter(map(str, frame.columns)).items() if n > 1]
-    if twice:
-        raise fault(f"two columns are called {twice[0]!r}", str(path), "rename one of them", BAD_INPUT)
     if not len(frame):
         raise fault("the table has no rows", str(path), "export the runs, one row for each", BAD_INPUT)
     return frame
@@ -53,8 +50,10 @@ def _text(content: bytes, path: Path, kind: str) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         what = f"byte {error.start:,} is no UTF-8 text"
         raise fault(what, str(path), "save the table as UTF-8", BAD_INPUT) from None
-    if kind in (".jsonl", ".ndjson"):
-        return _json_lines(text, path)
+    if kind in (".jsonl", ".ndjson", ".json"):
+        if kind == ".json" and text.lstrip().startswith("["):
+            return _objects(_listed(text, path), "object", len(text), path)
+        return _objects(_lines(text, path), "line", len(text), path)
     try:
         return _separated(text, path)
     except csv.Error as error:
@@ -83,31 +82,45 @@ def _separated(text: str, path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=header, index=numbers, dtype=object)
 
 
-def _json_lines(text: str, path: Path) -> pd.DataFrame:
-    rows, numbers, names = [], [], set[str]()
+def _lines(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield (number, value) of each line that is not empty."""
     for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise _no_object(path, number, str(error)) from None
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise _no_object(path, f"line {number}", str(error)) from None
+
+
+def _listed(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield (number, value) of each member of one list."""
+    try:
+        yield from enumerate(json.loads(text), start=1)
+    except (ValueError, RecursionError) as error:
+        what = f"the file is no list of JSON objects: {error}"
+        raise fault(what, str(path), "export it again, or one object per line", BAD_INPUT) from None
+
+
+def _objects(found: Iterable[tuple[int, Any]], place: str, size: int, path: Path) -> pd.DataFrame:
+    """Return a row for each object. place: what is numbered, in messages."""
+    rows, numbers, names = [], [], set[str]()
+    for number, row in found:
         if not isinstance(row, dict):
-            raise _no_object(path, number, f"it is a {type(row).__name__}")
+            raise _no_object(path, f"{place} {number}", f"it is a {type(row).__name__}")
         if _add_names(row, names) > DEEPEST:
-            raise _no_object(path, number, f"more than {DEEPEST} objects in one another")
+            raise _no_object(path, f"{place} {number}", f"more than {DEEPEST} objects in one another")
         rows.append(row)
         numbers.append(number)
-        _refuse_many(len(rows) * max(1, len(names)), len(text), path)
+        _refuse_many(len(rows) * max(1, len(names)), size, path)
     # what is nested, as trackers write configs, becomes config.lr
     frame = pd.json_normalize(rows)
     frame.index = pd.Index(numbers)
     return frame.astype(object)
 
 
-def _no_object(path: Path, number: int, why: str) -> Fault:
+def _no_object(path: Path, place: str, why: str) -> Fault:
     do = "write one JSON object per line, a run each"
-    return fault(f"line {number} is no JSON object: {why}", str(path), do, BAD_INPUT)
+    return fault(f"{place} is no JSON object: {why}", str(path), do, BAD_INPUT)
 
 
 def _add_names(row: dict[str, Any], names: set[str]) -> int:
