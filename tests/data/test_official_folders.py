@@ -192,6 +192,8 @@ def test_a_folder_that_holds_no_such_set_says_what_was_looked_for(tmp_path):
     assert "expected cifar-10-batches-py or cifar-10-batches-bin" in block and f"where: {tmp_path}\n" in block
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
     assert "unpack cifar-10-python.tar.gz there first" in refused(f"torchvision:cifar10:{tmp_path}")
+    (tmp_path / "annotations").mkdir()  # as the archives of the pets leave it
+    assert "give this folder the name oxford-iiit-pet" in refused(f"torchvision:oxfordiiitpet:{tmp_path}")
     assert "train_32x32.mat and test_32x32.mat" in refused(f"torchvision:svhn:{tmp_path}")
     assert "did you mean 'cifar10'" in refused(f"torchvision:cifar:{tmp_path}", USAGE)
     assert "torchvision:NAME:DIR" in refused("torchvision:cifar10", USAGE)

@@ -28,6 +28,7 @@ BASES: Final = {  # what torchvision makes below its root
     "flowers102": "flowers-102",
     "oxfordiiitpet": "oxford-iiit-pet",
 }
+_BY_HAND: Final = {"oxfordiiitpet": "annotations", "flowers102": "jpg"}  # what their archives leave on top
 SVHN: Final = ("train_32x32.mat", "test_32x32.mat")
 _CIFAR: Final = {  # folder of the binary version, files of its splits, bytes of labels before an image, names
     "cifar10": (
@@ -86,6 +87,8 @@ def _absent(name: str, path: Path) -> Fault:
         file.name for file in (path.iterdir() if path.is_dir() else ()) if file.suffix in (".gz", ".tgz")
     ]
     do = f"unpack {archives[0]} there first" if archives else "name the folder that holds it"
+    if name in _BY_HAND and (path / _BY_HAND[name]).is_dir():
+        do = f"give this folder the name {BASES[name]}, which torchvision looks for"
     return fault(
         f"expected {wanted}, which torchvision or the archive of {name} leaves", str(path), do, BAD_INPUT
     )

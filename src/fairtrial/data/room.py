@@ -7,13 +7,14 @@ import mmap
 import os
 import shutil
 import tempfile
-from typing import Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from fairtrial.errors import RESOURCES, fault
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import writing
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LARGE: Final = 2**30  # bytes of images from which on they are not held in memory
 CHANNELS: Final = 3
@@ -41,6 +42,9 @@ def room_for(shape: tuple[int, ...]) -> np.ndarray:
 
     A Fault (exit code 6) where the disk lacks room for it and for the entry that it is copied to.
     """
+    # a plan, which asks for sizes alone, answers at once
+    import numpy as np
+
     if (size := math.prod(shape)) < LARGE:
         return np.empty(shape, np.uint8)
     folder = user_cache.folder() / "images"
@@ -63,6 +67,8 @@ def _stretch(handle: int, _: int, size: int) -> None:
 
 def sparse(shape: tuple[int, ...]) -> np.ndarray:
     """Return zeros, uint8, that take memory where they are written to, whatever limit of memory is set."""
+    import numpy as np
+
     if math.prod(shape) < LARGE:
         return np.zeros(shape, np.uint8)
     flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)

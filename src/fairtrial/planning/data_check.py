@@ -53,7 +53,7 @@ def _room(
         refused = "" if free >= 2 * decoded else ": a run that decodes them here would be refused"
         size = f"{train + test:,} images of {side}x{side} pixels take {room.amount(decoded)} in the cache"
         yield f"{spec}: {size}, twice that while they are written; {room.amount(free)} are free{refused}"
-    held = train if settings.shots == "all" else settings.shots * len(classes)
+    held = settings.shots * len(classes) if isinstance(settings.shots, int) else train
     if device != "cpu" or rule_of(settings, held, side) is not None:
         return
     need, memory = room.image_bytes(held, side), MEMORY_SHARE * memory_bytes()

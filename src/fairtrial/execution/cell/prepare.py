@@ -157,8 +157,8 @@ def _images(dataset: Dataset, device: torch.device, pad: int, subset: Subset) ->
     if device.type != "cpu":
         if device.type == "cuda":
             need = image_bytes(count, side + 2 * pad) + image_bytes(len(dataset.test_labels), side)
-            memory = torch.cuda.get_device_properties(device).total_memory
-            refuse_beyond(memory, need, count + len(dataset.test_labels), side, dataset.name)
+            total = torch.cuda.get_device_properties(device).total_memory
+            refuse_beyond(total, need, count + len(dataset.test_labels), side, dataset.name)
         return _padded(dataset, pad, device)
     memory, held, of_val = MEMORY_SHARE * memory_bytes(), side + 2 * pad, image_bytes(len(subset.val), side)
     own = image_bytes(len(subset.train), held) if pad else 0
