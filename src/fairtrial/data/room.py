@@ -1,4 +1,7 @@
-"""What decoded images take, and where they lie when they are many: in a file, which may exceed the memory."""
+"""What decoded images take, and where they lie when they are many: in a file, which may exceed the memory.
+
+A plan asks how much, and loads no numpy.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import mmap
 import os
 import shutil
 import tempfile
-from typing import Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from fairtrial.errors import RESOURCES, fault
 from fairtrial.storage import user_cache
 from fairtrial.storage.atomic import writing
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LARGE: Final = 2**30  # bytes of images from which on they are not held in memory
 CHANNELS: Final = 3
@@ -41,6 +45,8 @@ def room_for(shape: tuple[int, ...]) -> np.ndarray:
 
     A Fault (exit code 6) where the disk lacks room for it and for the entry that it is copied to.
     """
+    import numpy as np
+
     if (size := math.prod(shape)) < LARGE:
         return np.empty(shape, np.uint8)
     folder = user_cache.folder() / "images"
@@ -63,6 +69,8 @@ def _stretch(handle: int, _: int, size: int) -> None:
 
 def sparse(shape: tuple[int, ...]) -> np.ndarray:
     """Return zeros, uint8, that take memory where they are written to, whatever limit of memory is set."""
+    import numpy as np
+
     if math.prod(shape) < LARGE:
         return np.zeros(shape, np.uint8)
     flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
