@@ -1,4 +1,7 @@
-"""What decoded images take, and where they lie when they are many: in a file, which may exceed the memory."""
+"""What decoded images take, and where they lie when they are many: in a file, which may exceed the memory.
+
+A plan asks how much, and loads no numpy.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,6 @@ def room_for(shape: tuple[int, ...]) -> np.ndarray:
 
     A Fault (exit code 6) where the disk lacks room for it and for the entry that it is copied to.
     """
-    # a plan, which asks for sizes alone, answers at once
     import numpy as np
 
     if (size := math.prod(shape)) < LARGE:
