@@ -140,7 +140,7 @@ def _results(x: Tensor, dy: Tensor, values: Tensor, relu: bool, own: bool) -> li
     layer.eval()
     with torch.no_grad():
         z = evaluated(layer, x, relu) if own else _by_torch(layer, x, relu)
-    gradients = [tensor.grad for tensor in (x, *layer.parameters())]
+    gradients = [tensor.grad for tensor in (x, *layer.parameters()) if tensor.grad is not None]
     return [y.detach(), z, *layer.buffers(), *gradients]
 
 

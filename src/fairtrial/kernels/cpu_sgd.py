@@ -53,11 +53,11 @@ class ForC(NamedTuple):
 
 
 def by_torch(
-    weights: Sequence[Tensor], gradients: Sequence[Tensor], velocity: list[Tensor] | None, rates: Rates
+    weights: list[Tensor], gradients: list[Tensor], velocity: list[Tensor] | None, rates: Rates
 ) -> list[Tensor]:
     """Update the weights -> the velocities, which are changed in place but for the first time."""
     if rates.weight_decay:
-        gradients = torch._foreach_add(gradients, weights, alpha=rates.weight_decay)
+        gradients = list(torch._foreach_add(gradients, weights, alpha=rates.weight_decay))
     if velocity is None:
         velocity = [gradient.clone() for gradient in gradients]
     else:
@@ -68,8 +68,8 @@ def by_torch(
 
 
 def by_c(
-    weights: Sequence[Tensor],
-    gradients: Sequence[Tensor],
+    weights: list[Tensor],
+    gradients: list[Tensor],
     velocity: list[Tensor] | None,
     rates: Rates,
     lie: ForC,
