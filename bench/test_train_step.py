@@ -10,7 +10,7 @@ import torch
 
 from bench.harness.bare import bare_convolutions
 from bench.harness.passes import LAYOUTS
-from fairtrial.kernels.dispatch import FASTEST
+from fairtrial.kernels.dispatch import FASTEST, choose
 from fairtrial.models.resnet import create_model
 from fairtrial.study.recipes import Recipe
 from fairtrial.training.batches import Order, Task
@@ -34,6 +34,7 @@ def training_step(
     arm: str, batch_size: int, side: int, layout: str = "nchw", kernels: str = FASTEST
 ) -> Callable[[], None]:
     """A call that draws, crops and flips a batch, and updates the network with it."""
+    choose("cpu")  # as a worker does before its first cell
     rng = np.random.default_rng(0)
     padded_side = side + 2 * PAD
     task = Task(

@@ -1,4 +1,7 @@
-"""Evaluation and a step of mini as a cell runs by default, and in channels-last with fused kernels."""
+"""Evaluation and a step of mini as a cell runs by default, and in channels-last with fused kernels.
+
+With one thread, as cells run: FAIRTRIAL_BENCH_THREADS=1 python -m bench -k ways_of_a_cell
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.harness.bare import bare_convolutions
+from bench.harness.bare import bare_convolutions, bare_evaluation
+from bench.harness.machine import THREADS
 from bench.harness.passes import LAYOUTS
 from bench.test_train_step import training_step
 from fairtrial.models.resnet import ResNetV2, create_model, init_weights
@@ -23,6 +27,7 @@ WAYS = {  # layout, kernels, images of a batch in evaluation; the first is the d
     "nhwc fused": ("nhwc", "fused", FUSED_EVAL_BATCH),
 }
 IMAGES, SIDE, BATCH = 1000, 32, 32
+HOW = f"float32, {THREADS} thread{'s' if THREADS != 1 else ''}"  # cells run with one
 
 
 def network(arm: str, layout: str, kernels: str) -> ResNetV2:
@@ -34,8 +39,11 @@ def network(arm: str, layout: str, kernels: str) -> ResNetV2:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_evaluation_of_a_cell(benchmark, race, arm):
-    """times: multiples of the default's; the aim is 0.5."""
-    benchmark.group = f"evaluation of mini as in a cell, {IMAGES} images, {SIDE} px, {arm}, float32"
+    """times: multiples of the default's; the aim is 0.5.
+
+    bare: the convolutions alone, in channels-last.
+    """
+    benchmark.group = f"evaluation of mini as in a cell, {IMAGES} images, {SIDE} px, {arm}, {HOW}"
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=torch.uint8, generator=draw)
     labels = torch.arange(IMAGES) % 10
@@ -43,7 +51,10 @@ def test_evaluation_of_a_cell(benchmark, race, arm):
     def call(layout: str, kernels: str, most: int) -> Callable[[], object]:
         return partial(evaluate, network(arm, layout, kernels), images, labels, most=most)
 
-    race({name: call(*way) for name, way in WAYS.items()}, "nhwc fused", warm_up=1)
+    calls = {name: call(*way) for name, way in WAYS.items()}
+    last = torch.channels_last
+    calls["bare"] = bare_evaluation("mini", IMAGES, FUSED_EVAL_BATCH, SIDE, memory_format=last)
+    race(calls, "nhwc fused", warm_up=1)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -52,7 +63,7 @@ def test_training_step_of_a_cell(benchmark, race, arm):
 
     bare: the convolutions alone, in channels-last.
     """
-    benchmark.group = f"training step of mini as in a cell, batch {BATCH}, {SIDE} px, {arm}, float32"
+    benchmark.group = f"training step of mini as in a cell, batch {BATCH}, {SIDE} px, {arm}, {HOW}"
     steps = {name: training_step(arm, BATCH, SIDE, *way[:2]) for name, way in WAYS.items()}
     steps["bare"] = bare_convolutions("mini", BATCH, SIDE, memory_format=torch.channels_last)
     race(steps, "nhwc fused", warm_up=1)

@@ -81,8 +81,8 @@ def fresh_kernels(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(dispatch, "_chosen", {})
-    for function in (dispatch._warn, cpu._library):
+    for function in (dispatch._warn, cpu.library):
         function.cache_clear()
     yield
-    for function in (dispatch._warn, cpu._library):
+    for function in (dispatch._warn, cpu.library):
         function.cache_clear()

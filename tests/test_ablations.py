@@ -105,6 +105,14 @@ def run(*command, cwd):
     )
 
 
+def test_the_readme_shows_lines_of_the_study_that_ships():
+    """Its seeds and tuning seeds were those of two versions ago."""
+    (shown,) = re.findall(r"^```python\n(STUDY = .*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    lines = [line.partition("  #")[0] for line in shown.splitlines() if "..." not in line]
+    there = (ROOT / "ablations" / "norm.py").read_text()
+    assert len(lines) > 12 and [line for line in lines if line not in there] == []
+
+
 def test_a_study_runs_as_a_program_and_goes_on_as_a_command(tmp_path):
     """One real trial each way: exit 5, because most cells are still missing."""
     made = apply(load(find("norm")), budget="64ex", seeds="2")

@@ -47,3 +47,7 @@ def test_every_page_has_its_place_in_the_site():
     listed = set(re.findall(r"^([\w/-]+)$", text("docs/index.md"), re.MULTILINE)) | {"index"}
     pages = {page[5:-3] for page in PAGES if page.startswith("docs/")}
     assert pages == listed, "write a new page into a list of docs/index.md"
+
+
+def test_the_changelog_keeps_to_its_width():
+    assert [line for line in text("CHANGELOG.md").splitlines() if len(line) > 128] == []

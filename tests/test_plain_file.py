@@ -43,7 +43,7 @@ from fairtrial.weights import npz
 from fairtrial.weights.state_dict import pickled
 from fairtrial.weights.weights_source import readable
 from tests.data.making import png, write_parquet
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.toy import toy_study
 
 
@@ -260,8 +260,7 @@ def test_cached_images_are_not_called_damaged_where_memory_ran_out(tmp_path, mon
 
 
 def test_repair_moves_nothing_that_could_not_be_read(tmp_path, monkeypatch, capsys):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
+    store = declared_store(toy_study(), tmp_path)
     publish(store, toy_study().cells()[0])
     before = sorted(store.folder.rglob("*"))
     for number, words in ((errno.EMFILE, "Too many open files"), (errno.ENOMEM, "memory ran out")):

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from fairtrial.signals import Stop, withheld
-from fairtrial.storage.store import Store
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.studies import study, write
 from tests.support.toy import gone, group, until
 
@@ -130,8 +129,7 @@ def folder(tmp_path_factory):
     """A study with some records, and where a command stands."""
     path = tmp_path_factory.mktemp("struck")
     write(path)
-    store = Store.of(study(), path / "results")
-    store.declare(study())
+    store = declared_store(study(), path / "results")
     for cell in study().cells()[:8]:
         publish(store, cell)
     return path

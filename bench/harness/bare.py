@@ -62,3 +62,19 @@ def bare_convolutions(
         synchronize(device)
 
     return step
+
+
+def bare_evaluation(
+    name: str, images: int, batch_size: int, image_size: int, *, memory_format: torch.memory_format
+) -> Callable[[], None]:
+    """A call that runs the forward pass of the bare convolutions over so many images, on a CPU."""
+    model = BareConvolutions(name)
+    batches = torch.rand(images, 3, image_size, image_size).split(batch_size)
+
+    @torch.no_grad()
+    def evaluation() -> None:
+        for batch in batches:
+            model(batch.contiguous(memory_format=memory_format))
+
+    model.to(memory_format=memory_format)
+    return evaluation

@@ -1,12 +1,13 @@
 """The program: `fairtrial`, and `python -m fairtrial`; neither imports anything from the current folder."""
 
-import os
 import sys
 
 
 def main() -> None:
     """Run one command and end with its exit code; a signal is heard from the first line to the last."""
-    _leave_current_folder()
+    from fairtrial.python_path import leave_current_folder
+
+    leave_current_folder()
     import signal
 
     if hasattr(signal, "pthread_sigmask"):  # a signal waits until there is a handler
@@ -30,16 +31,6 @@ def main() -> None:
     except Ended as ended:
         code = ended.code
     sys.exit(code)
-
-
-def _leave_current_folder() -> None:
-    """Forget an empty entry of PYTHONPATH, the current folder: `PYTHONPATH=$PYTHONPATH:/x` makes one."""
-    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    named = [entry for entry in entries if entry]
-    if len(named) < len(entries) > 1:  # an empty variable has no entry
-        os.environ["PYTHONPATH"] = os.pathsep.join(named)
-        here = {"", os.getcwd()} - {*named}  # noqa: PTH109  a pathlib.py may lie there
-        sys.path[:] = [entry for entry in sys.path if entry not in here]
 
 
 def _command() -> int:

@@ -51,7 +51,9 @@ def read_file(path: Path, most: int) -> bytes:
     handle, size = _open(path)
     with os.fdopen(handle, "rb") as file:
         try:
-            data = file.read(most + 1) if size <= most else b""
+            # what is asked for is allocated, so no more than the file says; some say 0, and others grow
+            data = file.read(size + 1) if size <= most else b""
+            data += file.read(most + 1 - len(data)) if len(data) > size else b""
         except (OSError, MemoryError) as error:
             refuse_shortage(error, str(path))
             raise

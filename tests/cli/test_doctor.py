@@ -117,6 +117,8 @@ def test_data_of_uneven_sizes_says_what_would_be_used(tmp_path, capsys, monkeypa
             "cat 3+1, dog 4+1",
             "sizes 8x8 (7), 30x20 (2); a study resizes all to one",
         ]
+        assert lines[at + 4].startswith("decoded 0.0 MB at 32 px, 0.4 MB at 128 px, 1.4 MB at 224 px; ")
+        assert lines[at + 4].endswith(" are free in the cache")
     assert main(["doctor", "--results", str(tmp_path), "--data", f"folder:{tmp_path}/pets", "--json"]) == DONE
     uses = json.loads(capsys.readouterr().out)["data_uses"]
     assert (uses["classes"], uses["sizes"]) == ({"cat": [3, 1], "dog": [4, 1]}, {"8x8": 7, "30x20": 2})

@@ -10,8 +10,7 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import DONE, RESOURCES
 from fairtrial.execution.process_environment import worker_environment
-from fairtrial.storage.store import Store
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.studies import study, write
 
 LIBRARY = Path(__file__).parents[2] / "src"
@@ -21,8 +20,7 @@ LIBRARY = Path(__file__).parents[2] / "src"
 def folder(tmp_path):
     """A study with some records."""
     write(tmp_path)
-    store = Store.of(study(), tmp_path / "results")
-    store.declare(study())
+    store = declared_store(study(), tmp_path / "results")
     for cell in study().cells()[:4]:
         publish(store, cell)
     return tmp_path

@@ -1,6 +1,6 @@
 """A sealed record of what cannot be is damage to every command: named with its file, exit 3; repair moves it.
 
-Each field of them is sound by itself; tests/storage/test_store.py has fields that are not.
+Each field of them is sound by itself; tests/storage/test_impossible_fields.py has fields that are not.
 """
 
 import base64
@@ -18,7 +18,7 @@ from fairtrial.reporting.results.load import rows
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.record import failure, parsed
 from fairtrial.storage.store import Store
-from tests.support.records import done, publish
+from tests.support.records import declared_store, done, publish
 from tests.support.studies import study, write
 
 IMAGES = 12
@@ -101,8 +101,7 @@ def files(tmp_path_factory):
     """A study with one cell of each kind: kind -> its file."""
     folder, declared = tmp_path_factory.mktemp("impossible"), study(seeds=range(8))
     write(folder, ("range(3)", "range(8)"))
-    store = Store.of(declared, folder / "results")
-    store.declare(declared)
+    store = declared_store(declared, folder / "results")
     cells = declared.cells()
     assert len(cells) >= len(IMPOSSIBLE)
     made = {}
@@ -164,8 +163,7 @@ POSSIBLE = {
 @pytest.fixture
 def whole(tmp_path):
     """A store with one cell, and the record of it."""
-    store = Store.of(study(), tmp_path)
-    store.declare(study())
+    store = declared_store(study(), tmp_path)
     return store, publish(store, study().cells()[0], 1, result()).as_json()
 
 

@@ -9,8 +9,7 @@ import pytest
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE
 from fairtrial.storage import record
-from fairtrial.storage.store import Store
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.studies import study, write
 
 
@@ -18,8 +17,7 @@ from tests.support.studies import study, write
 def recorded(tmp_path):
     """A study with its records -> its store, and what a command says to mean it."""
     made, file = study(), write(tmp_path)
-    store = Store.of(made, tmp_path / "results")
-    store.declare(made)
+    store = declared_store(made, tmp_path / "results")
     for cell in made.cells():
         publish(store, cell)
     return store, [str(file), "--results", str(tmp_path / "results")]

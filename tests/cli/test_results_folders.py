@@ -14,7 +14,7 @@ from fairtrial.storage.record import cell_message
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import PARTS
 from tests.support.mounts import within
-from tests.support.records import ORIGIN, publish
+from tests.support.records import ORIGIN, declared_store, publish
 from tests.support.studies import study, write
 from tests.support.toy import ROOT, run, store_of, table, toy_study
 
@@ -33,8 +33,7 @@ for words in json.loads(sys.argv[1]):
 def folder(tmp_path):
     """A study with its records."""
     write(tmp_path)
-    store = Store.of(study(), tmp_path / "results")
-    store.declare(study())
+    store = declared_store(study(), tmp_path / "results")
     for cell in study().cells():
         publish(store, cell)
     return tmp_path
@@ -60,8 +59,7 @@ def test_a_read_only_folder_is_read_and_refuses_to_be_written_to_in_one_block(fo
 
 
 def test_a_folder_for_records_that_others_own_is_found_out_before_the_first_cell(tmp_path, monkeypatch):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
+    store = declared_store(toy_study(), tmp_path)
     opened = os.open
 
     def refuse(path, flags, *more, **how):

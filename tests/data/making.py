@@ -1,14 +1,20 @@
-"""Small pictures and data sets, made on the spot."""
+"""Small pictures and data sets, made on the spot, and the fault of opening one."""
 
 from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from fairtrial.data import open_dataset
+from fairtrial.errors import BAD_INPUT, Fault
 
 
 def picture(seed: int, size: tuple[int, int] = (8, 8)) -> Image.Image:
@@ -73,3 +79,33 @@ def write_parquet(
             )
         pq.write_table(table, root / f"{split}.parquet")
     return root
+
+
+def fault_of(spec: str, code: int = BAD_INPUT, **options: Any) -> Fault:
+    """The Fault of opening a source; every problem has its three parts."""
+    with pytest.raises(Fault) as caught:
+        open_dataset(spec, **options)
+    assert caught.value.code == code
+    for problem in caught.value.problems:
+        assert problem.what and problem.where and problem.do
+        caught.value.block().encode()  # any terminal can show it
+    return caught.value
+
+
+def at_once(number: int, before: str, then: str, path: Path) -> set[str]:
+    """What so many processes print that run `then` behind one starting gun; both texts know `path`."""
+    gun = path.with_name("gun")
+    code = (
+        f"import sys, time; from pathlib import Path; path, gun = map(Path, sys.argv[1:])\n{before}\n"
+        "print('ready', flush=True)\n"
+        f"while not gun.exists(): time.sleep(0.001)\nprint({then})"
+    )
+    command = [sys.executable, "-c", code, str(path), str(gun)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(number)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    gun.touch()
+    printed = {child.communicate(timeout=60)[0].strip() for child in children}
+    assert [child.returncode for child in children] == [0] * number
+    return printed

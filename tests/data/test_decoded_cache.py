@@ -12,7 +12,7 @@ import pytest
 from fairtrial.data import decoded_cache, image_folder
 from fairtrial.data.split_arrays import Source
 from fairtrial.storage.integrity import sealed
-from tests.data.making import png, write_folder
+from tests.data.making import at_once, png, write_folder
 
 
 @pytest.fixture
@@ -175,21 +175,9 @@ def test_a_relative_cache_home_is_ignored_as_the_specification_asks(monkeypatch,
 
 def test_two_processes_that_build_one_entry_both_end_well(tmp_path, cache_home):
     """Both decode behind the same starting gun; one more opening then decodes nothing."""
-    path, gun = write_folder(tmp_path / "pets", train=40), tmp_path / "gun"
-    code = (
-        "import sys, time; from pathlib import Path; from fairtrial.data import decoded_cache, image_folder\n"
-        "source = image_folder.source(Path(sys.argv[1])); print('ready', flush=True)\n"
-        "while not Path(sys.argv[2]).exists(): time.sleep(0.001)\n"
-        "print(decoded_cache.through(source, 64)[1])"
-    )
-    command = [sys.executable, "-c", code, str(path), str(gun)]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    gun.touch()
-    digests = {child.communicate(timeout=30)[0].strip() for child in children}
-    assert [child.returncode for child in children] == [0, 0]
+    path = write_folder(tmp_path / "pets", train=40)
+    before = "from fairtrial.data import decoded_cache, image_folder; source = image_folder.source(path)"
+    digests = at_once(2, before, "decoded_cache.through(source, 64)[1]", path)
     counted, calls = built(image_folder.source(path))
     assert {decoded_cache.through(counted, 64)[1]} == digests
     assert calls == []

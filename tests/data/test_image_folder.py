@@ -8,24 +8,11 @@ import numpy as np
 import pytest
 
 from fairtrial.data import image_folder, open_dataset
-from fairtrial.errors import BAD_INPUT, Fault
-from tests.data.making import encoded, picture, png, write_folder
-
-
-@pytest.fixture
-def pets(tmp_path):
-    return write_folder(tmp_path / "pets")
+from tests.data.making import encoded, fault_of, picture, png, write_folder
 
 
 def refused(path):
-    """The Fault of opening a folder; every problem has its three parts."""
-    with pytest.raises(Fault) as caught:
-        open_dataset(f"folder:{path}")
-    assert caught.value.code == BAD_INPUT
-    for problem in caught.value.problems:
-        assert problem.what and problem.where and problem.do
-        caught.value.block().encode()  # any terminal can show it
-    return caught.value
+    return fault_of(f"folder:{path}")
 
 
 def only(path):
@@ -217,3 +204,19 @@ def test_two_spellings_in_one_split_are_refused_as_that(tmp_path, split):
     problem = only(spelled(tmp_path / "mine", **names))
     assert "one name in two spellings of Unicode (NFC and NFD)" in problem.what
     assert "'caff\\xe8'" in problem.what and "'caffe\\u0300'" in problem.what
+
+
+@pytest.mark.parametrize("name", image_folder.VALIDATION)
+def test_without_a_test_split_validation_is_it_and_a_note_says_so(name, tmp_path):
+    """As of a hub's parquet: most people's folders are called train and val."""
+    pets, same = (write_folder(tmp_path / each) for each in ("pets", "same"))
+    (pets / "test").rename(pets / name)
+    spec = f"folder:{pets}"
+    data, other = open_dataset(spec, resolution=8), open_dataset(f"folder:{same}", resolution=8)
+    assert data.sha256 == other.sha256 and other.notes == ()
+    assert data.notes == (f"there is no test split: {name} is the test split",)
+    assert open_dataset(spec, resolution=8).notes == data.notes  # from the cache
+    (pets / name / "fox").mkdir()
+    assert f"where: {pets / name / 'fox'}" in fault_of(spec).block()
+    (same / "val").mkdir()  # beside a test split it is not read
+    assert open_dataset(f"folder:{same}", resolution=8).notes == ()

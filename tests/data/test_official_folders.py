@@ -8,14 +8,13 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy.io import savemat
 from torchvision import datasets
 
 from fairtrial.data import official_folders, open_dataset
-from fairtrial.errors import BAD_INPUT, USAGE, Fault
+from fairtrial.errors import BAD_INPUT, USAGE
 from fairtrial.study.data_spec import ON_DISK, name_of
-from tests.data.making import picture, png
+from tests.data.making import fault_of, picture, png
 
 CLASSES = ("airplane", "automobile", "bird")
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 3 * 32 * 32), np.uint8)
@@ -23,10 +22,7 @@ LABELS = np.arange(12) % 3
 
 
 def refused(spec: str, code: int = BAD_INPUT) -> str:
-    with pytest.raises(Fault) as caught:
-        open_dataset(spec, resolution=8)
-    assert caught.value.code == code
-    return caught.value.block()
+    return fault_of(spec, code, resolution=8).block()
 
 
 def write_python(root: Path, monkeypatch) -> Path:
@@ -75,8 +71,9 @@ def test_a_pickle_that_is_not_the_published_one_is_refused_before_it_is_read(tmp
     hostile = b"cos\nsystem\n(S'touch %s'\ntR." % str(canary).encode()
     for name in ("data_batch_1", "test_batch", "batches.meta"):
         (folder / name).write_bytes(hostile)
-    assert "torchvision refuses the files" in refused(f"torchvision:cifar10:{tmp_path}")
-    assert not canary.exists()
+    block = refused(f"torchvision:cifar10:{tmp_path}")
+    assert "torchvision refuses the files" in block and not canary.exists()
+    assert "do:    unpack the archive again" in block and "download" not in block  # which a folder never is
 
 
 def test_cifar100s_binary_version_has_the_fine_labels(tmp_path):
@@ -195,6 +192,8 @@ def test_a_folder_that_holds_no_such_set_says_what_was_looked_for(tmp_path):
     assert "expected cifar-10-batches-py or cifar-10-batches-bin" in block and f"where: {tmp_path}\n" in block
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
     assert "unpack cifar-10-python.tar.gz there first" in refused(f"torchvision:cifar10:{tmp_path}")
+    (tmp_path / "annotations").mkdir()  # as the archives of the pets leave it
+    assert "give this folder the name oxford-iiit-pet" in refused(f"torchvision:oxfordiiitpet:{tmp_path}")
     assert "train_32x32.mat and test_32x32.mat" in refused(f"torchvision:svhn:{tmp_path}")
     assert "did you mean 'cifar10'" in refused(f"torchvision:cifar:{tmp_path}", USAGE)
     assert "torchvision:NAME:DIR" in refused("torchvision:cifar10", USAGE)

@@ -59,7 +59,7 @@ def test_ids_come_rank_by_rank_and_by_class_within_a_rank():
 
 
 def test_the_permutation_is_the_one_of_the_named_stream():
-    """Computed by hand with numpy, outside seeds.py."""
+    """Computed by hand with numpy, outside rng.py."""
     key = int.from_bytes(hashlib.blake2b(b"subset", digest_size=4).digest(), "big")
     sequence = np.random.SeedSequence(20191224, spawn_key=(key, 5, 1))
     expected = np.random.default_rng(sequence).permutation(np.flatnonzero(LABELS == 1))

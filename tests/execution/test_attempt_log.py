@@ -9,9 +9,8 @@ import pytest
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import attempt_record, cell_message, failure
-from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import FailurePolicy
-from tests.support.records import done, killed, origin_in, publish
+from tests.support.records import declared_store, done, killed, origin_in, publish
 from tests.support.toy import toy_study
 
 
@@ -22,9 +21,7 @@ def cells():
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
-    return store
+    return declared_store(toy_study(), tmp_path)
 
 
 def test_a_new_attempt_is_numbered_after_the_last_and_leased(store, cells):

@@ -15,6 +15,7 @@ from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import Contrast
 from tests.support import toy
+from tests.support.records import contents
 from tests.support.toy import Forked, gone, leases, slay, store_of, table, toy_study, until
 
 pytestmark = pytest.mark.slow
@@ -23,15 +24,6 @@ run, start = partial(toy.run, kind=Forked), partial(toy.start, kind=Forked)
 STUDY = {"seeds": 10, "budget": "512ex"}
 TUNED = {"seeds": 4, "val_per_class": 2, "tuning": {"space": {"lr": [0.03, 0.1, 0.3]}, "seeds": 2}}
 CONTRAST = Contrast("gn", treatment={"norm": "gn"}, control={"norm": "bn"})
-
-
-def kept(folder):
-    """What a study's folder holds, without locks, and without what stands for no outcome."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }
 
 
 def drawn(folder):
@@ -119,7 +111,7 @@ def test_parts_in_any_order_merged_are_one_run(tmp_path, parts):
     merge(folders, tmp_path / "once" / "toy")
     for folder in draws.sample(folders, parts):  # one after the other, each with all before
         merge([folder], tmp_path / "grown" / "toy")
-    assert kept(tmp_path / "once" / "toy") == kept(tmp_path / "grown" / "toy")
+    assert contents(tmp_path / "once" / "toy") == contents(tmp_path / "grown" / "toy")
     assert len(store_of(tmp_path / "once").attempts()) == 30
     assert drawn(tmp_path / "once" / "toy") == drawn(tmp_path / "whole" / "toy")
     assert table(tmp_path / "once", **study) == table(tmp_path / "whole", **study)

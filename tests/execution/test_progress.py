@@ -22,7 +22,7 @@ from fairtrial.storage.record import failure
 from fairtrial.storage.store import Store
 from fairtrial.study.failure_policy import FailurePolicy
 from fairtrial.tuning.selection import expected_cells
-from tests.support.records import done, killed, publish
+from tests.support.records import declared_store, done, killed, publish
 from tests.support.toy import toy_study
 
 
@@ -33,8 +33,7 @@ def cells():
 
 @pytest.fixture
 def log(tmp_path, cells):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
+    store = declared_store(toy_study(), tmp_path)
     publish(store, cells[0], 1, killed())
     publish(store, cells[0], 2, done(0.5, train_s=4.0))
     publish(store, cells[1], 1, failure("oom", "MemoryError", "trial.py:1", 3.0))
@@ -183,8 +182,7 @@ def test_the_grid_fits_a_terminal_of_any_size(tmp_path):
 
 def test_trials_are_shown_by_arm_with_the_best_rate_until_they_have_ended(tmp_path):
     made = toy_study(seeds=2, val_per_class=1, tuning={"seeds": 2})
-    store = Store.of(made, tmp_path)
-    store.declare(made)
+    store = declared_store(made, tmp_path)
     cells, trials = expected_cells(made, {})
     for cell in trials:
         validated = done(0.1)

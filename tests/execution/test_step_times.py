@@ -7,10 +7,9 @@ import pytest
 from fairtrial.errors import Fault
 from fairtrial.execution.step_times import calibrated, first_cells, step_seconds, step_time_of
 from fairtrial.storage import provenance
-from fairtrial.storage.store import Store
 from fairtrial.study.identity import arm_key
 from fairtrial.study.settings import Settings
-from tests.support.records import ORIGIN, done, killed, publish
+from tests.support.records import ORIGIN, declared_store, done, killed, publish
 from tests.support.toy import toy_study
 
 HERE = ORIGIN | {"kernels": "torch"}
@@ -28,9 +27,7 @@ def cells():
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
-    return store
+    return declared_store(toy_study(), tmp_path)
 
 
 def test_records_of_before_a_factor_was_added_time_the_same_arm(cells):

@@ -14,10 +14,9 @@ from fairtrial.errors import RESOURCES
 from fairtrial.execution import runner
 from fairtrial.execution.suspension import is_stopped
 from fairtrial.reporting.report import study_report
-from fairtrial.storage.store import Store
 from fairtrial.training.timing import Ledger
 from tests.support import studies
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.toy import gone, leases, run, start, store_of, table, until, workers_of
 
 pytestmark = pytest.mark.slow
@@ -119,8 +118,7 @@ def test_a_folder_that_moves_when_all_cells_are_done_ends_in_one_block(
     tmp_path, monkeypatch, capsys, home, name
 ):
     study, results, usual = studies.study(), tmp_path / "results", getattr(home, name)
-    store = Store.of(study, results)
-    store.declare(study)
+    store = declared_store(study, results)
     for cell in study.cells():
         publish(store, cell)
 

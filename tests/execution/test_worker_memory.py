@@ -12,9 +12,9 @@ import pytest
 from fairtrial.execution.process_environment import worker_environment
 from fairtrial.installation import isolated_python
 from fairtrial.storage.record import cell_message
-from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.loader import find, load
+from tests.support.records import declared_store
 
 MOST_MB = 500
 NOT_NEEDED = {
@@ -45,8 +45,7 @@ print(json.dumps({"status": status, "mb": memory, "loaded": loaded}))
 def test_a_worker_that_ran_a_cell_is_small_and_has_loaded_what_it_needs_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # the images are read anew
     study = replace(load(find("norm")).under("embedded"), budget=Budget(examples=128))  # of 2,048
-    store = Store.of(study, tmp_path)
-    store.declare(study)
+    store = declared_store(study, tmp_path)
     (cell, *_) = study.provisional().cells()
     first = {
         "device": "cpu", "threads": 1, "download": False, "results": [], "folder": str(store.folder),

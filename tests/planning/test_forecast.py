@@ -9,10 +9,9 @@ from fairtrial.execution.step_times import session_s
 from fairtrial.planning import plan
 from fairtrial.planning.forecast import Costs
 from fairtrial.storage.provenance import cpu_model
-from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
-from tests.support.records import ORIGIN, done, killed, publish
+from tests.support.records import ORIGIN, declared_store, done, killed, publish
 from tests.support.toy import toy_study
 
 
@@ -23,9 +22,7 @@ def cells():
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store.of(toy_study(), tmp_path)
-    store.declare(toy_study())
-    return store
+    return declared_store(toy_study(), tmp_path)
 
 
 def trial(cell):

@@ -1,4 +1,4 @@
-"""The plan: counts, what can be seen, what it will take; and the audit of streams."""
+"""The plan: counts, what can be seen, what it will take; data that a run would refuse."""
 
 from dataclasses import replace
 
@@ -10,16 +10,14 @@ from fairtrial.errors import BAD_INPUT, Fault
 from fairtrial.execution.runner import Options
 from fairtrial.execution.step_times import session_s
 from fairtrial.planning import plan
-from fairtrial.planning.plan import EXTRAS
 from fairtrial.storage.provenance import cpu_model
-from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
 from fairtrial.study.identity import arm_key
 from fairtrial.study.limits import VAL_POINTS
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.selection import advance
 from tests.data.making import write_folder, write_parquet
-from tests.support.records import ORIGIN, done, publish, trial
+from tests.support.records import ORIGIN, declared_store, done, publish, trial
 from tests.support.studies import study
 
 AA = {"norm": "gn", "batch_size": 16}
@@ -29,17 +27,10 @@ def planned(made, folder, **how):
     return plan.plan(made, Options(results=folder, **how))
 
 
-def store_of(made, folder):
-    store = Store.of(made, folder)
-    with store.locked():
-        store.declare(made)
-    return store
-
-
 def calibrate(made, folder, step_s, threads=1):
     arms = {arm_key(cell.settings): step_s for cell in made.cells()}
     origin = {**ORIGIN, "cpu": cpu_model(), "threads": threads}
-    store_of(made, folder).calibrate(arms, origin)
+    declared_store(made, folder).calibrate(arms, origin)
 
 
 def test_cells_are_arms_by_seeds_and_the_replica_by_seeds(tmp_path):
@@ -65,7 +56,7 @@ def test_planning_writes_nothing(tmp_path):
 
 def test_what_is_recorded_is_no_longer_to_do(tmp_path):
     made = study()
-    store = store_of(made, tmp_path)
+    store = declared_store(made, tmp_path)
     for cell in made.cells()[:5]:
         publish(store, cell)
     assert planned(made, tmp_path)["pending"] == 7
@@ -121,7 +112,7 @@ def test_times_of_other_threads_are_no_forecast(tmp_path):
 
 def test_recorded_cells_are_a_forecast_too(tmp_path):
     made = study(seeds=range(4))
-    store = store_of(made, tmp_path)
+    store = declared_store(made, tmp_path)
     for cell in made.cells()[:4]:  # the first seed of every arm
         publish(store, cell, result=done(steps=8, train_s=4.0), cpu=cpu_model())
     assert planned(made, tmp_path)["device_s"] == pytest.approx(3 * 2 * (16 + 4) * 0.5)
@@ -142,7 +133,7 @@ def test_arms_that_whole_updates_put_apart_are_warned_of(tmp_path):
 
 def test_a_finished_study_has_nothing_left(tmp_path):
     made = study(seeds=range(2))
-    store = store_of(made, tmp_path)
+    store = declared_store(made, tmp_path)
     for cell in made.cells():
         publish(store, cell)
     assert any("nothing left to train" in line for line in plan.lines(planned(made, tmp_path)))
@@ -159,69 +150,10 @@ def test_one_cell_above_the_total_budget_is_refused(tmp_path):
 
 def test_cells_that_are_done_cost_nothing_more(tmp_path):
     made = study(budget=Budget(seconds=60), seeds=range(2))
-    store = store_of(made, tmp_path)
+    store = declared_store(made, tmp_path)
     for cell in made.cells():
         publish(store, cell)
     plan.refuse_unaffordable(made, Options(results=tmp_path, total_budget_s=1))
-
-
-def test_arms_share_subset_init_order_and_augment():
-    table = plan.audit(
-        study(factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4, 16)})
-    )
-    assert len(table) == 8
-    for name in ("subset", "init", "order", "augment", "eval"):
-        assert len({row[name] for row in table.values()}) == 1, name
-
-
-def test_the_replica_keeps_the_subset_and_draws_the_rest_anew():
-    table = plan.audit(study(aa=AA, fixed={"mixup": 0.1, "label_noise": 0.2}))
-    twin, replica = table["gn, batch 16"], table["gn, batch 16 (A/A)"]
-    assert {name for name in EXTRAS if twin[name] == replica[name]} == {"subset", "labels", "eval"}
-
-
-def test_mixup_is_shared_by_arms_of_one_batch_size():
-    table = plan.audit(study(fixed={"mixup": 0.1}))
-    assert table["bn, batch 4"]["mixup"] == table["gn, batch 4"]["mixup"] != table["gn, batch 16"]["mixup"]
-
-
-def test_mixup_that_is_off_draws_nothing():
-    table = plan.audit(study(factors={"norm": ("gn",), "mixup": (0, 0.1)}, primary=()))
-    assert [row["mixup"] == "-" for row in table.values()] == [True, False]
-
-
-@pytest.mark.parametrize(
-    "factors",
-    [
-        {"norm": ("bn", "gn", "ln"), "batch_size": (4, 16)},
-        {"norm": ("bn", "gn"), "batch_size": (4, 8, 16)},
-        {"batch_size": (16, 4), "norm": ("gn", "bn")},
-    ],
-    ids=["arm", "level", "order"],
-)
-def test_the_draws_of_an_arm_do_not_depend_on_the_others(factors):
-    before, after = plan.audit(study()), plan.audit(study(factors=factors))
-    rows = {frozenset(arm.split(", ")): row for arm, row in after.items()}
-    for arm, row in before.items():
-        assert rows[frozenset(arm.split(", "))] == row
-
-
-def test_other_seeds_draw_otherwise():
-    first, other = (plan.audit(study(seeds=seeds))["bn, batch 4"] for seeds in ((0, 1), (0, 2)))
-    assert all(first[name] != other[name] for name in EXTRAS if first[name] != "-")
-
-
-def test_two_streams_of_one_state_are_refused(monkeypatch):
-    monkeypatch.setattr(plan, "state", lambda name, *words: (1, 2))
-    with pytest.raises(Fault, match="two streams of chance share a state"):
-        plan.audit(study())
-
-
-def test_the_audit_is_a_table():
-    lines = list(plan.audit_lines(plan.audit(study(aa=AA))))
-    assert lines[0].split() == ["arm", *EXTRAS]
-    assert len(lines) == 1 + 5 + 1
-    assert "equal digests are equal draws" in lines[-1]
 
 
 def test_data_that_is_not_here_is_told_before_a_run_is_refused(tmp_path):
@@ -288,7 +220,7 @@ def test_a_class_that_has_just_enough_is_planned_and_so_are_listed_images_and_ce
     listed = replace(listed, fixed=listed.fixed | {"indices": str(tmp_path / "lists.json")})
     assert planned(listed, tmp_path)["pending"]
     done_by_now = asking(few, 3, seeds=range(2))
-    store = store_of(done_by_now, tmp_path / "done")
+    store = declared_store(done_by_now, tmp_path / "done")
     for cell in done_by_now.cells():
         publish(store, cell)
     assert planned(done_by_now, tmp_path / "done")["pending"] == 0
@@ -299,7 +231,7 @@ def test_what_a_value_beyond_an_edge_takes_stands_beside_the_forecast_until_tuni
     tuned = study(tuning=Tuning({"lr": (0.1, 0.3, 1.0)}, seeds=2))
     arms = len(tuned.arms())
     assert planned(tuned, tmp_path / "before")["beyond_an_edge"]["wall_s"] is None
-    store = store_of(tuned, tmp_path)
+    store = declared_store(tuned, tmp_path)
     origin = {**ORIGIN, "cpu": cpu_model()}
     cells = tuned.provisional().cells()[:arms]
     step_s = {arm_key(cell.settings): 3.0 for cell in cells}

@@ -6,15 +6,8 @@ from fairtrial.planning.status import lines, status
 from fairtrial.storage.record import cell_message, failure
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
-from tests.support.records import diverged, done, killed, publish
+from tests.support.records import declared_store, diverged, done, killed, publish
 from tests.support.studies import study
-
-
-def started(made, folder):
-    store = Store.of(made, folder)
-    with store.locked():
-        store.declare(made)
-    return store
 
 
 def test_a_study_that_never_ran_is_pending_and_stays_unwritten(tmp_path):
@@ -27,7 +20,7 @@ def test_a_study_that_never_ran_is_pending_and_stays_unwritten(tmp_path):
 
 def test_outcomes_are_counted_and_blocks_are_complete_seeds(tmp_path):
     made = study()
-    store = started(made, tmp_path)
+    store = declared_store(made, tmp_path)
     for cell in made.cells()[:7]:
         publish(store, cell, result=(diverged if cell.seed == 1 else done)(train_s=2.0))
     found = status(made, store)
@@ -41,7 +34,7 @@ def test_outcomes_are_counted_and_blocks_are_complete_seeds(tmp_path):
 
 def test_lost_attempts_are_listed_and_billed(tmp_path):
     made = study()
-    store, cell = started(made, tmp_path), made.cells()[0]
+    store, cell = declared_store(made, tmp_path), made.cells()[0]
     publish(store, cell, 1, killed(lost_s=3.0))
     publish(store, cell, 2)
     found = status(made, store)
@@ -54,7 +47,7 @@ def test_lost_attempts_are_listed_and_billed(tmp_path):
 
 def test_a_cell_that_failed_three_times_is_named_with_its_reason(tmp_path):
     made = study()
-    store, cell = started(made, tmp_path), made.cells()[0]
+    store, cell = declared_store(made, tmp_path), made.cells()[0]
     for attempt in (1, 2, 3):
         publish(store, cell, attempt, failure("error", f"boom {attempt}", "x.py:1", 0.0))
     publish(store, made.cells()[1], 1, failure("error", "once", "x.py:1", 0.0))
@@ -64,7 +57,7 @@ def test_a_cell_that_failed_three_times_is_named_with_its_reason(tmp_path):
 
 def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):
     made = study(seeds=range(4))
-    store = started(made, tmp_path)
+    store = declared_store(made, tmp_path)
     publish(store, made.cells()[-1])  # seed 3
     found = status(study(), store)
     assert (found["counts"], found["other_cells"]) == ({"pending": 12}, 1)
@@ -73,7 +66,7 @@ def test_cells_of_an_earlier_declaration_are_told_apart(tmp_path):
 
 def test_a_running_cell_shows(tmp_path):
     made = study()
-    store = started(made, tmp_path)
+    store = declared_store(made, tmp_path)
     store.lease(cell_message(made.cells()[0]), 1, 4242, {"threads": 1})
     found = status(made, store)
     assert found["running"] == 1
@@ -105,7 +98,7 @@ def test_a_run_says_how_long_it_goes_on_and_what_each_arm_has_by_now(tmp_path):
 def test_a_forecast_is_graded_by_what_was_spent(tmp_path):
     """Each arm's first cell forecasts its others: four arms of 2 s, then 2, 3 and nothing yet."""
     made = study()
-    store, cells = started(made, tmp_path), made.cells()
+    store, cells = declared_store(made, tmp_path), made.cells()
     for cell in cells[:4]:
         publish(store, cell, result=done(train_s=2.0))
     assert status(made, store)["forecast"] is None
@@ -121,7 +114,7 @@ def test_a_forecast_is_graded_by_what_was_spent(tmp_path):
 def test_what_all_recorded_cells_of_another_declaration_have_is_told(tmp_path):
     """A budget and a learning rate that no cell of the study has; what they share with it is not told."""
     recorded = study(seeds=range(2), fixed={"lr": 0.2}, budget=Budget(examples=128))
-    store = started(recorded, tmp_path)
+    store = declared_store(recorded, tmp_path)
     for cell in recorded.cells():
         publish(store, cell)
     found = status(study(seeds=range(2)), store)

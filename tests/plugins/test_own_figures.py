@@ -11,8 +11,7 @@ from fairtrial.execution.cell.check_plugin import check
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.reporting.report import own_figures
 from fairtrial.reporting.verify import check as verify
-from fairtrial.storage.store import Store
-from tests.support.records import done, publish
+from tests.support.records import declared_store, done, publish
 from tests.support.studies import study, write
 
 FIGURE = '''\
@@ -42,8 +41,7 @@ def recorded(tmp_path, monkeypatch):
     """A finished study of 12 cells whose file lies in the current folder."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
-    store = Store.of(study(), tmp_path / "results")
-    store.declare(study())
+    store = declared_store(study(), tmp_path / "results")
     for number, cell in enumerate(study().cells()):
         publish(store, cell, result=done(0.9 + number / 500, weights=cell.id))
     return store

@@ -38,5 +38,5 @@ def test_an_edited_night_is_noticed(tmp_path):
 
 def test_no_night_says_how_to_record_one(tmp_path):
     with pytest.raises(Fault) as raised:
-        history.of_device(tmp_path, "cpu", 1)
+        history.recorded(history.folder_of_device(tmp_path, "cpu", 1))
     assert "fairtrial gate --record" in raised.value.block()

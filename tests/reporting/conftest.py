@@ -18,10 +18,9 @@ from fairtrial.study.budget import Budget
 from fairtrial.study.study import Cell, Contrast, Study
 from fairtrial.study.tuning_plan import Tuning
 from fairtrial.tuning.selection import advance
+from tests.reporting.judging import BN, GN_WS
 from tests.support.records import outcome
 
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 TRIED = (0.01, 0.1, 1.0)  # rates of `tuned`
 # Of the first tuning seed; each later one is a point better at 0.1, and nowhere else. None: diverged.
 VAL_ACC = {"bn": (0.50, 0.90, None), "gn": (0.60, 0.80, 0.40)}
@@ -106,7 +105,7 @@ def publish(tmp_path: Path) -> Callable[..., Store]:
 
 
 def made_up(cell: Cell, said: Any) -> dict[str, Any]:
-    """A result as `trial.run_cell` gives it."""
+    """A result as `run_cell` gives it."""
     if isinstance(said, str):
         said = {"status": said}
     if not isinstance(said, dict):

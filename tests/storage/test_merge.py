@@ -14,7 +14,7 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
 from tests.support import records
-from tests.support.records import ORIGIN, publish
+from tests.support.records import ORIGIN, contents, publish
 from tests.support.studies import study
 
 
@@ -39,20 +39,12 @@ def joined(stores, into, **how):
     return merge([store.folder for store in stores], into / "small", **how)
 
 
-def files(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }
-
-
 def refusal(stores, tmp_path, **how):
     """The one problem of a merge that is refused; nothing is written by it."""
     with pytest.raises(Fault) as refused:
         joined(stores, tmp_path / "into", **how)
     assert refused.value.code == REFUSED
-    assert not files(tmp_path / "into")
+    assert not contents(tmp_path / "into")
     return refused.value.problems[0]
 
 
@@ -129,7 +121,7 @@ def test_how_much_was_known_is_the_most_that_any_knew(parts, tmp_path):
         (store.folder / "study.json").write_text(sealed(record, indent=1))
     joined(parts, tmp_path / "a")
     joined(parts[::-1], tmp_path / "b")
-    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert Store(tmp_path / "a" / "small").declared()["history"][0]["seen"] == 4
 
 
@@ -195,7 +187,7 @@ def test_a_damaged_record_stops_it_before_anything_is_written(parts, tmp_path):
     with pytest.raises(Fault) as refused:
         joined(parts, tmp_path / "into")
     assert refused.value.code == BAD_INPUT and str(path) in refused.value.block()
-    assert not files(tmp_path / "into")
+    assert not contents(tmp_path / "into")
 
 
 def test_a_pipe_among_the_weights_does_not_hang_it(parts, tmp_path):
@@ -214,7 +206,7 @@ def test_a_folder_that_is_being_run_is_refused(parts, tmp_path):
 def test_a_merge_that_is_cut_off_anywhere_goes_on(parts, tmp_path, monkeypatch):
     """The n-th file is not written: the sources are whole, and the same command ends as if uncut."""
     joined(parts, tmp_path / "uncut")
-    sources = [files(store.folder) for store in parts]
+    sources = [contents(store.folder) for store in parts]
     publish_file, left = atomic.publish, [0]
 
     def cut(path, *content, **how):
@@ -230,8 +222,8 @@ def test_a_merge_that_is_cut_off_anywhere_goes_on(parts, tmp_path, monkeypatch):
             joined(parts, into)
         left[0] = -1
         joined(parts, into)
-        assert files(into) == files(tmp_path / "uncut")
-    assert [files(store.folder) for store in parts] == sources
+        assert contents(into) == contents(tmp_path / "uncut")
+    assert [contents(store.folder) for store in parts] == sources
 
 
 def test_the_command_joins_results_folders_and_says_what_it_did(parts, tmp_path, capsys):

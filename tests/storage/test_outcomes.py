@@ -3,9 +3,8 @@
 import pytest
 
 from fairtrial.storage.outcomes import of_study, outcomes
-from fairtrial.storage.store import Store
 from fairtrial.study.study import regime_of
-from tests.support.records import publish
+from tests.support.records import declared_store, publish
 from tests.support.toy import toy_study
 
 
@@ -15,8 +14,7 @@ def recorded(tmp_path):
 
     def put(*studies):
         for study in studies:
-            store = Store.of(study, tmp_path)
-            store.declare(study)
+            store = declared_store(study, tmp_path)
             for cell in study.cells():
                 publish(store, cell)
         return outcomes(store.attempts())

@@ -59,6 +59,11 @@ def need(way: str) -> None:
         pytest.skip(reason)
 
 
+def known_to_round_alike() -> bool:
+    """Whether torch has the rounding here that our C repeats: elsewhere a trial may find another one."""
+    return torch.__version__ >= "2.15" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+
+
 def close(found: torch.Tensor, expected: np.ndarray, tolerance: float) -> None:
     """Within a tolerance that is relative to the largest value of all filters."""
     size = np.abs(expected).max(initial=0)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from fairtrial.storage.record import is_timing
 from tests.support.toy import HitCounter
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,12 @@ class Cells:
         self._process.stdin.close()
         self._process.wait(timeout=60)
         self._process.stdout.close()
+
+
+def repeats(result):
+    """All of a result that must be the same: every weight, buffer, velocity and loss, and the record."""
+    spent = {name: value for name, value in result["spent"].items() if not is_timing(name)}
+    return {name: result[name] for name in ("status", "measured", "drawn", "arrays")} | {"spent": spent}
 
 
 def main() -> None:

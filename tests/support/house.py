@@ -131,6 +131,18 @@ def keyword(call, name):
     return next((ast.unparse(each.value) for each in call.keywords if each.arg == name), None)
 
 
+def users(modules, *names):
+    """The modules that call one of these names; '.rename' is a method of anything."""
+    return {name for name in modules if any(called(call).endswith(names) for call in calls(name))}
+
+
+def strings(name):
+    """The texts in a module that are no docstrings."""
+    return {
+        node.value for node in nodes(name) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
 def longest_chain():
     """The longest chain of imports of our own, at load, as modules; a circle is a ValueError."""
     best, open_ = {}, []

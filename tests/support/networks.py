@@ -15,9 +15,11 @@ def draw(name: str) -> np.random.Generator:
     return np.random.default_rng(crc32(name.encode()))
 
 
-def network(kernels: str = "fastest", weight_std: bool | str = True, classes: int = 4) -> ResNetV2:
+def network(
+    kernels: str = "fastest", weight_std: bool | str = True, classes: int = 4, norm: str = "gn"
+) -> ResNetV2:
     """A mini whose head is not zero, so that a gradient reaches every layer."""
-    model = create_model("mini", classes, "gn", weight_std, kernels=kernels)
+    model = create_model("mini", classes, norm, weight_std, kernels=kernels)
     init_weights(model, draw)
     nn.init.normal_(model.head.conv.weight, std=0.1, generator=torch.Generator().manual_seed(0))
     return model

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message, failure
 from fairtrial.storage.store import Store
-from fairtrial.study.study import Cell
+from fairtrial.study.study import Cell, Study
 
 ORIGIN = {
     "fairtrial": "0.1.0",
@@ -18,6 +19,22 @@ ORIGIN = {
 }
 
 
+def declared_store(study: Study, folder: Path) -> Store:
+    """The store of a study in a results folder, which declares it."""
+    store = Store.of(study, folder)
+    store.declare(study)
+    return store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, by path, without hidden files: locks, and what stands for no outcome."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
 def done(
     acc: float = 0.9,
     *,
@@ -26,7 +43,7 @@ def done(
     data: str = "d" * 64,
     weights: str | None = None,
 ) -> Json:
-    """A result as `trial.run_cell` gives it."""
+    """A result as `run_cell` gives it."""
     spent = {
         **dict.fromkeys(("examples", "flops", "eval_s", "load_s"), 0),
         "steps": steps,
@@ -46,7 +63,7 @@ def diverged(**how: Any) -> Json:
 
 
 def killed(where: str = "job", lost_s: float = 0.5) -> Json:
-    """A result of an attempt whose job died."""
+    """A result of an attempt whose worker died."""
     return failure("killed", "the job was killed by signal 9 (SIGKILL)", where, lost_s)
 
 

@@ -236,3 +236,15 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def acts(monkeypatch: Any, **environment: str) -> None:
+    """Set what toy workers are to do."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def ends(results: Path) -> list[tuple[str, str]]:
+    """(status, how it ended) of the attempts that have no result."""
+    found = [record for record in store_of(results).attempts() if record.error]
+    return [(record.status, record.error.what) for record in found]

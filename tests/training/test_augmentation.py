@@ -124,7 +124,7 @@ def test_a_longer_table_starts_with_the_shorter_one():
 
 
 def test_the_table_is_the_one_of_the_named_stream():
-    """Computed by hand with numpy, outside seeds.py."""
+    """Computed by hand with numpy, outside rng.py."""
     key = int.from_bytes(hashlib.blake2b(b"augment", digest_size=4).digest(), "big")
     uniform = np.random.default_rng(np.random.SeedSequence(20191224, spawn_key=(key, 7, 2))).random((N, 3))
     table = draws("crop-flip", 7, 2, N, PAD)
@@ -185,7 +185,7 @@ def test_normalize_is_the_formula_of_bit():
 
 
 def test_mixup_is_the_blend_of_bits_pytorch_code():
-    """l * x + (1 - l) * x[partner], with draws made by hand outside seeds.py."""
+    """l * x + (1 - l) * x[partner], with draws made by hand outside rng.py."""
     key = int.from_bytes(hashlib.blake2b(b"mixup", digest_size=4).digest(), "big")
     rng = np.random.default_rng(np.random.SeedSequence(20191224, spawn_key=(key, 3, 1, 9)))
     lam, partner = rng.beta(0.4, 0.4), rng.permutation(6)

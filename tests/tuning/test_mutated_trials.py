@@ -16,13 +16,12 @@ import optuna
 import pytest
 
 from fairtrial.errors import BAD_INPUT, Fault
-from fairtrial.storage.store import Store
 from fairtrial.tuning import shared_trials
 from fairtrial.tuning.database_url import read_url
 from fairtrial.tuning.schedule import tuning_alone
 from fairtrial.tuning.shared_trials import SharedTrials
 from tests.support.mutations import NUMBERS, changed, damaged, refusals
-from tests.support.records import outcome
+from tests.support.records import declared_store, outcome
 from tests.support.toy import toy_study
 
 STUDY = toy_study(norms=("gn",), seeds=1, val_per_class=2, tuning={"space": {"lr": [0.1, 0.3]}, "seeds": 1})
@@ -40,9 +39,7 @@ def at_once(monkeypatch):
 
 
 def store_in(folder):
-    store = Store.of(STUDY, folder)
-    store.declare(STUDY)
-    return store
+    return declared_store(STUDY, folder)
 
 
 def driver(store, file, room=0):

@@ -34,7 +34,7 @@ def report_all(given: Namespace) -> int:
         "report": str(made.path), "cells": made.cells, "studies": made.studies, "drawn": made.drawn,
         "missing": list(made.missing), "warnings": list(made.warnings),
     }  # fmt: skip
-    told = f"{made.drawn} exhibits from {made.cells:,} cells of {made.studies} studies"
+    told = f"{made.drawn} report items from {made.cells:,} cells of {made.studies} studies"
     show(found, [*made.told, *made.missing, told, f"report: {made.path}"], given.json)
     return DONE if made.complete else INCOMPLETE
 
@@ -150,7 +150,7 @@ def measure(given: Namespace) -> int:
 def gate(given: Namespace) -> int:
     """Say whether this tree is slower than its base."""
     results_folder(given.results)
-    if given.history:
+    if given.history is not None:
         return _gate_history(given)
     from fairtrial.cli import gate_options
 
@@ -166,7 +166,12 @@ def _gate_history(given: Namespace) -> int:
     from fairtrial.regression import history
     from fairtrial.reporting.figures import gate_history_figure
 
-    folder, nights = history.of_device(given.results, options.device(given.device), int(given.threads))
+    if given.history:
+        folder = Path(given.history).absolute()
+    else:
+        device, threads = options.device(given.device), int(given.threads)
+        folder = history.folder_of_device(given.results, device, threads)
+    nights = history.recorded(folder)
     found = gate_history_figure.series(nights)
     paths, caption = gate_history_figure.draw(found, folder.name, folder)
     said = gate_history_figure.sentences(found)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from fairtrial.data.room import amount, free_in_cache, image_bytes
 from fairtrial.errors import BAD_INPUT, RESOURCES, USAGE, Fault, Problem
 from fairtrial.execution.container import cores
 from fairtrial.failpoints import VARIABLE
@@ -42,6 +43,7 @@ OLDEST_TORCH: Final = (2, 6)
 LOW_DISK_MB: Final = 100
 MOST_CLASSES: Final = 20  # that are named one by one
 MOST_SIZES: Final = 5
+LARGER: Final = (128, 224)  # pixels, of photographs
 IMPORT_S: Final = 60  # seconds that an extra may take to load
 
 
@@ -204,6 +206,9 @@ def _data_lines(name: str, uses: dict[str, Any]) -> Iterator[str]:
         shown = [f"{size} ({n:,})" for size, n in sizes[:MOST_SIZES]]
         more = ["..."] if len(sizes) > MOST_SIZES else []
         yield f"          sizes {', '.join(shown + more)}; a study resizes all to one"
+    sides = (FACTORS["resolution"].default, *LARGER)
+    taken = [f"{amount(image_bytes(uses['train'] + uses['test'], side))} at {side} px" for side in sides]
+    yield f"          decoded {', '.join(taken)}; {amount(free_in_cache())} are free in the cache"
     for note in uses["notes"]:
         yield f"          {note}"
 

@@ -173,8 +173,9 @@ def gate_options(parser: argparse.ArgumentParser) -> None:
         "--save-baseline", action="store_true", help="measure this tree alone and store that as the baseline"
     )
     group.add_argument(
-        "--history", action="store_true", help="find and draw changes of level in the recorded gates"
-    )
+        "--history", nargs="?", const="", metavar="FOLDER",
+        help="find and draw changes of level in recorded gates: of this device, or in the folder of another",
+    )  # fmt: skip
 
 
 def plan_options(parser: argparse.ArgumentParser) -> None:

@@ -247,8 +247,8 @@ def ray_address(address: str) -> str:
 def device(name: str, *, here: bool = True) -> str:
     """'cpu', or GPUs as torch calls them, 'cuda:0,cuda:1'; a Fault says which there are.
 
-    'cuda' is every GPU of this machine. Each of them gets one job. here: False where others compute: then it
-    is every GPU of theirs.
+    'cuda' is every GPU of this machine, with a worker each. here: False where others compute: then it is all
+    of theirs.
     """
     if name == "cpu":
         return name

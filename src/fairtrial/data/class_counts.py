@@ -21,6 +21,29 @@ SMALLEST: Final = {
     "digits": 116, "cifar10": 5000, "cifar100": 500, "svhn": 4659, "stl10": 500, "flowers102": 10,
     "mnist": 5421, "fashionmnist": 6000,
 }  # fmt: skip
+# Images of both splits, of those and of other sets that are the same everywhere.
+PUBLISHED: Final = {
+    "digits": (1201, 596), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000),
+    "svhn": (73_257, 26_032), "stl10": (5000, 8000), "flowers102": (1020, 6149),
+    "oxfordiiitpet": (3680, 3669), "mnist": (60_000, 10_000), "fashionmnist": (60_000, 10_000),
+}  # fmt: skip
+# Who counts them elsewhere: a path or place -> split: its images.
+IMAGES: Final = {
+    "parquet": "fairtrial.data.parquet:count_images",
+    "folder": "fairtrial.data.image_folder:count_folder",
+    "torchvision": "fairtrial.data.official_folders:count_images",
+}
+
+
+def image_counts(spec: str) -> tuple[int, int] | None:
+    """Training and test images of some data, without reading one; None where that is not known."""
+    parsed = parse(spec)
+    if parsed.name in PUBLISHED:
+        return PUBLISHED[parsed.name]
+    if parsed.kind not in IMAGES or is_missing(spec):
+        return None
+    counts: Mapping[str, int] = named_by(IMAGES[parsed.kind])(parsed.place)
+    return (counts["train"], counts["test"]) if counts["train"] else None
 
 
 def class_counts(spec: str) -> Mapping[str, int]:

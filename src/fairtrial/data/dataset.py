@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -120,13 +121,18 @@ def _open(spec: str, resolution: int | None, download: bool) -> Dataset:
         do = "use 32 for CIFAR-like images, 128 or more for photographs"
         raise fault(f"expected a resolution in 2..{MAX_RESOLUTION}; got {resolution}", "resolution", do)
     arrays, sha256 = decoded_cache.through(source_of(parsed, download), resolution)
+    parts = (arrays.train_images, arrays.train_labels, arrays.test_images, arrays.test_labels)
+    with warnings.catch_warnings():
+        # large images cannot be written to, and nobody does
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        train_images, train_labels, test_images, test_labels = map(torch.from_numpy, parts)
     return Dataset(
         name=parsed.name,
         classes=arrays.classes,
-        train_images=torch.from_numpy(arrays.train_images),
-        train_labels=torch.from_numpy(arrays.train_labels),
-        test_images=torch.from_numpy(arrays.test_images),
-        test_labels=torch.from_numpy(arrays.test_labels),
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
         sha256=sha256,
         notes=arrays.notes,
         sizes=arrays.sizes,

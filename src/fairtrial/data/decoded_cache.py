@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 
+from fairtrial.data import room
 from fairtrial.data.decode import DECODER
 from fairtrial.data.split_arrays import Arrays, Source
 from fairtrial.errors import Fault, Shortage, refuse_shortage
@@ -43,6 +45,8 @@ def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
     sha256 = arrays.sha256()
     try:
         _save(entry, arrays, sha256)
+        if isinstance(arrays.train_images, np.memmap):  # too many for memory: those of the entry
+            return _load(entry)
     except Fault as error:
         _log.info("decoded images are not cached: %s", error)
     return arrays, sha256
@@ -51,11 +55,13 @@ def through(source: Source, resolution: int | None) -> tuple[Arrays, str]:
 def _load(entry: Path) -> tuple[Arrays, str]:
     path = entry.with_suffix(".json")
     record = unsealed(path, json.loads(read_file(path, MOST_LABELS)))
-    # Copy on write: pages are shared between workers, and torch gets memory that it may call writable.
     pictures = entry.with_suffix(".npy")
     # a pipe in its place would hang numpy
-    open_file(pictures).close()
-    images = np.load(pictures, mmap_mode="c", allow_pickle=False)
+    with open_file(pictures) as opened:
+        large = os.fstat(opened.fileno()).st_size >= room.LARGE
+    # Copy on write: pages are shared between workers, and torch gets memory that it may call writable. That
+    # counts against a limit of memory, so large images are read alone.
+    images = np.load(pictures, mmap_mode="r" if large else "c", allow_pickle=False)
     labels = [np.array(record[f"{split}_labels"], np.int64) for split in ("train", "test")]
     count = len(labels[0])
     # entries of before lack the sizes

@@ -1,4 +1,4 @@
-"""An image folder: DIR/train/<class>/* and DIR/test/<class>/*, one image per file; or an archive of one."""
+"""An image folder: DIR/train/<class>/* and DIR/test/<class>/* (or val), an image a file; or its archive."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from fairtrial.plain_file import read_file
 
 JUNK: Final = ("Thumbs.db", "desktop.ini", "__MACOSX")  # and every name that starts with a dot
 MOST: Final = 100_000  # images that are counted before a run
+VALIDATION: Final = ("val", "valid", "validation")  # what people call a test split
 _LAYOUT: Final = "lay the images out as DIR/train/CLASS/* and DIR/test/CLASS/*"
 
 
@@ -30,10 +31,11 @@ _LAYOUT: Final = "lay the images out as DIR/train/CLASS/* and DIR/test/CLASS/*"
 class _Scan:
     """What a walk over the two splits found."""
 
+    folders: dict[str, Path]  # of the splits
     files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)  # split -> class -> files
     skipped: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    digest: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def source(path: Path, download: bool = False) -> Source:
@@ -44,7 +46,7 @@ def source(path: Path, download: bool = False) -> Source:
 def walked(
     path: Path, folders: Mapping[str, Path] | None = None, flat: Mapping[str, str] | None = None
 ) -> Source:
-    """The images below a folder. folders: those of the splits, by default DIR/train and DIR/test.
+    """The images below a folder. folders: those of the splits; by default those of `split_folders`.
 
     flat: file -> class, of test images that lie in their folder itself.
     """
@@ -56,7 +58,8 @@ def walked(
                 stamp.update(f"{split}/{name}/{file.name}\n{_digest(file, scan)}\n".encode())
     if scan.problems:
         raise Fault(scan.problems, BAD_INPUT)
-    return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}", partial(_build, scan))
+    told = "".join(f" {note}" for note in scan.notes)
+    return Source(f"folder 1 {stamp.hexdigest()} {scan.skipped}{told}", partial(_build, scan))
 
 
 def class_counts(path: Path) -> dict[str, int] | None:
@@ -72,20 +75,49 @@ def class_counts(path: Path) -> dict[str, int] | None:
     return {name: len(files) for name, files in sorted(scan.files["train"].items())}
 
 
+def split_folders(path: Path) -> dict[str, Path]:
+    """Split -> its folder: train, and test or, where there is none, that of validation."""
+    others = [path / name for name in ("test", *VALIDATION)]
+    return {"train": path / "train", "test": next((each for each in others if each.is_dir()), others[0])}
+
+
+def count_images(folders: Mapping[str, Path]) -> dict[str, int]:
+    """Split -> its images, by names alone: files in folders of classes, and in the folder itself."""
+    return {split: sum(map(_count, _listed(folder))) for split, folder in folders.items()}
+
+
+def count_folder(path: Path) -> dict[str, int]:
+    """Split -> its images; none of an archive, which is not unpacked for that."""
+    return {"train": 0, "test": 0} if archive.is_archive(path) else count_images(split_folders(path))
+
+
+def _count(entry: os.DirEntry[str]) -> int:
+    return len(_listed(Path(entry.path))) if entry.is_dir() else 1
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
 def _scanned(
     path: Path, folders: Mapping[str, Path] | None = None, flat: Mapping[str, str] | None = None
 ) -> _Scan:
     """The files of both splits, of which none is read."""
-    scan = _Scan()
-    folders = folders or {split: path / split for split in ("train", "test")}
-    for split, folder in folders.items():
+    scan = _Scan(dict(folders or split_folders(path)))
+    if folders is None and (name := scan.folders["test"].name) != "test":
+        scan.notes = (f"there is no test split: {name} is the test split",)
+    for split, folder in scan.folders.items():
         if split == "test" and flat:
             scan.files[split] = _sorted_by(flat, folder, scan)
         else:
             found = _entries(folder, scan, folders=True)
             scan.files[split] = {name: _images(entry, scan) for name, entry in found}
-    _join_spellings(path, scan)
-    _check(path, scan)
+    _join_spellings(scan)
+    _check(scan)
     return scan
 
 
@@ -108,8 +140,8 @@ def _build(scan: _Scan, resolution: int | None) -> Arrays:
         files = [file for name in sorted(members) for file in members[name]]
         labels = [classes.index(name) for name in sorted(members) for _ in members[name]]
         splits[split] = Split(np.array(labels, np.int64), partial(_read, files), partial(_where, files))
-    notes = (f"skipped {len(scan.skipped)} files: {listed(scan.skipped)}",) if scan.skipped else ()
-    return decoded(classes, splits["train"], splits["test"], resolution, notes)
+    skipped = (f"skipped {len(scan.skipped)} files: {listed(scan.skipped)}",) if scan.skipped else ()
+    return decoded(classes, splits["train"], splits["test"], resolution, scan.notes + skipped)
 
 
 def _read(files: list[Path], row: int) -> bytes:
@@ -163,7 +195,7 @@ def _images(parent: Path, scan: _Scan) -> list[Path]:
     return files
 
 
-def _join_spellings(path: Path, scan: _Scan) -> None:
+def _join_spellings(scan: _Scan) -> None:
     """Give a test class the name of training where only Unicode's spelling differs (NFC; NFD of a Mac).
 
     Two spellings of one name within a split join the problems: what belongs together is not ours to say.
@@ -175,7 +207,7 @@ def _join_spellings(path: Path, scan: _Scan) -> None:
             if (before := first.setdefault(_composed(name), name)) != name:
                 what = f"expected one folder per class; {before!a} and {name!a} are one name in two spellings"
                 do = "move the images into one of the two folders"
-                problem = Problem(f"{what} of Unicode (NFC and NFD)", _shown(path / split / name), do)
+                problem = Problem(f"{what} of Unicode (NFC and NFD)", _shown(scan.folders[split] / name), do)
                 scan.problems.append(problem)
         if split == "train":
             spelled = first
@@ -187,16 +219,18 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _check(path: Path, scan: _Scan) -> None:
+def _check(scan: _Scan) -> None:
     train, test = scan.files["train"], scan.files["test"]
     for split, classes in scan.files.items():
-        if not classes and (path / split).is_dir():
+        if not classes and scan.folders[split].is_dir():
             what = "expected one folder per class; there is none"
-            scan.problems.append(Problem(what, _shown(path / split), _LAYOUT))
+            scan.problems.append(Problem(what, _shown(scan.folders[split]), _LAYOUT))
     unknown = sorted(set(test) - set(train)) if train else []
     for name in unknown:
         what = f"expected the classes of training ({listed(sorted(train))}); the test split also has {name!r}"
-        scan.problems.append(Problem(what, _shown(path / "test" / name), "add training images, or remove it"))
+        scan.problems.append(
+            Problem(what, _shown(scan.folders["test"] / name), "add training images, or remove it")
+        )
 
 
 def _digest(file: Path, scan: _Scan) -> str:

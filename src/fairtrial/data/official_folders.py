@@ -28,6 +28,7 @@ BASES: Final = {  # what torchvision makes below its root
     "flowers102": "flowers-102",
     "oxfordiiitpet": "oxford-iiit-pet",
 }
+_BY_HAND: Final = {"oxfordiiitpet": "annotations", "flowers102": "jpg"}  # what their archives leave on top
 SVHN: Final = ("train_32x32.mat", "test_32x32.mat")
 _CIFAR: Final = {  # folder of the binary version, files of its splits, bytes of labels before an image, names
     "cifar10": (
@@ -40,6 +41,7 @@ _CIFAR: Final = {  # folder of the binary version, files of its splits, bytes of
 }
 _IDX: Final = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}
 _SIDE: Final = 32
+_AGAIN: Final = "unpack the archive again"
 
 
 def source(place: str, download: bool = False) -> Source:
@@ -49,7 +51,7 @@ def source(place: str, download: bool = False) -> Source:
     name, _, folder = place.partition(":")
     path = Path(folder)
     if (found := _torchvision_root(name, path)) is not None:
-        return torchvision_sets.of_files(name, *found)
+        return torchvision_sets.of_files(name, *found, do=_AGAIN)
     if name in _CIFAR:
         folder, splits, before, names = _CIFAR[name]
         at = next((each for each in (path / folder, path) if (each / splits[1][0]).exists()), None)
@@ -85,6 +87,8 @@ def _absent(name: str, path: Path) -> Fault:
         file.name for file in (path.iterdir() if path.is_dir() else ()) if file.suffix in (".gz", ".tgz")
     ]
     do = f"unpack {archives[0]} there first" if archives else "name the folder that holds it"
+    if name in _BY_HAND and (path / _BY_HAND[name]).is_dir():
+        do = f"give this folder the name {BASES[name]}, which torchvision looks for"
     return fault(
         f"expected {wanted}, which torchvision or the archive of {name} leaves", str(path), do, BAD_INPUT
     )
@@ -100,7 +104,7 @@ def _stamp(name: str, files: list[Path]) -> str:
         except OSError as error:
             refuse_shortage(error, str(file))
             what = f"expected the file {file.name} of {name}: {error.strerror}"
-            problems.append(Problem(what, str(file), "unpack the archive again"))
+            problems.append(Problem(what, str(file), _AGAIN))
     if problems:
         raise Fault(problems, BAD_INPUT)
     return f"{name} as published 1 {digest.hexdigest()}"
@@ -123,9 +127,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _damaged(file: Path, why: str) -> Fault:
-    return fault(
-        f"expected a whole file of the archive; {why}", str(file), "unpack the archive again", BAD_INPUT
-    )
+    return fault(f"expected a whole file of the archive; {why}", str(file), _AGAIN, BAD_INPUT)
 
 
 def _cifar(files: list[list[Path]], before: int, names: Path, resolution: int | None) -> Arrays:
@@ -191,14 +193,24 @@ def _array(file: Path, dims: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
+def count_images(place: str) -> dict[str, int]:
+    """Split -> the images of ILSVRC in a folder, by names alone."""
+    base = _ilsvrc_base(Path(place.partition(":")[2]))
+    return image_folder.count_images({"train": base / "train", "test": base / "val"})
+
+
+def _ilsvrc_base(path: Path) -> Path:
+    bases = (path, path / "ILSVRC/Data/CLS-LOC", path / "Data/CLS-LOC")
+    return next((each for each in bases if (each / "train").is_dir()), path)
+
+
 def _ilsvrc(path: Path) -> tuple[Path, dict[str, Path], dict[str, str]]:
     """The folder, the folders of the splits, and the class of each validation image that lies in none.
 
     train/WNID/*.JPEG and val/WNID/*.JPEG, as torchvision sorts them; or a flat val beside the devkit or
     Kaggle's LOC_val_solution.csv. Its test images have no public labels: validation is the test split.
     """
-    bases = (path, path / "ILSVRC/Data/CLS-LOC", path / "Data/CLS-LOC")
-    base = next((each for each in bases if (each / "train").is_dir()), path)
+    base = _ilsvrc_base(path)
     val = base / "val"
     flat = sorted(file.name for file in val.glob("*.JPEG")) if val.is_dir() else []
     labels = _val_classes(path, base, flat) if flat else {}

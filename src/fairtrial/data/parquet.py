@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairtrial.data.parquet_files import SPLITS, files_of
-from fairtrial.data.parquet_table import Table
+from fairtrial.data.parquet_table import Table, rows_of
 from fairtrial.data.split_arrays import Arrays, Source, Split, decoded
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 from fairtrial.plain_file import open_file
@@ -39,6 +39,12 @@ def class_counts(path: Path) -> dict[str, int]:
     names, first, _ = _classes(tables)
     labels = np.concatenate([table.labels for table in tables["train"]]) - first
     return dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
+
+
+def count_images(path: Path) -> dict[str, int]:
+    """Split -> its images, by footers alone."""
+    files, _ = files_of(path)
+    return {split: sum(rows_of(file) for file in shards) for split, shards in files.items()}
 
 
 def _of_each(path: Path, files: Mapping[str, Sequence[Path]], take: Callable[[Any], Any]) -> list[Any]:

@@ -88,6 +88,11 @@ class Table:
             yield batch.column(0)
 
 
+def rows_of(file: Path) -> int:
+    """Return how many images a file has, by its footer."""
+    return _reader(file).rows
+
+
 def _reader(file: Path) -> ParquetReader:
     try:
         return ParquetReader(file, file.stat().st_size, str(file), _ADVICE)

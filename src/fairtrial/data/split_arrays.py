@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fairtrial.data.decode import Unusable, pixels
+from fairtrial.data.room import room_for
 from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
 
 SHOWN: Final = 20  # offenders in a message; the rest is counted
@@ -160,7 +161,7 @@ def _decode(
             problems.append(Problem(str(error), split.where(row), "replace this image, or remove it"))
             continue
         if not len(images):
-            images = np.empty((len(rows), *picture.shape), np.uint8)
+            images = room_for((len(rows), *picture.shape))
         if picture.shape != images.shape[1:]:
             (high, wide), (first_high, first_wide) = picture.shape[1:], images.shape[2:]
             what = f"expected {first_wide}x{first_high} pixels like the first image; got {wide}x{high}"

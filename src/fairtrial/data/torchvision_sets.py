@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,8 @@ DOWNLOADS: Final = {
     },
 }
 LARGEST: Final = 4 * 2**30  # bytes of one download; STL10 has 2.6 GB
+_DOWNLOAD: Final = "add --download to the command"
+_ADVICE: Final = re.compile(r"\.? ?You can use download=True.*")  # of torchvision, to a programmer
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -65,17 +68,20 @@ def source(name: str, download: bool = False) -> Source:
     return of_files(name, root, files)
 
 
-def of_files(name: str, root: Path, files: list[Path]) -> Source:
-    """A row of study.data_spec.TORCHVISION from the files below a root that torchvision takes."""
+def of_files(name: str, root: Path, files: list[Path], do: str = _DOWNLOAD) -> Source:
+    """A row of study.data_spec.TORCHVISION from the files below a root that torchvision takes.
+
+    do: what to do about files that torchvision refuses.
+    """
     stamp = hashlib.sha256()
     for file in files:
         with open_file(file) as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         stamp.update(f"{file.relative_to(root)}\n{digest}\n".encode())
-    return Source(f"torchvision 1 {name} {stamp.hexdigest()}", partial(_build, name, root))
+    return Source(f"torchvision 1 {name} {stamp.hexdigest()}", partial(_build, name, root, do))
 
 
-def _absent(name: str, root: Path, why: str, do: str = "add --download to the command") -> Fault:
+def _absent(name: str, root: Path, why: str, do: str = _DOWNLOAD) -> Fault:
     return fault(f"expected the images of {name}; {why}", str(root), do, BAD_INPUT)
 
 
@@ -133,12 +139,12 @@ def _md5(file: Path) -> str:
         return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
-def _build(name: str, root: Path, resolution: int | None) -> Arrays:
+def _build(name: str, root: Path, do: str, resolution: int | None) -> Arrays:
     try:
         train, test = _open(name, root, download=False)
         first, second = _split(train, f"{name} train"), _split(test, f"{name} test")
     except (_Refused, OverflowError) as error:  # a label of twenty digits
-        raise _absent(name, root, f"torchvision refuses the files: {error}") from None
+        raise _absent(name, root, f"torchvision refuses the files: {error}", do) from None
     names = getattr(train, "classes", None) or range(first.labels.max(initial=-1) + 1)  # SVHN has no names
     return decoded(tuple(map(str, names)), first, second, resolution)
 
@@ -158,7 +164,7 @@ def _open(name: str, root: Path, *, download: bool) -> list[Any]:
         refuse_shortage(error, str(root))
         if isinstance(error, OSError) and error.errno in _FULL:
             raise
-        raise _Refused(str(error) or type(error).__name__) from None
+        raise _Refused(_ADVICE.sub("", str(error)) or type(error).__name__) from None
 
 
 def _split(dataset: Any, title: str) -> Split:

@@ -16,6 +16,7 @@ ROOT: Final = Path("/sys/fs/cgroup")
 OWN: Final = Path("/proc/self/cgroup")  # a line for each hierarchy: number, controllers, path
 WORKER_BYTES: Final = 800 << 20  # that a worker on a CPU takes, about; for the default of --jobs
 DRIVER_BYTES: Final = 200 << 20
+MEMORY_SHARE: Final = 0.85  # of the memory, for one worker; the rest is the driver's and the system's
 LEAST_BYTES: Final = 640 << 20  # below it no cell of the smallest network ends well
 
 

@@ -9,6 +9,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
+from fairtrial.python_path import without_empty
 from fairtrial.storage.provenance import best_instructions
 
 MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quarter of a step at batch 64
@@ -39,8 +40,8 @@ def worker_environment(threads: int, device: str) -> dict[str, str]:
     """Return the variables of a worker process; of malloc, instructions and cuBLAS the user's stand."""
     environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     drop_binding(environment)
-    if "PYTHONPATH" in environment:  # an empty entry is the current folder, which nobody meant
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, environment["PYTHONPATH"].split(os.pathsep)))
+    if "PYTHONPATH" in environment:
+        environment["PYTHONPATH"] = without_empty(environment["PYTHONPATH"])
     if device != "cpu":  # cuBLAS repeats itself only with a fixed workspace
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     elif not CHOOSING & environment.keys():

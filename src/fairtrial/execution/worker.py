@@ -20,10 +20,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
-from fairtrial.execution.container import memory_bytes
+from fairtrial.execution.container import MEMORY_SHARE, memory_bytes
 from fairtrial.execution.process_environment import unmap_unused_libraries
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.failpoints import failpoint
@@ -39,8 +39,6 @@ from fairtrial.study.settings import Settings
 from fairtrial.study.study import Cell
 
 Message = dict[str, Any]
-# of the machine's memory, for one worker; the rest is the driver's and the system's
-MEMORY_SHARE: Final = 0.85
 
 
 def main() -> None:

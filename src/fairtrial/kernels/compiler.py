@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
+from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
 from typing import Final
 
@@ -103,9 +103,15 @@ def _typed(found: ctypes.CDLL) -> ctypes.CDLL:
     four, statistics = (c_void_p,) * 4, (c_int64, c_float, c_int)
     found.norm_forward.argtypes = [*four, *sizes, *statistics, *four[:2]]
     found.norm_backward.argtypes = [*four, *sizes, *statistics, *four[:3]]
+    found.batch_norm_evaluated.argtypes = [*four, *four[:2], *sizes[:2], c_double, c_int]
+    found.batch_norm_forward.argtypes = [*four, *four[:3], *sizes[:2], c_float, c_double, c_int, c_void_p]
+    found.batch_norm_backward.argtypes = [*four, *sizes[:2], c_int, *four[:3]]
+    found.sgd_update.argtypes = [c_int64, *(pointers,) * 3, numbers, *(c_float,) * 3, c_int]
     for function in (
         found.standardize_filters, found.standardize_filters_backward,
         found.norm_forward, found.norm_backward,
+        found.batch_norm_evaluated, found.batch_norm_forward, found.batch_norm_backward,
+        found.sgd_update,
     ):  # fmt: skip
         function.restype = None
     return found

@@ -18,7 +18,7 @@ CACHED: Final = 4_000_000
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
     """The library that was tried here; dispatch.py says whether there is one."""
     return compiler.load(compiler.kept())
 
@@ -59,8 +59,8 @@ def standardize(
     shapes = Shapes.of(weights)
     root, slope = torch.empty(2, shapes.total, dtype=torch.float32, device="cpu")
     stream = sum(weight.numel() for weight in weights) > CACHED
-    _library().standardize_filters(
-        len(weights), _addresses(weights), _addresses(out), shapes.filters, shapes.lengths,
+    library().standardize_filters(
+        len(weights), addresses(weights), addresses(out), shapes.filters, shapes.lengths,
         root.data_ptr(), slope.data_ptr(), eps, outside, correction, stream,
     )  # fmt: skip
     return Standardized(out, root, slope)
@@ -72,8 +72,8 @@ def standardize_backward(gradients: Sequence[Tensor | None], made: Standardized)
     gradients: laid out as the filters are.
     """
     shapes = Shapes.of(made.filters)
-    _library().standardize_filters_backward(
-        len(gradients), _addresses(gradients), _addresses(made.filters), shapes.filters, shapes.lengths,
+    library().standardize_filters_backward(
+        len(gradients), addresses(gradients), addresses(made.filters), shapes.filters, shapes.lengths,
         made.root.data_ptr(), made.slope.data_ptr(),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def normalize(
     y = torch.empty_like(x)
     kept = x.new_empty(2 * images * (groups + channels))
     room = x.new_empty(2 * images * channels)
-    _library().norm_forward(
+    library().norm_forward(
         x.data_ptr(), y.data_ptr(), weight.data_ptr(), bias.data_ptr(), images, pixels, channels,
         groups, eps, relu, kept.data_ptr(), room.data_ptr(),
     )  # fmt: skip
@@ -106,7 +106,7 @@ def normalize_backward(
     _sizes(dy)
     dx, given = torch.empty_like(x), x.new_empty(2, channels)
     room = x.new_empty(2 * images * (channels + groups))
-    _library().norm_backward(
+    library().norm_backward(
         dy.data_ptr(), x.data_ptr(), dx.data_ptr(), weight.data_ptr(), images, pixels, channels,
         groups, eps, relu, kept.data_ptr(), given.data_ptr(), room.data_ptr(),
     )  # fmt: skip
@@ -128,5 +128,6 @@ def _refuse_other_than_float32(*tensors: Tensor) -> None:
             raise ValueError(known)
 
 
-def _addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:
+def addresses(tensors: Sequence[Tensor | None]) -> ctypes.Array[c_void_p]:
+    """Where the values of each tensor begin, for C; None as it is."""
     return (c_void_p * len(tensors))(*[None if each is None else each.data_ptr() for each in tensors])

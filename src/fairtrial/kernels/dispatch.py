@@ -58,6 +58,11 @@ def choose(device: str) -> Choice:
     return _chosen[device]
 
 
+def tried(device: str) -> bool:
+    """Whether our own kernels were tried on a device by this process or its run, and run there."""
+    return device in _chosen and _chosen[device].reason is None
+
+
 def adopt(device: str, choice: Choice) -> None:
     """Take over what another process of the same run found on this device."""
     _chosen[device] = choice

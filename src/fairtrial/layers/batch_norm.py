@@ -5,15 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fairtrial.kernels.cpu_batch_norm import evaluated, fuses, trained
+from fairtrial.kernels.dispatch import FASTEST
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """BN; with `stat_batch`, ghost BN (Hoffer et al., 2017).
 
     In training, each run of `stat_batch` images of the batch has its own statistics: k * stat_batch images in
     one batch give what they give as k batches one after the other, running statistics included. Evaluation is
-    plain BN.
+    plain BN. kernels: a row of `dispatch.KERNELS`.
     """
 
+    kernels: str = FASTEST
     momentum: float
     num_batches_tracked: Tensor
 
@@ -23,13 +27,14 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels)
         self.stat_batch = stat_batch
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """relu: cut the result at zero, which our kernels do in the same pass."""
         if not self.training:
-            return self._normalize(x)
+            return self._normalize(x, relu)
         stat_batch = self._images_per_statistic(x)
         if stat_batch == x.shape[0]:
-            return self._normalize(x)
-        return torch.cat([self._normalize(images) for images in x.split(stat_batch)])
+            return self._normalize(x, relu)
+        return torch.cat([self._normalize(images, relu) for images in x.split(stat_batch)])
 
     def _images_per_statistic(self, x: Tensor) -> int:
         batch, _, height, width = x.shape
@@ -46,14 +51,17 @@ class BatchNorm2d(nn.BatchNorm2d):
             )
         return stat_batch
 
-    def _normalize(self, x: Tensor) -> Tensor:
+    def _normalize(self, x: Tensor, relu: bool) -> Tensor:
         """What nn.BatchNorm2d does with its default settings, by the shortest way."""
+        if fuses(self.kernels, x, self.training):
+            return (trained if self.training else evaluated)(self, x, relu)
         if self.training:
             self.num_batches_tracked.add_(1)
-        return torch.batch_norm(
+        out = torch.batch_norm(
             x, self.weight, self.bias, self.running_mean, self.running_var,
             self.training, self.momentum, self.eps, torch.backends.cudnn.enabled,
         )  # fmt: skip
+        return torch.relu_(out) if relu else out
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, stat_batch={self.stat_batch}"

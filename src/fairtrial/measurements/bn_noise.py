@@ -25,7 +25,7 @@ BATCHES: Final = 200
 BN: Final[dict[str, Any]] = {"norm": "bn", "weight_std": False}
 
 
-def measure(dataset: Dataset, upstream: Path, *, batches: int = BATCHES) -> dict[str, Any]:
+def measure(dataset: Dataset, upstream: Path) -> dict[str, Any]:
     """Every BN network of a pre-training study, on the training images of a data set.
 
     -> {"data", "data_sha256", "sizes", "batches", "nets": [see `noise`, with upstream_seed and sha256]}.
@@ -38,9 +38,9 @@ def measure(dataset: Dataset, upstream: Path, *, batches: int = BATCHES) -> dict
     nets = []
     for record in checkpoints(upstream):
         network, sha256 = _network(record, upstream)
-        rows = batches_of(record.seed, len(images), batches)
+        rows = batches_of(record.seed, len(images), BATCHES)
         nets.append({"upstream_seed": record.seed, "sha256": sha256, **noise(network, images, rows)})
-    facts = {"data": dataset.name, "data_sha256": dataset.sha256, "sizes": list(SIZES), "batches": batches}
+    facts = {"data": dataset.name, "data_sha256": dataset.sha256, "sizes": list(SIZES), "batches": BATCHES}
     return {**facts, "side": int(images.shape[-1]), "nets": nets}
 
 

@@ -51,14 +51,14 @@ def _parameters(name: str, classes: int) -> int:
     return sum(each.numel() for each in network.parameters())
 
 
-def kept_bytes(name: str, side: int, classes: int = 10) -> int:
+def kept_bytes(name: str, side: int) -> int:
     """Bytes that one more image of a batch adds to what autograd keeps for the backward pass, in float32.
 
     Counted on the meta device as the difference between two images and one, each tensor once; what does not
     grow with the batch, weights and standardized filters, drops out.
     """
     with torch.device("meta"):
-        network = create_model(name, classes)
+        network = create_model(name, 10)
         one, two = (_kept(network, torch.empty(images, 3, side, side)) for images in (1, 2))
     return two - one
 

@@ -39,16 +39,16 @@ TURNS: Final = 20  # of the power iteration
 Row = dict[str, float]
 
 
-def measure(dataset: Dataset, *, seeds: int = SEEDS, looks: Sequence[int] = LOOKS) -> dict[str, Any]:
-    """Every arm from `seeds` starts, on the training images of a data set.
+def measure(dataset: Dataset) -> dict[str, Any]:
+    """Every arm from SEEDS starts, on the training images of a data set.
 
     -> {"model", "data", "data_sha256", "side", "batch", "lr", "looks", "radii", "arms": [levels, "runs"]}; a
     run is a row for each look, see `smoothness`. Starts and batches are equal in all arms.
     """
-    arms = [{**arm, "runs": [along(arm, seed, dataset, looks) for seed in range(seeds)]} for arm in ARMS]
+    arms = [{**arm, "runs": [along(arm, seed, dataset, LOOKS) for seed in range(SEEDS)]} for arm in ARMS]
     facts = {"model": MODEL, "data": dataset.name, "data_sha256": dataset.sha256, "batch": BATCH, "lr": LR}
     side = int(dataset.train_images.shape[-1])
-    return {**facts, "side": side, "looks": list(looks), "radii": list(RADII), "arms": arms}
+    return {**facts, "side": side, "looks": list(LOOKS), "radii": list(RADII), "arms": arms}
 
 
 def along(arm: dict[str, Any], seed: int, dataset: Dataset, looks: Sequence[int]) -> list[Row]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fairtrial.layers.batch_norm import BatchNorm2d
 from fairtrial.layers.group_norm import GroupNorm
 
 EXPANSION = 4  # output channels of a bottleneck per middle channel
@@ -106,7 +107,7 @@ def _norm_then_relu(norm: nn.Module, x: Tensor) -> Tensor:
 
 def _norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
     """relu(norm(x)), in place unless the norm returns x itself ("none"), which the shortcut still reads."""
-    if isinstance(norm, GroupNorm):
+    if isinstance(norm, BatchNorm2d | GroupNorm):
         return norm(x, relu=True)
     out = norm(x)
     return torch.relu(out) if out is x else torch.relu_(out)

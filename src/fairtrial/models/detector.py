@@ -18,7 +18,6 @@ from fairtrial.models.torchvision_backbones import count_macs
 
 CHANNELS: Final = 256  # of every level of the pyramid (Lin et al., 2017)
 CLASSES: Final = 80  # of COCO
-ANCHORS: Final = 9  # 3 sizes x 3 shapes
 LEVELS: Final = ("P3", "P4", "P5", "P6", "P7")
 SIDE: Final = 1024  # pixels, BiT App. E
 PARTS: Final = ("backbone", "fpn", "class head", "box head")
@@ -75,7 +74,7 @@ def create_detector(name: str, classes: int = CLASSES, *, side: int = SIDE, **ar
     side: pixels to which images in [0, 1] are resized. arm: norm, weight_std of `create_model`. Its parts are
     `backbone.body`, `backbone.fpn`, `head.classification_head` and `head.regression_head`.
     """
-    with torch.device("cpu"):  # see backbones.py: its import computes with numbers
+    with torch.device("cpu"):  # see torchvision_backbones.py: its import computes with numbers
         from torchvision.models.detection import RetinaNet
 
     network, spec = create_model(name, 1, **arm), MODELS[name]

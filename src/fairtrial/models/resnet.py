@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fairtrial.kernels.dispatch import FASTEST, KERNELS
 from fairtrial.layers import CONVS, NORMS, FilterBank, ScaledStdConv2d, StdConv2d
+from fairtrial.layers.batch_norm import BatchNorm2d
 from fairtrial.layers.group_norm import GroupNorm
 from fairtrial.models.blocks import EXPANSION, Parts, activated
 from fairtrial.norm_table import BLOCK_TABLE, NORM_TABLE, named_by
@@ -127,7 +128,7 @@ def create_model(
         ways = (row.activates, unit.preactivated, stride_on, row.relu_in_place)
         model = ResNetV2(spec, num_classes, Parts(conv, build_norm, named_by(unit.builder), *ways))
     for layer in model.modules():
-        if isinstance(layer, StdConv2d | GroupNorm):
+        if isinstance(layer, StdConv2d | BatchNorm2d | GroupNorm):
             layer.kernels = kernels
     model.built = Built(name, num_classes, norm, weight_std, stat_batch, block, stride_on, groups)
     return model

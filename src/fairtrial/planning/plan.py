@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fairtrial.data.class_counts import class_counts, shortage
-from fairtrial.errors import BAD_INPUT, Fault, Problem, fault
+from fairtrial.errors import fault
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.run_options import Options
+from fairtrial.planning.data_check import refuse_data
 from fairtrial.planning.forecast import Costs
 from fairtrial.planning.power import look_alpha
 from fairtrial.rng import key, prefix, replicate_key, state
-from fairtrial.screen import duration, working
+from fairtrial.screen import duration
 from fairtrial.stats import minimal_detectable_effect
 from fairtrial.storage.record import Attempt
 from fairtrial.storage.store import Store
@@ -21,7 +21,6 @@ from fairtrial.study.budget import parity_gap
 from fairtrial.study.data_spec import is_missing
 from fairtrial.study.factors import label, recorded_digest
 from fairtrial.study.limits import PARITY_LIMIT, units
-from fairtrial.study.settings import DRAWN
 from fairtrial.study.study import Cell, Study
 from fairtrial.study.tuning_plan import may_be_added
 from fairtrial.tuning.selection import expected_cells
@@ -47,11 +46,11 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
     log = AttemptLog(store, study.failures)
     cells, trials = expected_cells(study, log.counted)
     pending = log.pending([*trials, *cells])
-    _refuse_data(pending)
+    jobs = min(options.jobs_for(study), max(1, len(pending)))
+    room = refuse_data(pending, options.device, jobs)
     costs = Costs.of(store, log.records, options)
     times = [costs.cell_s(cell) for cell in pending]
     untimed = {label(cell.levels) for cell, seconds in zip(pending, times, strict=True) if seconds is None}
-    jobs = min(options.jobs_for(study), max(1, len(pending)))
     total = sum(seconds for seconds in times if seconds is not None)
     total += costs.launches_s(pending) if options.jobs_for(study) == 1 else 0.0
     seeds, n, family, alpha = len(study.seeds), units(study), max(1, len(study.contrasts)), look_alpha(study)
@@ -77,6 +76,7 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "jobs": jobs,
         "untimed_arms": sorted(untimed),
         "missing_data": sorted(spec for spec in {cell.data for cell in cells} if is_missing(spec)),
+        "room": room,
         "unlooked_arms": sorted({label(c.levels) for c in pending if costs.looks_s(c) is None}),
         "own_training": bool(study.cell),
         "forecast_s": None if untimed else total / jobs,
@@ -85,23 +85,6 @@ def plan(study: Study, options: Options) -> dict[str, Any]:
         "detectable_sd": minimal_detectable_effect(n, alpha=alpha) if n > 1 else None,
         "detectable_sd_holm": minimal_detectable_effect(n, alpha=alpha / family) if n > 1 else None,
     }
-
-
-def _refuse_data(pending: Sequence[Cell]) -> None:
-    """A Fault where data of this machine would not open, or a class has too few images; none is read."""
-    asked = {
-        (cell.data, cell.settings.shots, cell.settings.val_per_class)
-        for cell in pending
-        if cell.indices == DRAWN
-    }
-    specs = sorted({cell.data for cell in pending})
-    with working("looking at the data"):
-        counts = {spec: class_counts(spec) for spec in specs}
-    problems: list[Problem] = []
-    for spec, shots, val in sorted(asked, key=str):
-        problems += shortage(spec, counts[spec], shots if isinstance(shots, int) else None, val)
-    if problems:
-        raise Fault(problems, BAD_INPUT)
 
 
 def _gap(cells: list[Cell]) -> float:
@@ -166,6 +149,8 @@ def lines(plan: dict[str, Any]) -> Iterable[str]:
     yield f"budget     {plan['budget_words']} per cell"
     for spec in plan["missing_data"]:
         yield f"warning    {spec} is not on this machine: a run here would be refused"
+    for sentence in plan["room"]:
+        yield f"data       {sentence}"
     if plan["parity_gap"] > PARITY_LIMIT:
         yield (
             f"warning    whole updates put the arms {100 * plan['parity_gap']:.0f} % apart in examples:"

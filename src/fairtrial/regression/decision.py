@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from fairtrial.stats import holm, trimmed_interval, welch_interval
+from fairtrial.stats.student import t_cdf, t_quantile
 from fairtrial.study.limits import MIN_UNITS
 
 SLOWER: Final = "slower"
@@ -151,7 +151,7 @@ def _t(each: Estimate, bound: float) -> float:
 
 
 def _upper_tail(t: float, df: float) -> float:
-    return 0.5 if t == 0 else float(stdtr(df, -t))
+    return 0.5 if t == 0 else t_cdf(-t, df)
 
 
 def _limits(each: Estimate) -> tuple[float, float, float]:
@@ -159,7 +159,7 @@ def _limits(each: Estimate) -> tuple[float, float, float]:
     ratio = math.exp(each.log_ratio)
     if not 0 < each.se < math.inf:
         return ratio, 0.0, math.inf
-    half = float(stdtrit(each.df, 0.5 + LEVEL / 2)) * each.se
+    half = t_quantile(0.5 + LEVEL / 2, each.df) * each.se
     return ratio, math.exp(each.log_ratio - half), math.exp(min(each.log_ratio + half, 700))
 
 

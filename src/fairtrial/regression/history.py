@@ -29,14 +29,18 @@ def append(
     )
 
 
-def of_device(results: Path, device: str, threads: int) -> tuple[Path, list[dict[str, Any]]]:
-    """Return the folder of this device and its nights; a Fault (exit 3) where none is recorded."""
-    folder = results / "bench" / folder_name(identity(device, threads))
+def folder_of_device(results: Path, device: str, threads: int) -> Path:
+    """Return the folder of this device below a results folder, whether or not a gate is recorded there."""
+    return results / "bench" / folder_name(identity(device, threads))
+
+
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """Return the nights of a device's folder in order of time; a Fault (exit 3) where none is recorded."""
     found = nights(folder)
     if not found:
-        do = "record gates: fairtrial gate --record"
-        raise fault("no gate of this device is recorded", str(folder / FOLDER), do, BAD_INPUT)
-    return folder, found
+        do = "record gates: fairtrial gate --record; or name the folder of a device: --history FOLDER"
+        raise fault("no gate is recorded here", str(folder / FOLDER), do, BAD_INPUT)
+    return found
 
 
 def nights(folder: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """A file of a report beside the same file made anew: where they differ, and what another library explains.
 
 Texts and tables must be equal to the letter. In verdicts.json a float may differ beyond its ninth digit:
-versions of scipy do. A picture says which matplotlib drew it. By the same version it must be the same one. By
-another version its drawing is not compared, and that is noted; the texts in an svg are, and a page around its
-figures.
+versions of scipy do, and processors. A picture says which matplotlib drew it. By the same version it must be
+the same one; numbers of a pdf may differ by less than is seen. By another version its drawing is not
+compared, and that is noted; the texts in an svg are, and a page around its figures.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _LAST_DIGITS: Final = 1e-9  # relative; what another version of scipy may change
 _HEADS: Final = {".png": 33, ".pdf": 0}  # bytes that say what size a picture claims, before it is unpacked
 _MOST_UNPACKED: Final = 2**26  # bytes of a stream of a pdf
 _MOST_PLACES: Final = 20  # of one file that are listed
+_PDF_NUMBER: Final = re.compile(rb"(-?\d+(?:\.\d+)?)")
+_NEAR: Final = 1e-4  # points; matplotlib writes ten decimals, of which another processor rounds the last anew
+_SHADES: Final = 2.5 / 255  # of a pixel, where another processor places an edge a 256th of it aside
 _AROUND: Final = 24  # characters shown around a place
 
 
@@ -55,7 +58,7 @@ def compare(kind: str, found: bytes, expected: bytes) -> Difference:
     note = _other_version(found) if kind in (".svg", ".png", ".pdf", ".html") else ""
     if kind in (".png", ".pdf"):
         sized = found[: _HEADS[kind]] == expected[: _HEADS[kind]]
-        same = note or (sized and _content(kind, found) == _content(kind, expected))
+        same = note or (sized and _alike(_content(kind, found), _content(kind, expected)))
         return Difference(() if same else ("the picture is not the one that the records give",), note)
     try:
         old, new = found.decode(), expected.decode()
@@ -99,7 +102,7 @@ def _texts_of(svg: str) -> str:
     return "\n".join(" ".join(text.split()) for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL))
 
 
-def _content(kind: str, data: bytes) -> object:
+def _content(kind: str, data: bytes) -> bytes | np.ndarray:
     """Return the pixels of a png, the unpacked streams of a pdf: another zlib packs them otherwise."""
     if kind == ".png":
         try:
@@ -107,9 +110,24 @@ def _content(kind: str, data: bytes) -> object:
         except Exception as error:  # whatever damage does to a decoder
             refuse_shortage(error, "the picture")
             return data
-        return pixels.shape, np.asarray(pixels).tobytes()
+        return np.asarray(pixels, np.float64)
     objects = re.sub(rb"/Length \d+|\d+ 0 obj\s+\d+\s+endobj", b"", data[: data.rfind(b"\nxref")])
     return re.sub(rb"(?<=stream\n)(.*?)(?=\nendstream)", _unpacked, objects, flags=re.DOTALL)
+
+
+def _alike(old: bytes | np.ndarray, new: bytes | np.ndarray) -> bool:
+    """Return whether two pictures show the same: places of a pdf, shades of a png as far as they are seen."""
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return old.shape == new.shape and bool(np.abs(old - new).max(initial=0) <= _SHADES)
+    if not isinstance(old, bytes) or not isinstance(new, bytes):
+        return False  # one of them is damaged
+    (old_words, old_numbers), (new_words, new_numbers) = map(_words_and_numbers, (old, new))
+    return old_words == new_words and np.allclose(old_numbers, new_numbers, rtol=0, atol=_NEAR)
+
+
+def _words_and_numbers(content: bytes) -> tuple[list[bytes], list[float]]:
+    parts = _PDF_NUMBER.split(b" ".join(content.split()))
+    return parts[::2], [float(number) for number in parts[1::2]]
 
 
 def _unpacked(stream: re.Match[bytes]) -> bytes:
@@ -182,7 +200,11 @@ def _of_json(found: str, expected: str) -> Difference:
     places = _listed(_lines("\n".join(old_lines), "\n".join(new_lines)))
     if not places and not close:
         places = _listed(_lines(found, expected))
-    note = f"{len(close)} floats differ beyond their ninth digit, as versions of scipy do" if close else ""
+    note = (
+        f"{len(close)} floats differ beyond their ninth digit, as versions of scipy and processors do"
+        if close
+        else ""
+    )
     return Difference(places, note)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import grounds, title
 from fairtrial.reporting.verdicts.verdict_record import finding_record
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ class Verdicts:
         rows = [
             {
                 "verdict": finding.verdict,
-                "word": finding.verdict.replace("_", " "),
+                "word": spaced(finding.verdict),
                 "sentence": sentence,
                 "grounds": grounds(finding),
                 "warnings": finding.warnings,

@@ -135,6 +135,11 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
+def capital(text: str) -> str:
+    """Return a text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(number: int, word: str) -> str:
     """Return '1 seed', '2 seeds'."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

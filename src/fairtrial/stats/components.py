@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from fairtrial.stats.inputs import constant
 from fairtrial.stats.records import Interval
 from fairtrial.stats.rules import check_share
-from fairtrial.stats.student import fit_mean
+from fairtrial.stats.student import fit_mean, t_quantile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ def variance_components(
     clipped = [max(part, 0.0) for part in parts]
     fit = fit_mean(table.mean(axis=1), level, table.ravel())
     error, df, warning = _new_columns(squares, table.shape)
-    half = float(stdtrit(df, 0.5 + level / 2)) * error if error and not fit.warnings else math.inf
+    half = t_quantile(0.5 + level / 2, df) * error if error and not fit.warnings else math.inf
     zeros = [name for name, part in zip((rows, cols), parts, strict=False) if part < 0]
     values = (*squares, *clipped, *_shares(clipped, sum(clipped)))
     names = [f"{kind}_{part}" for kind in ("ms", "var", "share") for part in ("row", "col", "res")]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairtrial.stats.inputs import Groups, Values, constant, joined, sample
 from fairtrial.stats.records import InteractionInterval, PairedInterval, RatioInterval, WelchInterval
-from fairtrial.stats.rules import FEW_UNITS, NO_VARIANCE, check_count, check_share
+from fairtrial.stats.rules import check_count, check_share, no_interval
 from fairtrial.stats.student import Fit, fit_mean, fit_t
 from fairtrial.study.limits import MIN_UNITS
 
@@ -65,14 +65,14 @@ def welch_interval(
 def _fit_welch(arms: list[np.ndarray], level: float) -> Fit:
     """se² = Σ s_i² / n_i, with the degrees of freedom of Welch and Satterthwaite."""
     n, estimate = sum(map(len, arms)), float(arms[0].mean() - arms[1].mean())
-    if min(map(len, arms)) < 2:
-        return fit_t(estimate, math.inf, 0, level, n=n, warning=FEW_UNITS)
+    fewest = min(map(len, arms))
+    if fewest < 2:
+        return fit_t(estimate, math.inf, 0, level, n=n, warning=no_interval(fewest, flat=True))
     parts = [0.0 if constant(arm) else float(arm.var(ddof=1)) / len(arm) for arm in arms]
     total, free = sum(parts), [len(arm) - 1 for arm in arms]
     # Shares of the total keep the ratio clear of underflow.
     shares = sum((part / total) ** 2 / v for part, v in zip(parts, free, strict=True)) if total else 0.0
-    few = min(map(len, arms)) < MIN_UNITS
-    warning = FEW_UNITS if few else "" if total else NO_VARIANCE
+    warning = no_interval(fewest, flat=not total)
     return fit_t(estimate, math.sqrt(total), 1 / shares if total else sum(free), level, n=n, warning=warning)
 
 

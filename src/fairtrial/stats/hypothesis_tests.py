@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
 
 from fairtrial.stats.inputs import Groups, Random, Values, generator, joined
 from fairtrial.stats.records import Equivalence, ExactTest, HolmStep, Record
 from fairtrial.stats.rules import Margin, check_share, limits
-from fairtrial.stats.student import fit_mean
+from fairtrial.stats.student import fit_mean, t_cdf
 
 MOST_PAIRS = 20  # 2^20 sign vectors are still counted one by one
 _RESAMPLES = 99_999
@@ -114,7 +113,7 @@ def tost(
     t_lower, t_upper, p_lower, p_upper = 0.0, 0.0, 1.0, 1.0
     if not fit.warnings:
         t_lower, t_upper = (fit.estimate - lower) / fit.se, (fit.estimate - upper) / fit.se
-        p_lower, p_upper = float(stdtr(fit.df, -t_lower)), float(stdtr(fit.df, t_upper))
+        p_lower, p_upper = t_cdf(-t_lower, fit.df), t_cdf(t_upper, fit.df)
     return Equivalence(
         **fit.interval(),
         method="two one-sided paired t tests" + (" of group means" if groups is not None else ""),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fairtrial.stats.rules import TINY
+from fairtrial.stats.rules import is_rounding
 
 Values: TypeAlias = Mapping[Any, float] | Collection[float] | np.ndarray
 Groups: TypeAlias = Mapping[Any, Hashable] | Collection[Hashable] | np.ndarray
@@ -27,14 +27,14 @@ def constant(values: np.ndarray, *inputs: np.ndarray) -> bool:
     if len(values) < 2:
         return True
     size = max(float(np.abs(each).max()) for each in inputs or (values,))
-    return bool(values.std(ddof=1) <= TINY * size)
+    return bool(is_rounding(values.std(ddof=1), size))
 
 
 def constant_columns(table: np.ndarray) -> np.ndarray:
     """Return which columns of a (rows, columns) table vary by no more than rounding."""
     if len(table) < 2:
         return np.ones(table.shape[1], dtype=bool)
-    return table.std(axis=0, ddof=1) <= TINY * np.abs(table).max(axis=0)
+    return is_rounding(table.std(axis=0, ddof=1), np.abs(table).max(axis=0))
 
 
 def _sorted(seeds: Iterable[Any]) -> list[Any]:

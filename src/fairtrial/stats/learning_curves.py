@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from fairtrial.stats.inputs import constant_columns
 from fairtrial.stats.records import Record
-from fairtrial.stats.rules import FEW_UNITS, check_share
+from fairtrial.stats.rules import check_share, no_interval
+from fairtrial.stats.student import t_quantile
 from fairtrial.study.limits import MIN_UNITS
 
 
@@ -48,7 +48,7 @@ def simultaneous_band(
     mean, still = table.mean(axis=0), constant_columns(table)
     near = _half_widths(table, still, (1 + level) / 2)
     far = _half_widths(table, still, 1 - (1 - level) / (2 * checkpoints))
-    warning = FEW_UNITS if seeds < MIN_UNITS else ""
+    warning = no_interval(seeds, flat=False)
     if not warning and still.any():
         warning = f"no interval at checkpoints {np.flatnonzero(still).tolist()}: zero observed variance"
     return Band(
@@ -71,7 +71,7 @@ def _half_widths(table: np.ndarray, still: np.ndarray, quantile: float) -> np.nd
     seeds = len(table)
     if seeds < MIN_UNITS:
         return np.full(table.shape[1], math.inf)
-    factor = float(stdtrit(seeds - 1, quantile))
+    factor = t_quantile(quantile, seeds - 1)
     se = table.T.std(axis=-1, ddof=1) / math.sqrt(seeds)
     return np.where(still, math.inf, factor * np.where(still, 1, se))
 

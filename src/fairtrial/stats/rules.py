@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from fairtrial.study.limits import MIN_UNITS
 
-FEW_UNITS: Final = f"no interval: fewer than {MIN_UNITS} replication units"
-NO_VARIANCE: Final = "no interval: zero observed variance"
-TINY: Final = 1e-12  # a spread below this share of the largest input is rounding, not variance
+_FEW_UNITS: Final = f"no interval: fewer than {MIN_UNITS} replication units"
+_NO_VARIANCE: Final = "no interval: zero observed variance"
+_ROUNDING: Final = 1e-12  # of the largest input
 
 Margin: TypeAlias = float | tuple[float, float]
+
+
+def no_interval(n: int, *, flat: bool) -> str:
+    """Return why n units have no interval; empty where they have one. flat: they show no variance."""
+    return _FEW_UNITS if n < MIN_UNITS else _NO_VARIANCE if flat else ""
+
+
+def is_rounding(sd: Any, largest: Any) -> Any:
+    """Return whether a standard deviation, or each of an array of them, is rounding and no variance.
+
+    largest: the size of what the values were made from.
+    """
+    return sd <= _ROUNDING * largest
 
 
 def check_share(value: float, name: str, *, below: float = 1.0) -> None:

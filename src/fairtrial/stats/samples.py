@@ -10,9 +10,8 @@ from scipy.special import betaincinv, chdtri
 
 from fairtrial.stats.inputs import Groups, Values, constant, joined, sample
 from fairtrial.stats.records import MeanInterval, Proportion
-from fairtrial.stats.rules import FEW_UNITS, NO_VARIANCE, check_count, check_share
+from fairtrial.stats.rules import check_count, check_share, no_interval
 from fairtrial.stats.student import fit_mean, fit_t
-from fairtrial.study.limits import MIN_UNITS
 
 SHARE = 0.2  # of a trimmed mean, on each side, as Wilcox advises
 
@@ -55,7 +54,7 @@ def trimmed_interval(
     sd = float(np.clip(values, kept[0], kept[-1]).std(ddof=1)) if n > 1 else math.inf
     df = len(kept) - 1
     se = sd * math.sqrt((n - 1) / (len(kept) * df)) if df else math.inf
-    warning = FEW_UNITS if len(kept) < MIN_UNITS else NO_VARIANCE if constant(kept, values) else ""
+    warning = no_interval(len(kept), flat=constant(kept, values))
     fit = fit_t(float(kept.mean()), se, df, level, n=n, sd=sd, warning=warning)
     return MeanInterval(**fit.mean(), method=f"t of the mean trimmed by {share:g}", unit=unit, scope=scope)
 
@@ -83,7 +82,7 @@ def sd_interval(
     squares = sum(float(np.sum((np.asarray(each) - np.mean(each)) ** 2)) for each in members.values())
     s = math.sqrt(squares / v) if v > 0 and not flat else 0.0 if v > 0 else math.inf
     low, high = -math.inf, math.inf
-    warning = FEW_UNITS if v + 1 < MIN_UNITS else NO_VARIANCE if flat else ""
+    warning = no_interval(v + 1, flat=flat)
     if not warning:
         tail = (1 - level) / 2
         low, high = (s * math.sqrt(v / chdtri(v, p)) for p in (tail, 1 - tail))

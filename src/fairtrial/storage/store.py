@@ -178,7 +178,7 @@ class Store:
     def renew(self, cell: str, attempt: int, ran_s: float) -> None:
         """Note how long an attempt has run, as the age of its lease: it bounds what a crash can lose."""
         path = self._file("leases", cell, attempt)
-        with contextlib.suppress(FileNotFoundError):  # its job has just published
+        with contextlib.suppress(FileNotFoundError):  # its worker has just published
             seen = read_lease(path).started + ran_s  # the driver's own clock: a wall clock may jump
             os.utime(path, (seen, seen), follow_symlinks=False)
 

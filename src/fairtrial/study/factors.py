@@ -131,7 +131,12 @@ def in_words(name: str, value: Any) -> str:
     """Return one level in words; of a factor that is not ours its name and the value, of ARM the value."""
     if name in FACTORS:
         return FACTORS[name].in_words(value)
-    return str(value) if name == ARM else f"{name.replace('_', ' ')} {value}"
+    return str(value) if name == ARM else f"{spaced(name)} {value}"
+
+
+def spaced(name: str) -> str:
+    """Return a name of the code as a reader sees it: 'batch size', 'different but negligible'."""
+    return name.replace("_", " ")
 
 
 def name_of_norm(levels: Mapping[str, Any]) -> str:

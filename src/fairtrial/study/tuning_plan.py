@@ -15,10 +15,8 @@ FIRST_SEED: Final = 1_000_000  # tuning seeds start here; a study's own seeds st
 TUNABLE: Final = ("lr", "weight_decay", "warmup", "mixup")  # numbers of the recipe
 SAMPLERS: Final = ("grid", "random", "tpe")
 SCORES: Final = ("val_loss", "val_acc")
-LEAST_RATES: Final = 5  # of a grid, a factor of about 3 apart
 WIDEST: Final = 2  # values that may be added beyond each edge of a grid
 EDGE: Final = 0.05  # of a range: what lies nearer to a limit of it is at its edge
-LEAST_STUDIES: Final = 3  # independent tuning studies for an unconditional claim about tuned arms
 
 Params = Mapping[str, float]
 

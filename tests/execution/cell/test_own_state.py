@@ -17,9 +17,8 @@ from fairtrial.execution.cell.resume import Keeper, Resumable
 from fairtrial.execution.cell.run_cell import ExecutionContext, run_cell
 from fairtrial.storage import cell_checkpoints
 from fairtrial.storage.cell_checkpoints import CAP, listed
-from fairtrial.storage.record import is_timing
 from fairtrial.training.timing import Ledger
-from tests.support.forked_cells import MADE, Cells
+from tests.support.forked_cells import MADE, Cells, repeats
 
 PAGE = (Path(__file__).parents[3] / "docs/plugins.md").read_text(encoding="utf-8")
 (TEXT,) = re.findall(r"^```python\n# my_long_train\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -67,11 +66,6 @@ def attempts(cells, tmp_path):
         return result
 
     return of
-
-
-def repeats(result):
-    spent = {name: value for name, value in result["spent"].items() if not is_timing(name)}
-    return {name: result[name] for name in ("status", "measured", "drawn", "arrays")} | {"spent": spent}
 
 
 @pytest.mark.slow
@@ -274,3 +268,20 @@ def test_an_array_of_another_byte_order_is_kept_by_its_values():
     arrays = {}
     back = unpacked(packed(np.array([1.5, -2.0], dtype=">f4"), arrays), arrays, CPU)
     assert back.tolist() == [1.5, -2.0]
+
+
+def test_a_state_is_packed_once_a_checkpoint(tmp_path, monkeypatch):
+    """A large one was walked through for its size, for its tensors and for the rest."""
+    monkeypatch.setattr(resume, "LEAST_S", -1.0)
+    monkeypatch.setattr(resume, "SHARE", 10.0)
+    own, keeper = OwnState(CPU), Keeper(Resumable(tmp_path, 1, {}), "0" * 12, Ledger(), now=count().__next__)
+    chance, asked = OwnState._chance, []
+    monkeypatch.setattr(OwnState, "_chance", lambda self: asked.append(self.step) or chance(self))
+    for own.step in (1, 2):
+        own.give({"w": torch.full((2,), float(own.step))})
+        keeper.after_step(own)
+        own.forget()
+    assert asked == [1, 2]
+    again = OwnState(CPU)
+    Keeper(Resumable(tmp_path, 2, {}), "0" * 12, Ledger()).begin(again)
+    assert again.taken["w"].tolist() == [2.0, 2.0]

@@ -266,7 +266,7 @@ def test_the_table_has_every_claim_and_no_laptop_wears_the_name_of_bit(planted):
     read = entries(Recorded([results]))
     frame = ledger(read).frame
     assert set(frame["claim"]) == {claim.claim for claim in claims()}
-    for line in sentences(read, bearing=True):
+    for line in sentences(read, with_evidence=True):
         assert "not a BiT result" in line
     assert not any("BiT" in value for column in ("study", "arms", "part") for value in frame[column])
     assert len(record(read)) == len(claims())

@@ -73,9 +73,12 @@ def test_the_cells_of_a_study_as_a_table_give_the_interval_of_its_report(batch, 
     # flip: its level is that of the Holm step, in a family of four there
     # as `verify` compares: another processor rounds the last digit otherwise
     parts = ("interval", "hedges_g", "differences")
-    told = [json.dumps({part: each[part] for part in parts}).encode() for each in (found, own)]
+    told = [
+        json.dumps({"p": each["flip"]["p"], **{part: each[part] for part in parts}}).encode()
+        for each in (found, own)
+    ]
     assert differences.compare(".json", *told).places == ()
-    assert found["flip"]["p"] == own["flip"]["p"] and found["margin"] == own["margin"]
+    assert found["margin"] == own["margin"]
 
 
 def test_a_contrast_is_a_paired_t_interval_with_its_sentence(tmp_path, capsys):

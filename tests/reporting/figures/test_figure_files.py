@@ -10,6 +10,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -163,6 +164,20 @@ def test_a_pdf_embeds_its_letters_without_the_tables_that_only_a_typesetter_read
     for directory in fonts:
         assert b"glyf" in directory
         assert not any(table in directory for table in (b"GSUB", b"GPOS", b"GDEF", b"kern", b"MATH"))
+
+
+@pytest.mark.every_format
+def test_no_number_of_a_pdf_depends_on_how_a_processor_rounds():
+    """Of transfer-mini, two places ended in ...0039062 on one processor and in ...0039063 on another."""
+    figure = Figure(figsize=(1, 1))
+    places = [width / 72 for x in (20 + 1 / 2**11, 30 + 1 / 2**6) for width in (x, np.nextafter(x, 99))]
+    for place in places:
+        figure.text(place, 0, "a")
+    with styled():
+        drawn = render("a", "", figure, ("pdf",)).formats["pdf"]
+    streams = [zlib.decompress(data) for data in re.findall(rb"stream\n(x.+?)\nendstream", drawn, re.DOTALL)]
+    told = re.findall(rb"1 0 0 1 (\S+) 0 cm", b"".join(streams))
+    assert told == [b"20.00049", b"20.00049", b"30.01563", b"30.01563"]
 
 
 def test_a_drawing_keeps_two_decimals_of_places_and_every_one_of_scales():

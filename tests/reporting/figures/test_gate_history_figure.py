@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fairtrial.cli.main import main
+from fairtrial.errors import BAD_INPUT
 from fairtrial.regression import benchmark_records, history
 from fairtrial.reporting.figures import gate_history_figure
 
@@ -64,3 +65,14 @@ def test_the_command_draws_what_is_recorded(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["changes"] == ["no change of level in 1 night"]
     assert (folder / "history.svg").exists()
+
+
+def test_the_history_of_another_machine_is_drawn_from_its_folder(tmp_path, capsys):
+    """That of a hosted night lay in the files of its job alone."""
+    folder = tmp_path / "nightly-7" / "another-machine"
+    history.append(folder, [{"a": 0.001}, {"a": 0.0011}], {}, {}, None)
+    assert main(["gate", "--history", str(folder)]) == 0
+    assert "no change of level in 1 night" in capsys.readouterr().out
+    assert "on another-machine" in (folder / "history.txt").read_text() and (folder / "history.svg").exists()
+    assert main(["gate", "--history", str(tmp_path)]) == BAD_INPUT
+    assert "--history FOLDER" in capsys.readouterr().err

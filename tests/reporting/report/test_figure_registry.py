@@ -19,9 +19,8 @@ from fairtrial.reporting.report_item import STUDY
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import BN, GN_WS
 
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 UP = {"upstream": "upstream", "upstream_seeds": 3}
 NORMS = {"norm": ("bn", "gn"), "weight_std": (False, True)}
 

@@ -23,6 +23,7 @@ from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.report_item import NIGHTLY, RESULTS
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
+from tests.support.elsewhere import elsewhere
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def in_a_new_process(results: Path, jobs: int, formats: tuple[str, ...], refused: Path) -> None:
-    """Build it under other hashes; an import of torch, in whichever process, leaves a file in `refused`."""
+    """Build it as another machine would; an import of torch, in any process, leaves a file in `refused`."""
     refused.mkdir()
     (refused / "torch.py").write_text("open(f'{__file__}.asked', 'w')\nraise ImportError('no torch here')")
     code = (
@@ -65,10 +66,8 @@ def in_a_new_process(results: Path, jobs: int, formats: tuple[str, ...], refused
         "    files = report.report_files(Path(results), jobs=int(jobs), formats=formats)[0]\n"
         "    report.write_files(Path(results, 'report'), files)"
     )
-    environment = os.environ | {
-        "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1",
-        "PYTHONPATH": os.pathsep.join([str(refused), os.environ.get("PYTHONPATH", "")]),
-    }
+    paths = os.pathsep.join([str(refused), os.environ.get("PYTHONPATH", "")])
+    environment = elsewhere() | {"PYTHONPATH": paths}
     arguments = [sys.executable, "-c", code, str(results), str(jobs), *formats]
     subprocess.run(arguments, env=environment, check=True)
     assert not (refused / "torch.py.asked").exists()
@@ -151,7 +150,7 @@ def test_an_average_over_what_a_question_is_about_leads_no_page(make_study):
     assert not alone(study, Contrast("batch", {"batch_size": 32}, {"batch_size": 2}))
 
 
-def test_an_exhibit_about_a_factor_needs_a_study_that_sweeps_it(make_study):
+def test_an_item_about_a_factor_needs_a_study_that_sweeps_it(make_study):
     cells = report_items()["F3.11"][0].cells
     arms = {"norm": ("bn", "gn"), "weight_decay": (0.0, 1e-4)}
     assert cells.fits(make_study(factors=arms, primary=(), aa=None))

@@ -19,7 +19,7 @@ from fairtrial.reporting.figures.figure_files import RenderedFigure
 from fairtrial.reporting.report import full_report
 from fairtrial.reporting.report.missing_items import Drawings
 from fairtrial.reporting.report.page_model import Evidence, NumberedFigure, NumberedTable, QuestionPage
-from fairtrial.reporting.report.pdf_document import typeset
+from fairtrial.reporting.report.pdf_document import Document, Line, Section, Tabular, typeset
 from fairtrial.reporting.report.pdf_questions import of_questions
 from fairtrial.reporting.report.pdf_report import of_study
 from fairtrial.reporting.report.questions import QUESTIONS
@@ -214,6 +214,39 @@ def test_notes_stand_in_the_text_beside_the_last_figures(typst, built, tmp_path)
     assert text.index("6Notesonthefigures") < text.index("References") and "ANotes" not in text
     (last,) = [sheet for sheet in sheets if "Figure7.Drawn6.Whatisdrawn." in sheet]
     assert last.count("Onemorethingissaidofit.") > 30  # of captions alone: 9 each
+
+
+def plain(paragraphs, blocks=()):
+    """A document of so many paragraphs of a hundred words, with these blocks at its end."""
+    cites = ("bit", "bn", "gn", "ws")
+    lines = tuple(Line("word " * 100, f"Paragraph {number}.", cites=cites) for number in range(paragraphs))
+    sections, appendix = (Section("Text", lines),), (Section("Tables", tuple(blocks)),)
+    return Document("Title", "Subtitle", ENDED, "maker", sections, appendix=appendix)
+
+
+def feet(page):
+    """How low the letters of each column end, in points; header and footer do not count."""
+    letters = [i for i in range(page.count_chars()) if page.get_text_range(i, 1).strip()]
+    boxes = [box for i in letters if 60 < (box := page.get_charbox(i))[1] < A4[1] - 60]
+    return [min(box[1] for box in boxes if (box[0] > A4[0] / 2) == side) for side in (False, True)]
+
+
+@pytest.mark.parametrize("paragraphs", [15, 17, 19])
+def test_no_page_of_the_text_ends_in_an_empty_column(typst, tmp_path, paragraphs):
+    """The fourth page of transfer-mini had notes and references on its left, and nothing on its right."""
+    _, text, references = pages_of(plain(paragraphs), tmp_path)
+    for page, line in ((text, 210), (references, 80)):  # points of a paragraph, of two works
+        left, right = feet(page)
+        assert abs(left - right) < line
+
+
+def test_columns_that_had_no_room_are_below_with_the_rows_that_say_something_there(typst, tmp_path):
+    """Eleven published rows of the main table stood there with their names alone."""
+    wide = {f"column number {number}": ["a cell of several words, ours", ""] for number in range(12)}
+    table = Table("main", "", pd.DataFrame({"arm": ["here", "published"], "all": ["1", "2"], **wide}))
+    _, sheet = pages_of(plain(1, [Tabular("main", table, "Main.", "")]), tmp_path)
+    text = squeezed(sheet.get_text_range())
+    assert text.count("here") > 1 and text.count("published") == 1
 
 
 def test_a_fault_of_typst_in_its_tags_costs_no_document(typst, built, tmp_path, monkeypatch):

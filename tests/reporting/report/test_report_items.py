@@ -34,7 +34,7 @@ def made_up_noise():
 
 @pytest.mark.every_format
 @pytest.mark.parametrize("name", ITEMS)
-def test_every_exhibit_is_made_of_what_is_released(name, tmp_path):
+def test_every_item_is_made_of_what_is_released(name, tmp_path):
     results = RESULTS
     if name == "F3.5":  # its probe takes minutes: drawn from a made-up record
         results, origin = tmp_path, {"commit": None, "torch": "2.15"}

@@ -7,6 +7,7 @@ import pytest
 from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.attribution import attribution_tables, components
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import truth
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}
 ALL = {"norm": "gn", "weight_std": True, "mixup": 0.1}
@@ -16,13 +17,6 @@ NONE = {"norm": "bn", "weight_std": False, "mixup": 0.0}
 @pytest.fixture
 def study(make_study):
     return make_study(factors=FACTORS, primary=(Contrast("all", ALL, NONE),), aa=ALL, fixed={"batch_size": 4})
-
-
-def truth(cell, noise):
-    """GN earns 4 points, WS 1 alone and 3 more with GN, MixUp takes 2; seeds shift all alike."""
-    gn, ws = cell.levels["norm"] == "gn", cell.levels["weight_std"]
-    gain = 0.04 * gn + 0.01 * ws + 0.03 * (gn and ws) - 0.02 * bool(cell.levels["mixup"])
-    return 0.5 + gain + 0.001 * cell.seed + 1e-5 * noise(cell, "x")
 
 
 def made(study, publish, noise):

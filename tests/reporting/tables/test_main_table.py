@@ -38,7 +38,7 @@ def accuracy(cell):
 
 def frame_of(verdicts):
     (table,) = main_tables(verdicts)
-    ours = table.frame[table.frame["source"] == "measured here"]
+    ours = table.frame[table.frame["source"].str.startswith("measured here")]
     return ours, table.frame[len(ours) :], table.caption
 
 
@@ -47,12 +47,14 @@ def test_an_arm_has_the_median_of_its_runs_and_the_interval_of_its_checkpoints(m
     assert ours["images per class"].tolist() == ["1", "5"] and len(quoted) == 0  # no row from scratch
     row = ours.iloc[0]
     runs = [0.5 + 0.01 * (seed % 3) + 0.002 * (seed // 3) ** 2 for seed in range(15)]
-    assert row["median"] == f"{100 * statistics.median(runs):.1f}" == "52.0"
+    assert row["accuracy, %"] == f"{100 * statistics.median(runs):.1f}" == "52.0"
+    assert row["accuracy is"] == "median of 15 runs"
+    assert row["lowest to highest run, %"] == "50.0 to 55.2"
     # 0.002 * (0 + 1 + 4 + 9 + 16) / 5 = .012 above .50, .51 and .52: mean 52.2, sd 1.0
-    assert (row["mean"], row["sd"], row["n"], row["runs"]) == ("52.2", "1.0", "3", "15")
+    assert (row["mean over n, %"], row["sd over n, points"], row["n"]) == ("52.2", "1.0", "3")
     half = 4.302653 * 1.0 / 3**0.5
-    assert (row["95 % low"], row["95 % high"]) == (f"{52.2 - half:.1f}", f"{52.2 + half:.1f}")
-    assert (row["downstream"], row["network"], row["arm"]) == ("digits", "mini", "gn+ws")
+    assert row["95 % t interval of the mean, %"] == f"{52.2 - half:.1f} to {52.2 + half:.1f}"
+    assert (row["downstream"], row["arm"]) == ("digits", "mini, gn+ws, fine-tuned, 1-shot")
     assert row["n counts"] == "upstream checkpoint" and row["upstream"] == "upstream"
     assert "n = 3 upstream checkpoints (15 few-shot subsets), the replication unit" in caption
     assert "ublished" not in caption
@@ -70,17 +72,20 @@ def test_published_rows_are_those_of_the_same_images_at_shots_of_the_study(made)
         for row in published.rows(metric="top1_pct", downstream="cifar10")
         if row["setting"].get("shots") in (5, 10)
     }
-    assert values <= set(quoted["median"]) and "99.37" in set(quoted["median"])
+    assert values <= set(quoted["accuracy, %"]) and "99.37" in set(quoted["accuracy, %"])
     whole = quoted[quoted["images per class"] == "all"]
     assert whole["source"].tolist() == ["published: BiT, Table 1", *["published: BiT, Table 2"] * 2]
     few = quoted[quoted["images per class"] == "5"]
     assert set(few["source"]) == {
         f"published: README, CIFAR few-shot and full, {name}" for name in ("tf2", "jax", "pytorch")
     }
-    assert whole["runs"].tolist() == ["3", "", ""] and whole["sd"].tolist() == ["0.06", "", ""]
-    assert "SOTA" not in " ".join(quoted["network"])
-    assert not quoted[["n", "n counts", "mean", "95 % low", "95 % high"]].any().any()
-    assert "Ours is scaled down" in caption and "where runs is empty" in caption
+    assert whole["accuracy is"].tolist() == ["median of 3 runs", "not said", "not said"]
+    assert set(few["accuracy is"]) == {"median of >=5 runs"}
+    assert whole["sd over runs, points"].tolist() == ["0.06", "", ""]
+    assert "SOTA" not in " ".join(quoted["arm"])
+    assert not quoted.loc[:, "failed runs":].any().any()  # what only our rows have
+    assert not ours["sd over runs, points"].any() and set(ours["source"]) == {"measured here, scaled down"}
+    assert "Ours is scaled down" in caption and "where it is not said what a value is" in caption
 
 
 def test_a_copy_of_the_images_as_parquet_is_the_same_downstream_set(made):
@@ -88,17 +93,32 @@ def test_a_copy_of_the_images_as_parquet_is_the_same_downstream_set(made):
     assert set(ours["downstream"]) == set(quoted["downstream"]) == {"cifar100"}
 
 
+def test_who_sees_only_the_table_reads_unit_statistic_and_scale_of_each_column(made):
+    """It had `median`, `95 % low` and `sd`, of runs in one row and of checkpoints in the next."""
+    ours, quoted, _ = frame_of(made("cifar10"))
+    numbers = [name for name in ours if ours[name].str.fullmatch(r"[\d.]+( to [\d.]+)?").all()]
+    plain = {"images per class", "failed runs", "n"}
+    assert plain < set(numbers) and len(numbers) > 6
+    assert all(name.endswith((", %", ", points")) for name in {*numbers, *quoted} - plain if "of" in name)
+    assert {name for name in quoted if "sd" in name} == {"sd over runs, points", "sd over n, points"}
+    assert pd.concat([ours["arm"], quoted["arm"]]).is_unique  # names a row in every group of columns
+    assert all((quoted[name] != "").any() or (ours[name] != "").any() for name in quoted)
+    (alone,) = main_tables(made())  # digits: nothing is published
+    assert "sd over runs, points" not in alone.frame
+
+
 def test_every_quoted_row_was_verified(made):
     verified = {(str(row["value"]), row["table"]) for row in published.rows()}
     _, quoted, _ = frame_of(made("cifar10"))
     for row in quoted.to_dict("records"):
-        assert any(row["median"] == value and table in row["source"] for value, table in verified)
+        assert any(row["accuracy, %"] == value and table in row["source"] for value, table in verified)
 
 
 def test_arms_that_start_from_a_file_of_bit_are_not_all_called_scaled_down(made):
     start = {"upstream": "BiT-M-R50x1", "model": "r50x1", "resolution": 128}
     ours, _, caption = frame_of(made("cifar10", start=start))
-    assert set(ours["upstream"]) == {"BiT-M-R50x1"} and set(ours["network"]) == {"R50x1"}
+    assert set(ours["source"]) == {"measured here"}
+    assert set(ours["upstream"]) == {"BiT-M-R50x1"} and ours["arm"].str.startswith("R50x1, ").all()
     assert "An arm of another network, upstream file or recipe is scaled down" in caption
     assert set(ours["n counts"]) == {"few-shot subset"} and "conditional on this checkpoint" in caption
 

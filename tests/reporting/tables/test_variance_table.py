@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +15,7 @@ from fairtrial.reporting.results import load
 from fairtrial.reporting.tables.variance_table import variance_tables
 from fairtrial.reporting.verdicts import variance_sources
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import recorded_bits
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
 PLAIN = {
@@ -218,9 +217,7 @@ def right(cell):
 
 def recorded(cell, n=IMAGES):
     """What a run records that saw the first n images."""
-    bits = right(cell)[:n]
-    packed = base64.b64encode(np.packbits(bits).tobytes()).decode()
-    return {"measured": {"test_acc": float(bits.mean()), "test_n": n, "correct": packed}}
+    return recorded_bits(right(cell)[:n])
 
 
 def test_images_are_parted_into_what_draws_and_what_runs_share(make_study, publish):

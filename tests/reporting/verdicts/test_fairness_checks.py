@@ -153,7 +153,8 @@ def test_no_claim_on_batch_sizes_rests_on_split_batch_statistics(
 
 def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_study, publish, noise):
     def odd(cell):
-        return control({"origin": {"cpu": "another", "precision": None}})(cell)
+        origin = {"cpu": "another", "precision": None, "flags": {"instructions": "AVX512"}}
+        return control({"origin": origin})(cell)
 
     assert judged(make_study, publish, noise, odd)[0] == "better"
     (check,) = [
@@ -163,6 +164,14 @@ def test_which_processor_it_was_decides_where_seconds_are_the_budget_alone(make_
     ]
     assert check.holds == "yes" and "another and made up" in check.shown
     assert "precision fp32" in check.shown and "None" not in check.shown
+    assert "instructions AVX512;" in check.shown
+
+
+def test_precision_is_told_where_it_is_a_setting(make_study, publish):
+    """Each study said "precision not recorded": records name it among their settings."""
+    results = load.load(publish(make_study(), lambda cell: {"origin": {"precision": None}}))
+    shown = {check.promise: check.shown for check in study_checks(results)}
+    assert shown["one machine"].endswith("; precision fp32")
 
 
 def test_parity_is_held_pair_by_pair_not_on_means(make_study, publish, noise):

@@ -11,6 +11,7 @@ from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 from fairtrial.reporting.verdicts.study_verdicts import judge_results
 from fairtrial.study.loader import find, load
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import truth
 
 FACTORS = {"norm": ("bn", "gn"), "weight_std": (False, True), "mixup": (0.0, 0.1)}
 FIRST = {"norm": "bn", "weight_std": False, "mixup": 0.0}
@@ -31,13 +32,6 @@ def study(make_study):
         return make_study(primary=primary, secondary=secondary, **options)
 
     return make
-
-
-def truth(cell, noise):
-    """GN earns 4 points, WS 1 alone and 3 more with GN, MixUp takes 2."""
-    gn, ws = cell.levels["norm"] == "gn", cell.levels["weight_std"]
-    gain = 0.04 * gn + 0.01 * ws + 0.03 * (gn and ws) - 0.02 * bool(cell.levels["mixup"])
-    return 0.5 + gain + 0.001 * cell.seed + 1e-5 * noise(cell, "x")
 
 
 def test_the_chain_and_what_is_left_out_of_its_end_are_found(study):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import pytest
 
 from fairtrial.reporting.results import load
 from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.new_images import over_new_images
+from tests.reporting.judging import recorded_bits
 
 IMAGES = 83  # no multiple of 8: the last byte is filled up
 
@@ -23,9 +22,7 @@ def right(cell):
 
 def outcome(cell, n=IMAGES):
     """What a run records that saw the first n images."""
-    bits = right(cell)[:n]
-    packed = base64.b64encode(np.packbits(bits).tobytes()).decode()
-    return {"measured": {"test_acc": float(bits.mean()), "test_n": n, "correct": packed}}
+    return recorded_bits(right(cell)[:n])
 
 
 def looked_at(store):

@@ -1,4 +1,4 @@
-"""What a change is worth along an axis: the right pairs, the right unit, Holm over the whole figure."""
+"""What a change is worth along an axis: the right pairs, the right unit, marks that say what verdicts say."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from matplotlib.figure import Figure
 from fairtrial.reporting.figures.figure_layout import averaged
 from fairtrial.reporting.figures.gain_panels import gains
 from fairtrial.reporting.figures.style import looks
-from fairtrial.reporting.results import load
-from fairtrial.reporting.verdicts import findings
 from fairtrial.reporting.verdicts.paired_gains import bn_modes, measure, mixups, norms, tunings
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.reporting.wording import SCALES
 from fairtrial.study.study import Contrast
+from tests.reporting.judging import BN, GN_WS
 
-GN_WS = {"norm": "gn", "weight_std": True}
-BN = {"norm": "bn", "weight_std": False}
 SHOTS = (1, 5)
 
 
@@ -91,10 +89,9 @@ def transfer_gain(cell):
 
 def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
     contrast = Contrast("at 5", {"finetune": "full"}, {"finetune": "scratch"}, {"shots": 5})
-    results = load.load(publish(make_transfer(primary=contrast), transfer_gain))
-    (panel,) = tunings(results.study)
-    (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
-    (finding,) = findings.judge(results)
+    verdicts = judge_study(publish(make_transfer(primary=contrast), transfer_gain))
+    (points,) = measured(verdicts)
+    (finding,) = verdicts.findings
     assert [point.level for point in points] == [1, 5]
     assert points[1].interval == finding.interval and points[1].values == finding.differences
     means = [np.mean([points[0].values[s] for s in range(15) if s % 3 == u]) for u in range(3)]
@@ -103,38 +100,72 @@ def test_a_point_is_the_contrast_at_its_level(make_transfer, publish):
     assert points[0].interval.high == pytest.approx(np.mean(means) + half, abs=1e-6)
 
 
-def test_holm_runs_over_all_points_of_a_figure(make_transfer, publish):
-    results = load.load(publish(make_transfer(), transfer_gain))
-    (panel,) = tunings(results.study)
-    (points,) = measure(results, [panel], "shots", "test_acc", intervals=True).values()
-    p = sorted(point.interval.p for point in points)
-    assert p[0] < 0.025 and 0.025 < p[1] < 0.05  # the second passes at its own step, 5 %
-    assert [point.excludes for point in points] == [True, True]
+FULL, SCRATCH = {"finetune": "full"}, {"finetune": "scratch"}
 
 
-def test_what_95_percent_excludes_holm_may_not(make_transfer, publish):
-    def outcome(cell):  # beyond five shots fine-tuning gains nothing
-        more = cell.levels["shots"] > 5 and cell.settings.finetune == "full"
-        return 0.3 + 0.02 * (cell.seed % 3 - 1) if more else transfer_gain(cell)
+def measured(verdicts, found=tunings):
+    """The points of each line."""
+    return measure(verdicts, found(verdicts.results.study), "shots", "test_acc").values()
 
-    study = make_transfer(factors={"finetune": ("full", "scratch"), "shots": (1, 5, 6, 7)})
-    (points,) = measure(
-        load.load(publish(study, outcome)), tunings(study), "shots", "test_acc", intervals=True
-    ).values()
-    assert points[0].interval.low > 0
-    assert [point.excludes for point in points] == [False, True, False, False]
+
+def test_a_point_is_filled_where_a_verdict_of_the_study_settles_it_and_nowhere_else(make_transfer, publish):
+    """It was by a Holm of the figure's own: hollow where the verdict said better, filled where none spoke."""
+
+    def outcome(cell):  # at seven shots fine-tuning gains nothing
+        if cell.levels["shots"] == 7 and cell.settings.finetune == "full":
+            return 0.3 + 0.02 * (cell.seed % 3 - 1)
+        return transfer_gain(cell)
+
+    study = make_transfer(
+        factors={"finetune": ("full", "scratch"), "shots": (1, 5, 6, 7)},
+        primary=(
+            Contrast("turned around", SCRATCH, FULL, {"shots": 5}),
+            Contrast("nothing", FULL, SCRATCH, {"shots": 7}),
+        ),
+        secondary=(Contrast("in another metric", FULL, SCRATCH, {"shots": 6}, metric="test_loss"),),
+    )
+    verdicts = judge_study(publish(study, outcome))
+    assert [finding.verdict for finding in verdicts.findings][:2] == ["worse", "inconclusive"]
+    (points,) = measured(verdicts)
+    assert [point.settled for point in points] == [False, True, False, False]
+    assert points[2].interval.low > 0  # no contrast was declared there
+    (panel,) = tunings(study)
+    ax = gains(panel, {panel.lines[0]: points}, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
+    marks = [line for line in ax.lines if line.get_marker() == "D"]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True, False, True, True]
+
+
+def test_a_contrast_that_names_more_factors_of_the_same_arms_settles_too(make_study, publish):
+    """An arm that goes with its network is named by more factors in a contrast than on a line."""
+    factors = {"norm": ("gn", "bn"), "weight_std": (True, False), "finetune": ("full", "linear_probe")}
+    only = ({"norm": "gn", "weight_std": True}, {"norm": "bn", "weight_std": False})
+    arms = {**only[0], "upstream": "upstream"}
+    study = make_study(
+        factors={**factors, "upstream": ("upstream",), "shots": SHOTS}, only=only, aa=None,
+        fixed={"upstream_seeds": 3}, seeds=range(6),
+        primary=Contrast("probe", FULL, {"finetune": "linear_probe"}, {**arms, "shots": 1}),
+    )  # fmt: skip
+
+    def outcome(cell):
+        return 0.3 if cell.settings.finetune == "linear_probe" else 0.6 + 0.01 * (cell.seed % 3)
+
+    verdicts = judge_study(publish(study, outcome))
+    gn, bn = measured(verdicts)
+    assert [point.settled for point in (*gn, *bn)] == [True, False, False, False]
 
 
 def test_nothing_is_claimed_where_no_interval_may_be_shown(make_transfer, publish):
-    results = load.load(publish(make_transfer(), lambda cell: transfer_gain(cell) if cell.seed < 9 else None))
-    (points,) = measure(results, tunings(results.study), "shots", "test_acc", intervals=False).values()
-    assert all(point.interval is None and not point.excludes and len(point.values) == 9 for point in points)
+    verdicts = judge_study(
+        publish(make_transfer(), lambda cell: transfer_gain(cell) if cell.seed < 9 else None)
+    )
+    (points,) = measured(verdicts)
+    assert all(point.interval is None and not point.settled and len(point.values) == 9 for point in points)
 
 
 def test_the_panel_shows_every_seed_the_margin_and_the_colour_of_the_arm(make_transfer, publish):
-    results = load.load(publish(make_transfer(), transfer_gain))
-    (panel,) = tunings(results.study)
-    points = measure(results, [panel], "shots", "test_acc", intervals=True)
+    verdicts = judge_study(publish(make_transfer(), transfer_gain))
+    (panel,) = tunings(verdicts.results.study)
+    points = measure(verdicts, [panel], "shots", "test_acc")
     ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
     seen = [
         y
@@ -158,9 +189,9 @@ def test_a_failed_seed_is_a_cross(make_transfer, publish):
             else transfer_gain(cell)
         )
 
-    results = load.load(publish(make_transfer(), outcome))
-    (panel,) = tunings(results.study)
-    points = measure(results, [panel], "shots", "test_acc", intervals=True)
+    verdicts = judge_study(publish(make_transfer(), outcome))
+    (panel,) = tunings(verdicts.results.study)
+    points = measure(verdicts, [panel], "shots", "test_acc")
     ax = gains(panel, points, "shots", SCALES["test_acc"], 0.01, Figure().subplots())
     crosses = [
         list(line.get_ydata()) for line in ax.lines if line.get_marker() == "x" and len(line.get_ydata())

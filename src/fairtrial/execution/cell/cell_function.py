@@ -154,7 +154,7 @@ class CellRun:
                 yield number
                 self.done = own.step = number + 1
                 watch.after_step(own)
-                own.given = None
+                own.forget()
 
     def saved(self) -> dict[str, Any] | None:
         """Return the state that an attempt of this cell kept last, as it gave it; None where none did.

@@ -32,6 +32,7 @@ class OwnState:
     _alike: Counter[str] = field(default_factory=Counter)  # streams of one kind and name
     _stood: dict[str, Any] | None = None  # the chance of the earlier attempt
     _tried: bool = False
+    _packed: tuple[dict[str, Tensor], Any] | None = None  # what was given, and the chance of its step
 
     @property
     def ready(self) -> bool:
@@ -48,20 +49,27 @@ class OwnState:
         if not self._tried:
             packed(dict(state), {})
             self._tried = True
-        self.given = state
+        self.given, self._packed = state, None
+
+    def forget(self) -> None:
+        """Let go of what was given: it is of the step before."""
+        self.given = self._packed = None
 
     def arrays(self) -> dict[str, Tensor]:
         """Hand out the tensors by number; no copies."""
-        arrays: dict[str, Tensor] = {}
-        packed(self._whole(), arrays)
-        return arrays
+        return self._pack()[0]
 
     def facts(self) -> dict[str, Any]:
         """Hand out the rest, as JSON."""
-        return {"step": self.step, "own": packed(self._whole(), {})}
+        return {"step": self.step, "own": self._pack()[1]}
 
-    def _whole(self) -> dict[str, Any]:
-        return {"given": dict(self.given or {}), "chance": self._chance()}
+    def _pack(self) -> tuple[dict[str, Tensor], Any]:
+        """The tensors by number, and the rest as JSON: a large state is walked through once a step."""
+        if self._packed is None:
+            arrays: dict[str, Tensor] = {}
+            whole = {"given": dict(self.given or {}), "chance": self._chance()}
+            self._packed = arrays, packed(whole, arrays)
+        return self._packed
 
     def take(self, arrays: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Become the state that was handed out; an error, and no change, where it is none."""

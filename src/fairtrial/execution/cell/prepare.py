@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 
 from fairtrial.data import Dataset, Sealed, Subset, few_shot, open_dataset
 from fairtrial.data.index_file import read_indices
+from fairtrial.data.room import image_bytes, refuse_beyond, sparse
 from fairtrial.errors import fault
+from fairtrial.execution.container import MEMORY_SHARE, memory_bytes
 from fairtrial.kernels.dispatch import FUSED
 from fairtrial.models.resnet import create_model, init_weights
 from fairtrial.models.torchvision_backbones import Backbone, create_backbone, init_backbone
@@ -21,6 +24,8 @@ from fairtrial.study.settings import DRAWN, Settings
 from fairtrial.training.augmentation import padded
 from fairtrial.training.batches import EVAL_BATCH, FUSED_EVAL_BATCH, Order, Task, pad_of
 from fairtrial.training.finetuning import Network
+
+COPIED: Final = 4096  # images that are copied at once
 
 
 @cache
@@ -46,7 +51,7 @@ def build_task(
     rule = rule_of(settings, len(subset.train), settings.resolution)
     pad = pad_of(settings.resolution) if rule is None else (rule.resize - rule.crop) // 2
     task = Task(
-        images=_padded(dataset, pad if rule is None else 0, device),
+        images=_images(dataset, device, pad if rule is None else 0, subset),
         labels=train_labels(settings, dataset, seed).to(device),
         val_images=dataset.train_images[val].to(device),
         val_labels=dataset.train_labels[val].to(device),
@@ -143,7 +148,59 @@ def build_subset(settings: Settings, dataset: Dataset, seed: int, indices: str) 
     return listed.subset(seed, shots, settings.val_per_class)
 
 
+def _images(dataset: Dataset, device: torch.device, pad: int, subset: Subset) -> torch.Tensor:
+    """The training images of a cell on the device, padded, at their places among all; others may be black.
+
+    A Fault (exit code 6) where the device lacks the memory.
+    """
+    count, _, side, _ = dataset.train_images.shape
+    if device.type != "cpu":
+        if device.type == "cuda":
+            need = image_bytes(count, side + 2 * pad) + image_bytes(len(dataset.test_labels), side)
+            total = torch.cuda.get_device_properties(device).total_memory
+            refuse_beyond(total, need, count + len(dataset.test_labels), side, dataset.name)
+        return _padded(dataset, pad, device)
+    memory, held, of_val = MEMORY_SHARE * memory_bytes(), side + 2 * pad, image_bytes(len(subset.val), side)
+    own = image_bytes(len(subset.train), held) if pad else 0
+    refuse_beyond(memory, own + of_val, len(subset.train) + len(subset.val), side, dataset.name)
+    if not pad:
+        return dataset.train_images
+    table = _table(dataset, pad)
+    if image_bytes(table.count_with(subset.train), held) + of_val > memory:  # with those of other seeds
+        _table.cache_clear()
+        table = _table(dataset, pad)
+    return table.with_images(subset.train)
+
+
 @cache
 def _padded(dataset: Dataset, pad: int, device: torch.device) -> torch.Tensor:
     """The training images on the device, padded once per process."""
     return padded(dataset.train_images.to(device), pad)
+
+
+class _PaddedTable:
+    """Training images with black around them: those that cells of this process have asked for."""
+
+    def __init__(self, images: torch.Tensor, pad: int) -> None:
+        count, channels, high, wide = images.shape
+        whole = torch.from_numpy(sparse((count, channels, high + 2 * pad, wide + 2 * pad)))
+        self._images, self._whole = images, whole
+        self._inner = whole[:, :, pad : pad + high, pad : pad + wide]
+        self._there = np.zeros(count, bool)
+
+    def count_with(self, ids: np.ndarray) -> int:
+        """How many are there once these are."""
+        return int(self._there.sum() + (~self._there[ids]).sum())
+
+    def with_images(self, ids: np.ndarray) -> torch.Tensor:
+        """The table, in which these are there."""
+        for part in torch.from_numpy(np.sort(ids[~self._there[ids]])).split(COPIED):
+            self._inner[part] = self._images[part]
+        self._there[ids] = True
+        return self._whole
+
+
+@cache
+def _table(dataset: Dataset, pad: int) -> _PaddedTable:
+    """The table of this process."""
+    return _PaddedTable(dataset.train_images, pad)

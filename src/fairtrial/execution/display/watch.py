@@ -12,7 +12,7 @@ from typing import Final
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Worker
 from fairtrial.screen import duration
-from fairtrial.stats.plain_interval import mean_limits, mean_of
+from fairtrial.stats.student import mean_limits, mean_of
 from fairtrial.storage.record import Attempt
 from fairtrial.study.factors import label
 from fairtrial.study.study import Cell

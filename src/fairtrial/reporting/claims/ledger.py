@@ -11,7 +11,7 @@ import pandas as pd
 from fairtrial.reporting.claims.claim_entries import ClaimEntry, Evidence
 from fairtrial.reporting.claims.published_claims import Part
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.wording import SCALES, clean, fixed, listed, plural
+from fairtrial.reporting.wording import SCALES, capital, clean, fixed, listed, plural
 from fairtrial.stats.records import plain
 
 _POINTS: Final = SCALES["test_acc"]
@@ -30,14 +30,14 @@ def ledger(entries: Sequence[ClaimEntry]) -> Table:
     return Table("claims", caption, pd.DataFrame(rows), marked=("claim says", "scale"))
 
 
-def sentences(entries: Sequence[ClaimEntry], *, bearing: bool = False) -> list[str]:
-    """Return the ledger in words, several lines a claim. bearing: only claims that something bears on."""
-    return ["\n".join(_lines(entry)) for entry in entries if entry.evidence or not bearing]
+def sentences(entries: Sequence[ClaimEntry], *, with_evidence: bool = False) -> list[str]:
+    """Return the ledger in words, several lines a claim. with_evidence: no claim without."""
+    return ["\n".join(_lines(entry)) for entry in entries if entry.evidence or not with_evidence]
 
 
-def record(entries: Sequence[ClaimEntry], *, bearing: bool = False) -> list[dict[str, Any]]:
+def record(entries: Sequence[ClaimEntry], *, with_evidence: bool = False) -> list[dict[str, Any]]:
     """Return the ledger, ready for JSON."""
-    kept = [entry for entry in entries if entry.evidence or not bearing]
+    kept = [entry for entry in entries if entry.evidence or not with_evidence]
     return [
         {
             "id": entry.claim.id,
@@ -100,10 +100,10 @@ def _cells(evidence: Evidence) -> dict[str, str]:
 def _lines(entry: ClaimEntry) -> Iterator[str]:
     """Yield the claim, a line for each part and each study on it, and what stands against them."""
     claim, parts = entry.claim, f" ({entry.decided})" if entry.evidence else ""
-    yield f"{_capital(claim.claim)} ({claim.figure}): {entry.answer}{parts}, setting {entry.scale}."
+    yield f"{capital(claim.claim)} ({claim.figure}): {entry.answer}{parts}, setting {entry.scale}."
     for part in (part for part in entry.parts if part.evidence):
         units = [plural(number, unit) for unit, number in part.units.items()]
-        yield f"  {_capital(part.part.name)}: {part.answer}" + (
+        yield f"  {capital(part.part.name)}: {part.answer}" + (
             f", n = {listed(units)} in all." if units else "."
         )
         yield from (f"    {_words(evidence)}" for evidence in part.evidence)
@@ -116,10 +116,6 @@ def _lines(entry: ClaimEntry) -> Iterator[str]:
     yield from (f"  Caution: {caution}." for caution in claim.cautions)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _words(evidence: Evidence) -> str:
     """Return one study's evidence in a sentence; its preset, or its device, says what it may be called."""
     cells = _cells(evidence)
@@ -128,7 +124,7 @@ def _words(evidence: Evidence) -> str:
     note = f" ({cells['note']})" if cells["note"] else ""
     budget = f", {cells['budget']}" if cells["budget"] else ""
     return (
-        f"{_capital(cells['study'])}, {cells['arms']}: {evidence.answer}, {value}, n = {cells['n']}{budget}"
+        f"{capital(cells['study'])}, {cells['arms']}: {evidence.answer}, {value}, n = {cells['n']}{budget}"
         f"{published}{note}; {evidence.source.called}."
     )
 

@@ -96,8 +96,8 @@ def answer_verdict(
         one = [texts[names.index(contrast)]]
         return {"sentences": one}, one, complete
     found = entries(Recorded([results], partial=allow_partial))
-    lines = _split(f"Claim: {text}" for text in sentences(found, bearing=True))
-    return {"sentences": texts, "claims": record(found, bearing=True)}, [*texts, *lines], complete
+    lines = _split(f"Claim: {text}" for text in sentences(found, with_evidence=True))
+    return {"sentences": texts, "claims": record(found, with_evidence=True)}, [*texts, *lines], complete
 
 
 def answer_claims(where: Sequence[Path], *, allow_partial: bool = False) -> tuple[dict[str, Any], list[str]]:

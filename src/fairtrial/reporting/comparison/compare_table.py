@@ -27,7 +27,7 @@ from fairtrial.reporting.verdicts.rulings import Finding, decide, limits_of, los
 from fairtrial.reporting.verdicts.sentences import compose
 from fairtrial.reporting.wording import Scale, clean, listed, plural
 from fairtrial.study.contrast import Contrast, corners, is_margin
-from fairtrial.study.factors import ARM
+from fairtrial.study.factors import ARM, spaced
 from fairtrial.study.factors import label as arm_label
 from fairtrial.study.study import ALPHA, Study
 
@@ -213,7 +213,7 @@ def _measure(
         _side(one[ARM], {seed: side[keys[seed]] for seed in wanted if keys[seed] in side}, wanted)
         for one, side in zip(corners(contrast), of_sides, strict=True)
     )
-    names = [clean(name.replace("_", " ")) for name in (columns.unit, columns.pair) if name]
+    names = [clean(spaced(name)) for name in (columns.unit, columns.pair) if name]
     unit = unit_of_pairs(names, {seed: keys[seed] for seed in wanted})
     found = differences(parts, wanted)
     assert contrast.margin is not None

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, did_you_mean, fault, shown
 from fairtrial.reporting.wording import SCALES, Scale, listed, plural
+from fairtrial.study.factors import spaced
 from fairtrial.study.limits import LOWER_IS_BETTER
 
 FRACTION: Final = "fraction"
@@ -184,7 +185,7 @@ def scale_of(
     kind = asked or (_kind(metric, sizes, where) if _is_accuracy(metric) else PLAIN)
     if kind == PLAIN:
         digits = 3 if not margin else max(0, 1 - math.floor(math.log10(margin)))
-        return _scale(metric, f"in {metric.replace('_', ' ')}", 1, digits), 1.0
+        return _scale(metric, f"in {spaced(metric)}", 1, digits), 1.0
     if low < 0 or high > (1 if kind == FRACTION else 100):
         what = f"{metric} holds {low if low < 0 else high:g}, which is no {kind}"
         raise fault(what, where, "say --scale plain for a metric that is no share", BAD_INPUT)
@@ -196,7 +197,7 @@ def _scale(metric: str, unit: str, factor: float, digits: int) -> Scale:
     own = SCALES.get(metric)
     if own is not None and own.factor == factor:
         return own
-    return Scale(metric.replace("_", " "), unit, factor, digits)
+    return Scale(spaced(metric), unit, factor, digits)
 
 
 def _is_accuracy(metric: str) -> bool:

@@ -60,9 +60,7 @@ def arm_curves(verdicts: StudyVerdicts) -> Figures:
         what, name = f"{SCALES[metric].name} of each arm", f"{metric}-by-arm"
     else:
         facet = _facet(study, axis)
-        more, figure = (
-            _faceted(results, groups, axis, facet) if facet else _panels(results, partial, groups, axis)
-        )
+        more, figure = _faceted(results, groups, axis, facet) if facet else _panels(verdicts, groups, axis)
         what, name = f"{SCALES[metric].name} against {factor_name(axis)}{more}", f"{metric}-by-{axis}"
     runs = RUNS if any(group.failed for group in groups) else RUNS.partition(" (")[0]
     told = [f"{capital(what)}.", f"{runs}; {bars(groups)}.", f"{seeds(results)}.{edge_words(results)}"]
@@ -83,8 +81,9 @@ def _alone(results: Results, groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def _panels(results: Results, partial: bool, groups: Sequence[Group], axis: str) -> tuple[str, Figure]:
+def _panels(verdicts: StudyVerdicts, groups: Sequence[Group], axis: str) -> tuple[str, Figure]:
     """All arms in one panel, enlarged where a few flatten the rest; the gap between norms beside."""
+    results = verdicts.results
     study, metric = results.study, metric_of(results.study)
     scale, near, gap = SCALES[metric], crowd(groups), norms(study) if axis in _BATCHES else []
     count, lines = 1 + bool(near) + len(gap), len(groups) / len(study.factors[axis])
@@ -100,9 +99,9 @@ def _panels(results: Results, partial: bool, groups: Sequence[Group], axis: str)
     if alone and len(study.factors[axis]) > 1:
         told += "; level lines: arms that run at one level alone, and are compared from there"
     if gap:
-        points = measure(results, gap, axis, metric, intervals=results.sound or partial)
+        points = measure(verdicts, gap, axis, metric)
         gains(gap[0], points, axis, scale, study.margin, axes[-1]).set_ylabel(scale.gap_axis)
-        told += f"; right: {gap[0].title}, {how(results, points)}"
+        told += f"; right: {gap[0].title}, {how(points)}"
     return told, figure
 
 
@@ -135,7 +134,7 @@ def _faceted(results: Results, groups: Sequence[Group], axis: str, facet: str) -
     within(scale, axes[0])
     label_once(figure, axes, scale.axis)
     for index, ax in enumerate(axes):
-        name_ends(ends[index] if crowded or index == len(levels) - 1 else [], ax)
+        name_ends(ends[index] if crowded or index == len(levels) - 1 else [], ax, each=False)
     return "", figure
 
 

@@ -38,6 +38,7 @@ _LONG: Final = 60  # characters of both arms' names that do not fit beside a pan
 _TICKS: Final = 6
 _FARTHEST: Final = 1.5  # times the largest difference of a run: limits beyond it would flatten the runs
 _MOST_ARMS: Final = 6  # arms that one panel can hold
+_UNDECIDED: Final = Look(INK, "o")
 _DODGE: Final = 0.9  # percent of the schedule between two arms
 
 Curves = Mapping[int, Mapping[float, tuple[float, float]]]  # seed -> share -> training, validation loss
@@ -136,11 +137,8 @@ def _panel(curve: LeadCurve, pair: Sequence[Look], ax: Axes) -> None:
         ax.plot([at, to], [0, 0], color=INK, linewidth=3.5, solid_capstyle="butt", zorder=3.2)
     ax.plot(xs, curve.mean * factor, color=INK, linewidth=1.1, zorder=3.5)
     for x, mean, ahead in zip(xs, curve.mean, curve.ahead, strict=True):
-        look = pair[0] if (ahead or mean) > 0 else pair[1]
-        ax.plot(
-            [x], [mean * factor], marker=look.marker, color=look.color, markersize=4.5, zorder=3.6,
-            markerfacecolor=look.color if ahead else "white", markeredgewidth=0.9,
-        )  # fmt: skip
+        look = (pair[0] if ahead > 0 else pair[1]) if ahead else _UNDECIDED
+        ax.plot([x], [mean * factor], marker=look.marker, color=look.color, markersize=4.5, zorder=3.6)
     if curve.clock != SECONDS and len(xs) <= _TICKS:
         ax.set_xticks(xs, [format_place(curve.clock, float(x)) for x in xs])
     ax.set_xlabel(_AXES[curve.clock])
@@ -154,9 +152,9 @@ def _caption(results: Results, found: Sequence[Crossover]) -> str:
     points = listed([str(n) for n in sorted({len(curve.places) for curve in curves})])
     bands = (
         f"grey: simultaneous {level} band of each panel (Bonferroni over its {points} points, straight "
-        f"between them); bars: {level} paired t intervals of a point alone; filled marks: the band excludes "
-        "0; black on the line of 0, where both arms are shown to lead: the confidence set of a crossing, "
-        "which is where the band contains 0"
+        f"between them); bars: {level} paired t intervals of a point alone; coloured marks: the band "
+        "excludes 0; black on the line of 0, where both arms are shown to lead: the confidence set of a "
+        "crossing, which is where the band contains 0"
         if banded
         else "no intervals"
     )
@@ -197,7 +195,7 @@ def draw_learning_curves(verdicts: StudyVerdicts) -> Figures:
         ax.set_xlabel("share of the schedule (%)")
         ax.set_ylabel("cross entropy")
         ax.set_xlim(0, 106)
-        name_ends(ends if panel else [], ax)
+        name_ends(ends if panel else [], ax, each=False)
     yield "learning-curves", _loss_caption(results, shown), figure
 
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fairtrial.reporting.figures.figure_layout import Axis, Places
-from fairtrial.reporting.figures.style import ALARM, QUIET, Look, looks, spread
+from fairtrial.reporting.figures.style import ALARM, PAGE, QUIET, Look, looks, spread
 from fairtrial.reporting.results.arms import Group
 from fairtrial.reporting.wording import Scale, clean
 from fairtrial.study import factors
 
 LINE = 0.125  # inches that a line of text takes
+_BESIDE: Final = 0.25  # of the width of a panel: the most that the names at its right may take
+_SHORT: Final = 0.8  # inches of a name that stands beside a panel of any width
+_LETTER: Final = 0.07  # inches of one, bold
+_SMALL: Final = 6.5  # points of the letters of a legend
+_SMALL_LETTER: Final = 0.056  # inches of one
+_STUB: Final = 13  # points of a line beside its name
+_HANDLE: Final = 0.55  # inches of a column of a legend beside its names
 _ASIDE = 0.05  # the runs stand this far left of their mean where arms stand side by side
 
 
@@ -49,7 +59,7 @@ def lines(
 
     without: a factor that the panel's title names.
     """
-    where, told = Axis(axis, [group.levels[axis] for group in groups]), (axis, without)
+    where, told = Axis(axis, [group.levels[axis] for group in groups], ax), (axis, without)
     found: dict[str, list[Group]] = {}
     for group in groups:
         found.setdefault(_name(group.levels, told), []).append(group)
@@ -119,16 +129,24 @@ def draw_line(
     return next((height for height in reversed(centres) if math.isfinite(height)), math.nan)
 
 
-def mark(xs: Sequence[float], ys: Sequence[float], look: Look, ax: Axes, axis: Axis | None = None) -> None:
-    """The line of one arm and its markers."""
+def mark(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    look: Look,
+    ax: Axes,
+    axis: Axis | None = None,
+    *,
+    hollow: bool = False,
+) -> None:
+    """The line of one arm and its markers. hollow: no verdict settles them, in a figure where one may."""
     if axis is None:
         ax.plot(xs, ys, color=look.color, linewidth=1, linestyle=look.dash, zorder=3.5)
     else:
         axis.join(xs, ys, ax, color=look.color, linewidth=1, linestyle=look.dash, zorder=3.5)
     ax.plot(
         xs, ys, color=look.color, marker=look.marker, markersize=3.6, linestyle="none", zorder=3.6,
-        markerfacecolor="white" if look.hollow else look.color,
-        markeredgecolor=look.color if look.hollow else "white", markeredgewidth=0.8 if look.hollow else 0.5,
+        markerfacecolor="white" if hollow else look.color,
+        markeredgecolor=look.color if hollow else "white", markeredgewidth=0.8 if hollow else 0.5,
     )  # fmt: skip
 
 
@@ -182,23 +200,59 @@ def chance_line(groups: Sequence[Group], chance: float | None, scale: Scale, ax:
     )
 
 
-def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes) -> None:
-    """Each line's name at its right end, in its colour; names never overlap."""
+def name_ends(ends: Sequence[tuple[str, float, Look]], ax: Axes, *, each: bool = True) -> None:
+    """Each line's name at its right end, in its colour; names never overlap, and long ones stand above.
+
+    each: whether the panels beside this one name their lines too, so that all lose width to names.
+    """
     low, high = ax.get_ylim()
     shown = [end for end in ends if low <= end[1] <= high]
-    rows = ax.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
-    inches = ax.get_figure().get_figheight() / rows - 0.55  # type: ignore[union-attr]
+    grid = ax.get_subplotspec().get_gridspec()  # type: ignore[union-attr]
+    figure: Figure = ax.get_figure(root=True)  # type: ignore[assignment]
+    room = _BESIDE * figure.get_figwidth() / (grid.ncols if each else 1)
+    if any(len(name) * _LETTER > max(room, _SHORT) for name, _, _ in shown):
+        name_above({name: look for name, _, look in shown}, figure)
+        return
+    inches = figure.get_figheight() / grid.nrows - 0.55
     gap = (high - low) * LINE / inches
     heights = spread([end for _, end, _ in shown], gap, (low, high))
+    alike = len({look.name_color for _, _, look in shown}) < len(shown)
     for (name, _, look), y in zip(shown, heights, strict=True):
+        # a piece of the line says which of one colour it is
+        piece = {"color": look.color, "linestyle": look.dash, "shrinkA": 3, "shrinkB": 0}
         ax.annotate(
-            name,
-            (1, y),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            color=look.name_color,
-            fontweight="bold",
-            annotation_clip=False,
-        )
+            name, (1, y), xycoords=ax.get_yaxis_transform(), annotation_clip=False,
+            xytext=(_STUB + 3 if alike else 3, 0), textcoords="offset points", va="center",
+            color=look.name_color, fontweight="bold",
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), **piece} if alike else None,
+        )  # fmt: skip
+
+
+def name_above(styles: Mapping[str, Look], figure: Figure) -> None:
+    """Name lines in a legend above the panels, below those that it has; the figure grows by its rows."""
+    handles: dict[str, Line2D] = {}
+    height, width = figure.get_figheight(), figure.get_figwidth()
+    for old in figure.legends:
+        handles = dict(zip([each.get_text() for each in old.get_texts()], old.get_lines(), strict=True))
+        height -= _legend_shape(handles, width)[1]
+        old.remove()
+    if max(map(len, styles)) * _SMALL_LETTER + _HANDLE > width:
+        width = PAGE
+    for name, look in styles.items():
+        handle = Line2D([], [], color=look.color, linewidth=1, marker=look.marker, markersize=3.6)
+        handle.set(linestyle=look.dash)
+        handles[textwrap.fill(name, int((width - _HANDLE) / _SMALL_LETTER))] = handle
+    columns, more = _legend_shape(handles, width)
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside upper left", ncols=columns, frameon=False,
+        fontsize=_SMALL,
+    )  # fmt: skip
+    figure.set_size_inches(width, height + more)
+
+
+def _legend_shape(names: Collection[str], width: float) -> tuple[int, float]:
+    """As many columns as fit side by side, and the height of the legend, in inches."""
+    lines = [name.split("\n") for name in names]
+    longest = max(len(line) for each in lines for line in each)
+    columns = max(1, int(width / (longest * _SMALL_LETTER + _HANDLE)))
+    return columns, math.ceil(len(lines) / columns) * (0.03 + 0.11 * max(map(len, lines)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -35,6 +36,10 @@ _BLENDED: Final = re.compile(rb"(?<!-)opacity")  # which blends a group as one m
 # of what is drawn; scales and turns keep their decimals
 _PLACES: Final = re.compile(rb' (?:x|y|d)="[^"]*"|translate\([^)]*\)')
 _DECIMALS: Final = re.compile(rb"(\.\d\d)\d+")  # a hundredth of a point is seen by nobody
+# decimals of a number in a pdf. Places are often halves, quarters ... and their last bit another processor
+# rounds anew: where a number is cut lies beside all of those
+_PDF_DECIMALS: Final = 5
+_ASIDE: Final = 1.37e-7
 _PATH: Final = re.compile(rb'(?<= d=)"[^"]*"')
 _COMMAND: Final = re.compile(rb'\s*([MLHVCSQTAZz"])\s*')
 _BARE: Final = re.compile(
@@ -87,7 +92,7 @@ def render(name: str, caption: str, figure: Figure, formats: Collection[str] = F
     for kind, options in _METADATA.items():
         if kind == "svg" or kind in formats:
             buffer = io.BytesIO()
-            with _small_fonts() if kind == "pdf" else nullcontext():
+            with _lean_pdf() if kind == "pdf" else nullcontext():
                 figure.savefig(buffer, format=kind, **options)
             rendered[kind] = _lean(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
     return RenderedFigure(name, caption, rendered, wide=figure.get_figwidth() > style.COLUMN)
@@ -121,17 +126,24 @@ def _styled_once(marks: re.Match[bytes]) -> bytes:
 
 
 @contextmanager
-def _small_fonts() -> Iterator[None]:
-    """Leave out the tables of a font that no pdf of ours uses; matplotlib has no option for it."""
-    # only a pdf loads it
+def _lean_pdf() -> Iterator[None]:
+    """Leave out the tables of a font and the decimals that no pdf of ours uses; matplotlib has no option."""
+    # only a pdf loads them
     from fontTools.subset import Options
+    from matplotlib.backends import backend_pdf
 
-    before = Options._drop_tables_default
-    Options._drop_tables_default = [*before, *_UNUSED_FONT_TABLES]
+    tables, written = Options._drop_tables_default, backend_pdf.pdfRepr
+
+    def rounded(value: Any) -> Any:
+        number = isinstance(value, float) and math.isfinite(value)
+        return written(round(float(value) + _ASIDE, _PDF_DECIMALS) if number else value)
+
+    Options._drop_tables_default = [*tables, *_UNUSED_FONT_TABLES]
+    backend_pdf.pdfRepr = rounded
     try:
         yield
     finally:
-        Options._drop_tables_default = before
+        Options._drop_tables_default, backend_pdf.pdfRepr = tables, written
 
 
 def figure_files(figures: Iterable[RenderedFigure]) -> dict[str, bytes]:

@@ -25,7 +25,8 @@ NAMES: Final = {  # others say enough
 CROWDED: Final = 6  # levels; with more, panels stand above each other over the whole width
 _DODGE: Final = 0.09  # of the distance between two levels, from line to line
 _WIDE_DODGE: Final = 0.17  # the same where levels are crowded
-_ASIDE: Final = 0.012  # of the axis: the runs stand this far left of their mean
+_ASIDE: Final = 0.07  # inches: the runs stand this far left of their mean
+_PANEL: Final = 0.8  # of the width that each panel of a figure has, that of its axis
 _ROOM: Final = 0.45  # of a dodge: the most of it that this may take
 _SMALL: Final = 10  # images per class up to which a few-shot axis is linear
 _JUMP: Final = 1.6  # steps that an axis leaves out at its break, and between the levels beyond it
@@ -151,11 +152,18 @@ class Places(NamedTuple):
     aside: float
 
 
+def _inches(ax: Axes) -> float:
+    """About how wide the axis of a panel will be."""
+    columns = ax.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    return _PANEL * ax.get_figure(root=True).get_figwidth() / columns  # type: ignore[union-attr]
+
+
 class Axis:
     """The levels of one factor on the x axis of a panel."""
 
-    def __init__(self, factor: str, levels: Sequence[Any]) -> None:
+    def __init__(self, factor: str, levels: Sequence[Any], ax: Axes | None = None) -> None:
         self.factor, self.levels = factor, list(dict.fromkeys(levels))
+        self._inches = style.PAGE * _PANEL if ax is None else _inches(ax)
         self.at = dict(zip(self.levels, positions(self.levels), strict=True))
         self._step = min((b - a for a, b in pairwise(sorted(self.at.values()))), default=1.0)
         near = _linear(self.levels)
@@ -166,7 +174,9 @@ class Axis:
         most = _WIDE_DODGE if len(self.levels) > CROWDED else _DODGE
         dodge = min(most, 0.7 / lines) * self._step
         ends = self.at.values()
-        aside = min(_ASIDE * (max(ends) - min(ends)), _ROOM * dodge if lines > 1 else self._step)
+        aside = min(
+            _ASIDE / self._inches * (max(ends) - min(ends)), _ROOM * dodge if lines > 1 else self._step
+        )
         return Places([self.at[each] + dodge * (rank - (lines - 1) / 2) for each in levels], aside)
 
     def draw(self, ax: Axes) -> None:

@@ -40,12 +40,13 @@ from fairtrial.reporting.wording import SCALES, Scale
 from fairtrial.study.study import Study
 
 WHY: Final = ("test_acc", "test_loss", "test_ece")  # accuracy, likelihood, calibration
+SETTLED: Final = "filled marks: settled by a verdict; hollow: not"
 Measured = Mapping[GainLine, Sequence[GainPoint]]
 
 
 def gains(panel: GainPanel, points: Measured, axis: str, scale: Scale, margin: float, ax: Axes) -> Axes:
     """Draw the lines of one panel: every seed as a dot, intervals, the margin as a band around 0."""
-    where = Axis(axis, [point.level for line in panel.lines for point in points[line]])
+    where = Axis(axis, [point.level for line in panel.lines for point in points[line]], ax)
     styles = looks([line.look for line in panel.lines])
     ax.axhspan(-margin * scale.factor, margin * scale.factor, color=BAND, linewidth=0, zorder=0.5)
     ax.axhline(0, color=INK, linewidth=0.8, zorder=1.5)
@@ -59,7 +60,7 @@ def gains(panel: GainPanel, points: Measured, axis: str, scale: Scale, margin: f
             if point.interval is not None:
                 low, high = point.interval.low * scale.factor, point.interval.high * scale.factor
                 ax.vlines(x, low, high, color=look.color, linewidth=1.4, zorder=3)
-            mark([x], [height], look._replace(hollow=not point.excludes), ax)
+            mark([x], [height], look, ax, hollow=not point.settled)
         ends.append((line.name, next((h for h in reversed(heights) if math.isfinite(h)), math.nan), look))
     where.draw(ax)
     ax.set_title(panel.title)
@@ -73,9 +74,8 @@ def draw_why_mixup(verdicts: StudyVerdicts) -> Figures:
     panels = mixups(results.study)[:1]
     if not panels or "test_ece" not in results.frame or results.frame["test_ece"].isna().any():
         return
-    intervals = results.sound or verdicts.partial
     figure, axes = arranged(len(WHY), crowded=False, wide=True)
-    told = {metric: measure(results, panels, axis, metric, intervals=intervals) for metric in WHY}
+    told = {metric: measure(verdicts, panels, axis, metric) for metric in WHY}
     for ax, metric in zip(axes, WHY, strict=True):
         scale, margin = SCALES[metric], results.study.margin if metric == WHY[0] else 0.0
         gains(panels[0], told[metric], axis, scale, margin, ax).set_title(capital(scale.name))
@@ -85,7 +85,7 @@ def draw_why_mixup(verdicts: StudyVerdicts) -> Figures:
     caption = (
         f"What MixUp changes ({panels[0].title}) in accuracy, in cross entropy and in expected calibration "
         "error, both better when lower, against the share of training labels that name another class. "
-        f"{capital(how(results, points))}, in each panel.{mean} {_units(results, points)}."
+        f"{capital(how(points))}, in each panel.{mean} {_units(results, points)}."
     )
     yield "why-mixup", caption, figure
 
@@ -94,19 +94,19 @@ def draw_gains(
     verdicts: StudyVerdicts, name: str, what: str, panels_of: Callable[[Study], Sequence[GainPanel]]
 ) -> Figures:
     """Draw the paired gains of a study against its images per class; none where it has no such panel."""
-    results, partial, axis = verdicts.results, verdicts.partial, "shots"
+    results, axis = verdicts.results, "shots"
     study, metric, every = results.study, metric_of(results.study), panels_of(results.study)
     panels = some(every)
     if not panels:
         return
-    points = measure(results, panels, axis, metric, intervals=results.sound or partial)
+    points = measure(verdicts, panels, axis, metric)
     crowded = len(study.factors[axis]) > CROWDED
     figure, axes = arranged(len(panels), crowded=crowded, wide=len(panels) > 1 or crowded)
     for ax, panel in zip(axes, panels, strict=True):
         gains(panel, points, axis, SCALES[metric], study.margin, ax)
     label_once(figure, axes, SCALES[metric].gap_axis)
     titles = "; ".join(panel.title for panel in panels)
-    told = f"{what} against {factor_name(axis)}: {titles}. {capital(how(results, points))}."
+    told = f"{what} against {factor_name(axis)}: {titles}. {capital(how(points))}."
     if len(panels) < len(every):
         told += f" Drawn: {len(panels)} of {len(every)} pairs of levels."
     mean = averaged(study, [axis, *(each for panel in panels for line in panel.lines for each in line.named)])
@@ -114,13 +114,13 @@ def draw_gains(
     yield f"{name}-by-{axis}".replace("_", "-"), caption, figure
 
 
-def how(results: Results, points: Measured) -> str:
+def how(points: Measured) -> str:
     """How paired differences are drawn."""
-    every = [point for line in points.values() for point in line]
-    m = len(every)
-    bars = f"bars: 95 % paired t intervals, not adjusted; filled marks: 0 is excluded after Holm over {m}"
-    bars = bars if any(point.interval for point in every) else "no intervals"
-    return f"paired, a dot per seed (crosses: a run of that seed failed); {bars}; grey band: margin"
+    shown = any(point.interval for line in points.values() for point in line)
+    bars = "bars: 95 % paired t intervals, not adjusted" if shown else "no intervals"
+    return (
+        f"paired, a dot per seed (crosses: a run of that seed failed); {bars}; {SETTLED}; grey band: margin"
+    )
 
 
 def _units(results: Results, points: Measured) -> str:

@@ -57,7 +57,7 @@ def ladder_figure(verdicts: StudyVerdicts) -> Figures:
     right.set_xlabel(scale.gap_axis)
     right.tick_params(left=False)
     right.grid(False, axis="y")
-    told = "blue, filled: added in this order; orange, hollow: left out of the last rung"
+    told = "blue: added in this order; orange: left out of the last rung"
     shown = any(has_limits(finding.interval) for finding in findings)
     thick = f"bars: {results.inference.name}, not adjusted" if shown else "no intervals"
     caption = (
@@ -79,8 +79,7 @@ def _gain(finding: Finding, y: float, added: bool, scale: Scale, ax: Axes) -> No
         ax.plot(ends, [y, y], color=look.color, linewidth=1.8, solid_capstyle="butt", zorder=3)
     ax.plot(
         finding.interval.estimate * scale.factor, y, look.marker, markersize=4.4, zorder=3.5,
-        color=look.color if added else "white", markeredgecolor="white" if added else look.color,
-        markeredgewidth=0.5 if added else 1,
+        color=look.color, markeredgecolor="white", markeredgewidth=0.5,
     )  # fmt: skip
 
 

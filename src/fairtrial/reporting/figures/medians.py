@@ -94,11 +94,8 @@ def _looks(lines: Sequence[Sequence[Group]], along: Sequence[str]) -> list[Look]
 
 
 def _own(line: Sequence[Group], look: Look, along: Sequence[str]) -> list[Look]:
-    """How each point of a line is drawn: an arm keeps its colour, the line says whether it is hollow."""
-    if "model" in along:
-        return [look] * len(line)
-    arms = looks([_only(group.look, NORM) for group in line])
-    return [arm._replace(hollow=look.hollow) for arm in arms]
+    """How each point of a line is drawn: an arm keeps its colour."""
+    return [look] * len(line) if "model" in along else looks([_only(group.look, NORM) for group in line])
 
 
 def _shifts(lines: int) -> list[float]:
@@ -137,7 +134,7 @@ def few_shot_medians(verdicts: StudyVerdicts) -> Figures:
         ends = medians(mine, along, scale, chance_of(results, metric), ax)
         ax.set_title(f"{value} image{'s' if value != 1 else ''} per class")
     within(scale, axes[0])
-    name_ends(ends, axes[-1])
+    name_ends(ends, axes[-1], each=False)
     axes[0].set_ylabel(scale.axis)
     by = "architecture" if along == ["model"] else "norm"
     what = f"{capital(scale.name)} by {by}, in the layout of BiT Figure 6"
@@ -176,8 +173,7 @@ def draw_published(study: Study, axis: str | None, ax: Axes) -> None:
         return
     at = Axis("shots", study.factors["shots"]).at
     look: dict[str, Any] = {
-        "color": QUIET, "linewidth": 0.8, "linestyle": MIXED, "markerfacecolor": "white", "markersize": 4,
-        "zorder": 1.8,
+        "color": QUIET, "linewidth": 0.8, "linestyle": MIXED, "markersize": 4, "zorder": 1.8,
     }  # fmt: skip
     for model, norm in MODELS.items():
         points = [(at[shots], _middle(model, shots)) for shots in SHOTS if shots in at]

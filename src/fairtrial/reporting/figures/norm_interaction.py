@@ -51,7 +51,7 @@ def name_lines(groups: Sequence[Group], scale: Scale, ax: Axes) -> None:
     ends = [
         (norm, pair[-1].centre * scale.factor, styles[_key(pair[0])]) for norm, pair in _lines(groups).items()
     ]
-    name_ends(ends, ax)
+    name_ends(ends, ax, each=False)
 
 
 def _lines(groups: Sequence[Group]) -> dict[str, list[Group]]:

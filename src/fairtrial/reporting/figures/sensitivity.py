@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from fairtrial.reporting.figures.curves import dots, mark, name_ends, within
@@ -30,7 +29,6 @@ _ACCURACY: Final = SCALES["val_acc"]
 _LOSS: Final = Scale("validation loss", "in validation loss", 1, 3)
 _DODGE: Final = 0.09  # of the step of the grid, from line to line
 _FAR: Final = 2  # times the loss of chance, where the axis of losses ends
-_LONG: Final = 32  # letters: names beyond it stand in a legend above the panels
 _LETTERS: Final = 60  # of the names of rates, over all panels
 _ASIDE: Final = 0.035  # of that step: the runs stand this far left of their mean
 
@@ -56,8 +54,7 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
     by_loss = tuning.score == "val_loss"
     arms = {_name(curve, axis): _without(curve.look, axis) for panel in panels for curve in panel}
     styles = dict(zip(arms, looks(list(arms.values())), strict=True))
-    long = max(map(len, arms)) > _LONG
-    figure, axes = _panels(len(shown), 1 + by_loss, legend=len(arms) if long else 0)
+    figure, axes = _panels(len(shown), 1 + by_loss)
     names = [{_name(curve, axis) for curve in panel} for panel in panels]
     last_names_all = all(each <= names[-1] for each in names)
     for column, (value, panel) in enumerate(zip(shown, panels, strict=True)):
@@ -66,10 +63,10 @@ def sensitivity(verdicts: StudyVerdicts) -> Figures:
             _draw(panel, own, scale, axes[row][column])
         axes[0][column].set_title(level(axis, value) if axis else "")
         axes[-1][column].set_xlabel(_NAMES.get(tuning.names[0], tuning.names[0]))
-        if not long and (column == len(shown) - 1 or not last_names_all):
-            _name_lines(panel, own, axis, axes[0][column])
-    if long:
-        _legend(styles, figure)
+        if column == len(shown) - 1 or not last_names_all:
+            ends = [float(curve.accuracy[:, -1].mean()) * _ACCURACY.factor for curve in panel]
+            lines = [_name(curve, axis) for curve in panel]
+            name_ends(list(zip(lines, ends, own, strict=True)), axes[0][column], each=not last_names_all)
     ticks = _ticks_of(curves[0].grid, len(shown))
     axes[-1][0].set_xticks(ticks, [f"{value:g}" for value in ticks])
     within(_ACCURACY, axes[0][0])
@@ -88,9 +85,9 @@ def _ticks_of(grid: Sequence[float], panels: int) -> Sequence[float]:
     return next(fitting, grid[:: len(grid) - 1])
 
 
-def _panels(columns: int, rows: int, legend: int = 0) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    """Return the figure and its panels; legend: lines of a legend above them."""
-    size = (min(PAGE, (3.2 if legend else 1.6) + 1.9 * columns), 0.5 + 1.9 * rows + 0.17 * legend)
+def _panels(columns: int, rows: int) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """Return the figure and its panels."""
+    size = (min(PAGE, 1.6 + 1.9 * columns), 0.5 + 1.9 * rows)
     figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharey="row", sharex=True))
 
@@ -132,23 +129,6 @@ def _loss_axis(curves: Sequence[RateCurve], ax: Axes) -> bool:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
     return bool(means.max() > top)
-
-
-def _name_lines(panel: Sequence[RateCurve], styles: Sequence[Look], axis: str | None, ax: Axes) -> None:
-    ends = [float(curve.accuracy[:, -1].mean()) * _ACCURACY.factor for curve in panel]
-    names = [_name(curve, axis) for curve in panel]
-    name_ends(list(zip(names, ends, styles, strict=True)), ax)
-
-
-def _legend(styles: Mapping[str, Look], figure: Figure) -> None:
-    """Name the lines above the panels, where their names are too long to stand at the ends."""
-    handles = []
-    for look in styles.values():
-        face = "white" if look.hollow else look.color
-        handle = Line2D([], [], color=look.color, marker=look.marker, markersize=3.6, markerfacecolor=face)
-        handle.set(linestyle=look.dash, linewidth=1)
-        handles.append(handle)
-    figure.legend(handles, list(styles), loc="outside upper left", frameon=False, fontsize=6.5)
 
 
 def _without(levels: Mapping[str, Any], axis: str | None) -> dict[str, Any]:

@@ -58,7 +58,6 @@ class Look(NamedTuple):
     color: str
     marker: str
     dash: Dash = "-"
-    hollow: bool = False
     ink: str = ""  # of its name, where its colour is too pale to read
 
     @property
@@ -138,7 +137,7 @@ def _variant(look: Look, rank: int) -> Look:
     rgb = (int(look.color[i : i + 2], 16) for i in (1, 3, 5))
     mixed = (round(c + (255 - c) * tint) if tint > 0 else round(c * (1 + tint)) for c in rgb)
     color = "#" + "".join(f"{c:02x}" for c in mixed)
-    return look._replace(color=color, dash=dash, hollow=tint > 0, ink=look.color)
+    return look._replace(color=color, dash=dash, ink=look.color)
 
 
 def spread(positions: Sequence[float], gap: float, within: tuple[float, float]) -> list[float]:

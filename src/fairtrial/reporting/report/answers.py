@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
-from fairtrial.reporting.wording import clean, fixed, listed, plural
+from fairtrial.reporting.wording import capital, clean, fixed, listed, plural
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.report.questions import Question
@@ -108,8 +109,7 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
 
 def plain(finding: Finding) -> str:
     """Return a verdict as one sentence without statistics, for readers outside the field."""
-    text = _capitals(_plain(finding))
-    return text[:1].upper() + text[1:]
+    return capital(_capitals(_plain(finding)))
 
 
 def _capitals(text: str) -> str:
@@ -243,7 +243,7 @@ def _asked(contrast: Contrast) -> tuple[str, bool]:
     if not contrast.by:
         return " against ".join(arms(contrast)[:2]), False
     ((name, (first, second)),) = contrast.by.items()
-    change = f"what {change_words(contrast)} is worth with another {name.replace('_', ' ')}"
+    change = f"what {change_words(contrast)} is worth with another {spaced(name)}"
     if all(isinstance(level, (int, float)) for level in (first, second)):
         return change, first > second
     low, high = sorted((str(first), str(second)))

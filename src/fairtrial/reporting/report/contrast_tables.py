@@ -14,6 +14,7 @@ from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.wording import clean, plural
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import RELEASED, find_studies, is_study
+from fairtrial.study.factors import spaced
 from fairtrial.study.study import ALPHA, Study
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _rows_of(study: RecordedStudy) -> Iterable[dict[str, str]]:
 def _row(study: Study, label: str, name: str, verdict: str, sentence: str) -> dict[str, str]:
     primary = name in {contrast.name for contrast in study.primary_contrasts}
     return {
-        "verdict": f"{ICONS[verdict]} {verdict.replace('_', ' ')}",
+        "verdict": f"{ICONS[verdict]} {spaced(verdict)}",
         "study": f"{label} (preset {clean(study.preset)})",
         "contrast": clean(name),
         "declared as": "primary" if primary else "secondary",
@@ -147,4 +148,4 @@ def _families(number: int) -> str:
 
 def verdict_key() -> str:
     """Return '↑ better, ↓ worse, ...'."""
-    return ", ".join(f"{icon} {verdict.replace('_', ' ')}" for verdict, icon in ICONS.items()) + "."
+    return ", ".join(f"{icon} {spaced(verdict)}" for verdict, icon in ICONS.items()) + "."

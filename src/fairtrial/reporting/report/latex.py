@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.wording import capital
 
 if TYPE_CHECKING:
     from fairtrial.reporting.figures.figure_files import RenderedFigure
@@ -39,9 +40,7 @@ def escaped(text: str) -> str:
 def name_of(*words: str) -> str:
     """'ftNormSmallBatch': letters only, digits spelled; 'ft' alone where no word has any."""
     found = [part for word in words for part in re.findall(r"[A-Za-z]+|[0-9]", word)]
-    return "ft" + "".join(
-        _DIGITS[int(part)] if part.isdigit() else part[:1].upper() + part[1:] for part in found
-    )
+    return "ft" + "".join(_DIGITS[int(part)] if part.isdigit() else capital(part) for part in found)
 
 
 class Macros:

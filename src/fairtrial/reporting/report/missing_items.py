@@ -97,7 +97,7 @@ def coverage_table(covered: Sequence[CoveredItem]) -> Table:
     rows = [
         {
             "id": each.item.id,
-            "exhibit": each.item.title,
+            "item": each.item.title,
             "serves": ", ".join(each.item.questions),
             "tier": each.item.tier,
             "state": ("drawn in part" if each.item.lacks else "drawn") if each.drawn else "not drawn",
@@ -107,7 +107,7 @@ def coverage_table(covered: Sequence[CoveredItem]) -> Table:
         for each in covered
     ]
     done = sum(each.drawn for each in covered)
-    caption = f"{done} of {plural(len(covered), 'exhibit')} can be shown from what is recorded."
+    caption = f"{done} of {plural(len(covered), 'report item')} can be shown from what is recorded."
     return Table("coverage", caption, pd.DataFrame(rows))
 
 

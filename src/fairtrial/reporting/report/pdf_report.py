@@ -25,6 +25,7 @@ from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.wording import clean
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
@@ -74,7 +75,7 @@ def of_study(
     numbered = {table.name: _tabular(table, results) for table in tables}
     beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
     pairs = zip(study.findings, study.sentences, strict=True)
-    answers = [Line(said, f"{finding.verdict.replace('_', ' ').capitalize()}:") for finding, said in pairs]
+    answers = [Line(said, f"{spaced(finding.verdict).capitalize()}:") for finding, said in pairs]
     control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
     pointers = (
         pointers_to("Shown:", (*pictures, *beside)),

@@ -23,6 +23,7 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import clean, p_value
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.figures.figure_files import RenderedFigure
@@ -157,7 +158,7 @@ def _row(one: Said) -> dict[str, str]:
         limits = finding.scale.decided(decided.low, decided.high, finding.margin)
         gap = f"{finding.scale.show(finding.interval.estimate)} {limits}"
     return {
-        "verdict": f"{ICONS[finding.verdict]} {finding.verdict.replace('_', ' ')}",
+        "verdict": f"{ICONS[finding.verdict]} {spaced(finding.verdict)}",
         "compared": f"{title(finding.contrast)}" if not finding.contrast.by else clean(finding.contrast.name),
         "study": one.study.key,
         "difference": gap,

@@ -1,4 +1,4 @@
-"""The questions of the written report: what each asks, what its exhibits may claim, and what they may not."""
+"""The questions of the written report: what each asks, what its items may claim and what they may not."""
 
 from __future__ import annotations
 

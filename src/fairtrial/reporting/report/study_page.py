@@ -19,7 +19,8 @@ from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
 from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.verdicts.sentences import grounds
-from fairtrial.reporting.wording import clean
+from fairtrial.reporting.wording import capital, clean
+from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
     from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
@@ -51,17 +52,13 @@ def _card(said: answers.Said) -> dict[str, Any]:
     return {
         "name": clean(finding.contrast.name),
         "verdict": finding.verdict,
-        "word": finding.verdict.replace("_", " "),
+        "word": spaced(finding.verdict),
         "plain": answers.plain(finding),
         "sentence": said.sentence,
-        "grounds": "" if finding.verdict == "refused" else _capital(grounds(finding)),
-        "warnings": [_capital(clean(warning)) for warning in finding.warnings],
+        "grounds": "" if finding.verdict == "refused" else capital(grounds(finding)),
+        "warnings": [capital(clean(warning)) for warning in finding.warnings],
         "confirmatory": finding.verdict != "refused" and "exploratory" not in finding.stamps,
     }
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def html(

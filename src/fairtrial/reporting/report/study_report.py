@@ -20,7 +20,7 @@ from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import csv_text, table_files
 from fairtrial.reporting.verdicts.aa_check import AACheck
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts, judge_study
-from fairtrial.reporting.verdicts.verdict_record import finding_record
+from fairtrial.reporting.verdicts.verdict_record import finding_record, rounded
 from fairtrial.stats.records import plain
 from fairtrial.storage.store import Store
 
@@ -114,7 +114,7 @@ def _json(study: StudyVerdicts) -> str:
         "cells": {"done": results.done, "declared": len(results.frame)},
         **({"stopping": _stopping(results)} if results.study.rule else {}),
         "contrasts": [finding_record(*pair) for pair in zip(study.findings, study.sentences, strict=True)],
-        "aa": None if study.control is None else _aa_check(study.control),
+        "aa": None if study.control is None else rounded(_aa_check(study.control)),
     }
     return json.dumps(verdicts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

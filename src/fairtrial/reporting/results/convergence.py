@@ -15,6 +15,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import listed
 from fairtrial.storage.record import Attempt
 from fairtrial.study.contrast import corners
+from fairtrial.study.factors import spaced
 from fairtrial.study.study import Contrast, regime_of
 
 LOSS_SHARE: Final = 0.5  # of ln(classes), the loss of a guess
@@ -86,7 +87,7 @@ def unfinished(results: Results, contrast: Contrast) -> Iterator[str]:
     for elsewhere in (False, True):
         sides = [side for side, kinds in lacking.items() if all(kinds) == elsewhere]
         if sides and elsewhere and tuning is not None:
-            setting = listed(list(tuning.names)).replace("_", " ")
+            setting = spaced(listed(list(tuning.names)))
             who = "both" if len(sides) == 2 else sides[0]
             yield f"{who} converged at another {setting} tried, not at the chosen one"
         elif sides:

@@ -16,7 +16,9 @@ def by_look(arm: Mapping[str, Any], key: str) -> np.ndarray:
     return np.abs(np.array([[row[key] for row in run] for run in arm["runs"]]))
 
 
-def log_ratio(values: Mapping[str, Any], norm: str, key: str = "gradient_change") -> MeanInterval:
-    """Return the mean over starts of log(WS / plain) of a quantity, itself a mean over looks; Student's t."""
-    sides = {arm["weight_std"]: by_look(arm, key) for arm in values["arms"] if arm["norm"] == norm}
+def log_ratio(values: Mapping[str, Any], norm: str) -> MeanInterval:
+    """Return the interval over starts of log(WS / plain) of the gradient's change, a mean over looks."""
+    sides = {
+        arm["weight_std"]: by_look(arm, "gradient_change") for arm in values["arms"] if arm["norm"] == norm
+    }
     return mean_interval(np.log(sides[True] / sides[False]).mean(axis=1), unit="start")

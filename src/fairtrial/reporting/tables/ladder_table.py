@@ -13,6 +13,7 @@ from fairtrial.reporting.verdicts.ladder_steps import ladder, rung_names
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import SCALES
+from fairtrial.study.factors import spaced
 
 
 def ladder_tables(verdicts: StudyVerdicts) -> list[Table]:
@@ -56,7 +57,7 @@ def _told(finding: Finding | None) -> str:
 
 
 def _verdict(finding: Finding | None) -> str:
-    return "" if finding is None else finding.verdict.replace("_", " ")
+    return "" if finding is None else spaced(finding.verdict)
 
 
 ROWS = (RegistryRow(STUDY, ladder_tables, rank=4),)

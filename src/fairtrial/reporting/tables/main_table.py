@@ -19,15 +19,19 @@ from fairtrial.reporting.tables.published_results import ASKED, OTHERS, model_of
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import counted, provenance, upstream_images
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import SCALES, clean
+from fairtrial.reporting.wording import SCALES, clean, plural
 from fairtrial.study import factors
 from fairtrial.study.data_spec import published_name
 from fairtrial.study.settings import ALL, MODEL_NAMES, Settings
 
 _SCALE: Final = SCALES["test_acc"]
 _FULL: Final = "full"  # as published.json calls all training images
-# What has a column of its own, so that the arm's name leaves it out.
-_COLUMNS: Final = ("data", "shots", "upstream", "upstream_seeds", "model", "finetune")
+# The first column tells rows apart: a page too narrow for all columns repeats it before the others.
+_SETTING: Final = ("arm", "source", "downstream", "images per class", "upstream")
+_RUNS: Final = ("accuracy, %", "accuracy is", "lowest to highest run, %", "sd over runs, points")
+_UNITS: Final = (  # no published row has these
+    "failed runs", "mean over n, %", "95 % t interval of the mean, %", "sd over n, points", "n", "n counts",
+)  # fmt: skip
 _WHOLE: Final = ("Table 1", "Table 2")  # of the paper: on all images, and beside any number of them
 
 
@@ -42,22 +46,31 @@ def main_tables(verdicts: StudyVerdicts) -> list[Table]:
         return []
     printed = _printed([arm for _, arm in arms])
     rows = [*(_measured(results, group, arm) for group, arm in arms), *printed]
+    frame = pd.DataFrame(rows).fillna("").reindex(columns=[*_SETTING, *_RUNS, *_UNITS], fill_value="")
     caption = _caption(results, arms, bool(printed))
-    return [Table("main-table", caption, pd.DataFrame(rows).fillna(""))]
+    return [Table("main-table", caption, frame.loc[:, (frame != "").any()])]
 
 
 def _measured(results: Results, group: Group, arm: Settings) -> dict[str, str]:
     images = upstream_images(results) if arm.start.kind == "study" else None
-    levels = {name: level for name, level in group.look.items() if name not in _COLUMNS}
+    own, runs = outcome(group, _SCALE, several=True), len(group.values)
+    network = clean(network_name(arm.model) if arm.model in MODEL_NAMES else arm.model)
+    levels = {name: level for name, level in group.look.items() if name != "model"}
     return {
-        "source": "measured here",
+        "arm": f"{network}, {clean(factors.label(levels))}",
+        "source": "measured here" if arm.start.bit else f"measured here, {SCALED}",
         "downstream": clean(published_name(arm.data)),
         "images per class": str(arm.shots),
-        "network": clean(network_name(arm.model) if arm.model in MODEL_NAMES else arm.model),
-        "arm": clean(factors.label(levels)),
         "upstream": clean(f"{images} (study {arm.start.name})" if images else arm.start.name),
-        "median": _SCALE.show(median(group.values.values())) if group.values else "",
-        **outcome(group, _SCALE, several=True),
+        "accuracy, %": _SCALE.show(median(group.values.values())) if runs else "",
+        "accuracy is": f"median of {plural(runs, 'run')}" if runs else "",
+        "lowest to highest run, %": f"{own['min']} to {own['max']}" if runs else "",
+        "failed runs": own["failed"],
+        "mean over n, %": own["mean"],
+        "95 % t interval of the mean, %": f"{own['95 % low']} to {own['95 % high']}" if group.mean else "",
+        "sd over n, points": own["sd"],
+        "n": own["n"],
+        "n counts": own["n counts"],
     }
 
 
@@ -83,16 +96,19 @@ def _quoted(downstream: str) -> Iterator[PublishedRow]:
 def _published(row: PublishedRow) -> dict[str, str]:
     setting: dict[str, Any] = row["setting"]
     shots = setting.get("shots", _FULL)
+    runs = setting.get("runs") or setting.get("subsamples")
     framework = f", {setting['framework']}" if "framework" in setting else ""
+    images = "all images" if shots == _FULL else f"{shots}-shot"
     return {
+        "arm": f"{model_of(setting)}, {images}{framework}",
         "source": f"published: {place_of(row)}{framework}",
         "downstream": setting["downstream"],
         "images per class": ALL if shots == _FULL else str(shots),
-        "network": model_of(setting),
         "upstream": str(setting.get("upstream") or ""),
-        "median": str(row["value"]),
-        "runs": str(setting.get("runs") or setting.get("subsamples") or ""),
-        **{name: str(row[name]) for name in ("sd", "min", "max") if row.get(name) is not None},
+        "accuracy, %": str(row["value"]),
+        "accuracy is": f"{setting['aggregate']} of {runs} runs" if runs else "not said",
+        "lowest to highest run, %": f"{row['min']} to {row['max']}" if row.get("min") else "",
+        "sd over runs, points": str(row.get("sd") or ""),
     }
 
 
@@ -101,8 +117,8 @@ def _caption(results: Results, arms: Sequence[tuple[Group, Settings]], printed: 
     several = len(units) > 1
     rows = [(unit, f" in rows that count {name}s" * several) for name, unit in units.items()]
     told = [
-        "Test accuracy of each fine-tuned arm, %. Median, min and max are over runs; the mean with its "
-        "95 % t interval and the sd are over what n counts; diverged runs score chance",
+        "Test accuracy of each fine-tuned arm. The mean, its interval and their sd are over what n counts; "
+        "diverged runs score chance",
         *(_beside([arm for _, arm in arms]) if printed else ()),
         counted(results, rows),
         provenance(results),
@@ -117,8 +133,8 @@ def _beside(arms: Sequence[Settings]) -> tuple[str, str]:
     else:
         ours = f"Ours is {SCALED}, another network from other upstream images"
     return (
-        "Published rows are quoted, their spread is over runs; where runs is empty, neither their number nor "
-        "that it is a median is recorded",
+        "Published rows are quoted as printed; where it is not said what a value is, neither the number of "
+        "runs nor that it is their median is recorded",
         f"{ours}: the difference from a published row is no effect of what the row names",
     )
 

@@ -25,6 +25,7 @@ from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, listed
 from fairtrial.stats.components import VarianceComponents
+from fairtrial.study.factors import spaced
 from fairtrial.study.study import regime_of
 
 
@@ -114,7 +115,7 @@ def _contrast(results: Results, finding: Finding, several: bool, rule: Inference
     return {
         "contrast": clean(finding.contrast.name),
         "arms": title(finding.contrast),
-        "verdict": finding.verdict.replace("_", " "),
+        "verdict": spaced(finding.verdict),
         "unit": scale.unit,
         "difference": scale.show(found.estimate) if found else "",
         f"{percent} low": scale.show(found.low) if found and limits else "",

@@ -84,10 +84,10 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
     metric = first.metric if first else "test_acc"
     margin = study.margin if first is None or first.margin is None else first.margin
     arm, scale = factors.label({name: study.aa[name] for name in study.factors}), SCALES[metric]
-    runs = [results.where(study.aa, replica) for replica in (1, 0)]
-    twin, own = (per_seed(cells, metric) for cells in runs)
-    seeds = [seed for seed in results.seeds if seed in own and seed in twin]
-    differences = {seed: twin[seed] - own[seed] for seed in seeds}
+    runs = [results.where(study.aa, number) for number in (1, 0)]
+    replica, own = (per_seed(cells, metric) for cells in runs)
+    seeds = [seed for seed in results.seeds if seed in own and seed in replica]
+    differences = {seed: replica[seed] - own[seed] for seed in seeds}
     if failed := _failed(results, pd.concat(runs)):
         return AACheck(arm, scale, margin, ALARM, failed, differences)
     if not results.sound and not partial:
@@ -97,7 +97,7 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
     if not any(differences.values()) and len(seeds) > 1:
         same = "gave the same values in both runs: do the draws reach the network at all?"
         return AACheck(arm, scale, margin, ALARM, same, differences)
-    sides = {s: twin[s] for s in seeds}, {s: own[s] for s in seeds}
+    sides = {s: replica[s] for s in seeds}, {s: own[s] for s in seeds}
     unit = unit_of(results, *runs).inner
     wide, inside = (paired_interval(*sides, level, unit=unit) for level in (LEVEL, 0.95))
     if not math.isfinite(wide.low):

@@ -33,7 +33,7 @@ def how_chosen(study: Study, contrast: Contrast) -> str:
     tuned = () if study.tuning is None else study.tuning.names
     if tuned == ("lr",):
         return "each at its tuned rate"
-    words = [f"each at its tuned {listed([_without_underscores(name) for name in tuned])}"] if tuned else []
+    words = [f"each at its tuned {listed([factors.spaced(name) for name in tuned])}"] if tuned else []
     differ = {name for name, level in contrast.treatment.items() if contrast.control[name] != level}
     if not {"lr"} & {*tuned, *study.factors} and differ - COMPUTED:
         words.append("at one learning-rate rule")
@@ -116,7 +116,7 @@ def _at_edges(results: Results) -> dict[str, set[Regime]]:
     if study.tuning is None or stage is None:
         return {}
     return {
-        _without_underscores(name): {
+        factors.spaced(name): {
             arm for arm, choice in _choices(results) if at_edge(choice.params[name], stage.grid or declared)
         }
         for name, declared in study.tuning.space.items()
@@ -130,7 +130,7 @@ def _unsure(choice: Choice) -> bool:
 def _names(results: Results) -> str:
     """'lr'; the settings that were tuned."""
     tuning = results.study.tuning
-    return listed([_without_underscores(name) for name in tuning.names]) if tuning else ""
+    return listed([factors.spaced(name) for name in tuning.names]) if tuning else ""
 
 
 class _PassedOver(NamedTuple):
@@ -185,7 +185,3 @@ def _arms(results: Results, contrast: Contrast) -> dict[Regime, str]:
         for levels, regime in results.regimes
         if corner.items() <= levels.items()
     }
-
-
-def _without_underscores(name: str) -> str:
-    return name.replace("_", " ")

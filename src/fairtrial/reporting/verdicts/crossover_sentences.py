@@ -18,7 +18,7 @@ from fairtrial.reporting.verdicts.learning_curve_crossover import (
     find_gaps,
 )
 from fairtrial.reporting.verdicts.sentences import arms
-from fairtrial.reporting.wording import SCALES, clean, fixed, listed, rounded
+from fairtrial.reporting.wording import SCALES, capital, clean, fixed, listed, rounded
 
 SCALE: Final = SCALES["val_acc"]
 _ONE: Final = {STEPS: "step", IMAGES: "image", SECONDS: "second"}
@@ -41,7 +41,7 @@ def _sentence(crossover: Crossover) -> str:
     leads = [f"{listed(by)}, {text}" for text, by in clocks.items()]
     absent = [f"not shown by seconds: {crossover.no_seconds}"] if crossover.no_seconds else []
     name = crossover.contrast.name
-    return f"{clean(name[:1].upper() + name[1:])}: {'; '.join([*leads, *absent])}"
+    return f"{clean(capital(name))}: {'; '.join([*leads, *absent])}"
 
 
 def describe_leads(curve: LeadCurve, names: Sequence[str]) -> str:

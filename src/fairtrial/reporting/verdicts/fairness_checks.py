@@ -220,11 +220,17 @@ def _machine(records: Sequence[Attempt], budget: Budget) -> Check:
         for name, depends in deciding.items()
         for problem in _mixed(records, name, f"provenance.{name}", depends)
     ]
-    told = []
-    for name in ("device", "cpu", "threads", "torch", "precision"):
-        found = {clean(v) for v in {getattr(r.provenance, name) for r in records} - {None}}
-        told.append(f"{name} {listed(sorted(found))}" if found else f"{name} not recorded")
-    return Check("one machine", "; ".join(told), tuple(problems))
+    rows = [_computed(record) for record in records]
+    names = ("device", "cpu", "instructions", "threads", "torch", "precision")
+    told = {name: {clean(row[name]) for row in rows if row[name] is not None} for name in names}
+    shown = "; ".join(f"{name} {listed(sorted(found)) or 'not recorded'}" for name, found in told.items())
+    return Check("one machine", shown, tuple(problems))
+
+
+def _computed(record: Attempt) -> dict[str, Any]:
+    place, settings = record.provenance, record.settings
+    own = {"instructions": (place.flags or {}).get("instructions"), "precision": settings.precision}
+    return vars(place) | own | ({"precision": place.precision} if place.precision else {})
 
 
 def _split_statistics(arms: Arms, names: set[str]) -> Iterator[Check]:

@@ -15,6 +15,7 @@ from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.storage.store import Store
 from fairtrial.study.contrast import corners
+from fairtrial.study.factors import spaced
 from fairtrial.study.stopping import NOT_REQUIRED, Asked, Stopping
 from fairtrial.study.study import Contrast
 
@@ -123,7 +124,7 @@ def _describe(
 ) -> str:
     """Return 'interim analysis 1 of 3, at 5 seeds: decided small batch (better); open large batch'."""
     place = f"after {planned[number]} seeds" if rule.sequence else _place(number, planned)
-    verdicts = [f"{clean(f.contrast.name)} ({f.verdict.replace('_', ' ')})" for f in decided]
+    verdicts = [f"{clean(f.contrast.name)} ({spaced(f.verdict)})" for f in decided]
     names = [clean(contrast.name) for contrast in left]
     return f"{place}: decided {listed(verdicts) or 'none'}; open {listed(names) or 'none'}"
 

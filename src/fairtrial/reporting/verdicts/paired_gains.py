@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.arms import NORM, combinations, identity
@@ -13,12 +13,14 @@ from fairtrial.reporting.results.contrast_sides import sides, unit_of_contrast
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.paired_sides import differences, has_limits, interval
 from fairtrial.reporting.results.replication_units import ReplicationUnit
+from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
 from fairtrial.reporting.wording import clean, level
-from fairtrial.stats import holm
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors, initial_checkpoint
-from fairtrial.study.contrast import Levels
+from fairtrial.study.contrast import Levels, corners
 from fairtrial.study.study import Contrast, Study
+
+_OPEN: Final = ("inconclusive", "refused")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class GainPoint:
     failed: frozenset[int]
     unit: ReplicationUnit
     interval: PairedInterval | None
-    excludes: bool = False  # 0, after Holm over all points of its figure
+    settled: bool = False  # by a verdict of the study on the same two sides
 
     @property
     def centre(self) -> float:
@@ -139,19 +141,38 @@ def _name(arm: Levels) -> str:
 
 
 def measure(
-    results: Results, panels: Sequence[GainPanel], axis: str, metric: str, *, intervals: bool
+    verdicts: StudyVerdicts, panels: Sequence[GainPanel], axis: str, metric: str
 ) -> dict[GainLine, list[GainPoint]]:
-    """Return each line's points; Holm runs over all of them together."""
-    lines = [line for panel in panels for line in panel.lines]
-    declared = {line: list(_declared(results.study, line, axis, metric)) for line in lines}
-    measured = [_point(results, *at_level, intervals) for line in lines for at_level in declared[line]]
-    alpha = results.declared["declaration"]["alpha"]
-    steps = holm([1.0 if point.interval is None else point.interval.p for point in measured], alpha=alpha)
-    points = iter(replace(point, excludes=steps.at(i).reject) for i, point in enumerate(measured))
-    return {line: [next(points) for _ in declared[line]] for line in lines}
+    """Return each line's points, and which of them a verdict of the study settles."""
+    results, intervals = verdicts.results, verdicts.results.sound or verdicts.partial
+    settled = [
+        _cells(results.study, finding.contrast)
+        for finding in verdicts.findings
+        if finding.contrast.metric == metric and finding.verdict not in _OPEN
+    ]
+    return {
+        line: [
+            replace(
+                _point(results, value, contrast, intervals),
+                settled=_cells(results.study, contrast) in settled,
+            )
+            for value, contrast in _at_each_level(results.study, line, axis, metric)
+        ]
+        for panel in panels
+        for line in panel.lines
+    }
 
 
-def _declared(study: Study, line: GainLine, axis: str, metric: str) -> Iterator[tuple[Any, Contrast]]:
+def _cells(study: Study, contrast: Contrast) -> frozenset[frozenset[int]]:
+    """Return the arms of each side, whichever is the treatment and however many factors name them."""
+    arms = study.arms()
+    return frozenset(
+        frozenset(place for place, arm in enumerate(arms) if side.items() <= arm.items())
+        for side in corners(contrast)
+    )
+
+
+def _at_each_level(study: Study, line: GainLine, axis: str, metric: str) -> Iterator[tuple[Any, Contrast]]:
     """Yield the contrast at each level of the axis; a side with one level is compared from there."""
     sides = [{**side, **line.at} for side in (line.treatment, line.control)]
     levels = [_levels(study, side, axis) for side in sides]

@@ -20,6 +20,7 @@ from fairtrial.reporting.wording import clean, describe_interval, listed, plural
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain
 from fairtrial.storage.study_folders import find_study
+from fairtrial.study.factors import spaced
 from fairtrial.study.limits import MIN_UNITS
 
 
@@ -94,7 +95,7 @@ def _lines(both: Sequence[Results], shared: Sequence[Pair]) -> list[str]:
     lines = [f"{_name(results)}: {preset(results.study)}." for results in both]
     for pair in shared:
         sides = " | ".join(
-            f"{_name(results)} {finding.verdict.replace('_', ' ')}, {_said(finding)}"
+            f"{_name(results)} {spaced(finding.verdict)}, {_said(finding)}"
             for results, finding in zip(both, (pair.first, pair.second), strict=True)
         )
         lines.append(f"{clean(pair.name)}: {sides}; {_judged(pair)}.")

@@ -37,7 +37,7 @@ def sentence(finding: Finding, study: Study) -> str:
     return compose(
         finding,
         chosen=how_chosen(study, finding.contrast),
-        averaged=[name.replace("_", " ") for name in averaged_over(study, named)],
+        averaged=[factors.spaced(name) for name in averaged_over(study, named)],
         parity=parity_words(finding.gap, study.budget.kind),
     )
 
