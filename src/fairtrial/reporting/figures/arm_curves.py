@@ -143,8 +143,9 @@ ROWS = (
         ReportItem(
             "F1.3", "Data against model size", ("Q1",), NIGHTLY,
             "an interaction slope: what a wider network gains as the upstream data grow",
-            "fairtrial run upstream --set model=mini,mini-x2,mini-x3 --results results/widths, for each size "
-            "of the upstream data; then fairtrial run shots --set model=mini,mini-x2,mini-x3, from each",
+            "fairtrial run upstream --set model=mini,mini-x2,mini-x3 --set shots=50 --results results/few, "
+            "and the same with 450 images per class into another folder; then, from the checkpoints of each, "
+            "fairtrial run shots --set model=mini,mini-x2,mini-x3 --results results/few",
             ("*-acc-by-*",), Cells({"model": ("mini", "mini-x2", "mini-x3")}, pretrained=True),
         ),
         ReportItem(

@@ -24,8 +24,8 @@ def speed_table(timings: Sequence[Timing]) -> Table:
     caption = (
         "Milliseconds of one call, by group: all subjects of a bench timed in turns in one process. Times "
         "reference: median over the median of the reference, which is the subject at 1; quartiles of the "
-        "same, round by round. Bytes and operations: the least that the work needs, see bench/work.py. "
-        f"{machine_of(timings)}."
+        "same, round by round. Bytes and operations: the least that the work needs "
+        f"(bench/harness/workloads.py). {machine_of(timings)}."
     )
     rows = [_row(timing, name) for timing in timings for name in timing.rounds_s]
     return Table("speed", caption, pd.DataFrame(rows, columns=list(COLUMNS)))
