@@ -15,7 +15,8 @@ def said(key, **lacks):
     is_ = WHOLE | lacks
     finding = SimpleNamespace(verdict=is_["verdict"], n=is_["n"], decided_by=SimpleNamespace(p=is_["p"]))
     finding.open_choices = () if is_["settled"] else ("lr of bn chosen at the edge of its range",)
-    return Said(SimpleNamespace(key=key), finding, key, is_["primary"], is_["alone"])
+    levels = is_.get("levels", 2)
+    return Said(SimpleNamespace(key=key), finding, key, is_["primary"], is_["alone"], levels)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,12 @@ def test_what_lacks_one_thing_follows_however_small_its_p(lacks):
     """`shots-mini` led the few-shot page by its p, with arms up to 8 points below their best rates."""
     order = in_order([said("lacking", p=1e-9, **lacks), said("whole")])
     assert [one.study.key for one in order] == ["whole", "lacking"]
+
+
+def test_a_point_of_a_curve_leads_before_a_smaller_p_of_fewer_points():
+    """`shots-mini`, at 1, 5 and 10 images per class, took the lead of `shots-curve` on the few-shot page."""
+    order = in_order([said("three", p=1e-9, levels=3), said("curve", levels=12)])
+    assert [one.study.key for one in order] == ["curve", "three"]
 
 
 def test_of_equal_evidence_the_smaller_p_leads():

@@ -43,7 +43,7 @@ class Source(NamedTuple):
 class Said:
     """One finding of a study on a question, with its statistical sentence.
 
-    alone: `Question.alone`.
+    alone: `Question.alone`. levels: how many the study has of a factor at whose level the contrast is read.
     """
 
     study: Source
@@ -51,6 +51,7 @@ class Said:
     sentence: str
     primary: bool
     alone: bool
+    levels: int = 1
 
     @property
     def settled(self) -> bool:
@@ -72,19 +73,23 @@ def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None =
         contrast = finding.contrast
         if question is None or question.about(declared, contrast):
             alone = question is None or question.alone(declared, contrast)
-            found.append(Said(source, finding, sentence, contrast.name in primary, alone))
+            levels = max((len(declared.factors.get(name, ())) for name in contrast.at), default=1)
+            found.append(Said(source, finding, sentence, contrast.name in primary, alone, levels))
     return found
 
 
 def in_order(said: Sequence[Said]) -> list[Said]:
-    """Return what decides first: primary, of the question alone, decided, enough units, settled, by its p."""
+    """Return what decides first: primary, of the question alone, decided, enough units, settled, by its p.
+
+    Of equal evidence, a point of a curve comes before one of a study with fewer points.
+    """
 
     def rank(one: Said) -> tuple[object, ...]:
         tested = one.finding.decided_by
         p = tested.p if tested is not None else math.inf
         decided, enough = one.finding.verdict in _DECIDED, one.finding.n >= ENOUGH
         whole = one.primary, one.alone, decided and enough, decided, one.settled
-        return (*(not each for each in whole), p, one.study.key)
+        return (*(not each for each in whole), -one.levels, p, one.study.key)
 
     return sorted(said, key=rank)
 
