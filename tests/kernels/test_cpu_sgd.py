@@ -66,7 +66,7 @@ def equal(one: SGD, other: SGD) -> bool:
     return all(torch.equal(a.detach().view(torch.int32), b.detach().view(torch.int32)) for a, b in pairs)
 
 
-@pytest.mark.parametrize(("momentum", "weight_decay"), product([0.9, 0.0], [0.0, 1e-4, 0.3]))
+@pytest.mark.parametrize(("momentum", "weight_decay"), list(product([0.9, 0.0], [0.0, 1e-4, 0.3])))
 def test_every_bit_is_that_of_torch(momentum, weight_decay, updates, monkeypatch):
     ours, theirs = (
         optimizer(own, monkeypatch, lr=0.1, momentum=momentum, weight_decay=weight_decay)

@@ -61,7 +61,7 @@ def test_every_check_passes_a_sound_norm_and_a_false_claim_fails(rms):
 
 
 def test_one_error_that_fails_several_checks_is_said_once(rms, capsys):
-    assert main(["check", str(rms(" * self.weight", " * self.weigth"))]) == USAGE
+    assert main(["check", str(rms(" * self.weight", " * self.wieght"))]) == USAGE
     said = capsys.readouterr()
     assert said.out.count("FAILS") > 3
     blocks = said.err.split("error: ")[1:]
