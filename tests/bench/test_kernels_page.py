@@ -56,3 +56,17 @@ def test_the_floor_is_the_one_that_was_filed(device, way):
 
 def test_the_spread_at_batch_2_is_the_one_that_was_filed():
     assert filed(HERE, "step of r50x1, batch 2", "fastest", "quartiles of rounds") in PARTS[HERE]
+
+
+def test_the_page_quotes_the_race_of_a_cell():
+    lines = re.findall(r"^\| (evaluation|step) of \d+[^,|]*, ([^ |]+) \| (1.000.*) \|$", PAGE, re.MULTILINE)
+    assert [(what, arm) for what, arm, _ in lines] == [
+        (what, arm) for what in ("evaluation", "step") for arm in ("bn", "gn+ws")
+    ]
+    for what, arm, said in lines:
+        known = [
+            row["times reference"]
+            for row in rows("amd-epyc-1-thread")
+            if f"{what} of mini as in a cell" in row["bench"] and f", {arm}," in row["bench"]
+        ]
+        assert said.split(" | ") == known
