@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from fairtrial.execution.process_environment import CHOOSING
-from fairtrial.storage.provenance import best_instructions
+from fairtrial.execution.process_environment import CHOOSING, best_instructions
 from fairtrial.storage.store import Store
 
 STUDY = """

@@ -10,8 +10,12 @@ import sys
 import pytest
 
 from fairtrial.execution import process_environment
-from fairtrial.execution.process_environment import CHOOSING, kept_to, worker_environment
-from fairtrial.storage.provenance import best_instructions
+from fairtrial.execution.process_environment import (
+    CHOOSING,
+    best_instructions,
+    kept_to,
+    worker_environment,
+)
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 

@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from fairtrial.python_path import without_empty
-from fairtrial.storage.provenance import best_instructions
 
 MALLOC: Final = {  # glibc would hand each freed tensor of some MB back: a quarter of a step at batch 64
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
@@ -26,14 +26,14 @@ BINDING: Final = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFIN
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # vector instructions, by torch's names -> what keeps torch and its oneDNN to them
 _FEW: Final = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-INSTRUCTIONS: Final = {
+_HELD: Final = {
     "NO AVX": _FEW,
     "DEFAULT": _FEW,
     "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
     "AVX512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "DEFAULT"},
 }
 CHOOSING: Final = {"ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}
-PORTABLE: Final = "AVX2"  # that most processors have: with AVX512 the same seeds end in other last digits
+_PORTABLE: Final = "AVX2"  # that most processors have: with AVX512 the same seeds end in other last digits
 
 
 def worker_environment(threads: int, device: str) -> dict[str, str]:
@@ -45,15 +45,29 @@ def worker_environment(threads: int, device: str) -> dict[str, str]:
     if device != "cpu":  # cuBLAS repeats itself only with a fixed workspace
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     elif not CHOOSING & environment.keys():
-        environment |= kept_to(PORTABLE)
+        environment |= kept_to(_PORTABLE)
     return environment
 
 
-def kept_to(instructions: str) -> dict[str, str]:
+def kept_to(instructions: str | None) -> dict[str, str]:
     """Return what keeps torch and oneDNN to these; nothing where this processor lacks them, or is unknown."""
-    held, known = INSTRUCTIONS.get(instructions), list(INSTRUCTIONS)
-    best = best_instructions()
-    return dict(held) if held and best and known.index(instructions) <= known.index(best) else {}
+    best, known = best_instructions(), list(_HELD)
+    here = known[: known.index(best) + 1] if best in known else []
+    return dict(_HELD[instructions]) if instructions and instructions in here else {}
+
+
+@cache
+def best_instructions() -> str | None:
+    """The vector instructions that torch takes here by itself, by its names; None: unknown.
+
+    As in aten/src/ATen/native/DispatchStub.cpp; a variable may keep a process from them.
+    """
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
+    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)
+    if flags is None or not flags >= {"avx2", "fma"}:
+        return None if flags is None else "DEFAULT"
+    return "AVX512" if flags >= {"avx512f", "avx512vl", "avx512bw", "avx512dq"} else "AVX2"
 
 
 def drop_binding(environment: MutableMapping[str, str] = os.environ) -> None:

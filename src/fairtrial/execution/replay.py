@@ -13,13 +13,13 @@ from fairtrial.errors import BAD_INPUT, REFUSED, Fault, Problem, fault
 from fairtrial.execution.engine import Exit, Message, Worker
 from fairtrial.execution.engines import declaration_of, first_message
 from fairtrial.execution.local_processes import LocalProcesses
-from fairtrial.execution.process_environment import kept_to
+from fairtrial.execution.process_environment import best_instructions, kept_to
 from fairtrial.execution.run_options import Options
 from fairtrial.execution.worker_pool import POLL_S, WorkerPool
 from fairtrial.screen import announce, working
 from fairtrial.signals import Stop
 from fairtrial.storage.outcomes import outcomes
-from fairtrial.storage.provenance import Provenance, best_instructions
+from fairtrial.storage.provenance import Provenance
 from fairtrial.storage.record import Attempt, Json, attempt_record, cell_message, is_timing
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
@@ -123,7 +123,7 @@ def replay(
 
 def _conditions(place: Provenance) -> Json:
     """How a cell is started again."""
-    environment = kept_to(_instructions(place)) | place.set_environment
+    environment = kept_to(place.instructions) | place.set_environment
     device = "cpu" if place.device in (None, "cpu") else "cuda:0"
     threads, kernels = place.threads or 1, place.kernels
     return {"device": device, "threads": threads, "kernels": kernels, "environment": environment}
@@ -201,16 +201,12 @@ def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Pair]
     }
 
 
-def _instructions(place: Provenance) -> str:
-    return (place.flags or {}).get("instructions", "")
-
-
 def _held_back(place: Provenance) -> dict[str, Pair]:
     """What a processor with other instructions was kept from: it may give the same bits, and need not.
 
     Records of late name the most that their processor has, and it is compared like all of their place.
     """
-    then, own = _instructions(place), best_instructions()
+    then, own = place.instructions, best_instructions()
     held = "processor" not in (place.flags or {}) and kept_to(then) and own != then
     return {"instructions": (then, f"{own} held to {then}")} if held else {}
 

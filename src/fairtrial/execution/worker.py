@@ -24,7 +24,7 @@ from typing import Any
 
 from fairtrial.errors import REFUSED, Fault, fault, out_of_memory
 from fairtrial.execution.container import MEMORY_SHARE, memory_bytes
-from fairtrial.execution.process_environment import unmap_unused_libraries
+from fairtrial.execution.process_environment import best_instructions, unmap_unused_libraries
 from fairtrial.execution.suspension import CLOCK
 from fairtrial.failpoints import failpoint
 from fairtrial.kernels import dispatch
@@ -148,7 +148,7 @@ class CellRunner:
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
             "instructions": torch.backends.cpu.get_cpu_capability(),
-            "processor": provenance.best_instructions(),  # it may be kept from some
+            "processor": best_instructions(),  # it may be kept from some
             "cuda": torch.version.cuda,
         }
 

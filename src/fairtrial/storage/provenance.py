@@ -94,6 +94,11 @@ class Provenance(Group):
         }
 
     @property
+    def instructions(self) -> str | None:
+        """The vector instructions that torch used, by its names."""
+        return (self.flags or {}).get("instructions")
+
+    @property
     def set_environment(self) -> dict[str, Any]:
         """The variables that were set, without those that belong to a machine and change no bit."""
         return {n: v for n, v in (self.environment or {}).items() if n not in _OF_A_MACHINE}
@@ -283,17 +288,3 @@ def cpu_model() -> str:
     import platform
 
     return platform.processor() or platform.machine()
-
-
-@cache
-def best_instructions() -> str | None:
-    """The vector instructions that torch takes here by itself, by its names; None: unknown.
-
-    As in aten/src/ATen/native/DispatchStub.cpp; a variable may keep a process from them.
-    """
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
-    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)
-    if flags is None or not flags >= {"avx2", "fma"}:
-        return None if flags is None else "DEFAULT"
-    return "AVX512" if flags >= {"avx512f", "avx512vl", "avx512bw", "avx512dq"} else "AVX2"

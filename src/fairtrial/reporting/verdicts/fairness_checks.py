@@ -228,9 +228,9 @@ def _machine(records: Sequence[Attempt], budget: Budget) -> Check:
 
 
 def _computed(record: Attempt) -> dict[str, Any]:
-    place, settings = record.provenance, record.settings
-    own = {"instructions": (place.flags or {}).get("instructions"), "precision": settings.precision}
-    return vars(place) | own | ({"precision": place.precision} if place.precision else {})
+    place = record.provenance
+    precision = place.precision or record.settings.precision
+    return vars(place) | {"instructions": place.instructions, "precision": precision}
 
 
 def _split_statistics(arms: Arms, names: set[str]) -> Iterator[Check]:
