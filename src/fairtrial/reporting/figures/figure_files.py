@@ -42,9 +42,8 @@ _PDF_DECIMALS: Final = 5
 _ASIDE: Final = 1.37e-7
 _PATH: Final = re.compile(rb'(?<= d=)"[^"]*"')
 _COMMAND: Final = re.compile(rb'\s*([MLHVCSQTAZz"])\s*')
-_BARE: Final = re.compile(
-    rb"<g>\n((?:(?!</?g[ >]).)*?)</g>\n", re.DOTALL
-)  # groups that say nothing, innermost first
+# groups that say nothing, innermost first
+_BARE: Final = re.compile(rb"<g>\n((?:(?!</?g[ >]).)*?)</g>\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
