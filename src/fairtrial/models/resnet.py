@@ -45,6 +45,7 @@ class Spec:
 
 
 MODELS: dict[str, Spec] = {
+    "mini-half": Spec((2, 2, 2), 16 // 2, small_images=True),
     "mini": Spec((2, 2, 2), 16, small_images=True),
     "mini-x2": Spec((2, 2, 2), 16 * 2, small_images=True),
     "mini-x3": Spec((2, 2, 2), 16 * 3, small_images=True),

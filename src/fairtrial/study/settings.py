@@ -25,7 +25,7 @@ DRAWN: Final = "drawn"  # the level of `indices` whose images are drawn from the
 AUTO: Final = "auto"  # halved whenever memory runs out
 ALL: Final = "all"  # every training image but the validation ones
 MODEL_NAMES: Final = (
-    "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
+    "mini-half", "mini", "mini-x2", "mini-x3", "r50x1", "r50x3", "r101x1", "r101x3", "r152x2", "r152x4",
 )  # fmt: skip
 PLUGINS: Final = "plugins"  # the key in `extra` for the plug-ins that an arm uses
 CELL: Final = "cell"  # and for its training function, where that is not the one in the box

@@ -143,10 +143,8 @@ ROWS = (
         ReportItem(
             "F1.3", "Data against model size", ("Q1",), NIGHTLY,
             "an interaction slope: what a wider network gains as the upstream data grow",
-            "fairtrial run upstream --set model=mini,mini-x2,mini-x3 --set shots=50 --results results/few, "
-            "and the same with 450 images per class into another folder; then, from the checkpoints of each, "
-            "fairtrial run shots --set model=mini,mini-x2,mini-x3 --results results/few",
-            ("*-acc-by-*",), Cells({"model": ("mini", "mini-x2", "mini-x3")}, pretrained=True),
+            "fairtrial run upstream-few; fairtrial run upstream-many; fairtrial run sizes",
+            ("*-acc-by-*",), Cells({"model": (), "upstream": ()}, pretrained=True),
         ),
         ReportItem(
             "F3.3", "Accuracy against the optimizer's batch", ("Q3",), REPORT,

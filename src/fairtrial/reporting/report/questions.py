@@ -48,7 +48,18 @@ def _changes(*names: str) -> Callable[[Study, Contrast], bool]:
 
 def _from_resnet(study: Study, contrast: Contrast) -> bool:
     """A contrast of pre-training, or of a study that goes from blocks of ResNet to those of BiT."""
-    return study.settings(study.arms()[0]).stage == "upstream" or len(study.factors.get("block", ())) > 1
+    upstream = study.settings(study.arms()[0]).stage == "upstream"
+    return (upstream and changed(contrast) != {"model"}) or _is_ladder(study)
+
+
+def _transfer(study: Study, contrast: Contrast) -> bool:
+    """A contrast of what pre-training gives, or of networks of two sizes."""
+    names = changed(contrast)
+    return bool(names & {"finetune", "upstream"}) or (names == {"model"} and not _is_ladder(study))
+
+
+def _is_ladder(study: Study) -> bool:
+    return len(study.factors.get("block", ())) > 1
 
 
 def _few_shot(study: Study, contrast: Contrast) -> bool:
@@ -66,14 +77,15 @@ QUESTIONS: Final = {
         may=(
             "What fine-tuning gains over training from scratch with the same images and the same budget.",
             "From how many images per class on the gain is no longer seen, for this network and these data.",
+            "What twice the width gains with ten times the upstream images, at two small widths (F1.3).",
         ),
         may_not=(
-            "That a larger network needs more data: this takes several widths and upstream sizes (F1.3).",
+            "That a larger network of BiT needs more data: two small widths speak of themselves alone.",
             "Anything about BiT-M or BiT-L, where the caption says that the networks are not official ones.",
             "That small networks win on small data. BiT says that the gain of larger ones shrinks.",
         ),
-        about=_changes("finetune", "upstream"),
-        factors=("finetune", "upstream"),
+        about=_transfer,
+        factors=("finetune", "upstream", "model"),
     ),
     "Q2": Question(
         slug="bit-over-resnet",
