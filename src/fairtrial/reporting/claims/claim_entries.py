@@ -44,6 +44,7 @@ class Evidence:
     verdict is refused, with the reason. scale: "same" or "scaled down". n: the units, counted: in words.
     units: by the keys of their runs. same_as: earlier evidence that has every run of this one, which then
     decides nothing. shares: label of a source -> how many runs it has too. distance: to what is published.
+    price: what it would take, in words, where it is undecided and that is known.
     """
 
     claim: Claim
@@ -64,6 +65,7 @@ class Evidence:
     stamps: tuple[str, ...] = ()
     same_as: str = ""
     shares: tuple[tuple[str, int], ...] = ()
+    price: str = ""
 
     @property
     def votes(self) -> bool:

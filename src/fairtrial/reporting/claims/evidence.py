@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from fairtrial.reporting.claims import price
 from fairtrial.reporting.claims.claim_designs import arm, contrasts, every_setting
 from fairtrial.reporting.claims.claim_entries import Evidence, Source
 from fairtrial.reporting.claims.counted_units import RunKeys, units_of
@@ -117,6 +118,7 @@ def _of_contrast(
         unit=unit.name,
         counted=unit.describe(finding.differences),
         stamps=stamps,
+        price=price.of_contrast(results, part, finding) if answered == UNDECIDED else "",
     )
 
 
@@ -139,14 +141,19 @@ def _of_arm(
         yield Evidence(claim, part, source, quiet, scale, label, reason)
         return
     interval, counted = found
+    answered = answer(part, interval.low, interval.high)
+    undecided_rate = part.measure == "rate" and answered == UNDECIDED
     if part.measure == "sd":  # n counts the images that were drawn, not the checkpoints below them
         unit = replace(unit, groups=None)
     yield Evidence(
-        claim, part, source, answer(part, interval.low, interval.high), scale, label,
-        reason=next(iter(interval.warnings), ""), estimate=interval.estimate, low=interval.low,
-        high=interval.high, level=interval.level, n=interval.n, unit=interval.unit, counted=counted,
+        claim, part, source, answered, scale, label,
+        reason=next(iter(interval.warnings), ""),
+        estimate=interval.estimate if math.isfinite(interval.estimate) else None,
+        low=interval.low, high=interval.high, level=interval.level,
+        n=interval.n, unit=interval.unit, counted=counted,
         units=units_of(results, cells, unit, unit.seeds, keys),
         stamps=() if results.sound else (results.unsound,),
+        price=price.of_rate(results, part, interval, unit) if undecided_rate else "",
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def _rows(entry: ClaimEntry) -> list[dict[str, str]]:
 def _row(first: dict[str, str], **cells: str) -> dict[str, str]:
     names = (
         "claim", "figure", "claim says", "part", "part says", "study", "arms", "says", "measured", "interval",
-        "n", "budget", "scale", "published", "distance", "note",
+        "n", "to decide", "budget", "scale", "published", "distance", "note",
     )  # fmt: skip
     return dict.fromkeys(names, "") | first | cells
 
@@ -89,6 +89,7 @@ def _cells(evidence: Evidence) -> dict[str, str]:
         "measured": "" if evidence.estimate is None else show(evidence.part, evidence.estimate),
         "interval": _interval(evidence),
         "n": evidence.counted or "none",
+        "to decide": evidence.price,
         "budget": "" if evidence.source.budget is None else evidence.source.budget.words,
         "scale": evidence.scale,
         "published": _range(evidence.part.published, evidence.part),
@@ -123,9 +124,10 @@ def _words(evidence: Evidence) -> str:
     published = f"; published {cells['published']}, distance {cells['distance']}" if cells["distance"] else ""
     note = f" ({cells['note']})" if cells["note"] else ""
     budget = f", {cells['budget']}" if cells["budget"] else ""
+    price = f"; to decide, about {evidence.price}" if evidence.price else ""
     return (
         f"{capital(cells['study'])}, {cells['arms']}: {evidence.answer}, {value}, n = {cells['n']}{budget}"
-        f"{published}{note}; {evidence.source.called}."
+        f"{price}{published}{note}; {evidence.source.called}."
     )
 
 
@@ -176,6 +178,7 @@ def _record(evidence: Evidence) -> dict[str, Any]:
         "scale": evidence.scale,
         "published": list(evidence.part.published),
         "distance": plain(evidence.distance),
+        "to_decide": evidence.price,
         "reason": evidence.reason,
         "stamps": list(evidence.stamps),
         "same_as": evidence.same_as,

@@ -49,7 +49,7 @@ def decide(results: Results, measured: Sequence[Finding]) -> list[Finding]:
         lambda finding: {
             "higher_is_better": finding.contrast.metric not in LOWER_IS_BETTER,
             "declared": results.complete and registered(results.declared["history"], finding.contrast.name),
-            "cost_s": _cost(results, finding.unit),
+            "cost_s": unit_cost(results, finding.unit),
         },
     )
 
@@ -110,7 +110,7 @@ def _missing(finding: Finding) -> str:
     return "no complete pair of seeds yet"
 
 
-def _cost(results: Results, unit: ReplicationUnit) -> float | None:
+def unit_cost(results: Results, unit: ReplicationUnit) -> float | None:
     """Return the device-seconds that one more unit of every arm costs here; upstream costs are not known."""
     return None if results.block_s is None else results.block_s * len(unit.seeds) / unit.planned
 

@@ -75,6 +75,11 @@ class Finding:
         return frozenset[int]().union(*(side.failed_seeds for side in self.sides))
 
     @property
+    def margin_words(self) -> str:
+        """The margin as a sentence has it: '±1.0 points'."""
+        return f"±{self.scale.gap(self.margin)}"
+
+    @property
     def n(self) -> int:
         """The units with a complete pair."""
         return self.unit.count(self.differences)

@@ -9,12 +9,12 @@ from typing import Any, Final
 from fairtrial.norm_table import NORM_TABLE
 from fairtrial.reporting.results.arms import averaged_over
 from fairtrial.reporting.results.load import failure_words
-from fairtrial.reporting.results.replication_units import TUNING
+from fairtrial.reporting.verdicts.advice import wishes
 from fairtrial.reporting.verdicts.chosen_settings import how_chosen
 from fairtrial.reporting.verdicts.parity_checks import parity_words
 from fairtrial.reporting.verdicts.rulings import Finding
-from fairtrial.reporting.wording import clean, duration, level, listed, p_value, plural
-from fairtrial.stats.records import HolmStep, MoreSeeds
+from fairtrial.reporting.wording import clean, level, listed, p_value, plural
+from fairtrial.stats.records import HolmStep
 from fairtrial.study import factors, initial_checkpoint
 from fairtrial.study.failure_policy import WORDS
 from fairtrial.study.study import Contrast, Study
@@ -47,7 +47,7 @@ def compose(finding: Finding, *, chosen: str = "", averaged: Sequence[str] = (),
     body = _interaction(finding) if finding.contrast.by else _simple(finding)
     if averaged:
         body += f", averaged over {listed(averaged)}"
-    parts = [body, *_failures(finding), *_wishes(finding)]
+    parts = [body, *_failures(finding), *wishes(finding)]
     if finding.verdict != "refused":
         parts[0] = f"{chosen}, {body}" if chosen else body
         parts[0] += _evidence(finding, parity)
@@ -70,7 +70,7 @@ def grounds(finding: Finding) -> str:
     return (
         f"Decided by the {outer}{_place_of(finding, step)}, which {verb} 0, "
         f"and the {inner}{_place_of(finding, equal)}, "
-        f"which is {'' if inside else 'not '}inside the margin of {_margin(finding)}."
+        f"which is {'' if inside else 'not '}inside the margin of {finding.margin_words}."
     )
 
 
@@ -183,10 +183,6 @@ def helps(finding: Finding) -> bool:
     return (finding.interval.estimate > 0) == finding.ruling.higher_is_better
 
 
-def _margin(finding: Finding) -> str:
-    return f"±{finding.scale.gap(finding.margin)}"
-
-
 def _bounds(finding: Finding) -> str:
     """Return the interval of the Holm step, in the direction in which the sentence tells the difference."""
     ruling = finding.ruling
@@ -200,7 +196,7 @@ def _negligible(finding: Finding) -> str:
     if ruling is None or finding.verdict in ("better", "worse"):
         return ""
     limits = ruling.equivalence_low, ruling.equivalence_high, ruling.equivalence_level
-    return f", a difference below the margin of {_margin(finding)} {_directed(finding, *limits)}"
+    return f", a difference below the margin of {finding.margin_words} {_directed(finding, *limits)}"
 
 
 def _directed(finding: Finding, low: float, high: float, level: float | None) -> str:
@@ -262,39 +258,3 @@ def _failures(finding: Finding) -> list[str]:
         gone = f"{len(lost)} of {plural(len(finding.unit.seeds), 'pair')} missing"
         texts.append(f"{gone}: {why}" if why else gone)
     return texts
-
-
-def _wishes(finding: Finding) -> list[str]:
-    """Return what it takes to decide an inconclusive effect as it was seen, and to exclude the margin."""
-    ruling = finding.ruling
-    if ruling is None or finding.interval is None or finding.verdict != "inconclusive":
-        return []
-    effect = finding.scale.gap(abs(finding.interval.estimate))
-    asked = [
-        (f"to decide this effect ({effect}, power .8)", ruling.more),
-        (f"to exclude the margin of {_margin(finding)}", ruling.more_margin),
-    ]
-    return [
-        f"{aim} takes about {_more(finding, more)}"
-        for aim, more in asked
-        if more is not None and more.more_conservative
-    ]
-
-
-def _more(finding: Finding, more: MoreSeeds) -> str:
-    """Return '12 to 31 more seeds (up to 14 device-minutes)'."""
-    low, high = more.more_plugin, more.more_conservative
-    units = (
-        plural(high, f"more {more.unit}")
-        if low == high
-        else f"{_about(low)} to {_about(high)} more {more.unit}s"
-    )
-    before = "tuning" if finding.unit.outer == TUNING else "pre-training"
-    besides = f", and their {before}" if finding.unit.groups is not None else ""
-    cost = "" if more.conservative_s is None else f" (up to {duration(more.conservative_s)}{besides})"
-    return units + cost
-
-
-def _about(number: int) -> str:
-    """Return a number of units: '12', beyond a thousand two digits of it, '4,700'."""
-    return str(number) if number < 1000 else f"{float(f'{number:.2g}'):,.0f}"
