@@ -68,4 +68,5 @@ def _ways(results: Results, part: Part, finding: Finding) -> Iterator[MoreSeeds]
     }
     for way in ways.get(part.rule, ()):
         with suppress(ValueError):  # the wrong side of the margin, or more than a million units
-            yield way()
+            if (more := way()).more_conservative:
+                yield more
