@@ -13,16 +13,21 @@ import pandas as pd
 from fairtrial.plain_file import read_file
 from fairtrial.reporting.report.contrast_tables import ICONS, contrast_frame, contrast_row, verdict_key
 from fairtrial.reporting.tables.table import Table, markdown_text
-from fairtrial.reporting.wording import clean, listed
+from fairtrial.reporting.verdicts.sentences import other_level
+from fairtrial.reporting.wording import SCALES, clean, listed
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import RELEASED, find_studies, is_study
 from fairtrial.study.data_spec import published_name
+from fairtrial.study.factors import spaced
 from fairtrial.study.study import Study
 
 BEGIN: Final = "<!-- every primary contrast of the studies quoted here, by: python analysis/readme.py -->"
 END: Final = "<!-- end of the contrasts -->"
+FIRST: Final = "<!-- the primary contrasts of norm-mini and norm-searches, by: python analysis/readme.py -->"
+FIRST_END: Final = "<!-- end of the first contrasts -->"
 STUDIES: Final = "<!-- every study that ships, by: python analysis/readme.py -->"
 STUDIES_END: Final = "<!-- end of the studies -->"
+_FIRST: Final = ("norm-mini", "norm-searches")
 _MOST: Final = 2**26  # bytes of a verdicts.json
 
 
@@ -36,6 +41,24 @@ def with_contrasts(readme: str, results: Path) -> str:
     rows = [row for folder, said in _shipped(results) for row in _quoted(folder, said, results, head + tail)]
     table = Table("quoted", "", contrast_frame(rows).drop(columns="declared as"))
     return f"{head}{BEGIN}\n\n{verdict_key()}\n\n{table.markdown()}\n{END}{tail}"
+
+
+def with_first(readme: str, results: Path) -> str:
+    """Return a page with the short table between its first two marks made anew: of two shipped studies.
+
+    Its differences are treatment minus control at the level of the Holm step that decided, its stamps those
+    of the sentences. A ValueError where a mark is missing.
+    """
+    head, tail = _around(readme, FIRST, FIRST_END)
+    rows = [
+        _short(folder.name, one)
+        for folder, said in _shipped(results)
+        if folder.name in _FIRST
+        for one in said
+        if one["contrast"]["name"] in _primary(folder)
+    ]
+    table = Table("first", "", pd.DataFrame(rows)).markdown()
+    return f"{head}{FIRST}\n\n{table}\n{FIRST_END}{tail}"
 
 
 def with_studies(page: str, results: Path) -> str:
@@ -83,6 +106,24 @@ def _quoted(folder: Path, said: list[dict[str, Any]], results: Path, page: str) 
         for one in said
     ]
     return [row for row in rows if row["declared as"] == "primary"]
+
+
+def _primary(folder: Path) -> set[str]:
+    study = Study.of(Store(folder).declared()["declaration"])
+    return {contrast.name for contrast in study.primary_contrasts}
+
+
+def _short(study: str, one: dict[str, Any]) -> dict[str, str]:
+    scale, ruling = SCALES[one["contrast"]["metric"]], one["ruling"]
+    interval = scale.decided(ruling["low"], ruling["high"], one["margin"]) + other_level(ruling["level"])
+    return {
+        "study": study,
+        "contrast": one["arms"],
+        "verdict": f"{ICONS[one['verdict']]} {spaced(one['verdict'])}",
+        "difference": f"{scale.show(ruling['estimate'])} {interval}",
+        "n": f"{one['interval']['n']} {one['interval']['unit']}s",
+        "with": clean("; ".join(one["stamps"])),
+    }
 
 
 def _row(folder: Path, said: list[dict[str, Any]], results: Path) -> dict[str, str]:

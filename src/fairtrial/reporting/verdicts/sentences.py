@@ -203,10 +203,10 @@ def _directed(finding: Finding, low: float, high: float, level: float | None) ->
     assert finding.interval is not None
     if finding.interval.estimate <= 0:
         low, high = -high, -low
-    return finding.scale.decided(low, high, finding.margin) + _level(level)
+    return finding.scale.decided(low, high, finding.margin) + other_level(level)
 
 
-def _level(level: float | None) -> str:
+def other_level(level: float | None) -> str:
     """Return ' (98.33 %)'; nothing for 95 %, which every caption names."""
     return "" if level is None or math.isclose(level, 0.95) else f" ({100 * level:.4g} %)"
 
@@ -216,7 +216,7 @@ def _shown(finding: Finding) -> str:
     scale, decided = finding.scale, finding.decided_by
     assert decided is not None and finding.interval is not None
     low, high, level, _ = decided
-    bounds = f" {scale.decided(low, high, finding.margin)}{_level(level)}" if math.isfinite(low) else ""
+    bounds = f" {scale.decided(low, high, finding.margin)}{other_level(level)}" if math.isfinite(low) else ""
     return scale.gap(finding.interval.estimate) + bounds
 
 
