@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.execution.container import cores
-from fairtrial.execution.process_environment import MALLOC
+from fairtrial.execution.process_environment import drop_binding, worker_environment
 from fairtrial.storage.atomic import publish
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         command = [sys.executable, "-P", "-m", "pytest", str(HERE), "--benchmark-only", "-q"]
         command += ["-m", "not slow", "--benchmark-columns=median,iqr,rounds"]
         command += [f"--benchmark-json={report}", *rest]
-        code = subprocess.run(command, env={**settings(), **os.environ}, check=False).returncode
+        code = subprocess.run(command, env=settings(), check=False).returncode
         if report.exists() and report.stat().st_size:
             for path in filed(json.loads(report.read_text(encoding="utf-8")), RESULTS):
                 print(f"wrote {path}")
@@ -47,8 +47,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def settings() -> dict[str, str]:
-    """Memory as a job has it, so that what is timed is what runs; all cores."""
-    return {**MALLOC, "FAIRTRIAL_BENCH_THREADS": str(cores())}
+    """Return the variables of a worker on this device, so that what is timed is what runs; all cores."""
+    threads = int(os.environ.get("FAIRTRIAL_BENCH_THREADS", cores()))
+    drop_binding()  # torch, which knows whether there is a GPU, would bind this process
+    from bench.harness.machine import device
+
+    where = str(device())
+    given = {"FAIRTRIAL_BENCH_THREADS": str(threads), "FAIRTRIAL_BENCH_DEVICE": where}
+    return worker_environment(threads, where) | given
 
 
 def filed(report: Mapping[str, Any], results: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from bench.harness.clock import Clock, clock_of
 from bench.harness.interleave import Calls, interleaved, peak_memory, raced, record, warm
 from bench.harness.roofline import Roof, measured_roof
 from bench.harness.workloads import Work
+from fairtrial.regression.benchmark_records import differences
 
 __all__ = ["interleaved"]
 ROUNDS = 15
@@ -47,6 +48,13 @@ def roof(device, clock, threads) -> Roof:
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
     """What decides a timing and is not in pytest-benchmark's own list."""
     machine_info.update(machine.info())
+
+
+def pytest_benchmark_compare_machine_info(machine_info: dict, compared_benchmark: dict) -> None:
+    """Refuse timings under other instructions, before anything is timed; of all else a warning tells."""
+    ours = {"instructions": machine_info["instructions"]}
+    if other := differences(compared_benchmark["machine_info"], ours):
+        raise pytest.UsageError(f"no comparison across instructions: {other[0]}")
 
 
 @pytest.fixture

@@ -47,6 +47,18 @@ def test_the_cache_folder_has_one_home():
     assert found == {"fairtrial.storage.user_cache"}
 
 
+def test_what_a_process_that_computes_is_given_is_put_together_in_one_place():
+    """Benches had a second one, and ran with other instructions than cells."""
+    parts = {
+        f"fairtrial.execution.process_environment.{name}"
+        for name in ("MALLOC", "THREAD_VARIABLES", "kept_to")
+    }
+    assert {name for name in ALL if parts & imports(name, anywhere=True)} == {
+        "fairtrial.execution.replay",  # what a record had
+        "bench.harness.machine",  # writes down what was set
+    }
+
+
 def test_git_is_asked_in_one_place():
     assert {name for name in ALL if "git" in strings(name)} == {"fairtrial.storage.provenance"}
 

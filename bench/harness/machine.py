@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fairtrial.execution.process_environment import MALLOC
+from fairtrial.execution.process_environment import MALLOC, instructions_of
 from fairtrial.storage.provenance import cpu_model
 
 THREADS = int(os.environ.get("FAIRTRIAL_BENCH_THREADS", "1"))
@@ -28,6 +28,7 @@ def info() -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": THREADS,
         "cpu_model": cpu_model(),
+        "instructions": instructions_of(os.environ),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpu": gpu,
         "malloc": {name: os.environ[name] for name in MALLOC if name in os.environ},

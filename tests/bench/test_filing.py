@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from bench.harness.machine import folder_name, info
-from fairtrial.execution.process_environment import MALLOC
+from fairtrial.execution import process_environment
+from fairtrial.execution.process_environment import CHOOSING, MALLOC, best_instructions, worker_environment
 
 BENCH = Path(__file__).parents[2] / "bench"
 
@@ -32,12 +33,38 @@ def test_the_folder_is_named_by_device_and_threads(processor, threads, folder):
 
 
 def test_what_decides_a_timing_is_told():
-    assert {"torch", "threads", "cpu_model", "gpu", "malloc", "folder"} <= set(info())
+    assert {"torch", "threads", "cpu_model", "instructions", "gpu", "malloc", "folder"} <= set(info())
 
 
-def test_benches_run_with_the_memory_settings_of_a_job(driver):
-    assert MALLOC.items() <= driver["settings"]().items()
-    assert driver["settings"]()["FAIRTRIAL_BENCH_THREADS"] == str(len(os.sched_getaffinity(0)))
+def test_benches_run_with_the_memory_settings_of_a_job(driver, monkeypatch):
+    monkeypatch.delenv("FAIRTRIAL_BENCH_THREADS", raising=False)
+    found = driver["settings"]()
+    assert found.items() >= MALLOC.items()
+    cores = str(len(os.sched_getaffinity(0)))
+    assert found["FAIRTRIAL_BENCH_THREADS"] == found["OMP_NUM_THREADS"] == cores
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("chosen", [{}, {"ATEN_CPU_CAPABILITY": "avx512"}])
+def test_benches_run_with_the_instructions_of_a_job(driver, monkeypatch, device, chosen):
+    """They had all that the processor has, and cells on a CPU have AVX2."""
+    monkeypatch.setattr(process_environment, "best_instructions", lambda: "AVX512")
+    for name in CHOOSING:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**chosen, "FAIRTRIAL_BENCH_THREADS": "1", "FAIRTRIAL_BENCH_DEVICE": device}.items():
+        monkeypatch.setenv(name, value)
+    found = driver["settings"]()
+    assert found.items() == worker_environment(1, device).items()
+    kept = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"} if device == "cpu" else {}
+    assert {name: found[name] for name in CHOOSING & found.keys()} == (chosen or kept)
+    assert ("CUBLAS_WORKSPACE_CONFIG" in found) == (device != "cpu")
+
+
+def test_benches_are_told_the_device_that_their_variables_are_made_for(driver, monkeypatch):
+    monkeypatch.delenv("FAIRTRIAL_BENCH_DEVICE", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    found = driver["settings"]()
+    assert found["FAIRTRIAL_BENCH_DEVICE"] == "cuda" and "CUBLAS_WORKSPACE_CONFIG" in found
 
 
 def test_each_task_has_a_file_of_its_own(driver, tmp_path):
@@ -133,3 +160,35 @@ def test_a_bench_records_rounds_work_and_roofline(measure):
     assert told["bytes_moved"] == 5 * 4 * 4 * 256 * 2 * 2  # x, y, then dy, x, dx
     assert told["roofline_s"] > 0 and set(told["roofline_share"]) == set(told["rounds_s"])
     assert set(told["peak_memory_bytes"].values()) == {None}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(best_instructions() not in ("AVX2", "AVX512"), reason="the processor has no AVX2")
+def test_a_bench_that_is_filed_ran_with_avx2_as_torch_says_itself(measure):
+    told = json.loads((measure.folder / "copy.json").read_text())["machine_info"]
+    assert (told["instructions"], told["cpu_capability"]) == ("AVX2", "AVX2")
+
+
+@pytest.mark.parametrize("then", [{"instructions": "AVX512"}, {"instructions": None}, {}], ids=str)
+def test_timings_under_other_instructions_or_untold_ones_are_refused(then):
+    compare = runpy.run_path(str(BENCH / "conftest.py"))["pytest_benchmark_compare_machine_info"]
+    compare({"instructions": "AVX2", "node": "a"}, {"machine_info": {"instructions": "AVX2", "node": "b"}})
+    with pytest.raises(pytest.UsageError, match=r"no comparison across instructions: .*, here AVX2"):
+        compare({"instructions": "AVX2"}, {"machine_info": then})
+
+
+@pytest.mark.slow
+def test_a_comparison_across_instructions_ends_before_anything_is_timed(measure, capfd):
+    (saved,) = (measure.folder / "saved").rglob("0001_*.json")
+    kept = saved.read_text()
+    report = json.loads(kept)
+    del report["machine_info"]["instructions"]  # as in files of before
+    saved.write_text(json.dumps(report))
+    files = [path.stat().st_mtime_ns for path in sorted((measure.folder / "results").rglob("*.json"))]
+    try:
+        assert measure("--benchmark-compare") == pytest.ExitCode.USAGE_ERROR
+    finally:
+        saved.write_text(kept)
+    said = "no comparison across instructions: instructions not written down, here "
+    assert said in capfd.readouterr().err
+    assert files == [path.stat().st_mtime_ns for path in sorted((measure.folder / "results").rglob("*.json"))]

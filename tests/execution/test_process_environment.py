@@ -13,6 +13,7 @@ from fairtrial.execution import process_environment
 from fairtrial.execution.process_environment import (
     CHOOSING,
     best_instructions,
+    instructions_of,
     kept_to,
     worker_environment,
 )
@@ -53,6 +54,27 @@ def test_no_process_is_told_to_use_what_its_processor_lacks(processor):
     assert kept_to("AVX512") == kept_to("AVX9000") == {} and kept_to("AVX2") == AVX2
     processor("AVX512")
     assert kept_to("AVX512")["ATEN_CPU_CAPABILITY"] == "avx512"
+
+
+@pytest.mark.parametrize("best", ["AVX512", "AVX2", "DEFAULT", None])
+def test_the_instructions_of_a_worker_are_told_by_its_variables(processor, best):
+    processor(best)
+    assert instructions_of(worker_environment(1, "cpu")) == ("AVX2" if best == "AVX512" else best)
+    assert instructions_of(worker_environment(1, "cuda:0")) == best
+
+
+@pytest.mark.parametrize("name", ["DEFAULT", "AVX2", "AVX512"])
+def test_what_keeps_a_process_to_instructions_is_told_by_their_name(processor, name):
+    processor("AVX512")
+    assert instructions_of({"PATH": "/bin", **kept_to(name)}) == name
+
+
+def test_variables_that_hold_torch_alone_are_told_as_they_stand(processor):
+    """oneDNN has all that the processor has, and that is no AVX2."""
+    processor("AVX512")
+    assert instructions_of({"ATEN_CPU_CAPABILITY": "avx2"}) == "ATEN_CPU_CAPABILITY=avx2"
+    both = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx512"}
+    assert instructions_of(both) == "ATEN_CPU_CAPABILITY=avx512 ONEDNN_MAX_CPU_ISA=AVX2"
 
 
 @pytest.mark.skipif(best_instructions() not in ("AVX2", "AVX512"), reason="the processor has no AVX2")

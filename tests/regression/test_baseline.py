@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from fairtrial.cli.main import main
 from fairtrial.errors import BAD_INPUT, DONE, REFUSED, REGRESSION, Fault
+from fairtrial.execution import process_environment
+from fairtrial.execution.process_environment import CHOOSING
 from fairtrial.regression import baseline, benchmark_records
+from fairtrial.regression.benchmark_records import identity
 from fairtrial.regression.gate import save
 from fairtrial.storage.integrity import sealed
 from tests.support.gate import change, git
@@ -91,6 +94,8 @@ def test_a_stored_baseline_is_compared_with_what_runs_now(stored, judge, speed):
         ("gpu", "H100"),
         ("cores", 96),
         ("threads", 4),
+        ("instructions", "AVX9000"),
+        ("processor", "AVX9000"),
         ("torch", "1.0"),
         ("governor", "x"),
     ],
@@ -100,6 +105,26 @@ def test_another_device_is_refused_or_labelled(stored, judge, field, value):
     refused(lambda: judge(stored=True), REFUSED, "another device", f"{field} {value}", "--other-device")
     allowed = judge(stored=True, other_device=True)
     assert allowed.facts["labels"][0].startswith(f"another device: {field} {value}, here")
+
+
+def test_a_baseline_of_before_instructions_were_recorded_is_refused_or_labelled(stored, judge):
+    rewritten(stored, lambda record: record["device"].pop("instructions"))
+    refused(lambda: judge(stored=True), REFUSED, "instructions not written down, here ", "--other-device")
+    assert judge(stored=True, other_device=True).facts["labels"] == [
+        f"another device: instructions not written down, here {identity('cpu', 1)['instructions']}"
+    ]
+
+
+def test_a_device_has_the_instructions_of_its_workers_or_those_that_the_user_chose(monkeypatch):
+    for name in CHOOSING:
+        monkeypatch.delenv(name, raising=False)
+    for module in (process_environment, benchmark_records):
+        monkeypatch.setattr(module, "best_instructions", lambda: "AVX512")
+    found = identity("cpu", 1)
+    assert (found["instructions"], found["processor"]) == ("AVX2", "AVX512")
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx512")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "DEFAULT")
+    assert identity("cpu", 1)["instructions"] == "AVX512"
 
 
 def test_the_clock_rate_is_no_part_of_a_device():

@@ -40,3 +40,18 @@ def test_no_night_says_how_to_record_one(tmp_path):
     with pytest.raises(Fault) as raised:
         history.recorded(history.folder_of_device(tmp_path, "cpu", 1))
     assert "fairtrial gate --record" in raised.value.block()
+
+
+def test_a_device_that_changes_between_nights_is_named():
+    """Nights of before instructions were recorded lie in the same folder."""
+    old = {"cpu": "x", "torch": "2.15"}
+    devices = [old, old, {**old, "instructions": "AVX2"}, {**old, "instructions": "AVX512", "torch": "2.16"}]
+    nights = [
+        {"device": device, "datetime": f"2026-01-0{number}T03:00:00+00:00"}
+        for number, device in enumerate(devices, 1)
+    ]
+    assert history.device_changes(nights) == [
+        "Another device since 2026-01-03: instructions not written down, then AVX2.",
+        "Another device since 2026-01-04: torch 2.15, then 2.16; instructions AVX2, then AVX512.",
+    ]
+    assert history.device_changes(nights[:2]) == history.device_changes([]) == []

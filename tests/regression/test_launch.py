@@ -1,11 +1,15 @@
 """What one launch says of the rounds that were measured."""
 
 import math
+import os
 from pathlib import Path
 
 import pytest
 
+from fairtrial.execution import process_environment
+from fairtrial.execution.process_environment import CHOOSING, worker_environment
 from fairtrial.regression.launch import Launch, Setup, Tree, run
+from tests.support.gate import BENCH, checkout
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -30,6 +34,31 @@ def test_a_bench_of_one_side_alone_has_no_ratio():
     one = Launch(({"a": [1.0] * 4}, {"a": [1.0] * 4, "new": [1.0] * 4}), ())
     assert list(one.log_ratios()) == ["a"]
     assert one.seconds() == {"a": 1.0, "new": 1.0}
+
+
+TOLD = BENCH.replace("(measured):", "(measured, benchmark):\n    import os") + (
+    "    benchmark.extra_info['environment'] = dict(os.environ)\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("device", "chosen"), [("cpu", {}), ("cpu", {"ONEDNN_MAX_CPU_ISA": "SSE41"}), ("cuda:0", {})]
+)
+def test_a_process_of_the_gate_is_given_what_a_worker_is(tmp_path, monkeypatch, bytecode, device, chosen):
+    """It had all that the processor has, and cells on a CPU have AVX2."""
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(bytecode))
+    monkeypatch.setattr(process_environment, "best_instructions", lambda: "AVX512")
+    for name in (*CHOOSING, "PYTHONPATH", *filter(lambda name: name.startswith("PYTEST_"), os.environ)):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    tree = Tree("candidate", checkout(tmp_path / "tree", bench=TOLD))
+    (report,) = run([tree], Setup(tree.root, tmp_path, device, threads=1), 0).reports
+    found = report["benchmarks"][0]["extra_info"]["environment"]
+    assert found.items() >= worker_environment(1, device).items()
+    kept = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"} if device == "cpu" else {}
+    assert {name: found[name] for name in CHOOSING & found.keys()} == (chosen or kept)
 
 
 @pytest.mark.slow

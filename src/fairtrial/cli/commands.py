@@ -173,12 +173,14 @@ def _gate_history(given: Namespace) -> int:
         folder = history.folder_of_device(given.results, device, threads)
     nights = history.recorded(folder)
     found = gate_history_figure.series(nights)
-    paths, caption = gate_history_figure.draw(found, folder.name, folder)
+    others = history.device_changes(nights)
+    paths, caption = gate_history_figure.draw(found, folder.name, folder, others)
     said = gate_history_figure.sentences(found)
     shown = {
         "changes": said,
+        "device_changes": others,
         "nights": len(nights),
         "files": [str(path) for path in paths],
         "caption": caption,
     }
-    return show(shown, [*said, *(f"drawn: {path}" for path in paths)], given.json)
+    return show(shown, [*said, *others, *(f"drawn: {path}" for path in paths)], given.json)

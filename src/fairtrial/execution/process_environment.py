@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ _PORTABLE: Final = "AVX2"  # that most processors have: with AVX512 the same see
 
 
 def worker_environment(threads: int, device: str) -> dict[str, str]:
-    """Return the variables of a worker process; of malloc, instructions and cuBLAS the user's stand."""
+    """Return the variables of a worker or a bench; of malloc, instructions and cuBLAS the user's stand."""
     environment = {**MALLOC, **os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     drop_binding(environment)
     if "PYTHONPATH" in environment:
@@ -54,6 +54,18 @@ def kept_to(instructions: str | None) -> dict[str, str]:
     best, known = best_instructions(), list(_HELD)
     here = known[: known.index(best) + 1] if best in known else []
     return dict(_HELD[instructions]) if instructions and instructions in here else {}
+
+
+def instructions_of(environment: Mapping[str, str]) -> str | None:
+    """Return what vector instructions torch and oneDNN use under these variables; None: unknown.
+
+    By torch's names; variables that keep the two to different ones are told as they stand.
+    """
+    chosen = {name: environment[name] for name in sorted(CHOOSING & environment.keys())}
+    if not chosen:
+        return best_instructions()
+    known = (name for name, variables in reversed(_HELD.items()) if variables == chosen)
+    return next(known, " ".join(f"{name}={value}" for name, value in chosen.items()))
 
 
 @cache

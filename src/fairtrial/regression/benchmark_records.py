@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, shown
+from fairtrial.execution.process_environment import best_instructions, instructions_of, worker_environment
 from fairtrial.storage.atomic import publish
 from fairtrial.storage.integrity import sealed
 from fairtrial.storage.provenance import cpu_model
@@ -86,12 +87,17 @@ def publish_timings(
 
 
 def identity(device: str, threads: int) -> dict[str, Any]:
-    """Return processor or GPU, cores, threads, minor versions, governor; the clock rate jitters too much."""
+    """Return processor or GPU, cores, threads, instructions, minor versions, governor.
+
+    processor: the most that it has, as two of one name may differ. The clock rate jitters too much.
+    """
     return {
         "cpu": cpu_model(),
         "gpu": _gpu(device),
         "cores": os.cpu_count(),
         "threads": threads,
+        "instructions": instructions_of(worker_environment(threads, device)),
+        "processor": best_instructions(),
         "torch": _minor(metadata.version("torch")),
         "python": _minor(platform.python_version()),
         "system": f"{platform.system()} {platform.machine()}",
@@ -106,10 +112,10 @@ def folder_name(machine: Mapping[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
-def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """Return what differs, in words; a field that a baseline lacks differs."""
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], where: str = "here") -> list[str]:
+    """Return what differs, in words; a field that theirs lack differs. where: ours were measured."""
     return [
-        f"{name} {theirs.get(name, 'not written down')!s}, here {value!s}"
+        f"{name} {theirs.get(name, 'not written down')!s}, {where} {value!s}"
         for name, value in ours.items()
         if theirs.get(name, ...) != value
     ]

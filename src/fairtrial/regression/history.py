@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, Problem, Shortage, fault
-from fairtrial.regression.benchmark_records import folder_name, identity, publish_timings
+from fairtrial.regression.benchmark_records import differences, folder_name, identity, publish_timings
 from fairtrial.storage.atomic import read_json
 from fairtrial.storage.integrity import unsealed
 
@@ -56,3 +57,12 @@ def nights(folder: Path) -> list[dict[str, Any]]:
     if problems:
         raise Fault(problems, BAD_INPUT)
     return found
+
+
+def device_changes(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in words since which night the device is another one: its series goes on all the same."""
+    return [
+        f"Another device since {now['datetime'][:10]}: {'; '.join(other)}."
+        for before, now in pairwise(found)
+        if (other := differences(before["device"], now["device"], "then"))
+    ]

@@ -16,7 +16,7 @@ from statistics import fmean, median
 from typing import IO, Any, Final
 
 from fairtrial.errors import BAD_INPUT, Fault, fault
-from fairtrial.execution.process_environment import MALLOC, THREAD_VARIABLES
+from fairtrial.execution.process_environment import worker_environment
 from fairtrial.installation import isolated_python
 from fairtrial.regression.benchmark_records import CAP, identity, rounds_of
 from fairtrial.regression.interleaving import PATIENCE_S, Connection, take_turns
@@ -185,18 +185,16 @@ def _process(tree: Tree, setup: Setup, report: Path) -> Iterator[_Started]:
 def _environment(tree: Tree, setup: Setup, handle: int) -> Mapping[str, str]:
     kept = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in worker_environment(setup.threads, setup.device).items()
         if name not in _UNSET and not name.startswith("PYTEST_")
     }
     if "PYTHONDONTWRITEBYTECODE" in os.environ:  # each process would compile torch anew
         kept.setdefault("PYTHONPYCACHEPREFIX", str(setup.cache))
-    count = str(setup.threads)
-    return {**MALLOC, **kept} | {
+    return kept | {
         HANDLE: str(handle),
         "PYTHONPATH": str(tree.src),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "FAIRTRIAL_BENCH_THREADS": count,
-        **dict.fromkeys(THREAD_VARIABLES, count),
+        "FAIRTRIAL_BENCH_THREADS": str(setup.threads),
     }
 
 

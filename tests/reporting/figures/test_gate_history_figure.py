@@ -1,6 +1,7 @@
 """The picture of the gate's history."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -65,6 +66,20 @@ def test_the_command_draws_what_is_recorded(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["changes"] == ["no change of level in 1 night"]
     assert (folder / "history.svg").exists()
+
+
+def test_nights_under_other_instructions_are_named_beside_the_picture_and_in_its_caption(tmp_path, capsys):
+    folder = tmp_path / "a-machine"
+    for instructions in ("AVX512", "AVX2"):
+        path = history.append(folder, [{"a": 0.001}] * 2, {"instructions": instructions}, {}, None)
+        path.rename(path.with_name(f"{instructions == 'AVX2':d}.json"))  # both are of this second
+    said = r"Another device since \d{4}-\d\d-\d\d: instructions AVX512, then AVX2\."
+    assert main(["gate", "--history", str(folder)]) == 0
+    assert re.search(said, capsys.readouterr().out)
+    assert re.search(said, (folder / "history.txt").read_text())
+    assert main(["gate", "--history", str(folder), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["device_changes"]
+    assert re.fullmatch(said, told)
 
 
 def test_the_history_of_another_machine_is_drawn_from_its_folder(tmp_path, capsys):

@@ -42,7 +42,31 @@ def test_a_race_gives_back_what_was_planted(tmp_path):
     assert (timing.reference, timing.arms, timing.task) == ("conv", ["fastest", "torch"], "step")
     assert timing.times("fastest") == pytest.approx(0.6 / 0.5)
     np.testing.assert_allclose(timing.by_round("torch"), [2.0, 3.0, 2.0])
-    assert machine_of([timing]) == "AMD EPYC, 2 threads, torch 2.15.0, fp32"
+    assert machine_of([timing]) == "AMD EPYC, 2 threads, instructions not recorded, torch 2.15.0, fp32"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"instructions": "AVX2", "cpu_capability": "AVX2"}, "AMD EPYC, 2 threads, AVX2, torch"),
+        (
+            {"instructions": None, "cpu_capability": "SVE256"},
+            "AMD EPYC, 2 threads, instructions unknown, torch",
+        ),
+        ({"cpu_capability": "AVX512"}, "AMD EPYC, 2 threads, AVX512 by torch (oneDNN: not recorded), torch"),
+        ({"instructions": "AVX512", "gpu": "H200"}, "H200, 2 threads, torch"),
+    ],
+)
+def test_captions_name_the_instructions_of_a_processor(tmp_path, told, said):
+    timings = read_timings(write(tmp_path, row(), machine_info=MACHINE | told))
+    assert machine_of(timings).startswith(said)
+
+
+def test_timings_under_two_instructions_are_no_one_machine(tmp_path):
+    for name in ("AVX2", "AVX512"):
+        write(tmp_path, row(), name=f"{name}.json", machine_info=MACHINE | {"instructions": name})
+    caption = speed_table(read_timings(tmp_path)).caption
+    assert "2 threads, AVX2, torch 2.15.0; AMD EPYC, 2 threads, AVX512, torch" in caption
 
 
 def test_the_table_has_a_row_per_subject_with_rates_by_hand(tmp_path):

@@ -50,15 +50,20 @@ def _series(name: str, nights: Sequence[Mapping[str, Any]]) -> Series:
     )
 
 
-def draw(found: Sequence[Series], device: str, folder: Path) -> tuple[list[Path], str]:
-    """Write history.svg, history.png and history.txt into the folder; return their paths and the caption."""
+def draw(
+    found: Sequence[Series], device: str, folder: Path, notes: Sequence[str] = ()
+) -> tuple[list[Path], str]:
+    """Write history.svg, history.png and history.txt into the folder; return their paths and the caption.
+
+    notes: sentences that end the caption.
+    """
     with styled():
         figure = Figure(figsize=(style.PAGE, 0.4 + 1.5 * len(found)), layout="constrained")
         axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
         for one, ax in zip(found, axes, strict=True):
             drift(one, ax)
         axes[-1].set_xlabel("night")
-        history = render("history", caption(found, device), figure, ("png",))
+        history = render("history", " ".join([caption(found, device), *notes]), figure, ("png",))
     files = {f"history.{kind}": data for kind, data in history.formats.items()}
     return write_files(folder, {**files, "history.txt": history.caption + "\n"}), history.caption
 

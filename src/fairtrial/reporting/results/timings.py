@@ -161,10 +161,17 @@ def _has_roof(extra_info: Mapping[str, Any]) -> bool:
 
 
 def machine_of(timings: Sequence[Timing]) -> str:
-    """Return 'AMD EPYC, 2 threads, torch 2.15.0, fp32': what every caption says of the machine."""
-    every = {
-        f"{timing.machine.get('gpu') or timing.machine.get('cpu_model', 'unknown processor')}, "
-        f"{timing.machine.get('threads', '?')} threads, torch {timing.machine.get('torch', '?')}"
-        for timing in timings
-    }
+    """Return 'AMD EPYC, 2 threads, AVX2, torch 2.15.0, fp32': what every caption says of the machine."""
+    every = {f"{_processor(timing.machine)}, torch {timing.machine.get('torch', '?')}" for timing in timings}
     return "; ".join(sorted(every)) + ", fp32"
+
+
+def _processor(machine: Mapping[str, Any]) -> str:
+    """Return GPU or processor and threads; of a processor its instructions: once those of torch alone."""
+    threads = f"{machine.get('threads', '?')} threads"
+    if machine.get("gpu"):
+        return f"{machine['gpu']}, {threads}"
+    torchs = machine.get("cpu_capability")
+    old = f"{torchs} by torch (oneDNN: not recorded)" if torchs else "instructions not recorded"
+    instructions = machine.get("instructions", old) or "instructions unknown"
+    return f"{machine.get('cpu_model', 'unknown processor')}, {threads}, {instructions}"
