@@ -257,6 +257,7 @@ def test_a_damaged_checkpoint_is_refused_and_named(results, damage):
         path.write_bytes(data if damage == "flipped" else data[:-9])
     found = refused(results)
     assert found.code == 3 and path.name in found.problems[0].where
+    assert ("fairtrial run up" in found.problems[0].do) == (damage == "missing")
 
 
 def test_missing_prints_are_named(results):

@@ -108,11 +108,14 @@ def _folder(study: str, results: Sequence[str]) -> Path:
     for folder in results:
         if is_study(Path(folder) / study):
             return Path(folder) / study
-    # the folder of a study under a preset: upstream-bit
-    name, _, preset = study.rpartition("-")
-    command = f"{name} --preset {preset}" if preset in PRESETS and name else study
-    do = f"pre-train first: fairtrial run {command}; or choose upstream=none"
+    do = f"pre-train first: {_command(study)}; or choose upstream=none"
     raise fault(f"no study {study!r} has pre-trained anything", ", ".join(results), do, BAD_INPUT)
+
+
+def _command(study: str) -> str:
+    """What makes the networks of a study; its folder may hold a preset: upstream-bit."""
+    name, _, preset = study.rpartition("-")
+    return f"fairtrial run {f'{name} --preset {preset}' if preset in PRESETS and name else study}"
 
 
 def _from_study(model: ResNetV2, cell: Cell, dataset: Dataset, folder: Path) -> dict[str, Any]:
@@ -122,6 +125,9 @@ def _from_study(model: ResNetV2, cell: Cell, dataset: Dataset, folder: Path) -> 
     # `_attempts` leaves the others out
     assert kept is not None
     path = folder / "weights" / kept.file
+    if not path.is_file():
+        do = f"put it back, or pre-train into a results folder of your own: {_command(folder.name)}"
+        raise fault(f"the records of {folder.name} are here without its networks", str(path), do, BAD_INPUT)
     source = load_checkpoint(model, path, head="replace")
     if source.sha256 != kept.sha256 or source.metadata.get("cell") != path.stem:
         what = f"sha256 {source.sha256[:16]}... of cell {source.metadata.get('cell')}"
