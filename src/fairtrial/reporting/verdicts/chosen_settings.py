@@ -12,7 +12,7 @@ from fairtrial.reporting.wording import clean, listed
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
 from fairtrial.study.study import Contrast, Regime, Study
-from fairtrial.study.tuning_plan import Choice, at_edge
+from fairtrial.study.tuning_plan import Choice, Params, at_edge
 
 if TYPE_CHECKING:
     from fairtrial.tuning.selection import Trial
@@ -64,8 +64,9 @@ def less_accurate(results: Results, contrast: Contrast, margin: float) -> Iterat
     """Yield 'lr of gn, 5-shot chosen at 0.03, but validation accuracy is 7.8 points higher at 0.3'.
 
     By more than the margin: another score has chosen, or a tie, which is then said: one of at most two
-    standard errors of the paired tuning seeds. Several arms of a contrast are counted; of several searches
-    the worst one is told.
+    standard errors of the paired tuning seeds. An end of the grid is said too: it was widened for choices
+    alone, so nothing shows that the best lies inside. Several arms of a contrast are counted; of several
+    searches the worst one is told.
     """
     if contrast.metric != "test_acc":
         return
@@ -80,7 +81,9 @@ def less_accurate(results: Results, contrast: Contrast, margin: float) -> Iterat
             gains = [lost.gain for lost in those.values()]
             higher = f"{100 * min(gains):.1f} to {100 * max(gains):.1f} points higher at another"
             many = f"{_names(results)} of {len(those)} arms"
-            yield f"{many} chosen where validation accuracy is {higher}{_TIE * tie}"
+            at_end = sum(bool(lost.end) for lost in those.values())
+            ends = f" (the first or last tried for {at_end})" if at_end else ""
+            yield f"{many} chosen where validation accuracy is {higher}{ends}{_TIE * tie}"
 
 
 def arm_stamps(results: Results, regime: Regime) -> Iterator[str]:
@@ -134,17 +137,21 @@ def _names(results: Results) -> str:
 
 
 class _PassedOver(NamedTuple):
-    """The chosen value, and another one with so much more validation accuracy; tie: seeds cannot tell."""
+    """The chosen value, and another one with so much more validation accuracy.
+
+    tie: seeds cannot tell. end: ', the last rate tried' where the other one is an end of the grid.
+    """
 
     gain: float
     here: str
     there: str
     tie: bool
+    end: str
 
     @property
     def words(self) -> str:
         """'validation accuracy is 7.8 points higher at 0.3'."""
-        higher = f"validation accuracy is {100 * self.gain:.1f} points higher at {self.there}"
+        higher = f"validation accuracy is {100 * self.gain:.1f} points higher at {self.there}{self.end}"
         return f"{higher}{_TIE * self.tie}"
 
 
@@ -155,11 +162,13 @@ def _passed_over(results: Results, arm: Regime, margin: float) -> _PassedOver | 
     """
     stage = results.tuning
     keys = [] if stage is None else [key for key in stage.choices if key[1] == arm]
-    lost = [_lost(stage.trials[key], stage.choices[key], margin) for key in keys] if stage else []
+    lost = [_lost(stage.trials[key], stage.choices[key], margin, stage.grid) for key in keys] if stage else []
     return max((each for each in lost if each), key=lambda each: (not each.tie, each), default=None)
 
 
-def _lost(trials: Sequence[Trial], choice: Choice, margin: float) -> _PassedOver | None:
+def _lost(
+    trials: Sequence[Trial], choice: Choice, margin: float, grid: Sequence[float]
+) -> _PassedOver | None:
     """How far the best validation accuracy is above the chosen trial's; what that trial has, and the best."""
     chosen = next(trial for trial in trials if trial.params == choice.params)
     best = max(trials, key=lambda trial: fmean(trial.accuracies))
@@ -168,7 +177,15 @@ def _lost(trials: Sequence[Trial], choice: Choice, margin: float) -> _PassedOver
     if len(gains) < 2 or gain <= margin + 1e-9:
         return None
     here, there = (listed([f"{value:g}" for value in each.params.values()]) for each in (chosen, best))
-    return _PassedOver(gain, here, there, tie=gain <= 2 * stdev(gains) / math.sqrt(len(gains)))
+    tie = gain <= 2 * stdev(gains) / math.sqrt(len(gains))
+    return _PassedOver(gain, here, there, tie, _end(best.params, grid))
+
+
+def _end(params: Params, grid: Sequence[float]) -> str:
+    """Return ', the last rate tried' of an end of a grid; nothing where the space is sampled."""
+    ends = {grid[0]: "first", grid[-1]: "last"} if grid else {}
+    ((name, value), *_) = params.items()
+    return f", the {ends[value]} {'rate' if name == 'lr' else 'value'} tried" if value in ends else ""
 
 
 def _named(results: Results, contrast: Contrast, regimes: Set[Regime]) -> str:
