@@ -11,7 +11,8 @@ from fairtrial.reporting.figures.forest import contrast_forests
 from fairtrial.reporting.figures.sensitivity import sensitivity
 from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.tables.outcome_tables import arm_table
-from fairtrial.reporting.verdicts.chosen_settings import how_chosen, in_doubt
+from fairtrial.reporting.verdicts.captions import study_facts
+from fairtrial.reporting.verdicts.chosen_settings import extra_labels, how_chosen, in_doubt
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.store import Store
@@ -29,11 +30,12 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,), train_loss=lambda cell: 0.1):
+    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,), **kw):
+        train_loss = kw.get("train_loss", lambda cell: 0.1)
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
-            fixed={"val_per_class": 2},
+            fixed={"val_per_class": 2, "shots": kw.get("shots", "all")},
             primary=primary,
             aa=None,
             seeds=range(12),
@@ -263,3 +265,28 @@ def test_a_study_without_tuning_says_one_rule_where_its_arms_train_differently(
 )  # fmt: skip
 def test_what_counts_as_an_edge(value, tried, edge):
     assert at_edge(value, tried) == edge
+
+
+LABELS = "rates were chosen on 20 labelled validation images at each of 6 tuning seeds, which the shots do"
+
+
+@pytest.mark.parametrize(("shots", "said"), [(1, True), (2, False), ("all", False)])
+def test_validation_images_beyond_the_shots_are_named_as_extra_labels(tuned, shots, said):
+    """Two images of each of ten classes; every tuning seed draws its own (STATISTICS 10)."""
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, studies=3), shots=shots))
+    assert extra_labels(verdicts.results) == said * f"{LABELS} not count"
+    ((_, caption, _),) = contrast_forests(verdicts)
+    assert (f" R{LABELS[1:]} not count. " in caption) == said
+    assert (f"by validation loss, 3 independent searches; {LABELS} not count" in run_words(verdicts)) == said
+
+
+def run_words(verdicts):
+    """The line on tuning under 'What was run'."""
+    return dict(study_facts(verdicts.results, {}))["tuning"]
+
+
+def test_a_rate_by_one_rule_was_chosen_on_no_label(make_study, publish):
+    study = make_study(fixed={"val_per_class": 2, "shots": 1}, aa=None)
+    verdicts = judge_study(publish(study, lambda cell: 0.5))
+    assert extra_labels(verdicts.results) == ""
+    assert run_words(verdicts) == "0 trial runs recorded: one rule for all arms"

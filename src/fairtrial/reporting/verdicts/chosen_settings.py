@@ -11,6 +11,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
+from fairtrial.study.settings import ALL, Settings
 from fairtrial.study.study import Contrast, Regime, Study
 from fairtrial.study.tuning_plan import Choice, Params, at_edge
 
@@ -38,6 +39,24 @@ def how_chosen(study: Study, contrast: Contrast) -> str:
     if not {"lr"} & {*tuned, *study.factors} and differ - COMPUTED:
         words.append("at one learning-rate rule")
     return ", ".join(words)
+
+
+def extra_labels(results: Results) -> str:
+    """Return 'rates were chosen on 500 labelled validation images at each of 4 tuning seeds, which ...'.
+
+    Where an arm has fewer training images than these, so that its shots alone would say too little
+    (STATISTICS 10); else empty.
+    """
+    study, stage = results.study, results.tuning
+    arms = [study.settings(levels) for levels in study.arms()]
+    if stage is None or study.tuning is None or not any(_fewer(arm) for arm in arms):
+        return ""
+    images = max((trial.val_n or 0 for trials in stage.trials.values() for trial in trials), default=0)
+    chosen = "rates" if study.tuning.names == ("lr",) else "settings"
+    seeds = study.tuning.seeds * study.tuning.studies
+    where = f"at each of {seeds} tuning seeds" if seeds > 1 else "at 1 tuning seed"
+    labels = f"{chosen} were chosen on {images} labelled validation images {where}"
+    return f"{labels}, which the shots do not count" if images else ""
 
 
 def open_choices(results: Results, contrast: Contrast, margin: float) -> Iterator[str]:
@@ -105,6 +124,11 @@ def edge_words(results: Results) -> str:
             who = "; ".join(arms) if len(arms) <= _NAMED else f"{len(arms)} arms"
             told.append(f" {_EDGE.capitalize()}: {name} of {who}.")
     return "".join(told)
+
+
+def _fewer(arm: Settings) -> bool:
+    """Whether an arm trains on fewer images of a class than validation has."""
+    return arm.shots != ALL and arm.shots < arm.val_per_class
 
 
 def _choices(results: Results) -> list[tuple[Regime, Choice]]:
