@@ -24,7 +24,8 @@ from fairtrial.reporting.claims.published_claims import (
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.verdicts.captions import preset
-from fairtrial.reporting.verdicts.findings import decide, judge, measure
+from fairtrial.reporting.verdicts.chosen_settings import open_moves
+from fairtrial.reporting.verdicts.findings import checked, judge, measure
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.wording import clean, plural
@@ -83,7 +84,7 @@ def _findings(results: Results, asked: list[tuple[Contrast, bool]], partial: boo
     declared = judge(results, partial=partial) if any(own for _, own in asked) else ()
     others = {_key(contrast): contrast for contrast, own in asked if not own}
     measured = [measure(results, contrast, partial=partial) for contrast in others.values()]
-    return {_key(finding.contrast): finding for finding in (*declared, *decide(results, measured))}
+    return {_key(finding.contrast): finding for finding in (*declared, *checked(results, measured))}
 
 
 def _key(contrast: Contrast) -> str:
@@ -94,22 +95,22 @@ def _of_contrast(
     results: Results, source: Source, claim: Claim, part: Part, finding: Finding, own: bool
 ) -> Evidence:
     ruling, unit = finding.ruling, finding.unit
-    inside = finding.verdict in ("equivalent", "different_but_negligible")
     refused = finding.verdict == "refused"
     low, high = (-math.inf, math.inf) if ruling is None or refused else (ruling.low, ruling.high)
-    stamps = finding.stamps or (() if ruling is None else ruling.stamps)
+    stamps = finding.stamps
     if not own and _EXPLORATORY not in stamps:
         stamps = (*stamps, _EXPLORATORY)
-    answered = answer(part, low, high, margin=finding.margin, inside=inside, units=unit.checkpoints)
+    answered, turned = _answer(part, finding, low, high), _turned(results, part, finding)
     few = part.unit is not None and (unit.checkpoints or 0) < MIN_UNITS
+    price_words = price.of_contrast(results, part, finding) if answered == UNDECIDED else ""
     return Evidence(
         claim=claim,
         part=part,
         source=source,
-        answer=answered,
+        answer=UNDECIDED if turned else answered,
         scale=scale_of(claim, every_setting(results.study, finding.contrast)),
         arms=title(finding.contrast),
-        reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else "",
+        reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else turned,
         estimate=None if finding.interval is None or refused else finding.interval.estimate,
         low=low,
         high=high,
@@ -118,8 +119,37 @@ def _of_contrast(
         unit=unit.name,
         counted=unit.describe(finding.differences),
         stamps=stamps,
-        price=price.of_contrast(results, part, finding) if answered == UNDECIDED else "",
+        price=price_words,
     )
+
+
+def _answer(part: Part, finding: Finding, low: float, high: float, move: float = 0.0) -> str:
+    """Say what a finding says of a part with its intervals moved, by a fraction."""
+    ruling, margin = finding.ruling, finding.margin
+    inside = finding.verdict in ("equivalent", "different_but_negligible") and ruling is not None
+    if inside and ruling is not None:
+        inside = -margin < ruling.equivalence_low + move and ruling.equivalence_high + move < margin
+    units = finding.unit.checkpoints
+    return answer(part, low + move, high + move, margin=margin, inside=inside, units=units)
+
+
+def _turned(results: Results, part: Part, finding: Finding) -> str:
+    """Say what an open choice of the arms could make of a decided answer; empty where it stands.
+
+    More units settle no choice: what would is a search with more tuning seeds.
+    """
+    ruling = finding.ruling
+    if ruling is None or not finding.open_choices:
+        return ""
+    limits = ruling.low, ruling.high
+    decided = _answer(part, finding, *limits)
+    for move in open_moves(results, finding.contrast, finding.margin):
+        if decided != UNDECIDED and (other := _answer(part, finding, *limits, move)) != decided:
+            return (
+                f"{decided} at the chosen settings, {other} if moved by {100 * move:+.1f} points, "
+                "what validation saw at one that was not chosen"
+            )
+    return ""
 
 
 def _of_arm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -105,6 +106,23 @@ def less_accurate(results: Results, contrast: Contrast, margin: float) -> Iterat
             yield f"{many} chosen where validation accuracy is {higher}{ends}{_TIE * tie}"
 
 
+def open_moves(results: Results, contrast: Contrast, margin: float) -> tuple[float, float]:
+    """Return how far a contrast could go down and up at settings that `less_accurate` tells of, as fractions.
+
+    As if arms of either side had gained what validation saw there: the mean over the arms of a side, and over
+    searches, those without such a setting counted as 0.
+    """
+    if contrast.metric != "test_acc":
+        return 0.0, 0.0
+    weights: Counter[Regime] = Counter()
+    for sign, corner in zip((1, -1, -1, 1), corners(contrast), strict=False):
+        arms = [regime for levels, regime in results.regimes if corner.items() <= levels.items()]
+        for arm in arms:
+            weights[arm] += sign / len(arms)
+    moves = [weight * _mean_gain(results, arm, margin) for arm, weight in weights.items()]
+    return sum(min(0.0, move) for move in moves), sum(max(0.0, move) for move in moves)
+
+
 def arm_stamps(results: Results, regime: Regime) -> Iterator[str]:
     """Yield what leaves open whether one arm was run at its best settings, of a contrast or not."""
     for name, at in _at_edges(results).items():
@@ -184,10 +202,25 @@ def _passed_over(results: Results, arm: Regime, margin: float) -> _PassedOver | 
 
     Of several searches the one that lost most, a sure loss before a tie.
     """
+    lost = [each for each in _losses(results, arm, margin) if each]
+    return max(lost, key=lambda each: (not each.tie, each), default=None)
+
+
+def _mean_gain(results: Results, arm: Regime, margin: float) -> float:
+    """The mean over searches of what an arm's validation accuracy is higher elsewhere."""
+    return fmean([each.gain if each else 0.0 for each in _losses(results, arm, margin)] or [0.0])
+
+
+def _losses(results: Results, arm: Regime, margin: float) -> list[_PassedOver | None]:
+    """What each search passed over for an arm; empty where nothing was tuned."""
     stage = results.tuning
-    keys = [] if stage is None else [key for key in stage.choices if key[1] == arm]
-    lost = [_lost(stage.trials[key], stage.choices[key], margin, stage.grid) for key in keys] if stage else []
-    return max((each for each in lost if each), key=lambda each: (not each.tie, each), default=None)
+    if stage is None:
+        return []
+    return [
+        _lost(stage.trials[key], choice, margin, stage.grid)
+        for key, choice in stage.choices.items()
+        if key[1] == arm
+    ]
 
 
 def _lost(
