@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ from fairtrial.reporting.verdicts.chosen_settings import open_moves
 from fairtrial.reporting.verdicts.findings import checked, judge, measure
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.stats import clopper_pearson, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
@@ -102,13 +103,13 @@ def _of_contrast(
         stamps = (*stamps, _EXPLORATORY)
     answered, turned = _answer(part, finding, low, high), _turned(results, part, finding)
     few = part.unit is not None and (unit.checkpoints or 0) < MIN_UNITS
-    price_words = price.of_contrast(results, part, finding) if answered == UNDECIDED else ""
+    settings = every_setting(results.study, finding.contrast)
     return Evidence(
         claim=claim,
         part=part,
         source=source,
         answer=UNDECIDED if turned else answered,
-        scale=scale_of(claim, every_setting(results.study, finding.contrast)),
+        scale=scale_of(claim, settings),
         arms=title(finding.contrast),
         reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else turned,
         estimate=None if finding.interval is None or refused else finding.interval.estimate,
@@ -119,7 +120,8 @@ def _of_contrast(
         unit=unit.name,
         counted=unit.describe(finding.differences),
         stamps=stamps,
-        price=price_words,
+        price=price.of_contrast(results, part, finding) if answered == UNDECIDED else "",
+        data=_data(settings),
     )
 
 
@@ -152,6 +154,11 @@ def _turned(results: Results, part: Part, finding: Finding) -> str:
     return ""
 
 
+def _data(settings: Iterable[Mapping[str, Any]]) -> str:
+    """Return the data of these arms: 'digits'."""
+    return listed([*dict.fromkeys(clean(each["data"]) for each in settings)])
+
+
 def _of_arm(
     results: Results, source: Source, claim: Claim, part: Part, partial: bool, keys: RunKeys
 ) -> Iterator[Evidence]:
@@ -163,7 +170,8 @@ def _of_arm(
     cells = cells[cells["ended"].astype(bool)]
     # a study that fixes the whole arm has no level that names it
     unit, label = unit_of(results, cells), clean(factors.label(levels or part.design["arm"]))
-    scale = scale_of(claim, [results.study.settings(levels).record()])
+    settings = [results.study.settings(levels).record()]
+    scale = scale_of(claim, settings)
     found = _measured(part, cells, unit) if results.sound or partial else None
     if found is None:
         reason = "no finished run of it yet" if results.sound else results.unsound
@@ -184,6 +192,7 @@ def _of_arm(
         units=units_of(results, cells, unit, unit.seeds, keys),
         stamps=() if results.sound else (results.unsound,),
         price=price.of_rate(results, part, interval, unit) if undecided_rate else "",
+        data=_data(settings),
     )  # fmt: skip
 
 
