@@ -1,6 +1,6 @@
 """From 1 to 100 images per class: fine-tune, train a linear probe, or start from scratch?
 
-The few-shot curve of BiT Fig 6 from 1 to 10, and the levels of its Fig 1, for GN+WS on CIFAR-10.
+1 and 5 as in BiT Fig 6, all between them and 10, and the levels of its Fig 1, for GN+WS on CIFAR-10.
 
 Run:     fairtrial run shots-curve    (CIFAR-10: a download, or --data)
 Takes:   an hour and a half on two slow cores, beside tests (784 trials, 224 beyond an edge, 290 cells)

@@ -1,16 +1,21 @@
-"""Make the README's table of contrasts anew: every primary contrast of the studies that it quotes.
+"""Make the README's table of contrasts anew, and the list of studies in results/README.md.
 
 Run:     python analysis/readme.py
-Reads:   README.md, verdicts.json and study.json of each study in results/
+Reads:   both pages, verdicts.json and study.json of each study in results/
 """
 
 from pathlib import Path
 
 from fairtrial.reporting.derived_files import write_files
-from fairtrial.reporting.report.contrast_tables import with_contrasts
+from fairtrial.reporting.readme_tables import with_contrasts, with_studies
 
-README = Path("README.md")
+README, RESULTS = Path("README.md"), Path("results")
+LIST = RESULTS / "README.md"
 
 if __name__ == "__main__":
-    text = with_contrasts(README.read_text(encoding="utf-8"), Path("results"))
-    print(f"wrote {write_files(Path(), {str(README): text})[0]}")
+    made = {
+        README: with_contrasts(README.read_text(encoding="utf-8"), RESULTS),
+        LIST: with_studies(LIST.read_text(encoding="utf-8"), RESULTS),
+    }
+    for path in write_files(Path(), {str(name): text for name, text in made.items()}):
+        print(f"wrote {path}")

@@ -13,8 +13,8 @@ from fairtrial.cli.options import apply
 from fairtrial.models.resnet import create_model
 from fairtrial.reporting.figures import figure_files, style
 from fairtrial.reporting.figures.figure_files import RenderedFigure
+from fairtrial.reporting.readme_tables import BEGIN, END, with_contrasts, with_studies
 from fairtrial.reporting.report import figure_registry, full_report
-from fairtrial.reporting.report.contrast_tables import BEGIN, END, with_contrasts
 from fairtrial.reporting.report.missing_items import Drawings
 from fairtrial.reporting.report.page_model import LONGEST_CAPTION
 from fairtrial.reporting.report.questions import QUESTIONS
@@ -149,6 +149,13 @@ def test_the_readme_shows_every_primary_contrast_of_the_studies_that_it_quotes()
     readme = (ROOT / "README.md").read_text()
     assert with_contrasts(readme, ROOT / "results") == readme
     assert readme[readme.index(BEGIN) : readme.index(END)].count("(preset ") >= 3
+
+
+def test_the_page_of_results_lists_every_study_that_ships():
+    """Made anew by `python analysis/readme.py`."""
+    page = (ROOT / "results" / "README.md").read_text()
+    assert with_studies(page, ROOT / "results") == page
+    assert all(f"]({folder.relative_to(ROOT / 'results')}/report.md)" in page for folder in STUDIES)
 
 
 def test_a_study_that_a_reader_ran_again_is_not_quoted_twice(tmp_path):

@@ -126,7 +126,7 @@ def test_no_gain_is_priced_at_the_end_of_its_rule_that_is_in_reach(planted):
     """A gain of half the margin: that it lies below the margin is decided sooner than that it is none."""
     results = planted(0.0, 0.0)
     part = next(part for claim in claims() for part in claim.parts if part.rule == "no gain")
-    for seen, bound in ((0.002, 0.01), (0.009, 0.0), (0.03, 0.0), (-0.001, 0.01)):
+    for seen, bound in ((0.002, 0.01), (0.009, 0.0), (0.012, 0.0), (-0.001, 0.01)):
         asked = more_seeds(10, 0.02, seen - bound, alpha=0.05)
         text = price.of_contrast(results, part, finding_of(results, seen, 0.02))
         assert text.startswith(f"{asked.more_plugin} to {asked.more_conservative} more seeds"), (seen, text)

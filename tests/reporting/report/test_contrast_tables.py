@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from fairtrial.reporting.readme_tables import BEGIN, END, STUDIES, STUDIES_END, with_contrasts, with_studies
 from fairtrial.reporting.report import full_report, study_report
-from fairtrial.reporting.report.contrast_tables import BEGIN, END, ICONS, with_contrasts
+from fairtrial.reporting.report.contrast_tables import ICONS
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.study import Contrast
@@ -85,6 +86,18 @@ def test_a_page_gets_the_losses_of_the_studies_that_it_quotes_for_gains(results)
     assert "(preset" not in with_contrasts(page(), folder)
     with pytest.raises(ValueError, match="lacks the line"):
         with_contrasts("# A page", folder)
+
+
+def test_a_page_lists_every_study_that_ships_real_images_first(make_study, publish, noise, tmp_path):
+    """And not one of the user's own that ships too."""
+    for name, data in (("alpha", "digits"), ("beta", "parquet:cifar10")):
+        study = make_study(name=name, fixed={"data": data})
+        study_report.build(publish(study, lambda cell: 0.5 + 0.1 * noise(cell, "acc")))
+    text = with_studies(f"{STUDIES}\nold\n{STUDIES_END}\n", tmp_path)
+    assert "old" not in text and text.index("[beta](beta/report.md)") < text.index("[alpha](alpha/report.md)")
+    assert "| cifar10 |" in text and with_studies(text, tmp_path) == text
+    with pytest.raises(ValueError, match="lacks the line"):
+        with_studies("# A page", tmp_path)
 
 
 def test_trials_are_counted_from_records_and_pilots_named_with_what_they_chose(make_study, publish):

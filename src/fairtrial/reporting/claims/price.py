@@ -44,7 +44,7 @@ def of_rate(results: Results, part: Part, interval: Interval, unit: ReplicationU
 
 
 def _ways(results: Results, part: Part, finding: Finding) -> Iterator[MoreSeeds]:
-    """Yield what each end of the rule takes that the estimate is on the right side of."""
+    """Yield what each end of the rule takes; the one that the estimate is on the wrong side of takes more."""
     interval, ruling = finding.interval, finding.ruling
     if interval is None or ruling is None or not interval.sd or finding.n < MIN_UNITS:
         return
@@ -63,9 +63,10 @@ def _ways(results: Results, part: Part, finding: Finding) -> Iterator[MoreSeeds]
     ways: dict[str, list[Callable[[], MoreSeeds]]] = {
         "above": [lambda: apart(part.bound)],
         "below": [lambda: apart(part.bound)],
-        "no gain": [lambda: apart(max(seen, finding.margin)), lambda: apart(min(seen, 0.0))],
+        "no gain": [lambda: apart(finding.margin), lambda: apart(0.0)],
         "flat": [inside, lambda: apart(0.0)],
     }
     for way in ways.get(part.rule, ()):
-        with suppress(ValueError):  # the wrong side of the margin, or more than a million units
-            yield way()
+        with suppress(ValueError):  # outside the margin, or more than a million units
+            if (more := way()).more_conservative:
+                yield more

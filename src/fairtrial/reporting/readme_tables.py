@@ -1,0 +1,102 @@
+"""The tables in pages that are written by hand, made anew from what the shipped studies recorded."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from fairtrial.plain_file import read_file
+from fairtrial.reporting.report.contrast_tables import ICONS, contrast_frame, contrast_row, verdict_key
+from fairtrial.reporting.tables.table import Table, markdown_text
+from fairtrial.reporting.wording import clean, listed
+from fairtrial.storage.store import Store
+from fairtrial.storage.study_folders import RELEASED, find_studies, is_study
+from fairtrial.study.data_spec import published_name
+from fairtrial.study.study import Study
+
+BEGIN: Final = "<!-- every primary contrast of the studies quoted here, by: python analysis/readme.py -->"
+END: Final = "<!-- end of the contrasts -->"
+STUDIES: Final = "<!-- every study that ships, by: python analysis/readme.py -->"
+STUDIES_END: Final = "<!-- end of the studies -->"
+_MOST: Final = 2**26  # bytes of a verdicts.json
+
+
+def with_contrasts(readme: str, results: Path) -> str:
+    """Return a page with the table between its two marks made anew, of every shipped study that it quotes.
+
+    A study is quoted where the page holds a sentence of its verdicts, or links to its folder. A ValueError
+    where a mark is missing.
+    """
+    head, tail = _around(readme, BEGIN, END)
+    rows = [row for folder, said in _shipped(results) for row in _quoted(folder, said, results, head + tail)]
+    table = Table("quoted", "", contrast_frame(rows).drop(columns="declared as"))
+    return f"{head}{BEGIN}\n\n{verdict_key()}\n\n{table.markdown()}\n{END}{tail}"
+
+
+def with_studies(page: str, results: Path) -> str:
+    """Return a page of `results` with its list of studies between two marks made anew: a row for each.
+
+    Real images come before digits. A ValueError where a mark is missing.
+    """
+    head, tail = _around(page, STUDIES, STUDIES_END)
+    rows = sorted((_row(folder, said, results) for folder, said in _shipped(results)), key=_order)
+    table = Table("studies", "", pd.DataFrame(rows)).markdown()
+    for row in rows:  # a link, where the table holds the name alone
+        name = Path(row["study"]).name
+        table = table.replace(f"| {markdown_text(row['study'])} |", f"| [{name}]({row['study']}/report.md) |")
+    return f"{head}{STUDIES}\n\n{verdict_key()}\n\n{table}\n{STUDIES_END}{tail}"
+
+
+def _around(page: str, begin: str, end: str) -> tuple[str, str]:
+    head, found, rest = page.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"the page lacks the line {end if found else begin}")
+    return head, tail
+
+
+def _shipped(results: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    """Yield the folder and the contrasts of each study with verdicts.
+
+    One of the user's own that ships too is left out.
+    """
+    released = results / RELEASED
+    for folder in find_studies([results]):
+        own = folder.parent != released and is_study(released / folder.name)
+        if not own and (path := folder / "verdicts.json").is_file():
+            yield folder, json.loads(read_file(path, _MOST))["contrasts"]
+
+
+def _quoted(folder: Path, said: list[dict[str, Any]], results: Path, page: str) -> list[dict[str, str]]:
+    """Return the rows of a study's primary contrasts; none where a page quotes none."""
+    place = f"results/{folder.relative_to(results).as_posix()}/"
+    if place not in page and not any(contrast["sentence"] in page for contrast in said):
+        return []
+    study = Study.of(Store(folder).declared()["declaration"])
+    rows = [
+        contrast_row(study, folder.name, one["contrast"]["name"], one["verdict"], one["sentence"])
+        for one in said
+    ]
+    return [row for row in rows if row["declared as"] == "primary"]
+
+
+def _row(folder: Path, said: list[dict[str, Any]], results: Path) -> dict[str, str]:
+    study = Study.of(Store(folder).declared()["declaration"])
+    data = dict.fromkeys(published_name(study.settings(levels).data) for levels in study.arms())
+    verdicts = Counter(one["verdict"] for one in said)
+    place = folder.relative_to(results).as_posix()
+    return {
+        "study": place,
+        "data": clean(listed(list(data))),
+        "question": clean(study.question),
+        "verdicts": " ".join(f"{verdicts[each]}{icon}" for each, icon in ICONS.items() if verdicts[each]),
+    }
+
+
+def _order(row: dict[str, str]) -> tuple[bool, str]:
+    return row["data"] == "digits", row["study"]
