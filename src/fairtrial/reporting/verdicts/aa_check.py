@@ -16,6 +16,7 @@ from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
+from fairtrial.study.study import Study
 
 LEVEL: Final = 0.99  # a false alarm in one study of a hundred
 QUIET: Final = "quiet"
@@ -80,6 +81,16 @@ class AACheck:
             return f"A/A ALARM: {self.arm} {self.reason}; mistrust every verdict of this study."
         margin = f"margin ±{self.scale.gap(self.margin)}"
         return f"A/A: {self.words} ({self.arm}: {self.reason}; {margin}; alarm at {100 * LEVEL:g} %)."
+
+
+def absence(study: Study) -> str:
+    """Return what a report says of a study without an A/A arm, with the reason where there is one."""
+    kept = (
+        ": pre-training keeps one checkpoint of each arm and seed, and a twin's would be a second one"
+        if study.settings(study.arms()[0]).stage == "upstream"
+        else ""
+    )
+    return f"No A/A arm was declared{kept}. Nothing shows that equal arms would be called equal."
 
 
 def compare(results: Results, *, partial: bool = False) -> AACheck | None:
