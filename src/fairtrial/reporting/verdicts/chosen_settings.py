@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,7 +12,7 @@ from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.wording import clean, listed
 from fairtrial.study import factors
 from fairtrial.study.contrast import corners
-from fairtrial.study.settings import ALL, Settings
+from fairtrial.study.settings import Settings
 from fairtrial.study.study import Contrast, Regime, Study
 from fairtrial.study.tuning_plan import Choice, Params, at_edge
 
@@ -114,7 +114,7 @@ def open_moves(results: Results, contrast: Contrast, margin: float) -> tuple[flo
     """
     if contrast.metric != "test_acc":
         return 0.0, 0.0
-    weights: Counter[Regime] = Counter()
+    weights: defaultdict[Regime, float] = defaultdict(float)
     for sign, corner in zip((1, -1, -1, 1), corners(contrast), strict=False):
         arms = [regime for levels, regime in results.regimes if corner.items() <= levels.items()]
         for arm in arms:
@@ -146,7 +146,7 @@ def edge_words(results: Results) -> str:
 
 def _fewer(arm: Settings) -> bool:
     """Whether an arm trains on fewer images of a class than validation has."""
-    return arm.shots != ALL and arm.shots < arm.val_per_class
+    return isinstance(arm.shots, int) and arm.shots < arm.val_per_class
 
 
 def _choices(results: Results) -> list[tuple[Regime, Choice]]:
