@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fairtrial.reporting.report import study_report
+from fairtrial.reporting.report import study_page, study_report
+from fairtrial.reporting.report.pdf_document import Line
+from fairtrial.reporting.report.pdf_report import of_study
+from fairtrial.reporting.verdicts.study_verdicts import judge_study
 from fairtrial.study.study import Contrast
 from tests.reporting.judging import BN, GN_WS
 from tests.support.elsewhere import elsewhere
@@ -115,6 +118,20 @@ def test_everything_is_written_and_told(everything):
     told = json.loads((store.folder / "verdicts.json").read_text())
     assert [each["verdict"] for each in told["contrasts"]] == list(made.verdicts) == ["better"]
     assert told["aa"]["holds"] is True
+
+
+@pytest.mark.parametrize("stage", ["downstream", "upstream"])
+def test_a_study_without_an_a_a_arm_says_that_none_was_declared_and_pre_training_why(
+    make_study, publish, noise, stage
+):
+    verdicts = judge_study(publish(make_study(aa=None, fixed={"stage": stage}), accuracy(noise)))
+    why = ": pre-training keeps one checkpoint of each arm and seed, and a twin's would be a second one"
+    said = f"No A/A arm was declared{why if stage == 'upstream' else ''}. Nothing shows that equal arms"
+    content = study_page.facts(verdicts, {}), [], [], ()
+    document = of_study(verdicts, [], [], {})
+    assert said in Page(study_page.html(*content)).text
+    assert said in study_page.markdown(*content)
+    assert any(said in line.text for line in document.sections[0].blocks if isinstance(line, Line))
 
 
 def test_each_figure_says_n_unit_and_interval_and_its_page_budget_preset_commit_and_hash(

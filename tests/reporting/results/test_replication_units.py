@@ -160,6 +160,28 @@ def test_a_file_beside_own_checkpoints_is_conditional_on_the_file(make_transfer,
     assert (unit.name, unit.planned, unit.checkpoints) == ("upstream checkpoint", 3, 1)
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_no_further_checkpoint_is_asked_of_a_published_file(make_transfer, publish, noise, published):
+    """The other side has several: advice for it alone can be followed."""
+    ours = {"upstream": "upstream", "upstream_seeds": 3}
+    other = {"upstream": "file:a", "upstream_seeds": 1} if published else ours | {"upstream": "else"}
+    names = {name: tuple(dict.fromkeys((ours[name], other[name]))) for name in ours}
+    swept = {name: levels for name, levels in names.items() if len(levels) > 1}
+    treatment, control = ({name: side[name] for name in swept} for side in (ours, other))
+    study = make_transfer(
+        start={"shots": 5} | {name: levels[0] for name, levels in names.items() if name not in swept},
+        factors=swept,
+        only=(treatment, control),
+        primary=(Contrast("start", treatment, control),),
+    )
+    (finding,), (text,) = judged(publish(study, lambda cell: 0.8 + 0.01 * noise(cell, "acc")))
+    assert finding.unit.beside_a_file == published
+    asked = " more upstream checkpoints"
+    several = " of the arms that have several, each with another few-shot subset for all arms"
+    assert f"{asked}{several if published else ''} (up to " in text
+    assert (several in text) == published
+
+
 def test_two_checkpoints_give_points_and_no_interval(make_transfer, publish):
     study = make_transfer(start={"upstream": "upstream", "upstream_seeds": 2}, seeds=range(8))
     (finding,), (text,) = judged(publish(study, nested))

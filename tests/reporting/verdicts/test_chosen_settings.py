@@ -11,7 +11,8 @@ from fairtrial.reporting.figures.forest import contrast_forests
 from fairtrial.reporting.figures.sensitivity import sensitivity
 from fairtrial.reporting.report.page_model import split_caption
 from fairtrial.reporting.tables.outcome_tables import arm_table
-from fairtrial.reporting.verdicts.chosen_settings import how_chosen, in_doubt
+from fairtrial.reporting.verdicts.captions import study_facts
+from fairtrial.reporting.verdicts.chosen_settings import extra_labels, how_chosen, in_doubt
 from fairtrial.reporting.verdicts.interim_analyses import open_study
 from fairtrial.reporting.verdicts.study_verdicts import judge_study, sentences
 from fairtrial.storage.store import Store
@@ -29,11 +30,12 @@ EQUAL = Contrast("small batch", GN_WS, BN, {"batch_size": 2}, margin=0.01)
 def tuned(make_study, tmp_path, noise):
     """The store of a study that ran through: its trials like `best` of each norm, its arms score alike."""
 
-    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,), train_loss=lambda cell: 0.1):
+    def make(best, tuning=None, spread=0.0, accuracy=None, primary=(EQUAL,), **kw):
+        train_loss = kw.get("train_loss", lambda cell: 0.1)
         study = make_study(
             factors={"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (2,)},
             only=(BN, GN_WS),
-            fixed={"val_per_class": 2},
+            fixed={"val_per_class": 2, "shots": kw.get("shots", "all")},
             primary=primary,
             aa=None,
             seeds=range(12),
@@ -110,7 +112,8 @@ def test_the_figure_that_shows_a_verdict_has_its_open_choice_too(tuned):
 def test_a_rate_that_loss_chose_and_accuracy_would_not_is_a_stamp(tuned, searches):
     tuning = Tuning({"lr": RATES}, studies=searches)
     verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, tuning, accuracy=more_accurate(0.078)))
-    stamp = "lr of gn+ws, batch 2 chosen at 0.3, but validation accuracy is 7.8 points higher at 1"
+    stamp = "lr of gn+ws, batch 2 chosen at 0.3, but validation accuracy is 7.8 points higher at 1, "
+    stamp += "the last rate tried"
     assert stamp in verdicts.findings[0].stamps and stamp in verdicts.sentences[0]
 
 
@@ -131,7 +134,8 @@ def test_a_tie_that_costs_more_than_the_margin_is_a_stamp_of_its_own(tuned):
     """Within two standard errors the seeds cannot tell; a point of accuracy may be lost all the same."""
     store = tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}), accuracy=more_accurate(0.078, noisy=True))
     verdicts = judge_study(store)
-    higher = "validation accuracy is 7.8 points higher at 1, a tie: within two standard errors"
+    where = "at 1, the last rate tried, a tie: within two standard errors"
+    higher = f"validation accuracy is 7.8 points higher {where}"
     stamp = f"lr of gn+ws, batch 2 chosen at 0.3, but {higher}"
     assert stamp in verdicts.findings[0].stamps and stamp in verdicts.sentences[0]
     assert verdicts.findings[0].open_choices == (stamp,)
@@ -198,7 +202,29 @@ def test_of_several_searches_the_one_that_lost_most_is_told(tuned):
 
     verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, studies=3), accuracy=accuracy))
     told = [stamp for stamp in verdicts.findings[0].stamps if "chosen at" in stamp]
-    assert told == ["lr of gn+ws, batch 2 chosen at 0.3, but validation accuracy is 8.0 points higher at 0.1"]
+    where = "at 0.1, the first rate tried"
+    assert told == [
+        f"lr of gn+ws, batch 2 chosen at 0.3, but validation accuracy is 8.0 points higher {where}"
+    ]
+
+
+@pytest.mark.parametrize(("at", "end"), [(0.3, ""), (0.1, ""), (0.03, "the first"), (3.0, "the last")])
+def test_a_better_score_at_an_end_of_the_grid_is_said_to_be_one(tuned, at, end):
+    """The grid is widened for choices alone: beyond a score that was not chosen nothing was tried."""
+    rates = (0.03, 0.1, 0.2, 0.3, 3.0)
+    store = tuned({"bn": 0.2, "gn": 0.2}, Tuning({"lr": rates}), accuracy=more_accurate(0.078, at=at))
+    (stamp,) = judge_study(store).findings[0].open_choices
+    ending = f", {end} rate tried" if end else ""
+    assert stamp.endswith(f"7.8 points higher at {at:g}{ending}")
+
+
+def test_of_another_setting_an_end_is_a_value(tuned):
+    def accuracy(cell):
+        return 0.5 + 0.078 * (cell.settings.norm == "gn" and cell.settings.weight_decay == 0.04)
+
+    store = tuned({"bn": 0.02, "gn": 0.02}, Tuning({"weight_decay": (0.01, 0.02, 0.04)}), accuracy=accuracy)
+    (stamp,) = judge_study(store).findings[0].open_choices
+    assert stamp.endswith("7.8 points higher at 0.04, the last value tried")
 
 
 def test_settings_other_than_the_rate_are_named(tuned):
@@ -239,3 +265,28 @@ def test_a_study_without_tuning_says_one_rule_where_its_arms_train_differently(
 )  # fmt: skip
 def test_what_counts_as_an_edge(value, tried, edge):
     assert at_edge(value, tried) == edge
+
+
+LABELS = "rates were chosen on 20 labelled validation images at each of 6 tuning seeds, which the shots do"
+
+
+@pytest.mark.parametrize(("shots", "said"), [(1, True), (2, False), ("all", False)])
+def test_validation_images_beyond_the_shots_are_named_as_extra_labels(tuned, shots, said):
+    """Two images of each of ten classes; every tuning seed draws its own (STATISTICS 10)."""
+    verdicts = judge_study(tuned({"bn": 0.3, "gn": 0.3}, Tuning({"lr": RATES}, studies=3), shots=shots))
+    assert extra_labels(verdicts.results) == said * f"{LABELS} not count"
+    ((_, caption, _),) = contrast_forests(verdicts)
+    assert (f" R{LABELS[1:]} not count. " in caption) == said
+    assert (f"by validation loss, 3 independent searches; {LABELS} not count" in run_words(verdicts)) == said
+
+
+def run_words(verdicts):
+    """The line on tuning under 'What was run'."""
+    return dict(study_facts(verdicts.results, {}))["tuning"]
+
+
+def test_a_rate_by_one_rule_was_chosen_on_no_label(make_study, publish):
+    study = make_study(fixed={"val_per_class": 2, "shots": 1}, aa=None)
+    verdicts = judge_study(publish(study, lambda cell: 0.5))
+    assert extra_labels(verdicts.results) == ""
+    assert run_words(verdicts) == "0 trial runs recorded: one rule for all arms"

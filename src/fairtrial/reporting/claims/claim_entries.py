@@ -14,7 +14,7 @@ from fairtrial.reporting.claims.published_claims import (
     Part,
     distance,
 )
-from fairtrial.reporting.wording import plural
+from fairtrial.reporting.wording import listed, plural
 from fairtrial.study.budget import Budget
 from fairtrial.study.presets import DEFAULT
 
@@ -44,7 +44,8 @@ class Evidence:
     verdict is refused, with the reason. scale: "same" or "scaled down". n: the units, counted: in words.
     units: by the keys of their runs. same_as: earlier evidence that has every run of this one, which then
     decides nothing. shares: label of a source -> how many runs it has too. distance: to what is published.
-    price: what it would take, in words, where it is undecided and that is known.
+    price: what it would take, in words, where it is undecided and that is known. data: of its runs; units on
+    other data are counted apart.
     """
 
     claim: Claim
@@ -66,6 +67,7 @@ class Evidence:
     same_as: str = ""
     shares: tuple[tuple[str, int], ...] = ()
     price: str = ""
+    data: str = ""
 
     @property
     def votes(self) -> bool:
@@ -87,12 +89,27 @@ class PartEntry:
     answer: str
 
     @property
-    def units(self) -> dict[str, int]:
-        """Unit -> how many there are in all studies, each counted once."""
-        found: dict[str, list[Unit]] = {}
+    def units(self) -> dict[str, dict[str, int]]:
+        """Data -> unit -> how many there are in all studies on it, each counted once."""
+        found: dict[str, dict[str, list[Unit]]] = {}
         for one in self.evidence:
-            found.setdefault(one.unit, []).extend(one.units)
-        return {unit: count(of_unit) for unit, of_unit in found.items() if of_unit}
+            if one.units:
+                found.setdefault(one.data, {}).setdefault(one.unit, []).extend(one.units)
+        return {
+            data: {unit: count(of_unit) for unit, of_unit in units.items()} for data, units in found.items()
+        }
+
+    @property
+    def counted(self) -> str:
+        """'16 seeds in all', '40 seeds on digits and 10 seeds on parquet:cifar10'; empty without units."""
+        units = self.units
+        several = len(units) > 1
+        counts = [
+            plural(number, unit) + (f" on {data}" if several and data else "")
+            for data, of_data in units.items()
+            for unit, number in of_data.items()
+        ]
+        return listed(counts) + (" in all" if counts and not several else "")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -24,10 +25,11 @@ from fairtrial.reporting.claims.published_claims import (
 from fairtrial.reporting.results.load import Results, per_seed
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.verdicts.captions import preset
-from fairtrial.reporting.verdicts.findings import decide, judge, measure
+from fairtrial.reporting.verdicts.chosen_settings import open_moves
+from fairtrial.reporting.verdicts.findings import checked, judge, measure
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import clean, plural
+from fairtrial.reporting.wording import clean, listed, plural
 from fairtrial.stats import clopper_pearson, sd_interval
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
@@ -83,7 +85,7 @@ def _findings(results: Results, asked: list[tuple[Contrast, bool]], partial: boo
     declared = judge(results, partial=partial) if any(own for _, own in asked) else ()
     others = {_key(contrast): contrast for contrast, own in asked if not own}
     measured = [measure(results, contrast, partial=partial) for contrast in others.values()]
-    return {_key(finding.contrast): finding for finding in (*declared, *decide(results, measured))}
+    return {_key(finding.contrast): finding for finding in (*declared, *checked(results, measured))}
 
 
 def _key(contrast: Contrast) -> str:
@@ -94,22 +96,22 @@ def _of_contrast(
     results: Results, source: Source, claim: Claim, part: Part, finding: Finding, own: bool
 ) -> Evidence:
     ruling, unit = finding.ruling, finding.unit
-    inside = finding.verdict in ("equivalent", "different_but_negligible")
     refused = finding.verdict == "refused"
     low, high = (-math.inf, math.inf) if ruling is None or refused else (ruling.low, ruling.high)
-    stamps = finding.stamps or (() if ruling is None else ruling.stamps)
+    stamps = finding.stamps
     if not own and _EXPLORATORY not in stamps:
         stamps = (*stamps, _EXPLORATORY)
-    answered = answer(part, low, high, margin=finding.margin, inside=inside, units=unit.checkpoints)
+    answered, turned = _answer(part, finding, low, high), _turned(results, part, finding)
     few = part.unit is not None and (unit.checkpoints or 0) < MIN_UNITS
+    settings = every_setting(results.study, finding.contrast)
     return Evidence(
         claim=claim,
         part=part,
         source=source,
-        answer=answered,
-        scale=scale_of(claim, every_setting(results.study, finding.contrast)),
+        answer=UNDECIDED if turned else answered,
+        scale=scale_of(claim, settings),
         arms=title(finding.contrast),
-        reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else "",
+        reason=finding.reason if refused else f"fewer than {MIN_UNITS} {part.unit}s" if few else turned,
         estimate=None if finding.interval is None or refused else finding.interval.estimate,
         low=low,
         high=high,
@@ -119,7 +121,42 @@ def _of_contrast(
         counted=unit.describe(finding.differences),
         stamps=stamps,
         price=price.of_contrast(results, part, finding) if answered == UNDECIDED else "",
+        data=_data(settings),
     )
+
+
+def _answer(part: Part, finding: Finding, low: float, high: float, move: float = 0.0) -> str:
+    """Say what a finding says of a part with its intervals moved, by a fraction."""
+    ruling, margin = finding.ruling, finding.margin
+    inside = finding.verdict in ("equivalent", "different_but_negligible") and ruling is not None
+    if inside and ruling is not None:
+        inside = -margin < ruling.equivalence_low + move and ruling.equivalence_high + move < margin
+    units = finding.unit.checkpoints
+    return answer(part, low + move, high + move, margin=margin, inside=inside, units=units)
+
+
+def _turned(results: Results, part: Part, finding: Finding) -> str:
+    """Say what an open choice of the arms could make of a decided answer; empty where it stands.
+
+    More units settle no choice: what would is a search with more tuning seeds.
+    """
+    ruling = finding.ruling
+    if ruling is None or not finding.open_choices:
+        return ""
+    limits = ruling.low, ruling.high
+    decided = _answer(part, finding, *limits)
+    for move in open_moves(results, finding.contrast, finding.margin):
+        if decided != UNDECIDED and (other := _answer(part, finding, *limits, move)) != decided:
+            return (
+                f"{decided} at the chosen settings, {other} if moved by {100 * move:+.1f} points, "
+                "what validation saw at one that was not chosen"
+            )
+    return ""
+
+
+def _data(settings: Iterable[Mapping[str, Any]]) -> str:
+    """Return the data of these arms: 'digits'."""
+    return listed([*dict.fromkeys(clean(each["data"]) for each in settings)])
 
 
 def _of_arm(
@@ -133,7 +170,8 @@ def _of_arm(
     cells = cells[cells["ended"].astype(bool)]
     # a study that fixes the whole arm has no level that names it
     unit, label = unit_of(results, cells), clean(factors.label(levels or part.design["arm"]))
-    scale = scale_of(claim, [results.study.settings(levels).record()])
+    settings = [results.study.settings(levels).record()]
+    scale = scale_of(claim, settings)
     found = _measured(part, cells, unit) if results.sound or partial else None
     if found is None:
         reason = "no finished run of it yet" if results.sound else results.unsound
@@ -154,6 +192,7 @@ def _of_arm(
         units=units_of(results, cells, unit, unit.seeds, keys),
         stamps=() if results.sound else (results.unsound,),
         price=price.of_rate(results, part, interval, unit) if undecided_rate else "",
+        data=_data(settings),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from fairtrial.reporting.claims.claim_entries import ClaimEntry, Evidence
 from fairtrial.reporting.claims.published_claims import Part
 from fairtrial.reporting.tables.table import Table
-from fairtrial.reporting.wording import SCALES, capital, clean, fixed, listed, plural
+from fairtrial.reporting.wording import SCALES, capital, clean, fixed, plural
 from fairtrial.stats.records import plain
 
 _POINTS: Final = SCALES["test_acc"]
@@ -103,10 +103,8 @@ def _lines(entry: ClaimEntry) -> Iterator[str]:
     claim, parts = entry.claim, f" ({entry.decided})" if entry.evidence else ""
     yield f"{capital(claim.claim)} ({claim.figure}): {entry.answer}{parts}, setting {entry.scale}."
     for part in (part for part in entry.parts if part.evidence):
-        units = [plural(number, unit) for unit, number in part.units.items()]
-        yield f"  {capital(part.part.name)}: {part.answer}" + (
-            f", n = {listed(units)} in all." if units else "."
-        )
+        counted = f", n = {part.counted}" if part.counted else ""
+        yield f"  {capital(part.part.name)}: {part.answer}{counted}."
         yield from (f"    {_words(evidence)}" for evidence in part.evidence)
     if not entry.evidence and claim.published:
         yield f"  Published: {_range(claim.published, None)}."

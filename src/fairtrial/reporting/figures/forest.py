@@ -18,10 +18,11 @@ from fairtrial.reporting.results.inference_rule import InferenceRule
 from fairtrial.reporting.results.paired_sides import has_limits
 from fairtrial.reporting.verdicts.aa_check import LEVEL, AACheck
 from fairtrial.reporting.verdicts.captions import seeds
+from fairtrial.reporting.verdicts.chosen_settings import extra_labels
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import SEED, Scale, clean
+from fairtrial.reporting.wording import SEED, Scale, capital, clean
 
 Bounds = tuple[float, float]
 _WIDE = 36  # characters of a row's name
@@ -200,14 +201,23 @@ def contrast_forests(study: StudyVerdicts) -> Figures:
         compared = [finding for finding in findings if finding.contrast.metric == metric]
         own = metric == metric_of(results.study)
         rows = rows_of(compared, study.control if own else None)
-        caption, figure = draw(rows, compared, results.inference, family=len(findings))
+        labels = extra_labels(results)
+        caption, figure = draw(rows, compared, results.inference, family=len(findings), labels=labels)
         yield "contrasts" + ("" if own else f"-{metric}"), f"{caption} {seeds(results)}.", figure
 
 
 def draw(
-    rows: Sequence[Row], compared: Sequence[Finding], rule: InferenceRule, *, family: int
+    rows: Sequence[Row],
+    compared: Sequence[Finding],
+    rule: InferenceRule,
+    *,
+    family: int,
+    labels: str = "",
 ) -> tuple[str, Figure]:
-    """Draw contrasts on one metric; what its caption says but for n. family: contrasts that Holm ran over."""
+    """Draw contrasts on one metric; what its caption says but for n.
+
+    family: contrasts that Holm ran over. labels: images that chose and that the shots do not count.
+    """
     near, scale = crowd(rows), rows[0].scale
     figure, axes = side_by_side(2 if near else 1, 0.55 + pitch(rows) * len(rows), wide=True)
     for ax, view in zip(axes, (None, near), strict=False):
@@ -220,6 +230,7 @@ def draw(
         f"Paired differences, treatment minus control, in {scale.name}.",
         _intervals(rule, family) if any(row.bounds for row in rows) else "No intervals.",
         *([OPEN] if any(finding.open_choices for finding in compared) else []),
+        *([f"{capital(labels)}."] if labels else []),
         f"Dots: one per seed (crosses: a run of that seed failed); diamonds: {means}; "
         f"grey band: margin{closer}.",
     ]

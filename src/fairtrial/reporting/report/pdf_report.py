@@ -23,6 +23,7 @@ from fairtrial.reporting.report.pdf_document import (
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
+from fairtrial.reporting.verdicts.aa_check import absence
 from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.wording import clean
 from fairtrial.study.factors import spaced
@@ -76,13 +77,17 @@ def of_study(
     beside = [numbered.pop(name) for name in _BESIDE if name in numbered and not numbered[name].long]
     pairs = zip(study.findings, study.sentences, strict=True)
     answers = [Line(said, f"{spaced(finding.verdict).capitalize()}:") for finding, said in pairs]
-    control = () if study.control is None else (Line(study.control.sentence, alarm=study.control.alarm),)
+    control = (
+        Line(absence(results.study))
+        if study.control is None
+        else Line(study.control.sentence, alarm=study.control.alarm)
+    )
     pointers = (
         pointers_to("Shown:", (*pictures, *beside)),
         pointers_to("In full at the end:", numbered.values()),
     )
     sections = [
-        Section("Answer", (Bullets(tuple(answers)), *control)),
+        Section("Answer", (Bullets(tuple(answers)), control)),
         Section("Results", (*pictures[:1], *beside, *pictures[1:], *pointers)),
         Section("What was run", (Facts(tuple(study_facts(results, shared))), *_background(results))),
     ]

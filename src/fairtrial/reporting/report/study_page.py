@@ -17,6 +17,7 @@ from fairtrial.reporting.report.page_templates import render_page, table_content
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.tables.table import markdown_text as text
+from fairtrial.reporting.verdicts.aa_check import absence
 from fairtrial.reporting.verdicts.captions import provenance, study_facts
 from fairtrial.reporting.verdicts.sentences import grounds
 from fairtrial.reporting.wording import capital, clean
@@ -44,6 +45,7 @@ def facts(verdicts: StudyVerdicts, shared: Shared) -> dict[str, Any]:
         "run": [fact for fact in study_facts(results, shared) if fact[0] not in _IN_PROVENANCE],
         "cards": [_card(one) for one in said],
         "aa": verdicts.control,
+        "no_aa": absence(study),
     }
 
 
@@ -131,8 +133,8 @@ def markdown(
     ]
     for card in content["cards"]:
         lines += [f"- **{text(card['word'])}**: {text(card['plain'])}", f"  - {text(card['sentence'])}"]
-    if control is not None and not control.alarm:
-        lines += ["", text(control.sentence)]
+    if control is None or not control.alarm:
+        lines += ["", text(content["no_aa"] if control is None else control.sentence)]
     lines += ["", "## What was run", "", *(f"- {name}: {text(value)}" for name, value in content["run"])]
     if drawn[1:]:
         lines += ["", "## Further figures", *_drawn(drawn[1:])]

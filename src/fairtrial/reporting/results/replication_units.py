@@ -51,6 +51,11 @@ class ReplicationUnit:
         return "" if self.groups is None else f" {self.outer.rpartition(' ')[2]}s"
 
     @property
+    def beside_a_file(self) -> bool:
+        """Whether some of the arms have several checkpoints, and others a single file for all of them."""
+        return self.groups is not None and self.outer == CHECKPOINT and self.checkpoints == 1
+
+    @property
     def planned(self) -> int:
         """How many units were declared."""
         return self.count(self.seeds)

@@ -16,12 +16,17 @@ from fairtrial.reporting.wording import SCALES, Scale, describe_interval, plural
 from fairtrial.stats import paired_interval
 from fairtrial.stats.records import PairedInterval
 from fairtrial.study import factors
+from fairtrial.study.study import Study
 
 LEVEL: Final = 0.99  # a false alarm in one study of a hundred
 QUIET: Final = "quiet"
 NO_ALARM: Final = "no alarm"
+BORDERLINE: Final = "borderline"
 ALARM: Final = "alarm"
 UNDECIDED: Final = "undecided"
+_INSIDE: Final = 0.95
+_SPLIT: Final = f"excludes 0 at {100 * _INSIDE:g} %, not at {100 * LEVEL:g} %"
+_BY_CHANCE: Final = f"one check in {round(1 / (LEVEL - _INSIDE))} does by chance"  # if nothing differs
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class AACheck:
     """What the A/A arm says (STATISTICS 17.5).
 
     state: quiet where the 95 % interval (`inside`) lies within the margin; alarm where the 99 % interval
-    excludes 0, or a run of the arm failed; no alarm between the two; undecided where nothing can be said yet.
+    excludes 0, or a run of the arm failed; between the two no alarm where the 95 % interval contains 0, and
+    borderline where it does not; undecided where nothing can be said yet.
     n counts pairs of runs: they share their checkpoint, so contrasts may count something above them.
     """
 
@@ -59,9 +65,11 @@ class AACheck:
 
     @property
     def words(self) -> str:
-        """'quiet', 'no alarm, too wide to tell (half-width 2.7 points)', 'ALARM'."""
+        """'quiet', 'no alarm, too wide to tell (half-width 2.7 points)', 'borderline (...)', 'ALARM'."""
         if self.state == NO_ALARM and self.half_width is not None:
             return f"no alarm, too wide to tell (half-width {self.scale.gap(self.half_width)})"
+        if self.state == BORDERLINE:
+            return f"{BORDERLINE} ({_SPLIT}: {_BY_CHANCE})"
         return "ALARM" if self.alarm else self.state
 
     @property
@@ -73,6 +81,16 @@ class AACheck:
             return f"A/A ALARM: {self.arm} {self.reason}; mistrust every verdict of this study."
         margin = f"margin ±{self.scale.gap(self.margin)}"
         return f"A/A: {self.words} ({self.arm}: {self.reason}; {margin}; alarm at {100 * LEVEL:g} %)."
+
+
+def absence(study: Study) -> str:
+    """Return what a report says of a study without an A/A arm, with the reason where there is one."""
+    kept = (
+        ": pre-training keeps one checkpoint of each arm and seed, and a twin's would be a second one"
+        if study.settings(study.arms()[0]).stage == "upstream"
+        else ""
+    )
+    return f"No A/A arm was declared{kept}. Nothing shows that equal arms would be called equal."
 
 
 def compare(results: Results, *, partial: bool = False) -> AACheck | None:
@@ -99,7 +117,7 @@ def compare(results: Results, *, partial: bool = False) -> AACheck | None:
         return AACheck(arm, scale, margin, ALARM, same, differences)
     sides = {s: replica[s] for s in seeds}, {s: own[s] for s in seeds}
     unit = unit_of(results, *runs).inner
-    wide, inside = (paired_interval(*sides, level, unit=unit) for level in (LEVEL, 0.95))
+    wide, inside = (paired_interval(*sides, level, unit=unit) for level in (LEVEL, _INSIDE))
     if not math.isfinite(wide.low):
         return AACheck(arm, scale, margin, UNDECIDED, wide.warnings[0], differences)
     state, reason = _state(scale, margin, wide, inside)
@@ -119,7 +137,8 @@ def _state(scale: Scale, margin: float, wide: PairedInterval, inside: PairedInte
     shown = scale.decided(inside.low, inside.high, margin)
     size = scale.gap(inside.estimate) + (f" of {scale.name}" if scale.unit == "points" else "")
     reason = f"{size} {shown} (95 %), n = {plural(inside.n, f'paired {inside.unit}')}"
-    if not inside.low <= 0 <= inside.high:
-        wider = scale.decided(wide.low, wide.high, margin)
-        reason += f"; 0 is excluded at 95 %, not at {100 * LEVEL:g} % {wider}"
-    return QUIET if -margin < inside.low and inside.high < margin else NO_ALARM, reason
+    within, contains = -margin < inside.low and inside.high < margin, inside.low <= 0 <= inside.high
+    if contains:
+        return QUIET if within else NO_ALARM, reason
+    reason += f"; {100 * LEVEL:g} % {scale.decided(wide.low, wide.high, margin)}"
+    return (QUIET, f"{reason}; {_SPLIT}: {_BY_CHANCE}") if within else (BORDERLINE, reason)

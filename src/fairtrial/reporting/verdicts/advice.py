@@ -26,13 +26,18 @@ def wishes(finding: Finding) -> list[str]:
 
 
 def more_units(finding: Finding, more: MoreSeeds) -> str:
-    """Return '12 to 31 more seeds (up to 14 device-minutes)'."""
+    """Return '12 to 31 more seeds (up to 14 device-minutes)'.
+
+    Of a published file there is no second one: there the other arms get checkpoints, and both new images.
+    """
     low, high = more.more_plugin, more.more_conservative
     units = (
         plural(high, f"more {more.unit}")
         if low == high
         else f"{_about(low)} to {_about(high)} more {more.unit}s"
     )
+    if finding.unit.beside_a_file:
+        units += f" of the arms that have several, each with another {finding.unit.inner} for all arms"
     return units + cost(finding.unit, more.conservative_s)
 
 

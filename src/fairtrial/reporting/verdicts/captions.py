@@ -8,6 +8,7 @@ from typing import Final
 from fairtrial.reporting.results.load import Results
 from fairtrial.reporting.results.replication_units import ReplicationUnit, unit_of
 from fairtrial.reporting.results.shared_runs import TERM, Shared, words
+from fairtrial.reporting.verdicts.chosen_settings import extra_labels
 from fairtrial.reporting.wording import clean, listed, plural, share
 from fairtrial.stats import clopper_pearson
 from fairtrial.study import initial_checkpoint
@@ -51,14 +52,15 @@ def study_facts(results: Results, shared: Shared) -> list[tuple[str, str]]:
         *((("stopping", study.rule.words),) if study.rule else ()),
         ("code", commits(results)),
         ("failed", failures(results) or "no run failed"),
-        ("tuning", f"{plural(results.trial_runs, 'trial run')} recorded: {_tuned(study)}"),
+        ("tuning", f"{plural(results.trial_runs, 'trial run')} recorded: {_tuned(results)}"),
         ("pilots", clean(results.pilots) or "none named"),
         *(((TERM, words(shared)),) if shared else ()),
     ]
 
 
-def _tuned(study: Study) -> str:
-    return "one rule for all arms" if study.tuning is None else study.tuning.words
+def _tuned(results: Results) -> str:
+    tuning, labels = results.study.tuning, extra_labels(results)
+    return "one rule for all arms" if tuning is None else tuning.words + (f"; {labels}" if labels else "")
 
 
 def _split(unit: ReplicationUnit) -> bool:

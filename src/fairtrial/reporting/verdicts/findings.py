@@ -30,14 +30,20 @@ def judge(results: Results, *, partial: bool = False) -> tuple[Finding, ...]:
     with the records.
     """
     measured = [measure(results, contrast, partial=partial) for contrast in results.study.contrasts]
+    return checked(results, measured)
+
+
+def checked(results: Results, measured: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Decide contrasts of a study, and say of each what narrows its claim."""
+    decided = (
+        replace(one, open_choices=tuple(open_choices(results, one.contrast, one.margin)))
+        for one in decide(results, measured)
+    )
     return tuple(
         finding
         if finding.ruling is None
         else with_checks(finding, results.inference, _stamps(results, finding), _resolution(results, finding))
-        for finding in (
-            replace(one, open_choices=tuple(open_choices(results, one.contrast, one.margin)))
-            for one in decide(results, measured)
-        )
+        for finding in decided
     )
 
 
