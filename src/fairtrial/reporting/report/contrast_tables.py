@@ -113,24 +113,22 @@ def _recorded_rows(folder: Path, results: Path, page: str) -> list[dict[str, str
     if place not in page and not any(contrast["sentence"] in page for contrast in contrasts):
         return []
     study = Study.of(Store(folder).declared()["declaration"])
-    rows = [
-        _row(study, folder.name, one["contrast"]["name"], one["verdict"], one["sentence"])
-        for one in contrasts
-    ]
+    label = f"{folder.name} (preset {clean(study.preset)})"
+    rows = [_row(study, label, one["contrast"]["name"], one["verdict"], one["sentence"]) for one in contrasts]
     return [row for row in rows if row["declared as"] == "primary"]
 
 
 def _rows_of(study: RecordedStudy) -> Iterable[dict[str, str]]:
     pairs = zip(study.verdicts.findings, study.verdicts.sentences, strict=True)
     declared = study.verdicts.results.study
-    return (_row(declared, study.label, found.contrast.name, found.verdict, text) for found, text in pairs)
+    return (_row(declared, study.name, found.contrast.name, found.verdict, text) for found, text in pairs)
 
 
 def _row(study: Study, label: str, name: str, verdict: str, sentence: str) -> dict[str, str]:
     primary = name in {contrast.name for contrast in study.primary_contrasts}
     return {
         "verdict": f"{ICONS[verdict]} {spaced(verdict)}",
-        "study": f"{label} (preset {clean(study.preset)})",
+        "study": label,
         "contrast": clean(name),
         "declared as": "primary" if primary else "secondary",
         "what the records say": sentence,
