@@ -124,8 +124,8 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
     told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
     others = [one for one in beside if _topic(one)[:3] != _topic(first)[:3]]
     second = in_order([one for one in told if one in others] or told or others)[:1]
-    told = [(one, plain(one.finding) if own else one.plain) for one in (first, *second)]
-    led = [f"{text[:-1]} ({_proof(one, own)})." for one, text in told]
+    leading = [(one, plain(one.finding) if own else one.plain) for one in (first, *second)]
+    led = [f"{text[:-1]} ({_proof(one, own)})." for one, text in leading]
     if own:
         return (*led, summary(said, own=True))
     return (*led, *_disagreement(primary), summary(primary))

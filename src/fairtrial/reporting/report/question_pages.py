@@ -69,8 +69,7 @@ def _page(
             for one in answers.said_of(study.verdicts, answers.Source(study.key, study.name), question)
         ]
     )
-    # of each item the page draws that of the first study that has it
-    order = list(dict.fromkeys(one.study.key for one in sorted(said, key=lambda one: not one.real)))
+    order = list(dict.fromkeys(one.study.key for one in said))
     items = {item.item.id: item for item in covered}
     figures = _figures(on_page, items, order)
     taken = {one.figure.name for one in figures}
