@@ -6,6 +6,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fairtrial import weights
@@ -229,7 +230,7 @@ def test_a_page_keeps_to_what_a_reader_takes(pages):
         assert all(len(caption.split()) <= LONGEST_CAPTION + 5 for caption in seen.captions)
         assert text.count('<div class="answer">') == 1
         answer = text.partition('<div class="answer">')[2].partition("</div>")[0]
-        assert 1 <= answer.count("<p>") <= 3
+        assert 1 <= answer.count("<p>") <= 4
         first = text.index("<figure")
         assert text.index('<div class="answer">') < first < text.index("<table")
     assert all(len(page) < 2_000_000 for name, page in pages.items() if name.endswith(".html"))
@@ -261,7 +262,7 @@ def test_a_row_of_evidence_says_what_its_sentence_says(pages):
     for name in ("normalization.html", "mixup.html"):
         rows = re.findall(r"<tr[^>]*>(.*?)</tr>", pages[name], re.DOTALL)
         cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
-        equal = [row[3] for row in cells if len(row) == 6 and row[0].startswith("≡")]
+        equal = [row[4] for row in cells if len(row) == 7 and row[0].startswith("≡")]
         sentences = " ".join(re.findall(r'<span class="small">([^<]+)</span>', pages[name]))
         assert equal
         for shown in equal:
@@ -285,7 +286,43 @@ def test_the_few_shot_page_opens_with_arms_at_settled_rates_and_the_whole_curve(
     first, beside, *_ = re.findall(r"^- (.+)", pages["few-shot.md"], re.M)
     assert "study shots-curve" in first and "study shots-curve" in beside
     figure = re.search(r"^Figure 1\. .*", pages["few-shot.md"], re.M)[0]
-    assert "released/shots-curve (preset mini)" in figure
+    assert "released/shots-curve (preset mini, CIFAR-10)" in figure
+    power = re.search(r"^Figure \d+\. Noise and power .*", pages["few-shot.md"], re.M)[0]
+    assert "our study shots-curve, GN+WS fine-tuned, CIFAR-10, preset mini" in power
+
+
+def test_no_page_opens_with_digits_where_real_images_were_asked_the_same(pages):
+    """The page of norms opened with 3.9 points on digits, unsaid; on CIFAR-10 they are -2.8."""
+    for question in QUESTIONS.values():
+        opening = re.findall(r"^- (.+)", pages[f"{question.slug}.md"], re.M)[0]
+        data = "digits" if question.slug == "models" else "CIFAR-10|Tiny ImageNet"
+        assert re.match(rf"On ({data}), ", opening), question.slug
+    other = next(
+        line for line in pages["normalization.md"].splitlines() if line.startswith("- Other data, another")
+    )
+    assert "GN+WS against BN at batch 64 is worse on CIFAR-10 (norm-mini) and better on digits (batch)" in (
+        other.replace("\\", "")
+    )
+
+
+def test_the_page_on_scope_says_how_small_the_networks_are_and_what_they_reach():
+    text = (ROOT / "docs" / "scope.md").read_text()
+    means = {}
+    for name in ("norm-mini", "batch-mini"):
+        table = pd.read_csv(ROOT / "results" / "released" / name / "summary.csv")
+        table = table[table["replica"] == 0]
+        assert set(table["examples"]) == {20480} and set(table["parameters"]) == {219482}
+        arms = table.groupby(["norm", "weight_std", "batch_size"])["test_acc"].mean()
+        means |= {(name, *arm): 100 * mean for arm, mean in arms.items()}
+    low = {arm: mean for arm, mean in means.items() if mean < 40.5}
+    rest = [mean for arm, mean in means.items() if arm not in low]
+    assert {arm[1:]: round(mean) for arm, mean in low.items()} == {
+        ("bn", False, 2): 32,
+        ("gn", False, 64): 37,
+    }
+    assert "GN without WS at 37 %, BN with a batch of two at 32 %" in " ".join(text.split())
+    assert f"at {min(rest):.0f} to {max(rest):.0f} % of the test images" in text
+    assert "219 482 parameters" in text and "20 480 images" in text
 
 
 def test_a_legend_of_terms_is_one_tap_away_and_the_verdict_stays_in_view(pages):

@@ -101,9 +101,9 @@ def _quoted(folder: Path, said: list[dict[str, Any]], results: Path, page: str) 
     if place not in page and not any(contrast["sentence"] in page for contrast in said):
         return []
     study = Study.of(Store(folder).declared()["declaration"])
+    label = f"{folder.name} (preset {clean(study.preset)})"
     rows = [
-        contrast_row(study, folder.name, one["contrast"]["name"], one["verdict"], one["sentence"])
-        for one in said
+        contrast_row(study, label, one["contrast"]["name"], one["verdict"], one["sentence"]) for one in said
     ]
     return [row for row in rows if row["declared as"] == "primary"]
 

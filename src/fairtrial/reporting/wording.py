@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +67,12 @@ class Scale:
         return self.show(value) + (" %" if self.factor == 100 else "")
 
 
+_DATA: Final = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "tiny-imagenet-32": "Tiny ImageNet",
+}
 SCALES: Final = {
     "test_acc": Scale("test accuracy", "points", 100, 1),
     "val_acc": Scale("validation accuracy", "points of validation accuracy", 100, 1),
@@ -148,6 +154,12 @@ def plural(number: int, word: str) -> str:
 def overlap_words(images: int) -> str:
     """Return '3 test images were among the upstream images'."""
     return f"{plural(images, 'test image')} {'was' if images == 1 else 'were'} among the upstream images"
+
+
+def data_title(specs: Iterable[str]) -> str:
+    """Return data as a reader knows them, from any source: 'CIFAR-10' of parquet:cifar10."""
+    names = dict.fromkeys(spec.rpartition(":")[2] for spec in specs)
+    return listed([clean(_DATA.get(name, name)) for name in names])
 
 
 def level(name: str, value: Any) -> str:

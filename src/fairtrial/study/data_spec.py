@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -111,6 +112,14 @@ def is_missing(spec: str) -> bool:
 def name_of(spec: str) -> str:
     """The identity of the data regardless of its path: 'digits', 'cifar10', 'parquet:cifar10'."""
     return parse(spec).name
+
+
+def are_real(specs: Iterable[str]) -> bool:
+    """Return whether any of these data are images of their own, not the digits that a dependency bundles.
+
+    Digits are there so that a study runs offline; what they show gives way to any other images.
+    """
+    return any(spec not in SOURCES["digits"].forms for spec in specs)
 
 
 def published_name(spec: str) -> str:

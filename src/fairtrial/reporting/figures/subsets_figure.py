@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,10 +15,14 @@ from fairtrial.reporting.figures import style
 from fairtrial.reporting.figures.figure_layout import Figures, capital
 from fairtrial.reporting.report_item import REPORT, RESULTS, RegistryRow, ReportItem
 from fairtrial.reporting.results import load
+from fairtrial.reporting.results.arms import data_of
 from fairtrial.reporting.results.load import per_seed
 from fairtrial.reporting.verdicts.captions import commits
+from fairtrial.reporting.wording import data_title, listed
 from fairtrial.storage.store import Store
-from fairtrial.storage.study_folders import is_study
+from fairtrial.storage.study_folders import find_studies
+from fairtrial.study.data_spec import are_real
+from fairtrial.study.study import Study
 
 ARM: Final = {"norm": "gn", "weight_std": True, "finetune": "full"}  # as BiT
 SHOTS: Final = (1, 5)
@@ -63,13 +67,12 @@ def spread_of(values: np.ndarray, level: float = 0.95) -> Spread:
 
 
 def subsets_needed_figure(results: Path) -> Figures:
-    """Draw published SDs beside those of the recorded study `shots`."""
+    """Draw published SDs beside those of a recorded few-shot study, one on real images where there is one."""
     told = {
         shots: Spread(published.value("subset_sd_points_estimate", downstream="cifar10", shots=shots))
         for shots in SHOTS
     }
-    study = load.load(Store(_folder(results)))
-    ours = {shots: _measured(study, shots) for shots in SHOTS}
+    study, ours = _measured(results)
     needs = "; ".join(
         f"{shots} shot{'s' * (shots > 1)} (SD {told[shots].sd:.1f}): "
         + ", ".join(f"{subsets_needed(told[shots].sd, target)} for +-{target:g}" for target in TARGETS)
@@ -80,12 +83,12 @@ def subsets_needed_figure(results: Path) -> Figures:
         f"{spread.high:.1f}, n = {spread.n} seeds)"
         for shots, spread in ours.items()
     )
-    data = str(study.study.settings({}).data)
+    data = data_title(data_of(study.study))
     caption = (
         "Half the width of a 95 % t interval of the mean accuracy against the number of few-shot subsets. "
         "Thick: SD of BiT-M on CIFAR-10, derived from the README's ranges (an upper-side estimate). Subsets: "
-        f"{needs} points. Thin: our study shots, GN+WS fine-tuned, {data}, preset {study.study.preset}, "
-        "whose "
+        f"{needs} points. Thin: our study {study.study.id}, GN+WS fine-tuned, {data}, "
+        f"preset {study.study.preset}, whose "
         f"SD over seeds (subset, order and checkpoint vary{_shared(study)}): {here}. "
         f"{capital(commits(study))}, study hash {study.hash}."
     )
@@ -98,20 +101,42 @@ def _shared(study: load.Results) -> str:
     return f"; {seeds} seeds share {checkpoints} checkpoints" if seeds > checkpoints else ""
 
 
-def _folder(results: Path) -> Path:
-    for folder in (results / "shots", results / "released" / "shots"):
-        if is_study(folder):
-            return folder
+def _measured(results: Path) -> tuple[load.Results, dict[int, Spread]]:
+    """Return the first study with 2 values or more at each number of shots, and their spreads."""
+    for store, arms in _fitting(results):
+        study = load.load(store)
+        values = {shots: per_seed(study.where(arm), "test_acc") for shots, arm in arms.items()}
+        if all(len(each) > 1 for each in values.values()):
+            return study, {
+                shots: spread_of(100 * np.array([*each.values()])) for shots, each in values.items()
+            }
     do = f"fairtrial run shots --results {results}"
-    raise fault("the study shots was not run yet", str(results / "shots"), do, INCOMPLETE)
+    what = f"no study has 2 finished cells of GN+WS fine-tuned at {listed([*map(str, SHOTS)])} shots"
+    raise fault(what, str(results), do, INCOMPLETE)
 
 
-def _measured(study: load.Results, shots: int) -> Spread:
-    values = per_seed(study.where({**ARM, "shots": shots}), "test_acc")
-    if len(values) < 2:
-        do = "fairtrial run shots"
-        raise fault(f"fewer than 2 finished cells at {shots} shots", study.study.name, do, INCOMPLETE)
-    return spread_of(100 * np.array(list(values.values())))
+def _fitting(results: Path) -> list[tuple[Store, dict[int, dict[str, Any]]]]:
+    """Return the studies with one arm as BiT at each number of shots, and those arms: shots -> levels.
+
+    Real images stand first, then the curve with most points. One's own study stands for the one that ships.
+    """
+    ranked = []
+    folders = {folder.name: folder for folder in reversed(find_studies([results]))}
+    for name, folder in folders.items():
+        store = Store(folder)
+        study = Study.of(store.declared()["declaration"])
+        found = [(study.settings(levels), levels) for levels in ([] if study.cell else study.arms())]
+        wanted = [
+            (arm.shots, levels)
+            for arm, levels in found
+            if arm.starts_from_checkpoint
+            and all(getattr(arm, n) == ARM[n] for n in ARM)
+            and arm.shots in SHOTS
+        ]
+        if sorted(shots for shots, _ in wanted) == list(SHOTS):
+            rank = not are_real(data_of(study)), -len(study.factors["shots"]), name
+            ranked.append((rank, (store, dict(wanted))))
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def draw(told: Mapping[int, Spread], ours: Mapping[int, Spread], data: str) -> Figure:

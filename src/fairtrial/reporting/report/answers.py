@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fairtrial.reporting.verdicts.sentences import arms, change_words, helps, levels_of_by
-from fairtrial.reporting.wording import capital, clean, fixed, listed, plural
+from fairtrial.reporting.results.arms import data_of
+from fairtrial.reporting.verdicts.plain_sentences import capitals, plain
+from fairtrial.reporting.verdicts.preset_agreement import distance, opposed
+from fairtrial.reporting.verdicts.sentences import arms, change_words, levels_of_by, title
+from fairtrial.reporting.wording import clean, data_title, fixed, listed, plural
+from fairtrial.study.data_spec import are_real
 from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
 # Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
 ENOUGH: Final = 6
-_ABBREVIATED: Final = re.compile(r"\b(bn|gn|ln|ws|sws|frn)\b")
 _TURNED: Final = {"better": "worse", "worse": "better"}
 _SIZED: Final = ("better", "worse", "different_but_negligible")  # verdicts whose plain sentence has a size
 _DECIDED: Final = (*_SIZED, "equivalent")
@@ -44,6 +46,7 @@ class Said:
     """One finding of a study on a question, with its statistical sentence.
 
     alone: `Question.alone`. levels: how many the study has of a factor at whose level the contrast is read.
+    data: of its arms, as they are recorded.
     """
 
     study: Source
@@ -52,6 +55,8 @@ class Said:
     primary: bool
     alone: bool
     levels: int = 1
+    data: tuple[str, ...] = ()
+    preset: str = ""
 
     @property
     def settled(self) -> bool:
@@ -62,6 +67,16 @@ class Said:
     def decides(self) -> bool:
         """Whether it settles something, with enough units that one of them cannot."""
         return self.finding.verdict in _DECIDED and self.finding.n >= ENOUGH
+
+    @property
+    def real(self) -> bool:
+        """Whether it is about real images: `are_real`."""
+        return are_real(self.data)
+
+    @property
+    def plain(self) -> str:
+        """Its plain sentence with the data that it holds for."""
+        return plain(self.finding, data_title(self.data))
 
 
 def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None = None) -> list[Said]:
@@ -74,12 +89,13 @@ def said_of(verdicts: StudyVerdicts, source: Source, question: Question | None =
         if question is None or question.about(declared, contrast):
             alone = question is None or question.alone(declared, contrast)
             levels = max((len(declared.factors.get(name, ())) for name in contrast.at), default=1)
-            found.append(Said(source, finding, sentence, contrast.name in primary, alone, levels))
+            place = data_of(declared, contrast), declared.preset
+            found.append(Said(source, finding, sentence, contrast.name in primary, alone, levels, *place))
     return found
 
 
 def in_order(said: Sequence[Said]) -> list[Said]:
-    """Return what decides first: primary, of the question alone, decided, enough units, settled, by its p.
+    """Return what leads first: primary, of the question alone, on real images, decided, settled, by its p.
 
     Of equal evidence, a point of a curve comes before one of a study with fewer points.
     """
@@ -88,14 +104,14 @@ def in_order(said: Sequence[Said]) -> list[Said]:
         tested = one.finding.decided_by
         p = tested.p if tested is not None else math.inf
         decided, enough = one.finding.verdict in _DECIDED, one.finding.n >= ENOUGH
-        whole = one.primary, one.alone, decided and enough, decided, one.settled
+        whole = one.primary, one.alone, one.real, decided and enough, decided, one.settled
         return (*(not each for each in whole), -one.levels, p, one.study.key)
 
     return sorted(said, key=rank)
 
 
 def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
-    """Return at most three sentences: what leads, what is said beside it, and how all of it fits together.
+    """Return what leads, what is said beside it, where data disagree, and how all of it fits together.
 
     own: for the page of their one study, where contrasts have names and the study needs none. What it
     declared first is what its question asks, and leads whatever came of it.
@@ -108,67 +124,11 @@ def answer(said: Sequence[Said], *, own: bool = False) -> tuple[str, ...]:
     told = [one for one in beside if one.finding.verdict in _DECIDED and _topic(one) != _topic(first)]
     others = [one for one in beside if _topic(one)[:3] != _topic(first)[:3]]
     second = in_order([one for one in told if one in others] or told or others)[:1]
-    led = (f"{plain(one.finding)[:-1]} ({_proof(one, own)})." for one in (first, *second))
-    return (*led, summary(said if own else primary, own=own))
-
-
-def plain(finding: Finding) -> str:
-    """Return a verdict as one sentence without statistics, for readers outside the field."""
-    return capital(_capitals(_plain(finding)))
-
-
-def _capitals(text: str) -> str:
-    """Return the text with layers as the legend of terms writes them: GN+WS."""
-    return _ABBREVIATED.sub(lambda found: found[0].upper(), text)
-
-
-def _plain(finding: Finding) -> str:
-    contrast = finding.contrast
-    treatment, control, at = arms(contrast)
-    if finding.verdict == "refused":
-        return f"No fair comparison of {treatment} with {control}{at} can be read from these runs."
-    if contrast.by:
-        return _plain_interaction(finding)
-    if finding.verdict == "inconclusive":
-        return f"These runs cannot tell whether {treatment} or {control} is better{at}."
-    if finding.verdict == "equivalent":
-        return f"It makes no difference that matters{at} whether {treatment} or {control} is used."
-    size = _size(finding)
-    trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
-    if images := _images(finding):
-        more = "more" if helps(finding) else "fewer"
-        text = f"{treatment} gets {size} {more} of 100 {images} right than {control}{at}"
-    else:
-        lower = "lower" if helps(finding) else "higher"
-        text = f"{treatment} has a {lower} {finding.scale.name} than {control}{at}"
-    return f"{text}{trifle}."
-
-
-def _plain_interaction(finding: Finding) -> str:
-    first, second = levels_of_by(finding.contrast)
-    _, _, at = arms(finding.contrast)
-    what = change_words(finding.contrast)
-    if finding.verdict == "inconclusive":
-        return f"These runs cannot tell whether {what} helps more {first} or {second}{at}."
-    if finding.verdict == "equivalent":
-        return f"{what} is worth as much {first} as {second}{at}, or the difference is too small to matter."
-    than = "more" if helps(finding) else "less"
-    trifle = ", too little to matter" if finding.verdict == "different_but_negligible" else ""
-    images = _images(finding)
-    if not images:
-        return f"{what} lowers the {finding.scale.name} {than} {first} than {second}{at}{trifle}."
-    return f"{what} is worth {_size(finding)} of 100 {images} {than} {first} than {second}{at}{trifle}."
-
-
-def _images(finding: Finding) -> str:
-    """Return the images that a metric counts: 'test images'; nothing for a metric that counts none."""
-    kind, accuracy, _ = finding.scale.name.partition(" accuracy")
-    return f"{kind} images" if accuracy else ""
-
-
-def _size(finding: Finding) -> str:
-    assert finding.interval is not None
-    return fixed(abs(finding.interval.estimate) * finding.scale.factor, 1)
+    leading = [(one, plain(one.finding) if own else one.plain) for one in (first, *second)]
+    led = [f"{text[:-1]} ({_proof(one, own)})." for one, text in leading]
+    if own:
+        return (*led, summary(said, own=True))
+    return (*led, *_disagreement(primary), summary(primary))
 
 
 def _proof(one: Said, own: bool) -> str:
@@ -216,7 +176,8 @@ def summary(said: Sequence[Said], *, own: bool = False) -> str:
     if small:
         parts.append(f"{small} rest{'s' if alone else ''} on fewer than {ENOUGH} units, to be read with care")
     if torn := _torn(said):
-        parts.append(f"the verdict on {torn} depends on the setting")
+        where = " or on the data" if _opposed(said) else ""
+        parts.append(f"the verdict on {torn} depends on the setting{where}")
     return "; ".join(parts) + "."
 
 
@@ -240,7 +201,43 @@ def _torn(said: Sequence[Said]) -> str:
         what, turned = _asked(one.finding.contrast)
         found = one.finding.verdict
         verdicts.setdefault(what, set()).add(_TURNED.get(found, found) if turned else found)
-    return _capitals(listed([what for what, kinds in verdicts.items() if {"better", "worse"} <= kinds]))
+    return capitals(listed([what for what, kinds in verdicts.items() if {"better", "worse"} <= kinds]))
+
+
+def _disagreement(said: Sequence[Said]) -> list[str]:
+    """Return one sentence on like contrasts that decide oppositely on other data or presets, if any do."""
+    parts = []
+    for ours, theirs in _opposed(said):
+        contrast = ours[0].finding.contrast
+        better = ours[0].finding.verdict == "better"
+        words = ("worth more", "worth less") if contrast.by else ("better", "worse")
+        here, there = words if better else words[::-1]
+        what = capitals(title(contrast))
+        if contrast.by:
+            first, second = levels_of_by(contrast)
+            what = f"{capitals(change_words(contrast))}{arms(contrast)[2]}"
+            here, there = f"{here} {first} than {second}", there.removeprefix("worth ")
+        parts.append(
+            f"{what} is {here} on {_where(ours, contrast)} and {there} on {_where(theirs, contrast)}"
+        )
+    return [f"Other data, another verdict: {'; '.join(parts)}."] if parts else []
+
+
+def _where(said: Sequence[Said], contrast: Contrast) -> str:
+    """Return 'CIFAR-10 (norm-mini)'; with the levels of those that are not at the contrast's own."""
+    places = dict[str, list[str]]()
+    for one in said:
+        other = one.finding.contrast
+        levels = f", {capitals(title(other))}" if distance(other, contrast) else ""
+        places.setdefault(data_title(one.data), []).append(f"{one.study.key}{levels}")
+    return listed([f"{data} ({'; '.join(studies)})" for data, studies in places.items()])
+
+
+def _opposed(said: Sequence[Said]) -> list[tuple[list[Said], list[Said]]]:
+    """Return like contrasts of which other data or another preset decide the opposite."""
+    ones = [one for one in said if one.decides]
+    pairs = opposed([((data_title(one.data), one.preset), one.finding) for one in ones])
+    return [([ones[i] for i in ours], [ones[i] for i in theirs]) for ours, theirs in pairs]
 
 
 def _asked(contrast: Contrast) -> tuple[str, bool]:

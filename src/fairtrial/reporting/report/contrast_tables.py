@@ -84,7 +84,7 @@ def _rows_of(study: RecordedStudy) -> Iterable[dict[str, str]]:
     pairs = zip(study.verdicts.findings, study.verdicts.sentences, strict=True)
     declared = study.verdicts.results.study
     return (
-        contrast_row(declared, study.label, found.contrast.name, found.verdict, text) for found, text in pairs
+        contrast_row(declared, study.name, found.contrast.name, found.verdict, text) for found, text in pairs
     )
 
 
@@ -93,7 +93,7 @@ def contrast_row(study: Study, label: str, name: str, verdict: str, sentence: st
     primary = name in {contrast.name for contrast in study.primary_contrasts}
     return {
         "verdict": f"{ICONS[verdict]} {spaced(verdict)}",
-        "study": f"{label} (preset {clean(study.preset)})",
+        "study": label,
         "contrast": clean(name),
         "declared as": "primary" if primary else "secondary",
         "what the records say": sentence,

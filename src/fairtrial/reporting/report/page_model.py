@@ -109,7 +109,7 @@ class Evidence:
 class QuestionPage:
     """One question: the answer and the figure that shows it, then what explains it, then the evidence.
 
-    answer: at most three sentences, the last one reconciles the evidence. sources: (key, name, line of
+    answer: at most four sentences, the last one reconciles the evidence. sources: (key, name, line of
     provenance) of each study that the page quotes. missing: (id, title, what would make it). alarms: of the
     warnings those that nobody may miss.
     """

@@ -22,7 +22,7 @@ from fairtrial.reporting.report.questions import QUESTIONS
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import clean, p_value
+from fairtrial.reporting.wording import clean, data_title, p_value
 from fairtrial.study.factors import spaced
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ _LEVELS = (
     "Each interval is at the level that Holm's correction asks of its contrast, as in the sentences below; "
     "interval and p of an equivalence are those of its own two tests."
 )
-_EVIDENCE_PLAIN = "Each row is one comparison that was declared before its runs; what decides stands first."
+_EVIDENCE_PLAIN = (
+    "Each row is one comparison that was declared before its runs; what decides stands first, "
+    "real images before digits."
+)
 
 
 def question_pages(
@@ -75,7 +78,7 @@ def _page(
     tables = _tables(on_page, items)
     evidence = _evidence(said, len(tables) + 1)
     keys = {study.key for study in studies if any(one.source == study.name for one in figures)} | set(order)
-    quoted = [study for study in studies if study.key in keys]
+    quoted = sorted((study for study in studies if study.key in keys), key=lambda study: not study.real)
     return QuestionPage(
         key=key,
         slug=question.slug,
@@ -90,7 +93,7 @@ def _page(
         may_not=question.may_not,
         more=tuple(_links(asked, order, drawings, taken)),
         more_tables=(
-            *([primary_contrasts([study for study in studies if study.key in order])] if order else []),
+            *([primary_contrasts([study for study in quoted if study.key in order])] if order else []),
             *(table for item in rest for table in item.tables),
         ),
         missing=tuple((i.item.id, i.item.title, i.needs) for i in asked if not i.drawn),
@@ -138,9 +141,10 @@ def _tables(on_page: Sequence[tuple[str, str]], items: Mapping[str, CoveredItem]
 
 def _evidence(said: Sequence[Said], number: int) -> Evidence:
     """Return a row per primary contrast, the deciding ones first; the secondary ones apart."""
+    said = sorted(said, key=lambda one: not one.real)
     first = sorted((one for one in said if one.primary), key=lambda one: not one.decides)
     primary, secondary = _table(first), _table([one for one in said if not one.primary])
-    sentences = tuple((answers.plain(one.finding), one.sentence, one.study.name) for one in said)
+    sentences = tuple((one.plain, one.sentence, one.study.name) for one in said)
     table = None if primary is None else NumberedTable(number, _EVIDENCE, _EVIDENCE_PLAIN, primary)
     return Evidence(table, sentences, secondary, sum(one.decides for one in first))
 
@@ -161,6 +165,7 @@ def _row(one: Said) -> dict[str, str]:
         "verdict": f"{ICONS[finding.verdict]} {spaced(finding.verdict)}",
         "compared": f"{title(finding.contrast)}" if not finding.contrast.by else clean(finding.contrast.name),
         "study": one.study.key,
+        "data": data_title(one.data),
         "difference": gap,
         "n": str(finding.n),
         "Holm p": "" if decided is None else p_value(decided.p).removeprefix("p = ").removeprefix("p "),

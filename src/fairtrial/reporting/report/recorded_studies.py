@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairtrial.errors import BAD_INPUT, fault
+from fairtrial.reporting.results.arms import data_of
 from fairtrial.reporting.results.shared_runs import Shared
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.study_verdicts import StudyVerdicts
-from fairtrial.reporting.wording import clean
+from fairtrial.reporting.wording import clean, data_title
 from fairtrial.storage.study_folders import RELEASED, find_studies
+from fairtrial.study.data_spec import are_real
 from fairtrial.study.study import Contrast, Study
 
 
@@ -32,8 +34,14 @@ class RecordedStudy:
 
     @property
     def name(self) -> str:
-        """'norm (preset embedded)'."""
-        return f"{self.label} (preset {clean(self.verdicts.results.study.preset)})"
+        """'norm (preset embedded, digits)'."""
+        study = self.verdicts.results.study
+        return f"{self.label} (preset {clean(study.preset)}, {data_title(data_of(study))})"
+
+    @property
+    def real(self) -> bool:
+        """Whether it is about real images: `are_real`."""
+        return are_real(data_of(self.verdicts.results.study))
 
     @property
     def alarms(self) -> tuple[str, ...]:

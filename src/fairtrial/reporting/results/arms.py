@@ -15,6 +15,7 @@ from fairtrial.reporting.wording import clean
 from fairtrial.stats import mean_interval
 from fairtrial.stats.records import MeanInterval
 from fairtrial.study import factors
+from fairtrial.study.contrast import Contrast, corners
 from fairtrial.study.limits import MIN_UNITS
 from fairtrial.study.study import Study
 
@@ -99,6 +100,14 @@ def averaged_over(study: Study, names: Iterable[str]) -> list[str]:
         for name in arm.keys() - set(named):
             levels.setdefault(name, set()).add(arm[name])
     return [name for name in study.factors if any(len(each.get(name, ())) > 1 for each in found.values())]
+
+
+def data_of(study: Study, contrast: Contrast | None = None) -> tuple[str, ...]:
+    """Return the data of a study's arms, or of one contrast: ('parquet:cifar10',)."""
+    swept = study.factors.get("data") or (study.settings(study.arms()[0]).data,)
+    sides = corners(contrast) if contrast is not None else []
+    named = {side["data"] for side in sides if "data" in side}
+    return tuple(data for data in swept if not named or data in named)
 
 
 def combinations(study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
