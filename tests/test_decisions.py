@@ -203,7 +203,7 @@ def test_the_t_distribution_has_one_home():
     """Limits and p values ask it; the figures draw its density."""
     asking = {name for name in LIBRARY if re.search(r"\bstdtr(it)?\b", text(name))}
     assert asking == {"fairtrial.stats.student"}
-    # for a status, which loads no scipy, and for power
+    # limits, which a status shows without scipy; power
     assert users(LIBRARY, "critical") == {"fairtrial.stats.student", "fairtrial.stats.noncentral"}
 
 

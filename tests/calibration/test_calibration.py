@@ -4,11 +4,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-import scipy.special
 from scipy.special import ndtri
 
 from fairtrial.rng import ROOT
-from fairtrial.stats import hypothesis_tests, inputs, sequential
+from fairtrial.stats import hypothesis_tests, inputs, sequential, student
 from tests.calibration import (
     coverage_claims,
     error_claims,
@@ -78,7 +77,7 @@ def check(name):
     return next(each for each in CHECKS if each.name.startswith(name))
 
 
-NORMAL = (scipy.special, "stdtrit", lambda df, q: ndtri(q))
+NORMAL = (student, "critical", lambda alpha, df: -ndtri(alpha / 2))
 
 
 @pytest.mark.parametrize(

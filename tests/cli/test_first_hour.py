@@ -1,15 +1,12 @@
-"""What a new user meets first: a study file to begin with, and a shell that completes."""
+"""What a new user meets first: a study file to begin with."""
 
 import re
-import subprocess
 
 import pytest
 
-from fairtrial.cli.completion import SHELLS
 from fairtrial.cli.main import main
 from fairtrial.errors import DONE, INCOMPLETE, USAGE
 from fairtrial.storage.store import Store
-from fairtrial.study.loader import known_studies
 
 
 @pytest.fixture(autouse=True)
@@ -47,36 +44,3 @@ def test_a_file_is_never_overwritten(tmp_path, capsys):
 def test_a_name_that_no_study_can_have_writes_nothing(name, tmp_path):
     assert main(["init", name]) == USAGE
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_gets_the_commands_and_studies(shell, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["--print-completion", shell])
-    assert stopped.value.code == 0
-    script = capsys.readouterr().out
-    for word in ("run", "verify", "fixed-lr", *known_studies()):
-        assert word in script
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        (["pl"], {"plan"}),
-        (["run", "batch-s"], {"batch-seconds", "batch-statistics", "batch-steps"}),
-        (["run", "min"], {"mine.py"}),
-        (["run", "norm", "--budg"], {"--budget"}),
-    ],
-)
-def test_bash_completes_what_is_typed(typed, offered, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["--print-completion", "bash"])
-    (tmp_path / "completion").write_text(capsys.readouterr().out)
-    (tmp_path / "mine.py").touch()
-    words = " ".join(["fairtrial", *typed])
-    asked = f"""source ./completion
-        COMP_WORDS=({words}); COMP_CWORD={len(typed)}
-        $(complete -p fairtrial | sed 's/.*-F \\([^ ]*\\) .*/\\1/') fairtrial {typed[-1]} x
-        printf '%s\\n' "${{COMPREPLY[@]}}" """
-    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True)
-    assert set(done.stdout.split()) == offered, done.stderr

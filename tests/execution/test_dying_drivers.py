@@ -22,6 +22,7 @@ from tests.support.toy import (
     run,
     slay,
     start,
+    start_at_work,
     statuses,
     store_of,
     table,
@@ -67,8 +68,7 @@ def test_a_signal_ends_a_calibration(tmp_path):
 
 @pytest.mark.parametrize("act", ["hang", "stuck"])
 def test_no_worker_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path, act):
-    driver = start(tmp_path, toy=dict.fromkeys(HANG, act), jobs=3)
-    until(lambda: len(leases(tmp_path)) == 3)
+    driver = start_at_work(tmp_path, 3, toy=dict.fromkeys(HANG, act), jobs=3)
     time.sleep(0.2)  # into the call
     jobs = slay(driver)
     assert len(jobs) == 3
@@ -76,8 +76,8 @@ def test_no_worker_outlives_its_driver_even_when_it_is_stuck_in_a_call(tmp_path,
 
 
 def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_path):
-    driver, began = start(tmp_path, toy=HANG, beat_s=0.2), time.monotonic()
-    until(lambda: len(leases(tmp_path)) == 2)
+    began = time.monotonic()
+    driver = start_at_work(tmp_path, 2, beat_s=0.2)
     time.sleep(1.5)
     slay(driver)
     lived = time.monotonic() - began
@@ -91,9 +91,7 @@ def test_the_seconds_of_a_killed_driver_are_billed_to_within_a_heartbeat(tmp_pat
 
 
 def test_leases_of_another_declaration_are_closed_too(toy, tmp_path):
-    driver = start(tmp_path, toy=HANG)
-    until(lambda: len(leases(tmp_path)) == 2)
-    slay(driver)
+    slay(start_at_work(tmp_path, 2))
     assert toy(tmp_path, toy_study(norms=("ln", "none"))) == 0
     assert not leases(tmp_path)
     assert [status for status, _ in ends(tmp_path)] == ["killed"] * 2

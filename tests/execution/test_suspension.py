@@ -17,7 +17,7 @@ from fairtrial.reporting.report import study_report
 from fairtrial.training.timing import Ledger
 from tests.support import studies
 from tests.support.records import declared_store, publish
-from tests.support.toy import gone, leases, run, start, store_of, table, until, workers_of
+from tests.support.toy import gone, leases, run, start, start_at_work, store_of, table, until, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +78,7 @@ def test_a_suspended_study_goes_on_and_nothing_is_timed_out(tmp_path, who):
 
 
 def test_sigterm_ends_a_suspended_study_once_it_goes_on(tmp_path):
-    driver = start(tmp_path, toy={"bn 0": "hang"}, jobs=1)
-    until(lambda: leases(tmp_path))
+    driver = start_at_work(tmp_path, jobs=1)
     workers = workers_of(driver.pid)
     os.killpg(driver.pid, signal.SIGSTOP)
     driver.terminate()
@@ -91,8 +90,7 @@ def test_sigterm_ends_a_suspended_study_once_it_goes_on(tmp_path):
 @pytest.mark.parametrize("how", ["deleted", "renamed", "made anew"])
 def test_a_results_folder_that_moves_ends_in_one_block(tmp_path, how):
     results = tmp_path / "r"
-    driver = start(results, toy={"bn 0": "hang"}, jobs=1, beat_s=0.2)
-    until(lambda: leases(results))
+    driver = start_at_work(results, jobs=1, beat_s=0.2)
     workers = workers_of(driver.pid)
     if how == "renamed":
         results.rename(tmp_path / "elsewhere")

@@ -10,6 +10,7 @@ from fairtrial.execution.cell.load_plugins import load_plugins
 from fairtrial.execution.cell.prepare import build_model
 from fairtrial.execution.engines import changed_plugins
 from fairtrial.plugins.plugin import Plugin
+from fairtrial.plugins.registry import known_elsewhere
 from fairtrial.storage.store import Store
 
 
@@ -93,6 +94,18 @@ def test_a_broken_plugin_is_one_fault_at_its_line(rms, how):
     (problem,) = refused.value.problems
     assert (problem.where, refused.value.code) == (f"{path}:{line}", USAGE)
     assert words in problem.what
+
+
+def test_a_copy_that_is_loaded_after_its_like_is_named_itself(rms, tmp_path):
+    first = rms(" * self.weight", " * self.wieght")
+    (tmp_path / "copies").mkdir()
+    copy = first.rename(tmp_path / "copies" / first.name)
+    first.write_text(copy.read_text())
+    told = []
+    for path in (first, copy):
+        told.append([problem.where.removeprefix(str(path)) for _, problem in check(path) if problem])
+        assert known_elsewhere("norms", "rms").path == str(path)
+    assert told[0] == told[1] and ":13" in told[0]
 
 
 def test_two_files_may_not_give_one_name(rms):

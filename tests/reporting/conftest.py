@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from fairtrial.reporting.figures import figure_files
 from fairtrial.reporting.results import load
+from fairtrial.reporting.verdicts.learning_curve_crossover import find_crossovers
 from fairtrial.storage.record import attempt_record, cell_message
 from fairtrial.storage.store import Store
 from fairtrial.study.budget import Budget
@@ -196,5 +198,19 @@ def tuned(make_study: Callable[..., Study], tmp_path: Path) -> Callable[..., loa
                 record = replace(record, measured=replace(record.measured, val_acc=acc + better))
             store.publish(record)
         return load.load(store)
+
+    return make
+
+
+@pytest.fixture
+def planted_curves(make_study, publish):
+    """(steps, seconds) of the only contrast of a made-up study."""
+    numbers = count()
+
+    def make(outcome, **fields):
+        few = {"factors": {"norm": ("bn", "gn"), "weight_std": (False, True), "batch_size": (4,)}, "aa": None}
+        study = make_study(**{**few, "name": f"curves-{next(numbers)}", **fields})
+        (crossover,) = find_crossovers(load.load(publish(study, outcome)), False)
+        return crossover.curves
 
     return make

@@ -14,6 +14,16 @@ from fairtrial.kernels.standardization import WAYS, Definition
 INSIDE = ("bit", "timm", "timm-bit")  # the definitions of eps inside the root and population variance
 KNOWN = [(way, name) for way in ("var_mean", "compiled") for name in (*INSIDE, "big_vision", "ws")]
 KNOWN += [(way, name) for way in ("batch_norm", "layer_norm") for name in INSIDE]
+SHAPES = [
+    (16, 3, 3, 3), (64, 16, 1, 1), (16, 16, 3, 3), (64, 256, 1, 1), (8, 64, 7, 7), (5, 2, 3, 1),
+    (3, 11, 3, 3), (1, 33, 1, 1), (2, 1, 1, 5),
+]  # fmt: skip
+LAYOUTS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
+# float32 rounds at 6e-8, and filters are of size 1; means over n terms and the root add some units of that.
+CLOSE = 1e-5
+# test_triton_interpreted.py has Triton's way, under its interpreter
+HERE = [way for way in WAYS if way != "triton"]
+every_way = pytest.mark.parametrize("way", HERE)
 
 
 def oracle(weight: np.ndarray, upstream: np.ndarray, definition: Definition) -> tuple[np.ndarray, np.ndarray]:
@@ -69,3 +79,8 @@ def close(found: torch.Tensor, expected: np.ndarray, tolerance: float) -> None:
     size = np.abs(expected).max(initial=0)
     gap = np.abs(found.double().numpy() - expected).max(initial=0)
     assert gap <= tolerance * size, f"off by {gap / size if size else gap:.2g}, relative to {size:.2g}"
+
+
+def leaf(values: np.ndarray, layout: str = "nchw", dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    tensor = torch.from_numpy(values).to(dtype).to(memory_format=LAYOUTS[layout], copy=True)
+    return tensor.requires_grad_()

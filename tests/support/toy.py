@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,13 @@ def start(
     return kind(
         [*within, *command], env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+def start_at_work(results: Path, cells: int = 1, **how: Any) -> subprocess.Popen:
+    """A driver that has handed out so many cells; they hang, unless `toy` says otherwise."""
+    driver = start(results, **{"toy": HANG, **how})
+    until(lambda: len(leases(results)) == cells)
+    return driver
 
 
 def run(results: Path, **how: Any) -> tuple[int, str]:
@@ -248,3 +256,16 @@ def ends(results: Path) -> list[tuple[str, str]]:
     """(status, how it ended) of the attempts that have no result."""
     found = [record for record in store_of(results).attempts() if record.error]
     return [(record.status, record.error.what) for record in found]
+
+
+def pid_of(lease: Path) -> int | None:
+    """The process of the worker that a cell is leased to; None when it has just ended."""
+    with suppress(FileNotFoundError):
+        return json.loads(lease.read_text())["pid"]
+    return None
+
+
+def pids(results: Path) -> list[int]:
+    """The processes of the workers that run a cell, by its lease; a record comes before its lease goes."""
+    ended = {path.name for path in records(results)}
+    return [pid for path in leases(results) if path.name not in ended and (pid := pid_of(path)) is not None]

@@ -9,6 +9,10 @@ from typing import Any, Final
 from fairtrial.study.loader import known_studies
 
 SHELLS: Final = ("bash", "zsh", "fish")
+# shtab's script for zsh completes at once where ~/.zshrc holds it; only one that zsh found in fpath should
+_EVALUATED: Final = "$zsh_eval_context[-1] == eval"
+_NOT_FROM_FPATH: Final = "$zsh_eval_context[-1] != loadautofunc"
+_COMPINIT: Final = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"
 
 
 class PrintCompletion(argparse.Action):
@@ -21,7 +25,7 @@ class PrintCompletion(argparse.Action):
         for action in _actions(parser):
             if action.metavar in places:
                 action.complete = places[action.metavar]  # type: ignore[attr-defined]
-        print(shtab.complete(parser, values))
+        print(shtab.complete(parser, values).replace(_EVALUATED, _NOT_FROM_FPATH))
         parser.exit()
 
 
@@ -43,6 +47,6 @@ def _studies() -> dict[str, Any]:
         "fish": f"(printf '%s\\n' {names}; __fish_complete_suffix .py)",
         "preamble": {
             "bash": f"{function}() {{ compgen -W '{names}' -- $1; compgen -f -X '!*.py' -- $1; }}",
-            "zsh": f"{function}() {{ compadd {names}; _files -g '*.py'; }}",
+            "zsh": f"{_COMPINIT}\n{function}() {{ compadd {names}; _files -g '*.py'; }}",
         },
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairtrial.errors import BAD_INPUT, did_you_mean, fault
-from fairtrial.plugins.user_program import ProgramKind, UserProgram, compiled, read_text
+from fairtrial.plugins.user_program import ProgramKind, UserProgram, compiled, frame_in, read_text
 
 NAME: Final = "PLUGIN"
 FORM: Final = f'{NAME} = {{"norms": {{"rms": "RMS"}}}}'
@@ -148,6 +148,11 @@ class Plugin:
     def where(self, name: str) -> str:
         """Return file:line of a function or class."""
         return f"{self.program.path}:{self.line(name) or 1}"
+
+    def line_of(self, error: BaseException, name: str) -> str:
+        """Return file:line of what raised an error; of a function or class where no line of the file did."""
+        line = frame_in(self.program.path, self.module, error)
+        return self.where(name) if line == self.program.path else line
 
     def serves(self, chosen: Mapping[str, Any]) -> bool:
         """Return whether settings name something of it. chosen: kind -> the name in the settings."""

@@ -49,18 +49,24 @@ _MODULES: Final[dict[str, Plugin]] = {}
 
 
 def register(plugin: Plugin, *, recorded: bool = False) -> None:
-    """Add the rows of a plug-in; a Fault where a name is taken. recorded: what is known by now stands."""
+    """Add the rows of a plug-in; a Fault where a name is taken. recorded: what is known by now stands.
+
+    Of one file in two folders, messages name the one that was given last.
+    """
     for kind, rows in plugin.table.items():
         if kind == FIGURES:
             continue
         for name, row in rows.items():
             owner = _OWNERS.get((kind, name))
-            if owner is not None and (recorded or owner.sha256 == plugin.sha256):
+            if owner is not None and recorded:
                 continue
-            _refuse_taken(plugin, kind, name, owner)
-            _KINDS[kind].table[name] = _made(plugin, kind, name, row)
-            _OWNERS[kind, name] = plugin
-    _MODULES[plugin.module] = plugin
+            if owner is None or owner.sha256 != plugin.sha256:
+                _refuse_taken(plugin, kind, name, owner)
+                _KINDS[kind].table[name] = _made(plugin, kind, name, row)
+            if owner is None or owner.name == plugin.name:
+                _OWNERS[kind, name] = plugin
+    if plugin.module not in _MODULES or not recorded:
+        _MODULES[plugin.module] = plugin
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
 

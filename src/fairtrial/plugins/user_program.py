@@ -155,14 +155,16 @@ def execute(program: UserProgram, module: ModuleType, beside: Path | None) -> No
         do = f"pip install {error.name}, or take the import out of the {says}"
         if beside is None:
             do += "; put a file of yours into it, which travels alone"
-        raise fault(what, frame_in(program.path, error), do) from None
+        raise fault(what, frame_in(program.path, module.__name__, error), do) from None
     except SystemExit as error:
-        raise fault(program.ends, frame_in(program.path, error), program.kind.plain) from None
+        raise fault(
+            program.ends, frame_in(program.path, module.__name__, error), program.kind.plain
+        ) from None
     except Ended:
         raise
     except BaseException as error:
         what = f"the {says} raised {type(error).__name__}: {error}"
-        raise fault(what, frame_in(program.path, error), "mend that line") from None
+        raise fault(what, frame_in(program.path, module.__name__, error), "mend that line") from None
 
 
 @contextlib.contextmanager
@@ -178,8 +180,11 @@ def _path_of_imports(beside: Path | None) -> Iterator[None]:
         sys.path[:] = before
 
 
-def frame_in(path: str, error: BaseException) -> str:
-    """Return file:line of the last line of the file that was running when an error was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    numbers = [frame.lineno for frame in frames if frame.filename == path]
+def frame_in(path: str, module: str, error: BaseException) -> str:
+    """Return file:line of the last line of a module that was running when an error was raised.
+
+    path: of its file, for the message; the same text may have been executed from another one.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    numbers = [line for frame, line in frames if frame.f_globals.get("__name__") == module]
     return f"{path}:{numbers[-1]}" if numbers else path

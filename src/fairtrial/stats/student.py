@@ -1,13 +1,14 @@
 """Student's t interval of a mean, which most of this package rests on.
 
-numpy and scipy are loaded when they are first needed: a status answers before that.
+Limits take neither numpy nor scipy, for a status shows them; a p value loads scipy when it is asked for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fairtrial.stats.noncentral import critical
@@ -30,8 +31,12 @@ class Fit:
     se: float
     df: float
     t: float
-    p: float
     warnings: tuple[str, ...]
+
+    @cached_property
+    def p(self) -> float:
+        """Two-sided, against 0."""
+        return 1.0 if self.warnings else 2 * t_cdf(-abs(self.t), self.df)
 
     def interval(self) -> dict[str, Any]:
         """Return the fields of an `Interval`, but for method, unit and scope."""
@@ -43,30 +48,25 @@ class Fit:
         return {**self.interval(), "sd": self.sd, "se": self.se, "df": self.df}
 
 
-def fit_mean(values: np.ndarray, level: float, *inputs: np.ndarray) -> Fit:
-    """Return m ± t(level, n-1) · s / √n of (n,) values.
+def fit_mean(values: Sequence[float] | np.ndarray, level: float, *inputs: Iterable[float]) -> Fit:
+    """Return m ± t(level, n-1) · s / √n of (n,) values, n >= 1.
 
     inputs: what the values were made from; their rounding is no variance.
     """
-    from fairtrial.stats.inputs import constant
-
-    n = len(values)
-    sd = float(values.std(ddof=1)) if n > 1 else math.inf
-    warning = no_interval(n, flat=constant(values, *inputs))
-    return fit_t(float(values.mean()), sd / math.sqrt(n), n - 1, level, n=n, sd=sd, warning=warning)
+    n, mean = len(values), mean_of(values)
+    sd = math.hypot(*(value - mean for value in values)) / math.sqrt(n - 1) if n > 1 else math.inf
+    largest = max(max(map(abs, each)) for each in inputs or (values,))
+    warning = no_interval(n, flat=is_rounding(sd, largest))
+    return fit_t(mean, sd / math.sqrt(n), n - 1, level, n=n, sd=sd, warning=warning)
 
 
 def fit_t(
     estimate: float, se: float, df: float, level: float, *, n: int, sd: float = math.nan, warning: str = ""
 ) -> Fit:
     """Return estimate ± t(level, df) · se; no interval where a warning says why."""
-    if warning:
-        t, p, half = 0.0, 1.0, math.inf
-    else:
-        t, half = estimate / se, t_quantile(0.5 + level / 2, df) * se
-        p = 2 * t_cdf(-abs(t), df)
+    t, half = (0.0, math.inf) if warning else (estimate / se, t_quantile(0.5 + level / 2, df) * se)
     warnings = (warning,) if warning else ()
-    return Fit(n, level, estimate, estimate - half, estimate + half, sd, se, df, t, p, warnings)
+    return Fit(n, level, estimate, estimate - half, estimate + half, sd, se, df, t, warnings)
 
 
 def t_cdf(t: float, df: float) -> float:
@@ -78,26 +78,9 @@ def t_cdf(t: float, df: float) -> float:
 
 def t_quantile(p: float, df: float) -> float:
     """Return the t with P(T <= t) = p."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, p))
+    return math.copysign(critical(2 * min(p, 1 - p), df), p - 0.5)
 
 
-def mean_of(values: Sequence[float]) -> float:
+def mean_of(values: Sequence[float] | np.ndarray) -> float:
     """Return the mean of one value or more; `statistics` would load fractions for it."""
     return math.fsum(values) / len(values)
-
-
-def mean_limits(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Return the limits of `fit_mean` without numpy and scipy; None where it has none.
-
-    A test holds the two equal to 12 digits.
-    """
-    if not values:
-        return None
-    n, mean = len(values), mean_of(values)
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, n - 1))
-    if no_interval(n, flat=is_rounding(sd, max(map(abs, values)))):
-        return None
-    half = critical(1 - level, n - 1) * sd / math.sqrt(n)
-    return mean - half, mean + half

@@ -15,7 +15,6 @@ from fairtrial.layers.norm_battery import QUICK, Check
 from fairtrial.plugins.plugin import PLUGIN_FILE, Plugin
 from fairtrial.plugins.registry import register
 from fairtrial.plugins.use import SETTINGS
-from fairtrial.plugins.user_program import frame_in
 from fairtrial.study.settings import Settings
 
 
@@ -63,13 +62,12 @@ def _of_norm(check: Check, name: str) -> str:
 
 def outcome(plugin: Plugin, of: str, builder: str, check: Callable[[], str]) -> Problem | None:
     """Return what a check finds wrong, or the error that it meets, at the line of the plug-in."""
-    do, where = "mend it; `fairtrial check FILE` runs every check", plugin.where(builder)
+    do = "mend it; `fairtrial check FILE` runs every check"
     try:
         wrong = check()
     except Fault as error:
         return error.problems[0]
     except Exception as error:
-        line = frame_in(plugin.program.path, error)
         raised = f"{of} of the {PLUGIN_FILE.says} raised {type(error).__name__}: {error}"
-        return Problem(raised, line if line != plugin.program.path else where, do)
-    return Problem(f"{of} {wrong}", where, do) if wrong else None
+        return Problem(raised, plugin.line_of(error, builder), do)
+    return Problem(f"{of} {wrong}", plugin.where(builder), do) if wrong else None

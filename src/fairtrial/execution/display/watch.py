@@ -12,7 +12,7 @@ from typing import Final
 from fairtrial.execution.attempt_log import AttemptLog
 from fairtrial.execution.engine import Worker
 from fairtrial.screen import duration
-from fairtrial.stats.student import mean_limits, mean_of
+from fairtrial.stats.student import fit_mean, mean_of
 from fairtrial.storage.record import Attempt
 from fairtrial.study.factors import label
 from fairtrial.study.study import Cell
@@ -46,7 +46,10 @@ class Arm:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the mean; None where there is none."""
-        return None if self.best else mean_limits(self.scores)
+        if self.best or not self.scores:
+            return None
+        fit = fit_mean(self.scores, 0.95)
+        return None if fit.warnings else (fit.low, fit.high)
 
     @property
     def words(self) -> tuple[str, str]:

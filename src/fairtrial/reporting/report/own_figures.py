@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from fairtrial.errors import Fault, Problem, fault, shown
 from fairtrial.plugins.plugin import Plugin
 from fairtrial.plugins.registry import installed, register
-from fairtrial.plugins.user_program import frame_in
 from fairtrial.reporting.attempt_frame import read_frame
 from fairtrial.reporting.derived_files import write_files
 from fairtrial.reporting.figures.figure_files import RenderedFigure, render, styled
@@ -95,7 +94,7 @@ def _blamed(plugin: Plugin, name: str, row: Any) -> Iterator[None]:
     except Fault:
         raise
     except Exception as error:
-        line, path = frame_in(plugin.program.path, error), plugin.program.path
         what = f"figure {name!r} of the plug-in raised {type(error).__name__}: {error}"
-        where = line if line != path else plugin.where(row["builder"])
-        raise fault(what, where, "mend that line; the rest of the report is drawn") from None
+        raise fault(
+            what, plugin.line_of(error, row["builder"]), "mend that line; the rest of the report is drawn"
+        ) from None
