@@ -148,3 +148,39 @@ def _among(name: str, level: Any, swept: Sequence) -> bool:
 def as_tuple(value: Any) -> Any:
     """Return one contrast or a list of them as a tuple; anything else is left to the checks."""
     return (value,) if isinstance(value, Contrast) else tuple(value) if isinstance(value, list) else value
+
+
+def distance(first: Contrast, second: Contrast) -> float:
+    """Return the octaves between the levels of contrasts that compare the same on any data; else inf."""
+    both = (first, second)
+    ats = [{name: one.at[name] for name in sorted(one.at) if name != "data"} for one in both]
+    asked = [
+        (one.metric, dict(one.treatment), dict(one.control), [*at], [*one.by])
+        for one, at in zip(both, ats, strict=True)
+    ]
+    if asked[0] != asked[1]:
+        return math.inf
+    levels = [[*at.values(), *_ends(one)] for one, at in zip(both, ats, strict=True)]
+    return sum(_octaves(a, b) for a, b in zip(*levels, strict=True))
+
+
+def _ends(contrast: Contrast) -> list[Any]:
+    """Return the two levels of an interaction, the smaller one first; nothing of another contrast."""
+    ends = [level for pair in contrast.by.values() for level in pair]
+    return ends[:: direction(contrast)]
+
+
+def direction(contrast: Contrast) -> int:
+    """Return -1 for an interaction that is declared from its larger level on, else 1."""
+    for first, second in contrast.by.values():
+        if all(isinstance(level, (int, float)) for level in (first, second)):
+            return -1 if first > second else 1
+        return -1 if str(first) > str(second) else 1
+    return 1
+
+
+def _octaves(first: Any, second: Any) -> float:
+    if first == second:
+        return 0.0
+    numbers = all(isinstance(one, (int, float)) and one > 0 for one in (first, second))
+    return abs(math.log2(first / second)) if numbers else math.inf

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fairtrial.reporting.results.arms import data_of
 from fairtrial.reporting.verdicts.plain_sentences import capitals, plain
-from fairtrial.reporting.verdicts.preset_agreement import distance, opposed
 from fairtrial.reporting.verdicts.sentences import arms, change_words, levels_of_by, title
 from fairtrial.reporting.wording import clean, data_title, fixed, listed, plural
+from fairtrial.study.contrast import direction, distance
 from fairtrial.study.data_spec import are_real
 from fairtrial.study.factors import spaced
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Below six units the exact sign-flip test cannot reject at 0.05 (2 / 2^5 = 0.06): `stats.sign_flip_p`.
 ENOUGH: Final = 6
+_NEAR: Final = 2.0  # octaves: a batch of 64 is still like one of 16
+_SIGN: Final = {"better": 1, "worse": -1}
 _TURNED: Final = {"better": "worse", "worse": "better"}
 _SIZED: Final = ("better", "worse", "different_but_negligible")  # verdicts whose plain sentence has a size
 _DECIDED: Final = (*_SIZED, "equivalent")
@@ -233,6 +235,30 @@ def _where(said: Sequence[Said], contrast: Contrast) -> str:
     return listed([f"{data} ({'; '.join(studies)})" for data, studies in places.items()])
 
 
+def opposed(found: Sequence[tuple[Hashable, Finding]]) -> list[tuple[list[int], list[int]]]:
+    """Return the contrasts that other places decide the other way: (those of one place, those of others).
+
+    found: where each was found, its data and preset, with the finding; the answer counts its rows from 0. Of
+    contrasts that compare the same elsewhere those at the nearest levels count, nearest from both sides. Each
+    is told of once.
+    """
+    signs = [_SIGN.get(finding.verdict, 0) * direction(finding.contrast) for _, finding in found]
+    signed = [i for i, sign in enumerate(signs) if sign]
+    far = {(i, j): distance(found[i][1].contrast, found[j][1].contrast) for i in signed for j in signed}
+    away = {i: [j for j in signed if found[j][0] != found[i][0]] for i in signed}
+    nearest = {i: min((far[i, j] for j in away[i]), default=math.inf) for i in signed}
+    pairs, told = list[tuple[list[int], list[int]]](), set[int]()
+    for one in signed:
+        like = [i for i in signed if far[one, i] == 0 and found[i][0] == found[one][0]]
+        ours = [i for i in like if signs[i] == signs[one]]
+        close = [j for j in away[one] if far[one, j] == nearest[one] == nearest[j] <= _NEAR]
+        theirs = [j for j in close if signs[j] != signs[one]]
+        if one not in told and {*theirs} - told:
+            pairs.append((ours, theirs))
+            told |= {*ours, *theirs}
+    return pairs
+
+
 def _opposed(said: Sequence[Said]) -> list[tuple[list[Said], list[Said]]]:
     """Return like contrasts of which other data or another preset decide the opposite."""
     ones = [one for one in said if one.decides]
@@ -246,7 +272,8 @@ def _asked(contrast: Contrast) -> tuple[str, bool]:
         return " against ".join(arms(contrast)[:2]), False
     ((name, (first, second)),) = contrast.by.items()
     change = f"what {change_words(contrast)} is worth with another {spaced(name)}"
+    turned = direction(contrast) < 0
     if all(isinstance(level, (int, float)) for level in (first, second)):
-        return change, first > second
+        return change, turned
     low, high = sorted((str(first), str(second)))
-    return f"{change} ({low} or {high})", str(first) == high
+    return f"{change} ({low} or {high})", turned

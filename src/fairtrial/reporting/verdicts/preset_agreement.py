@@ -1,12 +1,12 @@
-"""Do two presets or data agree? Signs, ranks and intervals of the contrasts of studies, side by side."""
+"""Do two presets of one study agree? Signs, ranks and intervals of their contrasts, side by side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from scipy.stats import kendalltau, spearmanr
 
@@ -20,12 +20,8 @@ from fairtrial.reporting.wording import clean, describe_interval, listed, plural
 from fairtrial.stats import clopper_pearson
 from fairtrial.stats.records import plain
 from fairtrial.storage.study_folders import find_study
-from fairtrial.study.contrast import Contrast
 from fairtrial.study.factors import spaced
 from fairtrial.study.limits import MIN_UNITS
-
-_NEAR: Final = 2.0  # octaves: a batch of 64 is still like one of 16
-_SIGNS: Final = {"better": 1, "worse": -1}
 
 
 @dataclass(frozen=True)
@@ -67,66 +63,6 @@ def pairs(first: Results, second: Results, *, partial: bool = False) -> list[Pai
     others = {_key(finding): finding for finding in judge(second, partial=partial)}
     ours = [finding for finding in judge(first, partial=partial) if _key(finding) in others]
     return [_pair(finding, others[_key(finding)]) for finding in ours]
-
-
-def opposed(found: Sequence[tuple[Hashable, Finding]]) -> list[tuple[list[int], list[int]]]:
-    """Return the contrasts that other places decide the other way: (those of one place, those of others).
-
-    found: where each was found, its data and preset, with the finding; the answer counts its rows from 0. Of
-    contrasts that compare the same elsewhere those at the nearest levels count, nearest from both sides. Each
-    is told of once.
-    """
-    signs = [_SIGNS.get(finding.verdict, 0) * _direction(finding.contrast) for _, finding in found]
-    signed = [i for i, sign in enumerate(signs) if sign]
-    far = {(i, j): distance(found[i][1].contrast, found[j][1].contrast) for i in signed for j in signed}
-    away = {i: [j for j in signed if found[j][0] != found[i][0]] for i in signed}
-    nearest = {i: min((far[i, j] for j in away[i]), default=math.inf) for i in signed}
-    pairs, told = list[tuple[list[int], list[int]]](), set[int]()
-    for one in signed:
-        like = [i for i in signed if far[one, i] == 0 and found[i][0] == found[one][0]]
-        ours = [i for i in like if signs[i] == signs[one]]
-        close = [j for j in away[one] if far[one, j] == nearest[one] == nearest[j] <= _NEAR]
-        theirs = [j for j in close if signs[j] != signs[one]]
-        if one not in told and {*theirs} - told:
-            pairs.append((ours, theirs))
-            told |= {*ours, *theirs}
-    return pairs
-
-
-def distance(first: Contrast, second: Contrast) -> float:
-    """Return the octaves between the levels of contrasts that compare the same on any data; else inf."""
-    both = (first, second)
-    ats = [{name: one.at[name] for name in sorted(one.at) if name != "data"} for one in both]
-    asked = [
-        (one.metric, dict(one.treatment), dict(one.control), [*at], [*one.by])
-        for one, at in zip(both, ats, strict=True)
-    ]
-    if asked[0] != asked[1]:
-        return math.inf
-    levels = [[*at.values(), *_ends(one)] for one, at in zip(both, ats, strict=True)]
-    return sum(_octaves(a, b) for a, b in zip(*levels, strict=True))
-
-
-def _ends(contrast: Contrast) -> list[Any]:
-    """Return the two levels of an interaction, the smaller one first; nothing of another contrast."""
-    ends = [level for pair in contrast.by.values() for level in pair]
-    return ends[:: _direction(contrast)]
-
-
-def _direction(contrast: Contrast) -> int:
-    """Return -1 for an interaction that is declared from its larger level on, else 1."""
-    for first, second in contrast.by.values():
-        if all(isinstance(level, (int, float)) for level in (first, second)):
-            return -1 if first > second else 1
-        return -1 if str(first) > str(second) else 1
-    return 1
-
-
-def _octaves(first: Any, second: Any) -> float:
-    if first == second:
-        return 0.0
-    numbers = all(isinstance(one, (int, float)) and one > 0 for one in (first, second))
-    return abs(math.log2(first / second)) if numbers else math.inf
 
 
 def ranks(shared: Sequence[Pair]) -> tuple[int, float | None, float | None]:
