@@ -174,7 +174,7 @@ def test_runs_that_two_studies_share_count_once(planted, make_study, publish, no
     part = next(part for part in entry.parts if part.part.name == "GN+WS minus BN")
     assert [one.same_as for one in part.evidence] == ["", "study first", ""]
     assert [one.shares for one in part.evidence] == [(), (), (("study first", 4),)]
-    assert part.units == {"digits": {"seed": 16}}
+    assert part.units == {"seed": {"digits": 16}}
     assert part.answer == found([first], "ws-repairs-gn").parts[1].answer
     assert "the same runs as study first, counted there" in "\n".join(sentences([entry]))
     assert "n = 16 seeds in all" in "\n".join(sentences([entry]))
@@ -186,27 +186,30 @@ def test_seeds_on_other_data_are_counted_apart(planted):
     studies = [planted(0.054, 0.056, name=name, fixed=fixed) for name, fixed in (("a", {}), ("b", other))]
     entry = found(studies, "ws-repairs-gn")
     part = next(part for part in entry.parts if part.part.name == "GN+WS minus BN")
-    assert part.units == {"digits": {"seed": 10}, "parquet:cifar10": {"seed": 10}}
+    assert part.units == {"seed": {"digits": 10, "parquet:cifar10": 10}}
     text = "\n".join(sentences([entry]))
-    assert "GN+WS minus BN: supported, n = 10 seeds on digits and 10 seeds on parquet:cifar10.\n" in text
+    assert "GN+WS minus BN: supported, n = 10 seeds on digits and 10 on parquet:cifar10.\n" in text
     assert "in all" not in text
     units = next(each for each in record([entry])[0]["parts"] if each["part"] == part.part.name)["units"]
     assert units == part.units
 
 
-def test_a_checkpoint_from_which_two_studies_start_is_one_unit(make_transfer, publish, noise):
+@pytest.mark.parametrize("data", ["digits", "parquet:cifar10"])
+def test_a_checkpoint_from_which_two_studies_start_is_one_unit(make_transfer, publish, noise, data):
     factors = {"norm": ("bn", "gn"), "weight_std": (False, True), "finetune": ("full", "scratch")}
     contrast = Contrast("transfers", GN_WS, BN, {"finetune": "full"})
     studies = []
-    for shots in (5, 10):
+    for shots, images in ((5, "digits"), (10, data)):
         study = make_transfer(
             name=f"at-{shots}", factors=factors, only=(GN_WS, BN), primary=(contrast,),
-            start={"upstream": "upstream", "upstream_seeds": 3, "shots": shots},
+            start={"upstream": "upstream", "upstream_seeds": 3, "shots": shots, "data": images},
         )  # fmt: skip
         studies.append(load.load(publish(study, lambda cell: 0.6 + 0.01 * noise(cell, "acc"))))
     (part,) = found(studies, "gn-ws-transfers").parts
     assert [one.n for one in part.evidence] == [3, 3]
-    assert part.units == {"digits": {"upstream checkpoint": 3}}
+    names = data if data == "digits" else f"digits and {data}"
+    assert part.units == {"upstream checkpoint": {names: 3}}
+    assert part.counted == "3 upstream checkpoints in all"
 
 
 def test_a_tiny_batch_is_judged_at_equal_examples_and_at_equal_updates_apart(make_study, publish, noise):
@@ -295,7 +298,7 @@ def test_claims_without_arguments_reads_studies_released_ones_and_benches(
     assert sources == {"made-up", "own", "a-device"}
     of_cost = next(claim for claim in told if claim["id"] == "gn-ws-costs-time")
     assert of_cost["answer"] == "supported"
-    assert of_cost["parts"][0]["units"] == {"": {"timing": 1}}
+    assert of_cost["parts"][0]["units"] == {"timing": {"": 1}}
 
 
 def test_a_command_prints_each_line_of_a_claim_on_a_line_of_its_own(planted, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairtrial.reporting.claims.counted_units import Unit, count
@@ -90,26 +91,37 @@ class PartEntry:
 
     @property
     def units(self) -> dict[str, dict[str, int]]:
-        """Data -> unit -> how many there are in all studies on it, each counted once."""
+        """Unit -> data -> how many there are in all studies on it, each counted once.
+
+        Units that studies on several data share, as they do checkpoints, stand under all of these data.
+        """
         found: dict[str, dict[str, list[Unit]]] = {}
         for one in self.evidence:
             if one.units:
-                found.setdefault(one.data, {}).setdefault(one.unit, []).extend(one.units)
-        return {
-            data: {unit: count(of_unit) for unit, of_unit in units.items()} for data, units in found.items()
-        }
+                found.setdefault(one.unit, {}).setdefault(one.data, []).extend(one.units)
+        return {unit: _apart(of_data) for unit, of_data in found.items()}
 
     @property
     def counted(self) -> str:
-        """'16 seeds in all', '40 seeds on digits and 10 seeds on parquet:cifar10'; empty without units."""
+        """'16 seeds in all', '40 seeds on digits and 10 on parquet:cifar10'; empty without units."""
         units = self.units
-        several = len(units) > 1
-        counts = [
-            plural(number, unit) + (f" on {data}" if several and data else "")
-            for data, of_data in units.items()
-            for unit, number in of_data.items()
-        ]
-        return listed(counts) + (" in all" if counts and not several else "")
+        if len({data for of_data in units.values() for data in of_data}) == 1:
+            return (
+                listed([plural(sum(of_data.values()), unit) for unit, of_data in units.items()]) + " in all"
+            )
+        phrases = []
+        for unit, of_data in units.items():
+            counts = [f"{number} on {data}" for data, number in of_data.items()]
+            (data, number), *_ = of_data.items()
+            phrases.append(listed([f"{plural(number, unit)} on {data}", *counts[1:]]))
+        return "; ".join(phrases)
+
+
+def _apart(of_data: Mapping[str, Sequence[Unit]]) -> dict[str, int]:
+    """Count units on each data; together where some of them are the same."""
+    apart = {data: count(units) for data, units in of_data.items()}
+    together = count(unit for units in of_data.values() for unit in units)
+    return apart if together == sum(apart.values()) else {listed([*apart]): together}
 
 
 @dataclass(frozen=True)
