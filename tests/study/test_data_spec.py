@@ -27,6 +27,16 @@ def test_a_name_is_the_data_without_its_path(spec, name):
     assert name_of(spec) == name
 
 
+@pytest.mark.parametrize(
+    "spec", ["digits", "cifar10", "parquet:/d/cifar10", "folder:a/b", "torchvision:mnist:/d"]
+)
+def test_what_papers_call_the_data_is_told_of_a_record_too(spec):
+    """A record holds the name alone: mnist, which no command takes without its folder."""
+    recorded = data_spec.name_of(spec)
+    assert data_spec.published_name(recorded) == data_spec.published_name(spec)
+    assert ":" not in data_spec.published_name(spec)
+
+
 def test_the_current_folder_has_its_own_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert name_of("folder:.") == f"folder:{tmp_path.name}"

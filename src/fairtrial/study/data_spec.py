@@ -123,5 +123,5 @@ def are_real(specs: Iterable[str]) -> bool:
 
 
 def published_name(spec: str) -> str:
-    """Return what papers call the data, from any source: 'cifar10' of parquet:cifar10."""
-    return name_of(spec).rpartition(":")[2]
+    """Return what papers call the data, from any source or record: 'cifar10' of parquet:cifar10, 'mnist'."""
+    return (spec if spec in ON_DISK else name_of(spec)).rpartition(":")[2]
