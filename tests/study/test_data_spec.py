@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fairtrial.errors import USAGE, Fault
-from fairtrial.study.data_spec import SOURCES, TORCHVISION, name_of, parse
+from fairtrial.study.data_spec import SOURCES, TORCHVISION, name_of, parse, published_name
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_a_name_is_the_data_without_its_path(spec, name):
 )
 def test_what_papers_call_the_data_is_told_of_a_record_too(spec):
     """A record holds the name alone: mnist, which no command takes without its folder."""
-    recorded = data_spec.name_of(spec)
-    assert data_spec.published_name(recorded) == data_spec.published_name(spec)
-    assert ":" not in data_spec.published_name(spec)
+    recorded = name_of(spec)
+    assert published_name(recorded) == published_name(spec)
+    assert ":" not in published_name(spec)
 
 
 def test_the_current_folder_has_its_own_name(tmp_path, monkeypatch):
