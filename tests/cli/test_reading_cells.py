@@ -57,7 +57,7 @@ def test_a_digit_that_changes_between_two_looks_of_one_process_is_noticed(record
     assert main(["status", *words]) == DONE
     path = next((store.folder / "cells").iterdir())
     text, there = path.read_text(), path.stat()
-    path.write_text(text.replace('"lost_s": 0', '"lost_s": 1'))
+    path.write_text(text.replace('"lost_s":0', '"lost_s":1'))
     os.utime(path, ns=(there.st_atime_ns, there.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (there.st_size, there.st_mtime_ns)
     assert path.read_text() != text and main(["status", *words]) == BAD_INPUT

@@ -112,7 +112,7 @@ def test_a_record_is_sealed_and_known_by_its_name(tmp_path):
     assert measurement_record.read(path, "axes")["values"] == {"a": 1}
     with pytest.raises(Fault, match="where 'signal' is expected"):
         measurement_record.read(path, "signal")
-    path.write_text(path.read_text().replace('"a": 1', '"a": 2'))
+    path.write_text(path.read_text().replace('"a":1', '"a":2'))
     with pytest.raises(Fault, match="was edited"):
         measurement_record.read(path, "axes")
 

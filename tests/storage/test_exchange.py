@@ -7,7 +7,7 @@ import pytest
 from fairtrial.errors import BAD_INPUT, REFUSED, Fault
 from fairtrial.storage import exchange
 from fairtrial.storage.store import Store
-from tests.support.records import done, publish
+from tests.support.records import done, publish, spaced
 from tests.support.studies import study
 
 CELL, OTHER = study().cells()[:2]
@@ -38,6 +38,18 @@ def test_attempts_arrive_byte_for_byte_and_once(tmp_path):
     assert [attempt.cell for attempt in adopt(mine, texts)] == [CELL.id]
     assert exchange.texts_of(mine, CELL.id) == texts
     assert adopt(mine, texts) == []
+
+
+@pytest.mark.parametrize("here_spaced", [True, False])
+def test_a_record_that_another_version_spaced_otherwise_is_the_same_one(tmp_path, here_spaced):
+    """A driver that goes on from copies of its records takes none of its trials for another driver's."""
+    mine = made(tmp_path)
+    (path,) = exchange.files_of(mine, CELL.id).values()
+    plain = path.read_text()
+    here, there = (spaced(plain), plain) if here_spaced else (plain, spaced(plain))
+    path.write_text(here)
+    assert here != there and adopt(mine, [there]) == []
+    assert path.read_text() == here and not (mine.folder / exchange.SUPERSEDED).exists()
 
 
 def test_what_counts_elsewhere_takes_the_place_of_ours_which_is_kept(tmp_path):

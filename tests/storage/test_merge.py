@@ -14,7 +14,7 @@ from fairtrial.storage.integrity import sealed
 from fairtrial.storage.merge import merge
 from fairtrial.storage.store import Store
 from tests.support import records
-from tests.support.records import ORIGIN, contents, publish
+from tests.support.records import ORIGIN, contents, publish, spaced
 from tests.support.studies import study
 
 
@@ -149,6 +149,17 @@ def test_one_attempt_with_two_contents_is_refused_and_both_files_are_named(parts
     problem = refusal([parts[0], Store(copy)], tmp_path)
     assert "with other content" in problem.what
     assert str(path) in problem.where and str(first_cell(parts[0])) in problem.where
+
+
+def test_attempts_that_another_version_spaced_otherwise_are_copies(parts, tmp_path):
+    copy = tmp_path / "copy" / "small"
+    shutil.copytree(parts[0].folder, copy)
+    for path in (copy / "cells").iterdir():
+        path.write_text(spaced(path.read_text()))
+    found = joined([parts[0], Store(copy)], tmp_path / "into")
+    assert (found.attempts, found.copies) == (4, 4)
+    cells = contents(tmp_path / "into" / "small" / "cells")
+    assert cells == contents(parts[0].folder / "cells") != contents(copy / "cells")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from fairtrial.storage.outcomes import outcomes
 from fairtrial.storage.record import cell_message, is_timing
 from fairtrial.storage.store import Store
 from tests.storage.making import only_file
-from tests.support.records import ORIGIN, done, killed, publish
+from tests.support.records import ORIGIN, done, killed, publish, spaced
 
 # attempts
 
@@ -180,8 +180,17 @@ def test_timing_columns_are_told_from_those_that_repeat():
     assert [column for column in columns if not is_timing(column)] == ["steps", "test_loss", "arm"]
 
 
-def test_a_published_file_is_one_line_of_json(store, study):
-    publish(store, study.cells()[0])
-    text = only_file(store).read_text()
+def test_a_published_file_is_one_line_of_json_without_spaces_and_one_with_them_reads_the_same(store, study):
+    record = publish(store, study.cells()[0])
+    path, text = only_file(store), only_file(store).read_text()
     assert text.count("\n") == 1
     assert json.loads(text)["sha256"]
+    assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
+    path.write_text(spaced(text))
+    assert path.stat().st_size > len(text.encode()) and store.attempts() == [record]
+
+
+def test_a_declaration_keeps_a_line_for_each_value(store):
+    """Version control shows which of them changed."""
+    lines = (store.folder / "study.json").read_text().splitlines()
+    assert ' "schema": 2,' in lines and len(lines) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def spaced(text: str) -> str:
+    """A record as older versions wrote it: with spaces, under the same seal."""
+    return json.dumps(json.loads(text), ensure_ascii=False) + "\n"
 
 
 def done(

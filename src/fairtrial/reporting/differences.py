@@ -26,7 +26,7 @@ from fairtrial.errors import refuse_shortage
 
 NUMBER: Final = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 _MADE_BY: Final = re.compile(
-    rb'(?:<dc:title>|/Creator \(|Software\x00|name="generator" content=")matplotlib ([\w.+-]+)'
+    rb'(?:<metadata>|<dc:title>|/Creator \(|Software\x00|name="generator" content=")matplotlib ([\w.+-]+)'
 )
 _LAST_DIGITS: Final = 1e-9  # relative; what another version of scipy may change in a float
 _HEADS: Final = {".png": 33, ".pdf": 0}  # bytes that say what size a picture claims, before it is unpacked

@@ -9,7 +9,7 @@ from typing import Final
 from fairtrial.errors import BAD_INPUT, REFUSED, fault
 from fairtrial.plain_file import read_text
 from fairtrial.storage import atomic
-from fairtrial.storage.integrity import unsealed
+from fairtrial.storage.integrity import same_record, unsealed
 from fairtrial.storage.record import SCHEMA, Attempt, parsed, read
 from fairtrial.storage.store import Store
 
@@ -43,9 +43,11 @@ def adopt(store: Store, cell: str, texts: Sequence[str], where: str) -> list[Att
     }
     if any(attempt.cell != cell for attempt, _ in came.values()):
         raise fault(f"a record of another cell than {cell}", where, REMOVE, BAD_INPUT)
-    known = {name: _text(path) for name, path in files_of(store, cell).items()}
-    differing = [name for name, text in known.items() if name not in came or came[name][1] != text]
     mine = [attempt for attempt in attempts_of(store, cell) if attempt.evaluated]
+    known = {name: _text(path) for name, path in files_of(store, cell).items()}
+    differing = [
+        name for name, text in known.items() if name not in came or not same_record(came[name][1], text)
+    ]
     for attempt, _ in came.values():
         _refuse_difference(store, attempt, mine)
     for name in differing:

@@ -22,9 +22,11 @@ class Newer(Fault):
 
 
 def sealed(record: Record, *, indent: int | None = None) -> str:
-    """Return the text of a file: the record and its own sha256."""
+    """Return the text of a file: the record and its own sha256; without spaces where it is one line."""
     whole = {**record, "sha256": digest(record)}
-    return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(whole, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
 
 
 def unsealed(path: Path, whole: Record, *, newest: int = SCHEMA, do: str = PUT_BACK) -> Record:
@@ -42,6 +44,11 @@ def unsealed(path: Path, whole: Record, *, newest: int = SCHEMA, do: str = PUT_B
         what = f"the record was edited: its sha256 is {found[:12]}..., it says {str(seal)[:12]}..."
         raise fault(what, str(path), do, BAD_INPUT)
     return record
+
+
+def same_record(one: str | bytes, other: str | bytes) -> bool:
+    """Return whether two files hold one record, however they space it; `unsealed` has accepted both."""
+    return one == other or json.loads(one)["sha256"] == json.loads(other)["sha256"]
 
 
 def measurement(path: Path, name: str) -> Record:

@@ -1,7 +1,7 @@
 """Several folders of one study become one: `fairtrial merge`.
 
 All is read and compared before anything is written, and what is joined stays where it lay. A file has the
-same name and content whatever comes first, so a merge that was cut off goes on where it stopped.
+same name and says the same whatever comes first, so a merge that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fairtrial.errors import REFUSED, Fault, Problem
-from fairtrial.plain_file import open_file
+from fairtrial.plain_file import open_file, read_file
 from fairtrial.storage import atomic, cell_checkpoints
+from fairtrial.storage.integrity import same_record
 from fairtrial.storage.outcomes import of_study, outcomes
 from fairtrial.storage.provenance import UNMIXED
 from fairtrial.storage.record import Attempt
@@ -71,7 +72,7 @@ class _Union:
             first = self.files.setdefault(name, path)
             if first == path:
                 continue
-            if cmp(first, path, shallow=False):
+            if cmp(first, path, shallow=False) or (name.startswith("cells/") and _same_attempt(first, path)):
                 self.copies += 1
             elif cell_checkpoints.is_name(path.name):
                 # no evidence: of two that differ neither comes along; the cell starts from another, or anew
@@ -101,6 +102,12 @@ class _Union:
     def refuse(self, what: str, paths: tuple[Path, Path], do: str = _KEEP_ONE) -> None:
         """Add a problem that names both files."""
         self.problems.append(Problem(what, f"{paths[0]} and {paths[1]}", do))
+
+
+def _same_attempt(*paths: Path) -> bool:
+    """Return whether two files, which were read as attempts, hold the same one: older files have spaces."""
+    one, other = (read_file(path, atomic.RECORD_CAP) for path in paths)
+    return same_record(one, other)
 
 
 def _short(value: object) -> str:
