@@ -144,7 +144,7 @@ ROWS = (
             "F1.3", "Data against model size", ("Q1",), NIGHTLY,
             "an interaction slope: what a wider network gains as the upstream data grow",
             "fairtrial run upstream-few; fairtrial run upstream-many; fairtrial run sizes",
-            ("*-acc-by-*",), Cells({"model": (), "upstream": ()}, pretrained=True),
+            ("*-acc-by-*",), Cells({"model": ("mini-half", "mini"), "upstream": ()}, pretrained=True),
         ),
         ReportItem(
             "F3.3", "Accuracy against the optimizer's batch", ("Q3",), REPORT,

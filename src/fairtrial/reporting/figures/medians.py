@@ -238,9 +238,9 @@ ROWS = (
         items=(
             ReportItem(
                 "FE.2", "The layout of BiT Figure 6", ("EC",), NIGHTLY,
-                "medians, as there; no interval, so no ranking", "fairtrial run shots",
+                "medians, as there; no interval, so no ranking",
+                "fairtrial run upstream-few; fairtrial run upstream-many; fairtrial run sizes",
                 ("*-few-shot",), Cells({"shots": (1, 5)}, pretrained=True),
-                "several architectures and upstream sets, where its axis shows norms",
             ),
         ),
     ),

@@ -52,7 +52,7 @@ ON_PAGE: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("T2.2", "The networks by name: their authors' numbers beside ours."),
     ),
     "Q3": (
-        ("F3.3", "How many images a network sees before each update, from few to many."),
+        ("F3.3", "How many images a network sees before each update."),
         ("F3.7", "A normalization averages over some numbers; those of one colour go together."),
         ("F3.5", "An average over few images is a poor guess, and BN works with such averages."),
         ("F3.4", "Every update sees as many images; only BN's averages are over fewer."),

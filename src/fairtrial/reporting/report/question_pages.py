@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
 _EVIDENCE = "Evidence: every primary contrast on this question"
 _LEVELS = (
-    "Each interval is at the level that Holm's correction asks of its contrast, as in the sentences below; "
+    "Each interval is at the level that Holm's correction asks of its contrast; "
     "interval and p of an equivalence are those of its own two tests."
 )
 _EVIDENCE_PLAIN = (
-    "Each row is one comparison that was declared before its runs; what decides stands first, "
-    "real images before digits."
+    "Each row was declared before its runs; what decides stands first, real images before digits."
 )
 
 
