@@ -106,7 +106,7 @@ def test_a_disk_that_fills_while_a_record_is_written_ends_the_run_with_6_and_the
     write = os.write
 
     def full(handle, data):
-        if b'"status": "done"' in data and b'"seed": 1' in data:
+        if b'"status":"done"' in data and b'"seed":1' in data:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(handle, data)
 
