@@ -1,7 +1,7 @@
-"""What does GN+WS give instead of BN at batch 64 on CIFAR-10, over new searches of the learning rate?
+"""What does GN+WS give instead of BN at batch 64, over new searches of the learning rate?
 
-Two studies gave each arm one search, and answered differently: an interval over seeds is given the rates that
-were chosen. Here each arm is searched eight times, and n counts searches.
+Two studies on CIFAR-10 gave each arm one search, and answered differently: an interval over seeds is given
+the rates that were chosen. Here each arm is searched eight times, and n counts searches.
 
 Run:     fairtrial run norm-searches    (CIFAR-10: a download, or --data)
 Takes:   about an hour on two cores (256 trials, then 48 cells of 20 480 images)

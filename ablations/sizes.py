@@ -1,9 +1,10 @@
-"""Does a larger network need more upstream data, as BiT Figs 5 and 6 show?
+"""Does a larger network need more upstream data?
 
-Two widths, each pre-trained on 10 000 and on 100 000 images, fine-tuned with few images of CIFAR-10.
+BiT Figs 5 and 6 show that it does. Here two widths, each pre-trained on 10 000 and on 98 000 images, are
+fine-tuned with few images of CIFAR-10.
 
 Run:     fairtrial run upstream-few, fairtrial run upstream-many, then fairtrial run sizes
-Takes:   half an hour on two cores, and the pre-training (240 trials, then 130 cells)
+Takes:   a quarter of an hour on two cores, and the pre-training (336 trials, then 130 cells)
 Result:  results/sizes/report.html
 """
 

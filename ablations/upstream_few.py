@@ -3,7 +3,7 @@
 With upstream-many, the checkpoints that the study `sizes` starts from.
 
 Run:     fairtrial run upstream-few --data parquet:DIR    (Tiny ImageNet at 32x32, or any data of your own)
-Takes:   about a quarter of an hour on two cores (16 trials, then 10 networks of 204 800 images)
+Takes:   about 20 minutes on two cores (16 trials, then 10 networks of 204 800 images)
 Result:  results/upstream-few/report.html, and the networks in results/upstream-few/weights
 """
 

@@ -21,6 +21,8 @@ from fairtrial.reporting.figures import figure_files
 from fairtrial.screen import working
 from fairtrial.study.settings import FACTORS
 
+KERNEL = SimpleNamespace(IPKernelApp=SimpleNamespace(initialized=lambda: True))
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
 RELEASED = ROOT / "results/released"
@@ -111,7 +113,7 @@ def test_a_notebook_gets_one_bar(monkeypatch, capsys):
         def outcome(self, cell):
             return Done if self.records else None
 
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", KERNEL)
     log = Log()
     with progress_for([Done(), Done()], log, 1, None) as bar:
         assert [type(each) for each in bar._shown] == [Bar]
@@ -125,7 +127,7 @@ def test_a_notebook_gets_one_bar(monkeypatch, capsys):
 
 
 def test_a_notebook_says_what_it_waits_for(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", KERNEL)
     ft.verdicts(RELEASED / "label-noise")
     assert "judging the study" in capsys.readouterr().err
     with working("parts", 3) as done:
@@ -150,7 +152,7 @@ def test_a_notebook_without_ipywidgets_gets_bars_and_no_warning(monkeypatch, rec
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     for name in ("auto", "autonotebook", "notebook"):
         monkeypatch.delitem(sys.modules, f"tqdm.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", KERNEL)
     with working("drawing the report"):
         pass
     assert [str(each.message) for each in recwarn] == []

@@ -1,12 +1,14 @@
 """A real kernel runs a small notebook: tables, figures and faults come out as a person sees them."""
 
 import base64
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
+if find_spec("ipykernel") is None:
+    pytest.skip("ipykernel is not installed", allow_module_level=True)
 from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -43,8 +43,9 @@ def is_terminal() -> bool:
 
 
 def in_notebook() -> bool:
-    """Whether a notebook shows what is drawn."""
-    return "ipykernel" in sys.modules
+    """Whether this process is the kernel of a notebook: others may have loaded one's modules."""
+    kernels = sys.modules.get("ipykernel.kernelapp")
+    return kernels is not None and kernels.IPKernelApp.initialized()
 
 
 class _Steady:

@@ -124,7 +124,7 @@ def test_micro_batches_are_exact_again_for_bn_with_statistics_of_their_size():
 
 
 def test_an_unknown_model_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown model 'r50'; known: mini, mini-x2, .*r152x4"):
+    with pytest.raises(ValueError, match=r"unknown model 'r50'; known: mini-half, mini, .*r152x4"):
         create_model("r50", 10)
 
 
