@@ -1,56 +1,21 @@
 """Planted truths reach the ledger with the right answer, and a laptop never wears BiT's name."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from fairtrial.cli.main import main
 from fairtrial.cli.output import show
-from fairtrial.reporting.claims import price
 from fairtrial.reporting.claims.ledger import ledger, record, sentences
 from fairtrial.reporting.claims.published_claims import claims
 from fairtrial.reporting.claims.read_claims import Recorded, answer_verdict, entries, read_benches
 from fairtrial.reporting.results import load
-from fairtrial.reporting.verdicts.findings import decide, measure
-from fairtrial.stats import more_seeds, paired_interval
-from fairtrial.stats.student import t_quantile
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import find_studies
 from fairtrial.study.budget import Budget
 from fairtrial.study.study import Contrast
+from tests.reporting.claims.conftest import INTERACTION, LARGE, found
 from tests.reporting.conftest import BN, GN_WS
-
-INTERACTION = Contrast(
-    "WS repairs GN", {"weight_std": True}, {"weight_std": False}, {"batch_size": 64}, {"norm": ("gn", "bn")}
-)
-LARGE = Contrast("large batch", treatment=GN_WS, control=BN, at={"batch_size": 64})
-
-
-@pytest.fixture
-def planted(make_study, publish, noise):
-    """A study in which plain GN loses `loss` and WS gives GN `gain`, read as a table."""
-
-    def make(loss, gain, primary=(INTERACTION, LARGE), **changed):
-        def acc(cell):
-            gn, ws = cell.settings.norm == "gn", cell.settings.weight_std
-            return 0.8 + 0.003 * noise(cell, "acc") - loss * gn + gain * (gn and ws)
-
-        return load.load(publish(make_study(primary=primary, **changed), acc))
-
-    return make
-
-
-def finding_of(results, estimate, sd):
-    """A finding of ten seeds as if it had been measured so."""
-    measured = measure(results, LARGE)
-    seen = [estimate + sd * (9 / 10) ** 0.5 * sign for sign in (-1, 1) * 5]
-    return decide(results, [replace(measured, interval=paired_interval(seen, [0.0] * 10))])[0]
-
-
-def found(results, claim, benches=None):
-    studies = results if isinstance(results, list) else [results]
-    return next(entry for entry in entries(Recorded(studies, benches or {})) if entry.claim.id == claim)
 
 
 def test_a_planted_repair_is_supported_and_its_absence_contradicts(planted):
@@ -108,38 +73,6 @@ def test_a_claim_without_a_study_says_what_it_needs(planted):
     assert (entry.answer, entry.scale) == ("not comparable", "not comparable")
     text = next(line for line in sentences(entries(Recorded([planted(0.0, 0.0)]))) if "HyperRule" in line)
     assert "Needs a tuning study" in text and "-2.43 points" in text
-
-
-def test_what_is_undecided_says_its_price_and_what_is_decided_has_none(planted):
-    entry = found(planted(0.054, 0.001), "ws-repairs-gn")
-    repair, behind, _ = entry.evidence
-    assert (repair.answer, behind.answer, behind.price) == ("undecided", "contradicted", "")
-    sd = abs(repair.high - repair.estimate) * 10**0.5 / t_quantile((1 + repair.level) / 2, 9)
-    asked = more_seeds(10, sd, repair.estimate, alpha=1 - repair.level)
-    assert f"{asked.more_plugin} to {asked.more_conservative} more seeds (up to " in repair.price
-    assert f"; to decide, about {repair.price}" in sentences([entry])[0]
-    assert ledger([entry]).frame["to decide"][0] == repair.price
-    assert record([entry])[0]["evidence"][0]["to_decide"] == repair.price
-
-
-def test_no_gain_is_priced_at_the_end_of_its_rule_that_is_in_reach(planted):
-    """A gain of half the margin: that it lies below the margin is decided sooner than that it is none."""
-    results = planted(0.0, 0.0)
-    part = next(part for claim in claims() for part in claim.parts if part.rule == "no gain")
-    for seen, bound in ((0.002, 0.01), (0.009, 0.0), (0.012, 0.0), (-0.001, 0.01)):
-        asked = more_seeds(10, 0.02, seen - bound, alpha=0.05)
-        text = price.of_contrast(results, part, finding_of(results, seen, 0.02))
-        assert text.startswith(f"{asked.more_plugin} to {asked.more_conservative} more seeds"), (seen, text)
-
-
-def test_a_rate_is_priced_by_units_without_a_failure(planted):
-    """Of 72 units without one, the exact interval of 95 % ends at 0.025 ** (1 / 72): below 5 %."""
-    rate = next(e for e in found(planted(0.0, 0.0), "gn-ws-halves-throughput").evidence if e.estimate == 0)
-    assert rate.answer == "undecided"
-    assert 1 - 0.025 ** (1 / 72) < 0.05 < 1 - 0.025 ** (1 / 71)
-    assert rate.price.startswith("62 more seeds (up to ") and rate.price.endswith(
-        "if no run of them diverges"
-    )
 
 
 def test_the_rate_of_divergence_counts_seeds_and_not_runs(make_study, publish, noise):

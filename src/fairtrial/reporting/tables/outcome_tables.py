@@ -23,7 +23,7 @@ from fairtrial.reporting.verdicts.new_images import over_new_images
 from fairtrial.reporting.verdicts.parity_checks import parity_words
 from fairtrial.reporting.verdicts.rulings import Finding
 from fairtrial.reporting.verdicts.sentences import title
-from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, listed
+from fairtrial.reporting.wording import SCALES, Scale, clean, fixed, listed, plural
 from fairtrial.stats.components import VarianceComponents
 from fairtrial.study.factors import spaced
 from fairtrial.study.study import regime_of
@@ -92,7 +92,7 @@ def contrast_table(results: Results, findings: Sequence[Finding]) -> Table:
     looks = f"; p of Holm and TOST times {rule.parts}, the interim analyses" if rule.parts > 1 else ""
     caption = (
         f"Declared contrasts, treatment minus control, {pairs}; {rule.name}, not adjusted{looks}. "
-        f"Holm p over {len(findings)} contrasts; sign flip: exact test as a check; "
+        f"Holm p over {plural(len(findings), 'contrast')}; sign flip: exact test as a check; "
         "TOST p against the margin, and by Holm over the same contrasts; "
         "low and high speak of this test set, new images of others too: 95 %, "
         "units crossed with single test images; g: Hedges' g of the paired differences; "
