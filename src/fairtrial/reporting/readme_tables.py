@@ -6,28 +6,29 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from fairtrial.plain_file import read_file
 from fairtrial.reporting.report.contrast_tables import ICONS, contrast_frame, contrast_row, verdict_key
+from fairtrial.reporting.results.arms import data_of
 from fairtrial.reporting.tables.table import Table, markdown_text
 from fairtrial.reporting.verdicts.sentences import other_level
-from fairtrial.reporting.wording import SCALES, clean, listed
+from fairtrial.reporting.wording import SCALES, clean, data_title, listed
 from fairtrial.storage.store import Store
 from fairtrial.storage.study_folders import RELEASED, find_studies, is_study
-from fairtrial.study.data_spec import published_name
+from fairtrial.study.data_spec import are_real
 from fairtrial.study.factors import spaced
 from fairtrial.study.study import Study
 
 BEGIN: Final = "<!-- every primary contrast of the studies quoted here, by: python analysis/readme.py -->"
 END: Final = "<!-- end of the contrasts -->"
-FIRST: Final = "<!-- the primary contrasts of norm-mini and norm-searches, by: python analysis/readme.py -->"
 FIRST_END: Final = "<!-- end of the first contrasts -->"
 STUDIES: Final = "<!-- every study that ships, by: python analysis/readme.py -->"
 STUDIES_END: Final = "<!-- end of the studies -->"
 _FIRST: Final = ("norm-mini", "norm-searches")
+FIRST: Final = f"<!-- the primary contrasts of {listed(_FIRST)}, by: python analysis/readme.py -->"
 _MOST: Final = 2**26  # bytes of a verdicts.json
 
 
@@ -38,7 +39,7 @@ def with_contrasts(readme: str, results: Path) -> str:
     where a mark is missing.
     """
     head, tail = _around(readme, BEGIN, END)
-    rows = [row for folder, said in _shipped(results) for row in _quoted(folder, said, results, head + tail)]
+    rows = [row for each in _shipped(results) for row in _quoted(each, results, head + tail)]
     table = Table("quoted", "", contrast_frame(rows).drop(columns="declared as"))
     return f"{head}{BEGIN}\n\n{verdict_key()}\n\n{table.markdown()}\n{END}{tail}"
 
@@ -51,11 +52,11 @@ def with_first(readme: str, results: Path) -> str:
     """
     head, tail = _around(readme, FIRST, FIRST_END)
     rows = [
-        _short(folder.name, one)
-        for folder, said in _shipped(results)
-        if folder.name in _FIRST
-        for one in said
-        if one["contrast"]["name"] in _primary(folder)
+        _short(each.folder.name, one)
+        for each in _shipped(results)
+        if each.folder.name in _FIRST
+        for one in each.said
+        if one["contrast"]["name"] in {contrast.name for contrast in each.study.primary_contrasts}
     ]
     table = Table("first", "", pd.DataFrame(rows)).markdown()
     return f"{head}{FIRST}\n\n{table}\n{FIRST_END}{tail}"
@@ -67,7 +68,8 @@ def with_studies(page: str, results: Path) -> str:
     Real images come before digits. A ValueError where a mark is missing.
     """
     head, tail = _around(page, STUDIES, STUDIES_END)
-    rows = sorted((_row(folder, said, results) for folder, said in _shipped(results)), key=_order)
+    shipped = sorted(_shipped(results), key=lambda each: not are_real(data_of(each.study)))
+    rows = [_row(each, results) for each in shipped]
     table = Table("studies", "", pd.DataFrame(rows)).markdown()
     for row in rows:  # a link, where the table holds the name alone
         name = Path(row["study"]).name
@@ -83,34 +85,35 @@ def _around(page: str, begin: str, end: str) -> tuple[str, str]:
     return head, tail
 
 
-def _shipped(results: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-    """Yield the folder and the contrasts of each study with verdicts.
+class _Shipped(NamedTuple):
+    """A study with its verdicts: said, its contrasts as verdicts.json holds them."""
 
-    One of the user's own that ships too is left out.
-    """
+    folder: Path
+    study: Study
+    said: list[dict[str, Any]]
+
+
+def _shipped(results: Path) -> Iterator[_Shipped]:
+    """Yield each study with verdicts; one of the user's own that ships too is left out."""
     released = results / RELEASED
     for folder in find_studies([results]):
         own = folder.parent != released and is_study(released / folder.name)
         if not own and (path := folder / "verdicts.json").is_file():
-            yield folder, json.loads(read_file(path, _MOST))["contrasts"]
+            study = Study.of(Store(folder).declared()["declaration"])
+            yield _Shipped(folder, study, json.loads(read_file(path, _MOST))["contrasts"])
 
 
-def _quoted(folder: Path, said: list[dict[str, Any]], results: Path, page: str) -> list[dict[str, str]]:
+def _quoted(each: _Shipped, results: Path, page: str) -> list[dict[str, str]]:
     """Return the rows of a study's primary contrasts; none where a page quotes none."""
+    folder, study, said = each
     place = f"results/{folder.relative_to(results).as_posix()}/"
     if place not in page and not any(contrast["sentence"] in page for contrast in said):
         return []
-    study = Study.of(Store(folder).declared()["declaration"])
     label = f"{folder.name} (preset {clean(study.preset)})"
     rows = [
         contrast_row(study, label, one["contrast"]["name"], one["verdict"], one["sentence"]) for one in said
     ]
     return [row for row in rows if row["declared as"] == "primary"]
-
-
-def _primary(folder: Path) -> set[str]:
-    study = Study.of(Store(folder).declared()["declaration"])
-    return {contrast.name for contrast in study.primary_contrasts}
 
 
 def _short(study: str, one: dict[str, Any]) -> dict[str, str]:
@@ -126,18 +129,11 @@ def _short(study: str, one: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _row(folder: Path, said: list[dict[str, Any]], results: Path) -> dict[str, str]:
-    study = Study.of(Store(folder).declared()["declaration"])
-    data = dict.fromkeys(published_name(study.settings(levels).data) for levels in study.arms())
-    verdicts = Counter(one["verdict"] for one in said)
-    place = folder.relative_to(results).as_posix()
+def _row(each: _Shipped, results: Path) -> dict[str, str]:
+    verdicts = Counter(one["verdict"] for one in each.said)
     return {
-        "study": place,
-        "data": clean(listed(list(data))),
-        "question": clean(study.question),
-        "verdicts": " ".join(f"{verdicts[each]}{icon}" for each, icon in ICONS.items() if verdicts[each]),
+        "study": each.folder.relative_to(results).as_posix(),
+        "data": data_title(data_of(each.study)),
+        "question": clean(each.study.question),
+        "verdicts": " ".join(f"{verdicts[word]}{icon}" for word, icon in ICONS.items() if verdicts[word]),
     }
-
-
-def _order(row: dict[str, str]) -> tuple[bool, str]:
-    return row["data"] == "digits", row["study"]

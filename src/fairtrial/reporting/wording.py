@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fairtrial.stats.records import Interval
 from fairtrial.study import factors
+from fairtrial.study.data_spec import published_name
 
 SEED: Final = "seed"  # the replication unit that a sentence need not name
 _LONGEST: Final = 300  # characters of one string that came from a record
@@ -158,7 +159,7 @@ def overlap_words(images: int) -> str:
 
 def data_title(specs: Iterable[str]) -> str:
     """Return data as a reader knows them, from any source: 'CIFAR-10' of parquet:cifar10."""
-    names = dict.fromkeys(spec.rpartition(":")[2] for spec in specs)
+    names = dict.fromkeys(map(published_name, specs))
     return listed([clean(_DATA.get(name, name)) for name in names])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fairtrial.errors import did_you_mean, fault
+from fairtrial.errors import Fault, did_you_mean, fault
 
 
 class Published(NamedTuple):
@@ -123,5 +123,10 @@ def are_real(specs: Iterable[str]) -> bool:
 
 
 def published_name(spec: str) -> str:
-    """Return what papers call the data, from any source or record: 'cifar10' of parquet:cifar10, 'mnist'."""
-    return (spec if spec in ON_DISK else name_of(spec)).rpartition(":")[2]
+    """Return what papers call the data: 'cifar10' of parquet:/d/cifar10.
+
+    A record holds a name alone, which need not be a specification: 'mnist'.
+    """
+    with contextlib.suppress(Fault):
+        spec = name_of(spec)
+    return spec.rpartition(":")[2]

@@ -95,7 +95,7 @@ def test_a_page_lists_every_study_that_ships_real_images_first(make_study, publi
         study_report.build(publish(study, lambda cell: 0.5 + 0.1 * noise(cell, "acc")))
     text = with_studies(f"{STUDIES}\nold\n{STUDIES_END}\n", tmp_path)
     assert "old" not in text and text.index("[beta](beta/report.md)") < text.index("[alpha](alpha/report.md)")
-    assert "| cifar10 |" in text and with_studies(text, tmp_path) == text
+    assert "| CIFAR-10 |" in text and with_studies(text, tmp_path) == text
     with pytest.raises(ValueError, match="lacks the line"):
         with_studies("# A page", tmp_path)
 

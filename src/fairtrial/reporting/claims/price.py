@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
@@ -32,15 +33,17 @@ def of_contrast(results: Results, part: Part, finding: Finding) -> str:
 
 def of_rate(results: Results, part: Part, interval: Interval, unit: ReplicationUnit) -> str:
     """Return the units after which a rate is decided if no further one fails; empty where none would do."""
-    each = unit_cost(results, unit)
-    failed = round(interval.estimate * interval.n)
-    for n in range(interval.n + 1, _MOST):
-        limits = clopper_pearson(failed, n)
-        if answer(part, limits.low, limits.high) != UNDECIDED:
-            more = n - interval.n
-            takes = cost(unit, None if each is None else more * each)
-            return f"{plural(more, f'more {interval.unit}')}{takes}, if no run of them diverges"
-    return ""
+    each, failed = unit_cost(results, unit), round(interval.estimate * interval.n)
+
+    def decided(more: int) -> bool:
+        limits = clopper_pearson(failed, interval.n + more)
+        return answer(part, limits.low, limits.high) != UNDECIDED
+
+    more = bisect_left(range(_MOST), True, lo=1, key=decided)
+    if more == _MOST:
+        return ""
+    takes = cost(unit, None if each is None else more * each)
+    return f"{plural(more, f'more {interval.unit}')}{takes}, if no run of them diverges"
 
 
 def _ways(results: Results, part: Part, finding: Finding) -> Iterator[MoreSeeds]:
