@@ -19,7 +19,7 @@ from fairtrial.reporting.figures.figure_files import FORMATS
 from fairtrial.reporting.report import full_report
 from fairtrial.reporting.report.figure_registry import report_items
 from fairtrial.reporting.report.latex import Macros, name_of
-from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.questions import QUESTIONS, SHORT
 from fairtrial.reporting.report_item import NIGHTLY, RESULTS
 from fairtrial.study.study import Contrast
 from tests.reporting.report.test_study_report import PAYLOADS, Page, accuracy
@@ -96,7 +96,7 @@ def test_there_is_a_page_per_question_and_one_that_holds_them_all(built):
     for question in QUESTIONS.values():
         assert (folder / f"{question.slug}.md").is_file()
         page = Page((folder / f"{question.slug}.html").read_text())
-        for text in (question.asks, *question.may, *question.may_not):
+        for text in (question.asks, *question.may, *question.may_not, SHORT):
             assert text in page.text
     every = Page(made.path.read_text())
     assert all(question.asks in every.text for question in QUESTIONS.values())

@@ -18,7 +18,7 @@ from fairtrial.reporting.report.page_model import (
     QuestionPage,
     split_caption,
 )
-from fairtrial.reporting.report.questions import QUESTIONS
+from fairtrial.reporting.report.questions import QUESTIONS, SHORT
 from fairtrial.reporting.tables.table import Table
 from fairtrial.reporting.verdicts.captions import provenance
 from fairtrial.reporting.verdicts.sentences import title
@@ -89,7 +89,7 @@ def _page(
         tables=tuple(tables),
         evidence=evidence,
         may=question.may,
-        may_not=question.may_not,
+        may_not=(*question.may_not, SHORT),
         more=tuple(_links(asked, order, drawings, taken)),
         more_tables=(
             *([primary_contrasts([study for study in quoted if study.key in order])] if order else []),

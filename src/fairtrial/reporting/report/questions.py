@@ -9,7 +9,7 @@ from typing import Final
 from fairtrial.reporting.results.arms import averaged_over
 from fairtrial.study.study import Contrast, Study
 
-_SHORT: Final = (
+SHORT: Final = (  # of every page
     "How far a full training would bring these networks: presets embedded and mini stop small ones early, "
     "on images of 16 or 32 px (docs/scope.md)."
 )
@@ -87,7 +87,6 @@ QUESTIONS: Final = {
             "That a larger network of BiT needs more data: two small widths speak of themselves alone.",
             "Anything about BiT-M or BiT-L, where the caption says that the networks are not official ones.",
             "That small networks win on small data. BiT says that the gain of larger ones shrinks.",
-            _SHORT,
         ),
         about=_transfer,
         factors=("finetune", "upstream", "model"),
@@ -106,7 +105,6 @@ QUESTIONS: Final = {
             "That BiT invented GN or WS: Wu and He (2018) and Qiao et al. (2019) did.",
             "That a step is worth so much by itself: in another order, or left out, it earns otherwise.",
             "That the published differences are resolved: no spread and no number of runs was published.",
-            _SHORT,
         ),
         about=_from_resnet,
     ),
@@ -124,7 +122,6 @@ QUESTIONS: Final = {
             "That WS was trained with one image per GPU: its README says that this was simulated.",
             "That four arms side by side show an interaction: only its own interval does.",
             "A gap at equal examples as one at equal seconds: GN+WS costs time, and both are reported.",
-            _SHORT,
         ),
         about=_changes("norm", "weight_std", "stat_batch", "bn_mode", "groups"),
         factors=("norm", "weight_std", "stat_batch", "bn_mode"),
@@ -142,7 +139,6 @@ QUESTIONS: Final = {
             "That BiT measured MixUp on and off: it has prose only, so a table of ours is new.",
             "The gain of the MixUp paper, which took a larger alpha and a longer training.",
             "That it helps at a size that no study here has run.",
-            _SHORT,
         ),
         about=_changes("mixup"),
         factors=("mixup",),
@@ -175,7 +171,6 @@ QUESTIONS: Final = {
             "That BiT Figure 6 shows this curve: it has 1 and 5 examples; 1 to 100 are in Figures 1 and 2.",
             "That a curve on digits, or of a small network, is that of BiT-M-R50x3 on CIFAR-10.",
             "A ranking of architectures at one example per class from five subsets.",
-            _SHORT,
         ),
         about=_few_shot,
     ),
